@@ -1,0 +1,49 @@
+//! Generates `tsc.h` into `OUT_DIR`, never into the source tree.
+//!
+//! `make header` copies the generated header over `include/tsc.h`; `tests/header.rs` fails when the
+//! two differ.
+
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    println!("cargo::rerun-if-changed=src/capi");
+    println!("cargo::rerun-if-changed=cbindgen.toml");
+
+    let mut config =
+        cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
+    config.header = Some(manual(&root));
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for file in CAPI {
+        builder = builder.with_src(root.join("src/capi").join(file));
+    }
+    builder
+        .generate()
+        .expect("src/capi can be read by cbindgen")
+        .write_to_file(out.join("tsc.h"));
+    println!("cargo::metadata=include={}", out.display());
+}
+
+/// The files whose items make up the header, in the order in which a reader wants them.
+const CAPI: [&str; 9] = [
+    "version.rs",
+    "status.rs",
+    "options.rs",
+    "session.rs",
+    "endpoint.rs",
+    "cache.rs",
+    "stats.rs",
+    "config.rs",
+    "conn.rs",
+];
+
+/// The header's opening: the module documentation of `src/capi/mod.rs`, which is the manual.
+fn manual(root: &std::path::Path) -> String {
+    let path = root.join("src/capi/mod.rs");
+    let text = std::fs::read_to_string(path).expect("src/capi/mod.rs is there");
+    text.lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .fold(String::new(), |all, line| all + "//" + line + "\n")
+}

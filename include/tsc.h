@@ -1,0 +1,569 @@
+// tsc.h: a client-side TLS session cache. This header is the manual.
+//
+// # What it does
+//
+// Reconnecting to a server that a program has spoken to before can cost a resumed TLS handshake
+// instead of a full one, if the program kept what the server gave it: a TLS 1.2 session, or TLS 1.3
+// tickets. libtsc keeps them, under rules that hold for every caller:
+//
+// - A session is offered only to the config and the endpoint that it came from.
+// - What a connection receives is staged; others see it once the connection is established.
+// - A TLS 1.3 ticket is handed out at most once. Taken and never sent, it goes back.
+// - Nothing is offered past the smallest of: its own lifetime, the cache's TTL, seven days, the
+//   certificates' ends where they are known, and the maximum age of its lineage (all the sessions
+//   that descend, by resumption, from one full handshake).
+// - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
+//   first.
+// - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
+// - Any trouble means a full handshake, never an error for the user of the connection.
+//
+// # Three ways in
+//
+// - OpenSSL: include tsc_openssl.h, which is built on the calls below; you need three of its own.
+// - rustls through rustls-ffi: tsc_config_attach, tsc_conn_new, tsc_conn_rustls_config, then
+//   tsc_conn_established or tsc_conn_failed.
+// - Anything else: tsc_config_new and tsc_conn_*; or, doing everything by yourself, tsc_put and
+//   tsc_get with keys of your own.
+//
+// # Conventions, which hold where a function does not say otherwise
+//
+// - Results: every function that can fail returns a tsc_status; TSC_OK is 0. Outputs are written
+//   only on TSC_OK, except where a status says that it comes with a value.
+// - Handles (tsc_cache, tsc_config, tsc_conn) are opaque, made by *_new, and freed once with the
+//   matching *_free. Freeing NULL does nothing. Using or freeing a handle after it was freed is
+//   undefined behaviour, as for free(3). They may be freed in any order: a config keeps what it
+//   needs of its cache, a conn what it needs of its config.
+// - Threads: any function may be called from any thread, also on the same handle at the same time;
+//   only freeing a handle must not run beside another use of that handle. The library starts no
+//   thread and holds no lock while it runs code of yours (release functions, clocks); such code may
+//   call the library.
+// - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
+//   conns that were made before the fork answer TSC_CLOSED in the child.
+// - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
+//   TSC_INVALID_ARGUMENT. (NULL, 0) is an empty slice of bytes. A length above what an object can
+//   have (PTRDIFF_MAX) is answered with TSC_INVALID_ARGUMENT.
+// - Structs are passed with their size, as sizeof at the place of the call gives it. They grow at
+//   their end, and 0 in a field means its default, so start from {0}. A shorter struct of an older
+//   caller gets the defaults for what it lacks. A longer one of a newer caller is accepted while
+//   what this library does not know is 0, and otherwise answered with TSC_UNSUPPORTED. In outputs,
+//   what the caller has room for is written, and what this library does not know is set to 0.
+// - Errors carry no text and nothing is stored per thread: languages that move between threads
+//   would read another's. tsc_status_text describes a status.
+// - Times: durations in seconds or milliseconds as named; absolute times are Unix seconds.
+// - Every function is there since version 0.1.0 where its description says nothing else.
+
+
+#ifndef TSC_H
+#define TSC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A finished rustls configuration, from rustls.h. Only named here; rustls.h is not needed. */
+struct rustls_client_config;
+
+
+// The version of this header. tsc_version_number gives that of the library in use.
+#define TSC_VERSION_MAJOR 0
+
+// See TSC_VERSION_MAJOR.
+#define TSC_VERSION_MINOR 1
+
+// See TSC_VERSION_MAJOR.
+#define TSC_VERSION_PATCH 0
+
+// tsc_options.flags: keep nothing and offer nothing; every call still works.
+#define TSC_DISABLED 1
+
+// The longest host, server name, group and identity, in bytes.
+#define TSC_MAX_NAME 255
+
+// The longest key of tsc_put and its kin, in bytes.
+#define TSC_MAX_KEY 1024
+
+// tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
+// taken goes back to the cache.
+#define TSC_FAILURE_NOT_SENT 1
+
+// tsc_conn_failed: the TLS handshake failed. If a session was offered, it and its lineage are
+// dropped: the next attempt is a full handshake.
+#define TSC_FAILURE_HANDSHAKE 2
+
+// tsc_conn_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
+#define TSC_FAILURE_TIMEOUT 3
+
+// tsc_conn_failed: TLS was fine, the application's own login was not. Nothing is published; what
+// the cache held before stays.
+#define TSC_FAILURE_LOGIN 4
+
+// tsc_conn_info.state: begun, and nobody has said yet how it ended.
+#define TSC_CONN_OPEN 1
+
+// tsc_conn_info.state: established; what arrives now goes straight into the cache.
+#define TSC_CONN_ESTABLISHED 2
+
+// tsc_conn_info.state: failed; what arrives now is discarded.
+#define TSC_CONN_FAILED 3
+
+// What a function answers. The values are pinned; new ones are only appended.
+enum tsc_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Done.
+    TSC_OK = 0,
+    // There is no session to offer: do a full handshake.
+    TSC_NOT_FOUND = 1,
+    // A NULL where none is allowed, a length or value out of range, or a struct of a wrong size.
+    TSC_INVALID_ARGUMENT = 2,
+    // The buffer is too small. The length that is needed was written; nothing was lost.
+    TSC_TOO_SMALL = 3,
+    // A key, name or session is over its limit (TSC_MAX_KEY, TSC_MAX_NAME, max_session_bytes).
+    TSC_TOO_LARGE = 4,
+    // Memory could not be had. Nothing was lost or changed.
+    TSC_NO_MEMORY = 5,
+    // The cache was closed or freed, or the handle was made before a fork in the parent process.
+    TSC_CLOSED = 6,
+    // The session was not kept, and rightly so: its lifetime is over or zero, its connection has
+    // failed, or the cache is disabled. Nothing to do for the caller.
+    TSC_DISCARDED = 7,
+    // The conn is past the point where this call has a meaning, for example established after
+    // failed. Nothing was changed.
+    TSC_WRONG_STATE = 8,
+    // This build of the library cannot do it (rustls is not in it), or the caller set a field that
+    // this version does not know.
+    TSC_UNSUPPORTED = 9,
+    // An error inside the library was contained. Treat it as "no session" and please report it.
+    TSC_PANIC = 10,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tsc_status tsc_status;
+#else
+typedef uint32_t tsc_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// A bounded, thread-safe store of sessions. One per cluster object is usual.
+typedef struct tsc_cache tsc_cache;
+
+// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
+typedef struct tsc_config tsc_config;
+
+// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
+typedef struct tsc_conn tsc_conn;
+
+// How a cache is bounded. 0 in a field means its default; see the README for how to choose.
+typedef struct {
+    // 0 or TSC_DISABLED.
+    uint32_t flags;
+    // Endpoints that the cache remembers; the least recently used goes first. Default 100.
+    uint32_t max_endpoints;
+    // Sessions per endpoint; the oldest goes first. Default 64.
+    uint32_t max_sessions_per_endpoint;
+    // Seconds after which nothing received is offered any more, whatever its own lifetime.
+    // Default 3600.
+    uint32_t ttl_seconds;
+    // Bytes of all sessions together. Default 8 MiB.
+    uint64_t max_bytes;
+    // Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    uint32_t max_session_bytes;
+    // Seconds since the last full handshake after which a lineage ends, however often it was renewed
+    // by resumption. Default 86400 (a day).
+    uint32_t max_lineage_age_seconds;
+    // The clock to use in place of the system's: milliseconds that never go back. For tests. NULL:
+    // the system's monotonic clock, which counts suspend. Called on any thread, with no lock held,
+    // until the last handle that can reach the cache is freed.
+    uint64_t (*clock)(void *clock_arg);
+    // Passed to clock.
+    void *clock_arg;
+} tsc_options;
+
+// What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
+typedef struct {
+    // The protocol version on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (0x0301 and 0x0302
+    // are taken as 1.2 is). A TLS 1.3 session is single-use, an older one is reusable. Required.
+    uint32_t tls_version;
+    // The lifetime that the server gave, in seconds. TLS 1.3: 0 means that it must not be kept
+    // (RFC 8446). Before TLS 1.3: 0 means that the server said nothing (RFC 5077), as for sessions
+    // by id; the cache's own limits then hold. Over seven days counts as seven days. In outputs:
+    // seconds for which the session may still be offered, rounded down.
+    uint32_t lifetime_seconds;
+    // When the server's certificate ends, in Unix seconds; 0 if not known. 0 in outputs.
+    int64_t not_after;
+    // Milliseconds since the session was received. Only in outputs; not looked at in inputs.
+    uint64_t age_ms;
+} tsc_session_info;
+
+// What happened in a cache since it was made (counts), and what is in it now (the last three).
+typedef struct {
+    // Sessions handed out: to a conn that offers them, or by tsc_get.
+    uint64_t offered;
+    // Conns that were established by resuming what they offered.
+    uint64_t resumed;
+    // Conns whose offer the server did not take.
+    uint64_t refused;
+    // Times that there was nothing to offer.
+    uint64_t missed;
+    // Sessions that came into the cache.
+    uint64_t stored;
+    // Single-use sessions that were taken, never sent, and put back.
+    uint64_t returned;
+    // Sessions dropped because their time was over.
+    uint64_t expired;
+    // Sessions dropped to keep max_endpoints or max_bytes.
+    uint64_t evicted;
+    // Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
+    // reusable one that was renewed.
+    uint64_t displaced;
+    // Sessions dropped with a lineage of which one was refused, by tsc_remove or by tsc_clear.
+    uint64_t removed;
+    // Sessions not kept because their lifetime was zero or over on arrival.
+    uint64_t discarded_lifetime;
+    // Sessions not kept because they are over a limit by themselves.
+    uint64_t discarded_too_large;
+    // Sessions not kept because their connection failed.
+    uint64_t discarded_failed;
+    // Sessions not kept because their conn was freed and nobody had said how it ended.
+    uint64_t discarded_unfinished;
+    // Sessions not kept because the cache is disabled or closed.
+    uint64_t discarded_disabled;
+    // Sessions not kept because memory could not be had.
+    uint64_t discarded_no_memory;
+    // Conns that were established.
+    uint64_t established;
+    // Conns that failed.
+    uint64_t failed;
+    // Conns freed while nobody had said how they ended. More than a few: a driver forgets to call
+    // tsc_conn_established, and the cache stays empty.
+    uint64_t unfinished;
+    // Endpoints in the cache now.
+    uint64_t endpoints;
+    // Sessions in the cache now.
+    uint64_t sessions;
+    // Bytes of the sessions in the cache now.
+    uint64_t bytes;
+} tsc_stats;
+
+// What distinguishes a config, and how it behaves. 0 in a field means its default.
+typedef struct {
+    // Bytes that name the TLS configuration. Two configs of one cache with the same identity share
+    // their sessions: give it to both only if they agree on trust roots, client certificate,
+    // verification and ALPN, as when a program builds the same configuration again. (NULL, 0), the
+    // default: this config shares with no other.
+    const uint8_t *identity;
+    // Its length, at most TSC_MAX_NAME.
+    size_t identity_len;
+    // When the client's own certificate ends, in Unix seconds; no session is offered after. 0: there
+    // is none, or it is not known.
+    int64_t client_not_after;
+    // Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
+    // 255. 0 here and below: whatever the rustls configuration says.
+    uint32_t tickets_new_session;
+    // Only rustls: how many to ask for on a resumed handshake, at most 255.
+    uint32_t tickets_resumption;
+} tsc_config_options;
+
+// Who sessions are for. Names are compared without regard to ASCII case.
+typedef struct {
+    // The host that is dialled, a name or an address, not NUL-terminated. Required.
+    const uint8_t *host;
+    // Its length, 1 to TSC_MAX_NAME.
+    size_t host_len;
+    // The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
+    const uint8_t *server_name;
+    // Its length, at most TSC_MAX_NAME.
+    size_t server_name_len;
+    // A label that stands in place of host and port: endpoints with the same group and server name
+    // share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
+    // unless the servers are known to share their ticket keys.
+    const uint8_t *group;
+    // Its length, at most TSC_MAX_NAME.
+    size_t group_len;
+    // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
+    uint32_t port;
+    // Always 0.
+    uint32_t reserved;
+} tsc_endpoint;
+
+// A session to offer to the server. What it points to is lent: see tsc_conn_offer.
+typedef struct {
+    // The bytes that tsc_conn_receive was given, or NULL for an object.
+    const uint8_t *data;
+    // How many.
+    size_t len;
+    // The object that tsc_conn_receive_object was given, or NULL for bytes.
+    void *object;
+    // As in tsc_session_info.
+    uint32_t tls_version;
+    // Seconds for which it may still be offered, rounded down.
+    uint32_t lifetime_seconds;
+    // Milliseconds since it was received.
+    uint64_t age_ms;
+} tsc_session;
+
+// What became of one connection attempt so far.
+typedef struct {
+    // TSC_CONN_OPEN, TSC_CONN_ESTABLISHED or TSC_CONN_FAILED.
+    uint32_t state;
+    // 1 if a session was taken to be offered.
+    uint32_t offered;
+    // 1 if the connection was established by resuming it ("session reused").
+    uint32_t resumed;
+    // 1 if the server did not take it.
+    uint32_t refused;
+    // Sessions received so far.
+    uint32_t received;
+    // Of these, how many went into the cache.
+    uint32_t stored;
+    // Of these, how many were discarded. The rest is staged.
+    uint32_t discarded;
+    // Always 0.
+    uint32_t reserved;
+} tsc_conn_info;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The version of the library in use, as "major.minor.patch".
+//
+// Never NULL; static, not to be freed.
+const char *tsc_version(void);
+
+// The version of the library in use as one number: major << 16 | minor << 8 | patch.
+//
+// A program compiled against a newer header than the library it runs with can tell here.
+uint32_t tsc_version_number(void);
+
+// 1 if the library in use has rustls in it (tsc_config_attach works and it exports rustls_*), else 0.
+uint32_t tsc_has_rustls(void);
+
+// Describes a status in one short English sentence without a full stop.
+//
+// Never NULL, also for numbers that are no status; static, not to be freed.
+const char *tsc_status_text(uint32_t status);
+
+// Makes a cache.
+//
+// options, size: how it is bounded; (NULL, 0) for the defaults.
+// out: gets the handle, which the caller frees with tsc_cache_free.
+// TSC_UNSUPPORTED: a flag that this version does not know. TSC_NO_MEMORY.
+tsc_status tsc_cache_new(const tsc_options *options, size_t size, tsc_cache **out);
+
+// Makes a second handle to the same cache, for another owner to free by itself.
+//
+// The cache closes when the last of its handles is freed. out: gets the handle.
+tsc_status tsc_cache_share(const tsc_cache *cache, tsc_cache **out);
+
+// Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
+// kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
+// find nothing. Closing twice is TSC_OK.
+tsc_status tsc_cache_close(const tsc_cache *cache);
+
+// Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
+// if configs or conns still use it.
+void tsc_cache_free(tsc_cache *cache);
+
+// Stores a session under a key of the caller's own.
+//
+// For callers that do everything by themselves: the key must hold all that may not be mixed (host,
+// port, server name, and everything in the TLS configuration that decides whom to trust and who to
+// be), and the session must come from a connection that was established. tsc_conn_* does both.
+//
+// key, key_len: 1 to TSC_MAX_KEY bytes, copied.
+// info, info_size: what is known of the session; tls_version is required.
+// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
+// TSC_TOO_LARGE: the key or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or
+// the cache is disabled. TSC_CLOSED. TSC_NO_MEMORY: and whatever was stored before is still there.
+tsc_status tsc_put(const tsc_cache *cache,
+                   const uint8_t *key,
+                   size_t key_len,
+                   const tsc_session_info *info,
+                   size_t info_size,
+                   const uint8_t *data,
+                   size_t len);
+
+// Copies out the newest session under a key. A single-use session leaves the cache with it.
+//
+// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
+// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
+// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
+// TSC_NOT_FOUND. TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
+tsc_status tsc_get(const tsc_cache *cache,
+                   const uint8_t *key,
+                   size_t key_len,
+                   uint8_t *buf,
+                   size_t cap,
+                   size_t *len,
+                   tsc_session_info *info,
+                   size_t info_size);
+
+// Says how many sessions tsc_get would find under a key, one after the other; a reusable one counts
+// once. count: gets the number, 0 if there is none.
+tsc_status tsc_available(const tsc_cache *cache, const uint8_t *key, size_t key_len, size_t *count);
+
+// Drops all sessions under a key. TSC_NOT_FOUND: there was none.
+tsc_status tsc_remove(const tsc_cache *cache, const uint8_t *key, size_t key_len);
+
+// Drops every session of every endpoint and config. Sessions that conns have taken are not touched.
+tsc_status tsc_clear(const tsc_cache *cache);
+
+// Reads the statistics of a cache.
+//
+// Counts of one call fit together as far as they were taken from one shard; under load they may be a
+// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
+tsc_status tsc_stats_get(const tsc_cache *cache,
+                         tsc_stats *out,
+                         size_t size);
+
+// Makes a config for any TLS stack.
+//
+// Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
+// receives no other finds, unless both carry the same identity.
+// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
+// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+tsc_status tsc_config_new(const tsc_cache *cache,
+                          const tsc_config_options *options,
+                          size_t size,
+                          tsc_config **out);
+
+// Makes a config from a finished rustls configuration.
+//
+// Connections then take their rustls configuration from tsc_conn_rustls_config. The one given here
+// is neither changed nor kept by the caller's reference: free it whenever you like.
+// It must come from this library (libtsc exports rustls_*): no other copy of rustls will do.
+// options, size: as in tsc_config_new, except that an identity is answered with TSC_UNSUPPORTED:
+// rustls itself refuses to resume across configurations that were built apart, so sharing would only
+// lose tickets. Attach once and use the config for every connection.
+// out: gets the handle, freed with tsc_config_free.
+// TSC_UNSUPPORTED: also if rustls is not in this build. TSC_CLOSED.
+tsc_status tsc_config_attach(const tsc_cache *cache,
+                             const struct rustls_client_config *rustls,
+                             const tsc_config_options *options,
+                             size_t size,
+                             tsc_config **out);
+
+// Frees a config; NULL is nothing. Conns made from it stay valid.
+void tsc_config_free(tsc_config *config);
+
+// Says how many sessions conns of this config to this endpoint would find, one after the other; a
+// reusable one counts once. count: gets the number, 0 if there is none.
+tsc_status tsc_config_available(const tsc_config *config,
+                                const tsc_endpoint *endpoint,
+                                size_t size,
+                                size_t *count);
+
+// Begins a connection attempt.
+//
+// endpoint, size: who it is for; copied.
+// out: gets the handle, which the caller frees with tsc_conn_free.
+// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. A closed or disabled cache is no error: the conn works
+// and offers nothing.
+tsc_status tsc_conn_new(const tsc_config *config,
+                        const tsc_endpoint *endpoint,
+                        size_t size,
+                        tsc_conn **out);
+
+// Gives the session to offer in the ClientHello, and leases it to this conn.
+//
+// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
+// conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
+// (tsc_conn_receive, tsc_conn_established, the other failures). Asking again gives the same session.
+// Ask as late as possible, after the TCP connection stands.
+//
+// out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed
+// or tsc_conn_free. An object may be lent to several conns at once if it is reusable; a TLS stack
+// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
+// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
+// callers need no error. TSC_WRONG_STATE: the conn was sent, established or failed. TSC_CLOSED: the
+// conn is from before a fork.
+tsc_status tsc_conn_offer(const tsc_conn *conn,
+                          tsc_session *out,
+                          size_t size);
+
+// Says that the ClientHello with the offered session may have left: a single-use session is used up,
+// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
+// offered, is TSC_OK.
+tsc_status tsc_conn_sent(const tsc_conn *conn);
+
+// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
+//
+// Staged until tsc_conn_established; after it, it goes straight into the cache, whenever it comes.
+// Its lifetime counts from this call.
+// info, info_size: what is known of it; tls_version is required.
+// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
+// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled
+// or closed. TSC_NO_MEMORY.
+tsc_status tsc_conn_receive(const tsc_conn *conn,
+                            const tsc_session_info *info,
+                            size_t info_size,
+                            const uint8_t *data,
+                            size_t len);
+
+// Takes a session as an object of the TLS stack: no serialising, no parsing.
+//
+// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
+// any thread, with no lock held, possibly before this call returns. On any other status the caller
+// still owns it.
+// info, info_size: as in tsc_conn_receive.
+// object: not NULL. Nobody else may change it from here on.
+// bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
+// do.
+// release: not NULL. May call any function of this library.
+tsc_status tsc_conn_receive_object(const tsc_conn *conn,
+                                   const tsc_session_info *info,
+                                   size_t info_size,
+                                   void *object,
+                                   size_t bytes,
+                                   void (*release)(void *object));
+
+// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
+// this conn received and will receive. not_after: Unix seconds, above 0.
+tsc_status tsc_conn_set_not_after(const tsc_conn *conn,
+                                  int64_t not_after);
+
+// Says that the connection is established: TLS verified and the application's own login done. What
+// it received is published, and what it still receives goes straight into the cache.
+//
+// A caller without a login of its own calls this right after the handshake.
+// resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). If
+// a session was offered and this is 0, the server refused it: its whole lineage is dropped.
+// TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
+// offered through this conn; nothing was changed.
+tsc_status tsc_conn_established(const tsc_conn *conn,
+                                int32_t resumed);
+
+// Says that the attempt failed: what it received is discarded, then and later.
+//
+// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
+// TSC_WRONG_STATE: already established or failed.
+tsc_status tsc_conn_failed(const tsc_conn *conn, uint32_t why);
+
+// Reads what became of the attempt so far. size is sizeof(tsc_conn_info).
+tsc_status tsc_conn_info_get(const tsc_conn *conn, tsc_conn_info *out, size_t size);
+
+// Gives the rustls configuration for this one connection, to pass to rustls_client_connection_new.
+//
+// Only for a conn whose config was made by tsc_config_attach. rustls takes the session to offer in
+// rustls_client_connection_new, so call that after the TCP connection stands. What the server sends
+// is staged and published as with the other calls, also long after the handshake, and also when this
+// conn was freed after tsc_conn_established.
+// out: gets a configuration that the caller frees with rustls_client_config_free.
+// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
+tsc_status tsc_conn_rustls_config(const tsc_conn *conn,
+                                  const struct rustls_client_config **out);
+
+// Frees a conn; NULL is nothing.
+//
+// If nobody said how the attempt ended, what it received is discarded, what it had taken and not
+// sent goes back, and the statistics count it as unfinished. After tsc_conn_established, the
+// connection may live on: tickets that still arrive for it are kept (rustls).
+void tsc_conn_free(tsc_conn *conn);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* TSC_H */

@@ -1,0 +1,33 @@
+//! What sessions are found by.
+
+/// Who made up a key. Keys of different spaces are never equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Space {
+    /// The caller of `tsc_put`, byte by byte.
+    Caller,
+    /// The library, from config and endpoint.
+    Conn,
+}
+
+/// A key, lent for a call, with its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub(super) hash: u64,
+    pub(super) space: Space,
+    pub(super) bytes: &'a [u8],
+}
+
+/// A key as the cache keeps it.
+#[derive(Debug)]
+pub(super) struct StoredKey {
+    pub(super) bytes: Box<[u8]>,
+    pub(super) space: Space,
+}
+
+impl StoredKey {
+    #[inline]
+    pub(super) fn is(&self, key: &Key<'_>) -> bool {
+        *self.bytes == *key.bytes && self.space == key.space
+    }
+}

@@ -1,0 +1,51 @@
+//! Until when a session may be offered (promise 4), in one place.
+
+use super::{Options, Time};
+
+/// RFC 8446, 4.6.1: no ticket is used for longer than this, whatever the server says.
+const SEVEN_DAYS_SECONDS: u32 = 7 * 24 * 3600;
+
+/// How long the server says that a session may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// The server said nothing; the cache's limits hold.
+    Unspecified,
+    /// 0: not to be kept at all.
+    Seconds(u32),
+}
+
+/// All sessions that descend, by resumption, from one full handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    pub id: u64,
+    /// When its age or a certificate ends it, however often it was renewed.
+    pub ends: Time,
+}
+
+impl Lineage {
+    /// The same lineage, ended by a certificate, if the end of one is known (in Unix seconds).
+    #[must_use]
+    pub fn until(self, now: Time, not_after: Option<i64>) -> Self {
+        let ends = not_after.map_or(Time::NEVER, |unix_seconds| now.at_wall(unix_seconds));
+        Self {
+            ends: self.ends.min(ends),
+            ..self
+        }
+    }
+}
+
+/// The first moment at which a session is no longer offered.
+pub(crate) fn expiry(
+    options: &Options,
+    received: Time,
+    lifetime: Lifetime,
+    lineage: Lineage,
+) -> Time {
+    let given = match lifetime {
+        Lifetime::Unspecified => SEVEN_DAYS_SECONDS,
+        Lifetime::Seconds(seconds) => seconds.min(SEVEN_DAYS_SECONDS),
+    };
+    received
+        .plus_seconds(given.min(options.ttl_seconds))
+        .min(lineage.ends)
+}

@@ -1,0 +1,29 @@
+//! How a cache is bounded. The one place where the defaults are.
+
+/// The limits of one cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub enabled: bool,
+    pub max_endpoints: u32,
+    pub max_sessions_per_endpoint: u32,
+    pub ttl_seconds: u32,
+    pub max_bytes: u64,
+    pub max_session_bytes: u32,
+    pub max_lineage_age_seconds: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_endpoints: 100,
+            // A pool that opens that many connections at once can resume them all.
+            max_sessions_per_endpoint: 64,
+            ttl_seconds: 3600,
+            max_bytes: 8 << 20,
+            // Long chains and post-quantum signatures make sessions of tens of kilobytes.
+            max_session_bytes: 64 << 10,
+            max_lineage_age_seconds: 24 * 3600,
+        }
+    }
+}

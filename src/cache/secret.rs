@@ -1,0 +1,147 @@
+//! Session bytes, which are keys, in pages of their own.
+//!
+//! Pages can be kept out of core dumps and out of forked children; heap blocks cannot. The pages are
+//! cut up by a well-known allocator (TLSF, from rlsf).
+
+#![allow(
+    unsafe_code,
+    reason = "hands out pieces of mapped pages; SecretBytes owns its piece alone"
+)]
+
+use crate::platform;
+use parking_lot::Mutex;
+use rlsf::Tlsf;
+use std::alloc::Layout;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// Room enough for the largest session that `Options` can allow.
+type Allocator = Tlsf<'static, u32, u16, 28, 16>;
+
+/// Pages that session bytes are kept in.
+#[derive(Default)]
+pub(crate) struct Arena {
+    generation: u32,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Default)]
+struct Pages {
+    allocator: Option<Box<Allocator>>,
+    mapped: Vec<NonNull<[u8]>>,
+}
+
+// SAFETY: the pages belong to the arena alone, and the pointers to them are used under its lock.
+unsafe impl Send for Pages {}
+
+impl Arena {
+    pub(crate) fn new(generation: u32) -> Arc<Self> {
+        Arc::new(Self {
+            generation,
+            pages: Mutex::default(),
+        })
+    }
+
+    /// A copy of `bytes`, or `None` if memory could not be had.
+    pub(crate) fn keep(self: &Arc<Self>, bytes: &[u8]) -> Option<SecretBytes> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let layout = Layout::for_value(bytes);
+        let mut pages = self.pages.lock();
+        let block = match pages.allocate(layout) {
+            Some(block) => block,
+            None => {
+                pages.grow(layout)?;
+                pages.allocate(layout)?
+            }
+        };
+        drop(pages);
+        // SAFETY: the block is new, ours alone, and of the length of `bytes`.
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        Some(SecretBytes {
+            block,
+            len: bytes.len(),
+            arena: Arc::clone(self),
+        })
+    }
+}
+
+impl Pages {
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocator.as_mut()?.allocate(layout)
+    }
+
+    fn grow(&mut self, layout: Layout) -> Option<()> {
+        // The allocator finds a block by its size class, which may ask for a sixteenth more.
+        let len = layout
+            .size()
+            .checked_add(layout.size() / 8)?
+            .checked_add(1024)?;
+        self.mapped.try_reserve(1).ok()?;
+        let pages = platform::map_secret_pages(len)?;
+        self.mapped.push(pages);
+        // SAFETY: just mapped, zeroed, ours alone, and unmapped only when the allocator is gone.
+        let block = unsafe {
+            std::slice::from_raw_parts_mut(pages.as_ptr().cast::<MaybeUninit<u8>>(), pages.len())
+        };
+        let _ = self
+            .allocator
+            .get_or_insert_with(|| Box::new(Allocator::new()))
+            .insert_free_block(block);
+        Some(())
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // Whoever holds a piece holds the arena, so there are none.
+        let pages = self.pages.get_mut();
+        pages.allocator = None;
+        for mapped in pages.mapped.drain(..) {
+            // SAFETY: from `map_secret_pages`, and nothing refers to it any more.
+            unsafe { platform::unmap(mapped) };
+        }
+    }
+}
+
+/// Bytes that are wiped when released. They have no `Debug` and are copied only on purpose.
+pub struct SecretBytes {
+    block: NonNull<u8>,
+    len: usize,
+    arena: Arc<Arena>,
+}
+
+// SAFETY: a `SecretBytes` owns its block as a `Box<[u8]>` would.
+unsafe impl Send for SecretBytes {}
+// SAFETY: shared, it is only read.
+unsafe impl Sync for SecretBytes {}
+
+impl std::ops::Deref for SecretBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the block is ours and `len` long.
+        unsafe { std::slice::from_raw_parts(self.block.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        // In a forked child the pages are the parent's no more: wiped, the allocator's notes in them
+        // too, and perhaps cut off in the middle of a change.
+        if self.arena.generation != platform::generation() {
+            return;
+        }
+        // SAFETY: the block is ours and `len` long, and is not used after.
+        unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len) }.zeroize();
+        let mut pages = self.arena.pages.lock();
+        if let Some(allocator) = &mut pages.allocator {
+            // SAFETY: it came from this allocator, with the alignment of bytes.
+            unsafe { allocator.deallocate(self.block, align_of::<u8>()) };
+        }
+    }
+}

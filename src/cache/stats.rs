@@ -1,0 +1,56 @@
+//! What happened in a cache, counted.
+
+macro_rules! stats {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counts of what happened, and what is there now. The header describes each (`tsc_stats`).
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Stats { $($(#[$doc])* pub $name: u64),* }
+
+        impl std::ops::AddAssign for Stats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+stats! {
+    offered, resumed, refused, missed, stored, returned,
+    expired, evicted, displaced, removed,
+    discarded_lifetime, discarded_too_large, discarded_failed, discarded_unfinished,
+    discarded_disabled, discarded_no_memory,
+    established, failed, unfinished,
+    endpoints, sessions, bytes,
+}
+
+/// Why a session was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// Its time was over, or zero, when it came.
+    Lifetime,
+    /// It is over a limit by itself.
+    TooLarge,
+    /// Its connection failed.
+    Failed,
+    /// Nobody said how its connection ended.
+    Unfinished,
+    /// The cache is disabled.
+    Disabled,
+    /// The cache is closed.
+    Closed,
+    /// Memory could not be had.
+    NoMemory,
+}
+
+impl Stats {
+    pub(crate) fn discard(&mut self, why: Discard, sessions: u64) {
+        *match why {
+            Discard::Lifetime => &mut self.discarded_lifetime,
+            Discard::TooLarge => &mut self.discarded_too_large,
+            Discard::Failed => &mut self.discarded_failed,
+            Discard::Unfinished => &mut self.discarded_unfinished,
+            Discard::Disabled | Discard::Closed => &mut self.discarded_disabled,
+            Discard::NoMemory => &mut self.discarded_no_memory,
+        } += sessions;
+    }
+}

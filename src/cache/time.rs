@@ -1,0 +1,49 @@
+//! Time inside the engine.
+
+use crate::platform;
+
+/// A moment, in milliseconds on the cache's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub u64);
+
+impl Time {
+    pub const NEVER: Time = Time(u64::MAX);
+
+    #[must_use]
+    pub fn plus_seconds(self, seconds: u32) -> Time {
+        Time(self.0.saturating_add(u64::from(seconds) * 1000))
+    }
+
+    /// Milliseconds since `earlier`; 0 if a driven clock went back.
+    #[must_use]
+    pub fn since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment on this clock, of which `self` is now, that the wall clock calls `unix_seconds`.
+    #[must_use]
+    pub fn at_wall(self, unix_seconds: i64) -> Time {
+        let ahead = unix_seconds
+            .saturating_mul(1000)
+            .saturating_sub(platform::wall_ms());
+        Time(self.0.saturating_add_signed(ahead))
+    }
+}
+
+/// Where a cache reads the time.
+pub enum Clock {
+    /// The system's monotonic clock.
+    System,
+    /// A clock that is driven by hand. Called with no lock held.
+    Driven(Box<dyn Fn() -> u64 + Send + Sync>),
+}
+
+impl Clock {
+    #[inline]
+    pub(crate) fn now(&self) -> Time {
+        match self {
+            Clock::System => Time(platform::monotonic_ms()),
+            Clock::Driven(read) => Time(read()),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
+use super::session::received;
+use super::slice::{bytes, bytes_up_to};
+use super::tsc_status::{
+    TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
+};
+use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
+use crate::cache::{Cache, Key, Payload, Session, Space, expiry};
+use crate::platform;
+use std::sync::Arc;
+
+/// The longest key of tsc_put and its kin, in bytes.
+pub const TSC_MAX_KEY: usize = 1024;
+
+/// A bounded, thread-safe store of sessions. One per cluster object is usual.
+pub struct tsc_cache {
+    cache: Arc<Open>,
+}
+
+/// A cache that has handles; it closes with the last of them.
+struct Open(Arc<Cache>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl tsc_cache {
+    #[inline]
+    pub(super) fn engine(&self) -> &Arc<Cache> {
+        &self.cache.0
+    }
+}
+
+/// The cache of a handle, unless it is closed.
+#[inline]
+pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
+    let cache = lent(cache)?.engine();
+    if cache.is_closed() {
+        Err(TSC_CLOSED)
+    } else {
+        Ok(cache)
+    }
+}
+
+#[inline]
+fn key_of<'a>(cache: &Cache, key: *const u8, len: usize) -> Answer<Key<'a>> {
+    match bytes_up_to(key, len, TSC_MAX_KEY)? {
+        [] => Err(TSC_INVALID_ARGUMENT),
+        key => Ok(cache.key(Space::Caller, key)),
+    }
+}
+
+/// Copies a session into the caller's buffer, which is long enough.
+#[inline]
+fn copy_to(data: &[u8], buf: *mut u8) {
+    // SAFETY: the caller of tsc_get said that so many bytes fit, and they are not the library's own.
+    unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buf, data.len()) };
+}
+
+/// Makes a cache.
+///
+/// options, size: how it is bounded; (NULL, 0) for the defaults.
+/// out: gets the handle, which the caller frees with tsc_cache_free.
+/// TSC_UNSUPPORTED: a flag that this version does not know. TSC_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_cache_new(
+    options: *const tsc_options,
+    size: usize,
+    out: *mut *mut tsc_cache,
+) -> tsc_status {
+    guard(|| {
+        let options = options::read(options, size)?;
+        place(out)?;
+        if !platform::watch_forks() {
+            return Err(TSC_NO_MEMORY);
+        }
+        let (options, clock) = options;
+        hand_out(
+            out,
+            tsc_cache {
+                cache: Arc::new(Open(Arc::new(Cache::new(options, clock)))),
+            },
+        );
+        Ok(())
+    })
+}
+
+/// Makes a second handle to the same cache, for another owner to free by itself.
+///
+/// The cache closes when the last of its handles is freed. out: gets the handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_cache) -> tsc_status {
+    guard(|| {
+        let cache = lent(cache)?;
+        place(out)?;
+        hand_out(
+            out,
+            tsc_cache {
+                cache: Arc::clone(&cache.cache),
+            },
+        );
+        Ok(())
+    })
+}
+
+/// Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
+/// kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
+/// find nothing. Closing twice is TSC_OK.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
+    guard(|| {
+        lent(cache)?.engine().close();
+        Ok(())
+    })
+}
+
+/// Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
+/// if configs or conns still use it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
+    take_back(cache);
+}
+
+/// Stores a session under a key of the caller's own.
+///
+/// For callers that do everything by themselves: the key must hold all that may not be mixed (host,
+/// port, server name, and everything in the TLS configuration that decides whom to trust and who to
+/// be), and the session must come from a connection that was established. tsc_conn_* does both.
+///
+/// key, key_len: 1 to TSC_MAX_KEY bytes, copied.
+/// info, info_size: what is known of the session; tls_version is required.
+/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
+/// TSC_TOO_LARGE: the key or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or
+/// the cache is disabled. TSC_CLOSED. TSC_NO_MEMORY: and whatever was stored before is still there.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_put(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+    info: *const tsc_session_info,
+    info_size: usize,
+    data: *const u8,
+    len: usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        let info = received(info, info_size)?;
+        let data = bytes(data, len)?;
+        if data.is_empty() {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        let now = cache.now();
+        let payload = cache
+            .keep(data)
+            .inspect_err(|&why| cache.count(&key, |s| s.discard(why, 1)))?;
+        let lineage = cache.new_lineage(now).until(now, info.not_after);
+        let (kind, lifetime) = info.rules;
+        let session = Session {
+            payload: Payload::Bytes(payload),
+            kind,
+            label: info.label,
+            size: data.len(),
+            received: now,
+            expires: expiry(cache.options(), now, lifetime, lineage),
+            lineage,
+        };
+        Ok(cache.put(&key, session)?)
+    })
+}
+
+/// Copies out the newest session under a key. A single-use session leaves the cache with it.
+///
+/// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
+/// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
+/// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
+/// TSC_NOT_FOUND. TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_get(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+    buf: *mut u8,
+    cap: usize,
+    len: *mut usize,
+    info: *mut tsc_session_info,
+    info_size: usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        place(len)?;
+        if (buf.is_null() && cap != 0) || cap > isize::MAX as usize {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        if !(info.is_null() && info_size == 0) {
+            sized::place(info, info_size)?;
+        }
+        let mut needed = 0;
+        let copied = cache.copy_out(&key, |session, now| {
+            let Payload::Bytes(data) = &session.payload else {
+                return false;
+            };
+            needed = data.len();
+            if needed > cap {
+                return false;
+            }
+            copy_to(data, buf);
+            if !info.is_null() {
+                sized::write(info, info_size, &tsc_session_info::of(session, now));
+            }
+            true
+        });
+        let answer = match copied {
+            None => return Err(TSC_NOT_FOUND),
+            Some(false) => Err(TSC_TOO_SMALL),
+            Some(true) => Ok(()),
+        };
+        write(len, needed);
+        answer
+    })
+}
+
+/// Says how many sessions tsc_get would find under a key, one after the other; a reusable one counts
+/// once. count: gets the number, 0 if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_available(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+    count: *mut usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        place(count)?;
+        write(count, cache.available(&key));
+        Ok(())
+    })
+}
+
+/// Drops all sessions under a key. TSC_NOT_FOUND: there was none.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_remove(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        if cache.remove(&key) {
+            Ok(())
+        } else {
+            Err(TSC_NOT_FOUND)
+        }
+    })
+}
+
+/// Drops every session of every endpoint and config. Sessions that conns have taken are not touched.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
+    guard(|| {
+        open(cache)?.clear();
+        Ok(())
+    })
+}

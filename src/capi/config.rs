@@ -1,0 +1,188 @@
+use super::cache::open;
+use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
+use super::slice::bytes_up_to;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
+use crate::cache::Cache;
+use crate::conn::{Config, Identity};
+use std::sync::Arc;
+
+#[cfg(feature = "rustls")]
+pub(super) use crate::rustls::Attached;
+
+/// A finished rustls configuration, as rustls-ffi hands it out.
+pub struct rustls_client_config {}
+
+/// There is none without rustls in the build.
+#[cfg(not(feature = "rustls"))]
+pub(super) enum Attached {}
+
+/// What distinguishes a config, and how it behaves. 0 in a field means its default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_config_options {
+    /// Bytes that name the TLS configuration. Two configs of one cache with the same identity share
+    /// their sessions: give it to both only if they agree on trust roots, client certificate,
+    /// verification and ALPN, as when a program builds the same configuration again. (NULL, 0), the
+    /// default: this config shares with no other.
+    pub identity: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub identity_len: usize,
+    /// When the client's own certificate ends, in Unix seconds; no session is offered after. 0: there
+    /// is none, or it is not known.
+    pub client_not_after: i64,
+    /// Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
+    /// 255. 0 here and below: whatever the rustls configuration says.
+    pub tickets_new_session: u32,
+    /// Only rustls: how many to ask for on a resumed handshake, at most 255.
+    pub tickets_resumption: u32,
+}
+
+/// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
+pub struct tsc_config {
+    pub(super) config: Arc<Config>,
+    pub(super) rustls: Option<Arc<Attached>>,
+}
+
+fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_options> {
+    let options = sized::read(options, size)?;
+    let one_byte = u32::from(u8::MAX);
+    if options.client_not_after < 0
+        || options.tickets_new_session > one_byte
+        || options.tickets_resumption > one_byte
+    {
+        return Err(TSC_INVALID_ARGUMENT);
+    }
+    Ok(options)
+}
+
+fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Arc<Config>> {
+    let identity = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
+        [] => Identity::own(),
+        given => Identity::Given(given.into()),
+    };
+    Ok(Arc::new(Config {
+        cache: Arc::clone(cache),
+        identity,
+        client_not_after: (options.client_not_after != 0).then_some(options.client_not_after),
+    }))
+}
+
+#[cfg(feature = "rustls")]
+fn attached(
+    rustls: *const rustls_client_config,
+    options: &tsc_config_options,
+) -> Answer<Arc<Attached>> {
+    if options.identity_len != 0 {
+        return Err(TSC_UNSUPPORTED);
+    }
+    let rustls = rustls.cast::<::rustls::ClientConfig>();
+    // SAFETY: rustls-ffi documents a rustls_client_config to be an Arc<ClientConfig>, in the version
+    // that Cargo.toml pins, and by the header's contract this one is alive and this library's.
+    let config = unsafe {
+        Arc::increment_strong_count(rustls);
+        Arc::from_raw(rustls)
+    };
+    // `read` made sure that both fit.
+    Ok(Arc::new(Attached::new(
+        config,
+        options.tickets_new_session as u8,
+        options.tickets_resumption as u8,
+    )))
+}
+
+#[cfg(not(feature = "rustls"))]
+fn attached(_: *const rustls_client_config, _: &tsc_config_options) -> Answer<Arc<Attached>> {
+    Err(TSC_UNSUPPORTED)
+}
+
+/// Makes a config for any TLS stack.
+///
+/// Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
+/// receives no other finds, unless both carry the same identity.
+/// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
+/// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_config_new(
+    cache: *const tsc_cache,
+    options: *const tsc_config_options,
+    size: usize,
+    out: *mut *mut tsc_config,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let options = read(options, size)?;
+        place(out)?;
+        if options.tickets_new_session != 0 || options.tickets_resumption != 0 {
+            return Err(TSC_UNSUPPORTED);
+        }
+        hand_out(
+            out,
+            tsc_config {
+                config: bind(cache, &options)?,
+                rustls: None,
+            },
+        );
+        Ok(())
+    })
+}
+
+/// Makes a config from a finished rustls configuration.
+///
+/// Connections then take their rustls configuration from tsc_conn_rustls_config. The one given here
+/// is neither changed nor kept by the caller's reference: free it whenever you like.
+/// It must come from this library (libtsc exports rustls_*): no other copy of rustls will do.
+/// options, size: as in tsc_config_new, except that an identity is answered with TSC_UNSUPPORTED:
+/// rustls itself refuses to resume across configurations that were built apart, so sharing would only
+/// lose tickets. Attach once and use the config for every connection.
+/// out: gets the handle, freed with tsc_config_free.
+/// TSC_UNSUPPORTED: also if rustls is not in this build. TSC_CLOSED.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_config_attach(
+    cache: *const tsc_cache,
+    rustls: *const rustls_client_config,
+    options: *const tsc_config_options,
+    size: usize,
+    out: *mut *mut tsc_config,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        place(rustls.cast_mut())?;
+        let options = read(options, size)?;
+        place(out)?;
+        let rustls = attached(rustls, &options)?;
+        hand_out(
+            out,
+            tsc_config {
+                config: bind(cache, &options)?,
+                rustls: Some(rustls),
+            },
+        );
+        Ok(())
+    })
+}
+
+/// Frees a config; NULL is nothing. Conns made from it stay valid.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_config_free(config: *mut tsc_config) {
+    take_back(config);
+}
+
+/// Says how many sessions conns of this config to this endpoint would find, one after the other; a
+/// reusable one counts once. count: gets the number, 0 if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_config_available(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    count: *mut usize,
+) -> tsc_status {
+    guard(|| {
+        let config = &lent(config)?.config;
+        let endpoint = endpoint::read(endpoint, size)?;
+        place(count)?;
+        let available = config.available(&endpoint)?;
+        write(count, available);
+        Ok(())
+    })
+}

@@ -1,0 +1,321 @@
+use super::config::{Attached, rustls_client_config};
+use super::guard::{guard, hand_out, lent, place, take_back, write};
+use super::session::{Object, received};
+use super::slice::bytes;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
+use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
+use crate::cache::Payload;
+use crate::conn::{Conn, Failure, Phase};
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
+/// taken goes back to the cache.
+pub const TSC_FAILURE_NOT_SENT: u32 = 1;
+/// tsc_conn_failed: the TLS handshake failed. If a session was offered, it and its lineage are
+/// dropped: the next attempt is a full handshake.
+pub const TSC_FAILURE_HANDSHAKE: u32 = 2;
+/// tsc_conn_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
+pub const TSC_FAILURE_TIMEOUT: u32 = 3;
+/// tsc_conn_failed: TLS was fine, the application's own login was not. Nothing is published; what
+/// the cache held before stays.
+pub const TSC_FAILURE_LOGIN: u32 = 4;
+
+/// tsc_conn_info.state: begun, and nobody has said yet how it ended.
+pub const TSC_CONN_OPEN: u32 = 1;
+/// tsc_conn_info.state: established; what arrives now goes straight into the cache.
+pub const TSC_CONN_ESTABLISHED: u32 = 2;
+/// tsc_conn_info.state: failed; what arrives now is discarded.
+pub const TSC_CONN_FAILED: u32 = 3;
+
+/// What became of one connection attempt so far.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_conn_info {
+    /// TSC_CONN_OPEN, TSC_CONN_ESTABLISHED or TSC_CONN_FAILED.
+    pub state: u32,
+    /// 1 if a session was taken to be offered.
+    pub offered: u32,
+    /// 1 if the connection was established by resuming it ("session reused").
+    pub resumed: u32,
+    /// 1 if the server did not take it.
+    pub refused: u32,
+    /// Sessions received so far.
+    pub received: u32,
+    /// Of these, how many went into the cache.
+    pub stored: u32,
+    /// Of these, how many were discarded. The rest is staged.
+    pub discarded: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
+pub struct tsc_conn {
+    conn: Arc<Conn>,
+    rustls: Option<Arc<Attached>>,
+}
+
+impl Drop for tsc_conn {
+    fn drop(&mut self) {
+        self.conn.release();
+    }
+}
+
+#[cfg(feature = "rustls")]
+fn rustls_config(attached: &Attached, conn: &Arc<Conn>) -> *const rustls_client_config {
+    // As rustls-ffi makes them: see `attached` in config.rs.
+    Arc::into_raw(Arc::new(attached.for_conn(conn))).cast()
+}
+
+#[cfg(not(feature = "rustls"))]
+fn rustls_config(attached: &Attached, _: &Arc<Conn>) -> *const rustls_client_config {
+    match *attached {}
+}
+
+/// Begins a connection attempt.
+///
+/// endpoint, size: who it is for; copied.
+/// out: gets the handle, which the caller frees with tsc_conn_free.
+/// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. A closed or disabled cache is no error: the conn works
+/// and offers nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_new(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    out: *mut *mut tsc_conn,
+) -> tsc_status {
+    guard(|| {
+        let config = lent(config)?;
+        let endpoint = endpoint::read(endpoint, size)?;
+        place(out)?;
+        let conn = Conn::new(&config.config, &endpoint)?;
+        hand_out(
+            out,
+            tsc_conn {
+                conn,
+                rustls: config.rustls.clone(),
+            },
+        );
+        Ok(())
+    })
+}
+
+/// Gives the session to offer in the ClientHello, and leases it to this conn.
+///
+/// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
+/// conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
+/// (tsc_conn_receive, tsc_conn_established, the other failures). Asking again gives the same session.
+/// Ask as late as possible, after the TCP connection stands.
+///
+/// out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed
+/// or tsc_conn_free. An object may be lent to several conns at once if it is reusable; a TLS stack
+/// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
+/// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
+/// callers need no error. TSC_WRONG_STATE: the conn was sent, established or failed. TSC_CLOSED: the
+/// conn is from before a fork.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_offer(
+    conn: *const tsc_conn,
+    out: *mut tsc_session,
+    size: usize,
+) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        sized::place(out, size)?;
+        let session = conn.offer()?.ok_or(TSC_NOT_FOUND)?;
+        // The conn keeps the session for as long as it is lent.
+        let lent = tsc_session::of(&session, conn.now())?;
+        sized::write(out, size, &lent);
+        Ok(())
+    })
+}
+
+/// Says that the ClientHello with the offered session may have left: a single-use session is used up,
+/// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
+/// offered, is TSC_OK.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_sent(conn: *const tsc_conn) -> tsc_status {
+    guard(|| Ok(lent(conn)?.conn.sent()?))
+}
+
+/// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
+///
+/// Staged until tsc_conn_established; after it, it goes straight into the cache, whenever it comes.
+/// Its lifetime counts from this call.
+/// info, info_size: what is known of it; tls_version is required.
+/// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
+/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled
+/// or closed. TSC_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_receive(
+    conn: *const tsc_conn,
+    info: *const tsc_session_info,
+    info_size: usize,
+    data: *const u8,
+    len: usize,
+) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        let info = received(info, info_size)?;
+        let data = bytes(data, len)?;
+        if data.is_empty() {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        let payload = Payload::Bytes(conn.keep(data)?);
+        let done = conn.receive(payload, data.len(), info.label, info.rules, info.not_after);
+        done.map_err(|(why, _)| why.into())
+    })
+}
+
+/// Takes a session as an object of the TLS stack: no serialising, no parsing.
+///
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
+/// any thread, with no lock held, possibly before this call returns. On any other status the caller
+/// still owns it.
+/// info, info_size: as in tsc_conn_receive.
+/// object: not NULL. Nobody else may change it from here on.
+/// bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
+/// do.
+/// release: not NULL. May call any function of this library.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_receive_object(
+    conn: *const tsc_conn,
+    info: *const tsc_session_info,
+    info_size: usize,
+    object: *mut c_void,
+    bytes: usize,
+    release: Option<unsafe extern "C" fn(object: *mut c_void)>,
+) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        let info = received(info, info_size)?;
+        let (Some(object), Some(release)) = (NonNull::new(object), release) else {
+            return Err(TSC_INVALID_ARGUMENT);
+        };
+        if bytes > isize::MAX as usize {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        let payload = Payload::Value(Box::new(Object { object, release }));
+        let size = bytes.max(1);
+        conn.receive(payload, size, info.label, info.rules, info.not_after)
+            .map_err(|(why, payload)| {
+                // It stays the caller's: not to be released here.
+                if let Payload::Value(value) = payload
+                    && let Ok(object) = value.downcast::<Object>()
+                {
+                    std::mem::forget(*object);
+                }
+                why.into()
+            })
+    })
+}
+
+/// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
+/// this conn received and will receive. not_after: Unix seconds, above 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_set_not_after(conn: *const tsc_conn, not_after: i64) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        if not_after <= 0 {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        Ok(conn.set_not_after(not_after)?)
+    })
+}
+
+/// Says that the connection is established: TLS verified and the application's own login done. What
+/// it received is published, and what it still receives goes straight into the cache.
+///
+/// A caller without a login of its own calls this right after the handshake.
+/// resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). If
+/// a session was offered and this is 0, the server refused it: its whole lineage is dropped.
+/// TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
+/// offered through this conn; nothing was changed.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_established(conn: *const tsc_conn, resumed: i32) -> tsc_status {
+    guard(|| Ok(lent(conn)?.conn.established(resumed != 0)?))
+}
+
+/// Says that the attempt failed: what it received is discarded, then and later.
+///
+/// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
+/// TSC_WRONG_STATE: already established or failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_failed(conn: *const tsc_conn, why: u32) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        let why = match why {
+            TSC_FAILURE_NOT_SENT => Failure::NotSent,
+            TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,
+            TSC_FAILURE_LOGIN => Failure::Login,
+            _ => return Err(TSC_INVALID_ARGUMENT),
+        };
+        Ok(conn.failed(why)?)
+    })
+}
+
+/// Reads what became of the attempt so far. size is sizeof(tsc_conn_info).
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_info_get(
+    conn: *const tsc_conn,
+    out: *mut tsc_conn_info,
+    size: usize,
+) -> tsc_status {
+    guard(|| {
+        let conn = &lent(conn)?.conn;
+        sized::place(out, size)?;
+        let (phase, counts) = conn.phase()?;
+        let info = tsc_conn_info {
+            state: match phase {
+                Phase::Open => TSC_CONN_OPEN,
+                Phase::Established => TSC_CONN_ESTABLISHED,
+                Phase::Failed => TSC_CONN_FAILED,
+            },
+            offered: counts.offered.into(),
+            resumed: counts.resumed.into(),
+            refused: counts.refused.into(),
+            received: counts.received,
+            stored: counts.stored,
+            discarded: counts.discarded,
+            reserved: 0,
+        };
+        sized::write(out, size, &info);
+        Ok(())
+    })
+}
+
+/// Gives the rustls configuration for this one connection, to pass to rustls_client_connection_new.
+///
+/// Only for a conn whose config was made by tsc_config_attach. rustls takes the session to offer in
+/// rustls_client_connection_new, so call that after the TCP connection stands. What the server sends
+/// is staged and published as with the other calls, also long after the handshake, and also when this
+/// conn was freed after tsc_conn_established.
+/// out: gets a configuration that the caller frees with rustls_client_config_free.
+/// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_rustls_config(
+    conn: *const tsc_conn,
+    out: *mut *const rustls_client_config,
+) -> tsc_status {
+    guard(|| {
+        let conn = lent(conn)?;
+        place(out)?;
+        let attached = conn.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
+        let config = rustls_config(attached, &conn.conn);
+        write(out, config);
+        Ok(())
+    })
+}
+
+/// Frees a conn; NULL is nothing.
+///
+/// If nobody said how the attempt ended, what it received is discarded, what it had taken and not
+/// sent goes back, and the statistics count it as unfinished. After tsc_conn_established, the
+/// connection may live on: tickets that still arrive for it are kept (rustls).
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_free(conn: *mut tsc_conn) {
+    take_back(conn);
+}

@@ -1,0 +1,46 @@
+use super::guard::Answer;
+use super::sized;
+use super::slice::bytes_up_to;
+use super::tsc_status::TSC_INVALID_ARGUMENT;
+use crate::conn::Endpoint;
+
+/// The longest host, server name, group and identity, in bytes.
+pub const TSC_MAX_NAME: usize = 255;
+
+/// Who sessions are for. Names are compared without regard to ASCII case.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_endpoint {
+    /// The host that is dialled, a name or an address, not NUL-terminated. Required.
+    pub host: *const u8,
+    /// Its length, 1 to TSC_MAX_NAME.
+    pub host_len: usize,
+    /// The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
+    pub server_name: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub server_name_len: usize,
+    /// A label that stands in place of host and port: endpoints with the same group and server name
+    /// share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
+    /// unless the servers are known to share their ticket keys.
+    pub group: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub group_len: usize,
+    /// The port, 1 to 65535; 0 where there is none, as for a Unix socket.
+    pub port: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// The endpoint that the caller describes, lent for the call.
+pub(super) fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<Endpoint<'a>> {
+    let given = sized::read(endpoint, size)?;
+    let name = |name, len| bytes_up_to(name, len, TSC_MAX_NAME);
+    Ok(Endpoint {
+        host: name(given.host, given.host_len)?,
+        port: given.port.try_into().map_err(|_| TSC_INVALID_ARGUMENT)?,
+        server_name: name(given.server_name, given.server_name_len)?,
+        group: name(given.group, given.group_len)?,
+    })
+}
+
+const _: () = assert!(TSC_MAX_NAME == crate::conn::MAX_NAME);

@@ -1,0 +1,82 @@
+//! tsc.h: a client-side TLS session cache. This header is the manual.
+//!
+//! # What it does
+//!
+//! Reconnecting to a server that a program has spoken to before can cost a resumed TLS handshake
+//! instead of a full one, if the program kept what the server gave it: a TLS 1.2 session, or TLS 1.3
+//! tickets. libtsc keeps them, under rules that hold for every caller:
+//!
+//! - A session is offered only to the config and the endpoint that it came from.
+//! - What a connection receives is staged; others see it once the connection is established.
+//! - A TLS 1.3 ticket is handed out at most once. Taken and never sent, it goes back.
+//! - Nothing is offered past the smallest of: its own lifetime, the cache's TTL, seven days, the
+//!   certificates' ends where they are known, and the maximum age of its lineage (all the sessions
+//!   that descend, by resumption, from one full handshake).
+//! - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
+//!   first.
+//! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
+//! - Any trouble means a full handshake, never an error for the user of the connection.
+//!
+//! # Three ways in
+//!
+//! - OpenSSL: include tsc_openssl.h, which is built on the calls below; you need three of its own.
+//! - rustls through rustls-ffi: tsc_config_attach, tsc_conn_new, tsc_conn_rustls_config, then
+//!   tsc_conn_established or tsc_conn_failed.
+//! - Anything else: tsc_config_new and tsc_conn_*; or, doing everything by yourself, tsc_put and
+//!   tsc_get with keys of your own.
+//!
+//! # Conventions, which hold where a function does not say otherwise
+//!
+//! - Results: every function that can fail returns a tsc_status; TSC_OK is 0. Outputs are written
+//!   only on TSC_OK, except where a status says that it comes with a value.
+//! - Handles (tsc_cache, tsc_config, tsc_conn) are opaque, made by *_new, and freed once with the
+//!   matching *_free. Freeing NULL does nothing. Using or freeing a handle after it was freed is
+//!   undefined behaviour, as for free(3). They may be freed in any order: a config keeps what it
+//!   needs of its cache, a conn what it needs of its config.
+//! - Threads: any function may be called from any thread, also on the same handle at the same time;
+//!   only freeing a handle must not run beside another use of that handle. The library starts no
+//!   thread and holds no lock while it runs code of yours (release functions, clocks); such code may
+//!   call the library.
+//! - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
+//!   conns that were made before the fork answer TSC_CLOSED in the child.
+//! - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
+//!   TSC_INVALID_ARGUMENT. (NULL, 0) is an empty slice of bytes. A length above what an object can
+//!   have (PTRDIFF_MAX) is answered with TSC_INVALID_ARGUMENT.
+//! - Structs are passed with their size, as sizeof at the place of the call gives it. They grow at
+//!   their end, and 0 in a field means its default, so start from {0}. A shorter struct of an older
+//!   caller gets the defaults for what it lacks. A longer one of a newer caller is accepted while
+//!   what this library does not know is 0, and otherwise answered with TSC_UNSUPPORTED. In outputs,
+//!   what the caller has room for is written, and what this library does not know is set to 0.
+//! - Errors carry no text and nothing is stored per thread: languages that move between threads
+//!   would read another's. tsc_status_text describes a status.
+//! - Times: durations in seconds or milliseconds as named; absolute times are Unix seconds.
+//! - Every function is there since version 0.1.0 where its description says nothing else.
+
+#![allow(non_camel_case_types)]
+#![allow(
+    unsafe_code,
+    reason = "the C boundary: pointers come from the caller, under the contracts of the header"
+)]
+
+mod cache;
+mod config;
+mod conn;
+mod endpoint;
+mod guard;
+mod options;
+mod session;
+mod sized;
+mod slice;
+mod stats;
+mod status;
+mod version;
+
+pub use cache::*;
+pub use config::*;
+pub use conn::*;
+pub use endpoint::*;
+pub use options::*;
+pub use session::*;
+pub use stats::*;
+pub use status::*;
+pub use version::*;

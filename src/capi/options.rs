@@ -1,0 +1,97 @@
+use super::guard::Answer;
+use super::sized;
+use super::tsc_status::TSC_UNSUPPORTED;
+use crate::cache::{Clock, Options};
+use std::ffi::c_void;
+
+/// tsc_options.flags: keep nothing and offer nothing; every call still works.
+pub const TSC_DISABLED: u32 = 1;
+
+/// How a cache is bounded. 0 in a field means its default; see the README for how to choose.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_options {
+    /// 0 or TSC_DISABLED.
+    pub flags: u32,
+    /// Endpoints that the cache remembers; the least recently used goes first. Default 100.
+    pub max_endpoints: u32,
+    /// Sessions per endpoint; the oldest goes first. Default 64.
+    pub max_sessions_per_endpoint: u32,
+    /// Seconds after which nothing received is offered any more, whatever its own lifetime.
+    /// Default 3600.
+    pub ttl_seconds: u32,
+    /// Bytes of all sessions together. Default 8 MiB.
+    pub max_bytes: u64,
+    /// Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    pub max_session_bytes: u32,
+    /// Seconds since the last full handshake after which a lineage ends, however often it was renewed
+    /// by resumption. Default 86400 (a day).
+    pub max_lineage_age_seconds: u32,
+    /// The clock to use in place of the system's: milliseconds that never go back. For tests. NULL:
+    /// the system's monotonic clock, which counts suspend. Called on any thread, with no lock held,
+    /// until the last handle that can reach the cache is freed.
+    pub clock: Option<unsafe extern "C" fn(clock_arg: *mut c_void) -> u64>,
+    /// Passed to clock.
+    pub clock_arg: *mut c_void,
+}
+
+/// The caller's clock. It promised that its function may be called with its argument on any thread.
+struct CallerClock {
+    read: unsafe extern "C" fn(*mut c_void) -> u64,
+    arg: *mut c_void,
+}
+
+// SAFETY: the header says that the clock is called on any thread.
+unsafe impl Send for CallerClock {}
+// SAFETY: as above.
+unsafe impl Sync for CallerClock {}
+
+impl CallerClock {
+    fn now(&self) -> u64 {
+        // SAFETY: the header's contract: the function may be called with this argument until the
+        // last handle that can reach the cache is freed.
+        unsafe { (self.read)(self.arg) }
+    }
+}
+
+/// Reads what the caller wants of a cache; 0 means the default, which `Options` has.
+pub(super) fn read(options: *const tsc_options, size: usize) -> Answer<(Options, Clock)> {
+    let given = sized::read(options, size)?;
+    if given.flags & !TSC_DISABLED != 0 {
+        return Err(TSC_UNSUPPORTED);
+    }
+    fn or<T: Default + PartialEq>(given: T, default: T) -> T {
+        if given == T::default() {
+            default
+        } else {
+            given
+        }
+    }
+    let default = Options::default();
+    let options = Options {
+        enabled: given.flags & TSC_DISABLED == 0,
+        max_endpoints: or(given.max_endpoints, default.max_endpoints),
+        max_sessions_per_endpoint: or(
+            given.max_sessions_per_endpoint,
+            default.max_sessions_per_endpoint,
+        ),
+        ttl_seconds: or(given.ttl_seconds, default.ttl_seconds),
+        max_bytes: or(given.max_bytes, default.max_bytes),
+        max_session_bytes: or(given.max_session_bytes, default.max_session_bytes),
+        max_lineage_age_seconds: or(
+            given.max_lineage_age_seconds,
+            default.max_lineage_age_seconds,
+        ),
+    };
+    let clock = match given.clock {
+        None => Clock::System,
+        Some(read) => {
+            let clock = CallerClock {
+                read,
+                arg: given.clock_arg,
+            };
+            Clock::Driven(Box::new(move || clock.now()))
+        }
+    };
+    Ok((options, clock))
+}

@@ -1,0 +1,118 @@
+use super::guard::Answer;
+use super::sized;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+use crate::cache::{Kind, Lifetime, Payload, Session, Time};
+use crate::conn::rules_of;
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+
+/// What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_session_info {
+    /// The protocol version on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (0x0301 and 0x0302
+    /// are taken as 1.2 is). A TLS 1.3 session is single-use, an older one is reusable. Required.
+    pub tls_version: u32,
+    /// The lifetime that the server gave, in seconds. TLS 1.3: 0 means that it must not be kept
+    /// (RFC 8446). Before TLS 1.3: 0 means that the server said nothing (RFC 5077), as for sessions
+    /// by id; the cache's own limits then hold. Over seven days counts as seven days. In outputs:
+    /// seconds for which the session may still be offered, rounded down.
+    pub lifetime_seconds: u32,
+    /// When the server's certificate ends, in Unix seconds; 0 if not known. 0 in outputs.
+    pub not_after: i64,
+    /// Milliseconds since the session was received. Only in outputs; not looked at in inputs.
+    pub age_ms: u64,
+}
+
+/// A session to offer to the server. What it points to is lent: see tsc_conn_offer.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_session {
+    /// The bytes that tsc_conn_receive was given, or NULL for an object.
+    pub data: *const u8,
+    /// How many.
+    pub len: usize,
+    /// The object that tsc_conn_receive_object was given, or NULL for bytes.
+    pub object: *mut c_void,
+    /// As in tsc_session_info.
+    pub tls_version: u32,
+    /// Seconds for which it may still be offered, rounded down.
+    pub lifetime_seconds: u32,
+    /// Milliseconds since it was received.
+    pub age_ms: u64,
+}
+
+/// What the caller said about a session that it received.
+pub(super) struct Received {
+    pub(super) label: u16,
+    pub(super) rules: (Kind, Lifetime),
+    pub(super) not_after: Option<i64>,
+}
+
+pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
+    let info = sized::read(info, size)?;
+    let rules = rules_of(info.tls_version, info.lifetime_seconds);
+    match rules {
+        Ok(rules) if info.not_after >= 0 => Ok(Received {
+            // `rules_of` knows only versions of two bytes.
+            label: info.tls_version as u16,
+            rules,
+            not_after: (info.not_after != 0).then_some(info.not_after),
+        }),
+        _ => Err(TSC_INVALID_ARGUMENT),
+    }
+}
+
+fn remaining_seconds(session: &Session, now: Time) -> u32 {
+    u32::try_from(session.expires.since(now) / 1000).unwrap_or(u32::MAX)
+}
+
+impl tsc_session_info {
+    pub(super) fn of(session: &Session, now: Time) -> Self {
+        Self {
+            tls_version: session.label.into(),
+            lifetime_seconds: remaining_seconds(session, now),
+            not_after: 0,
+            age_ms: now.since(session.received),
+        }
+    }
+}
+
+impl tsc_session {
+    /// What is lent of a session; an error if it is not one that came through these functions.
+    pub(super) fn of(session: &Session, now: Time) -> Answer<Self> {
+        let (data, len, object) = match &session.payload {
+            Payload::Bytes(data) => (data.as_ptr(), data.len(), ptr::null_mut()),
+            Payload::Value(value) => {
+                let Object { object, .. } = value.downcast_ref().ok_or(TSC_UNSUPPORTED)?;
+                (ptr::null(), 0, object.as_ptr())
+            }
+        };
+        Ok(Self {
+            data,
+            len,
+            object,
+            tls_version: session.label.into(),
+            lifetime_seconds: remaining_seconds(session, now),
+            age_ms: now.since(session.received),
+        })
+    }
+}
+
+/// An object of the TLS stack, of which the library owns one reference.
+pub(super) struct Object {
+    pub(super) object: NonNull<c_void>,
+    pub(super) release: unsafe extern "C" fn(*mut c_void),
+}
+
+// SAFETY: the header says that the object is released, and lent out, on any thread.
+unsafe impl Send for Object {}
+// SAFETY: as above; nothing here looks into it.
+unsafe impl Sync for Object {}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: the header's contract: `release` takes the object, once.
+        unsafe { (self.release)(self.object.as_ptr()) }
+    }
+}

@@ -1,0 +1,75 @@
+//! Structs that grow at their end and are passed with their size.
+
+use super::guard::Answer;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+
+/// A struct of the header that is passed with its size.
+///
+/// # Safety
+/// Every bit pattern is a valid value, all-zero means "every default", and there is no padding, so
+/// that copying it out copies no stray bytes.
+pub(super) unsafe trait Sized: Copy {}
+
+macro_rules! sized {
+    ($($name:ident),*) => {$(
+        // SAFETY: integers, pointers and optional function pointers only, laid out without padding
+        // (the test below adds the fields up).
+        unsafe impl Sized for super::$name {}
+    )*};
+}
+sized!(
+    tsc_options,
+    tsc_session_info,
+    tsc_session,
+    tsc_endpoint,
+    tsc_config_options,
+    tsc_conn_info,
+    tsc_stats
+);
+
+/// Reads a struct that the caller passed with its size. `(NULL, 0)` is all defaults.
+pub(super) fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
+    // SAFETY: all-zero is a value of every `Sized`.
+    let mut value: T = unsafe { std::mem::zeroed() };
+    let ours = size_of::<T>();
+    if from.is_null() != (size == 0) || size > isize::MAX as usize {
+        return Err(TSC_INVALID_ARGUMENT);
+    }
+    if size == 0 {
+        return Ok(value);
+    }
+    // SAFETY: `from` has `size` readable bytes by the header's contract, of which at most the length
+    // of `value` is copied, as bytes, so alignment does not matter.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut value).cast(), size.min(ours));
+    }
+    if size > ours {
+        // SAFETY: the bytes from `ours` to `size` are readable too.
+        let unknown =
+            unsafe { std::slice::from_raw_parts(from.cast::<u8>().add(ours), size - ours) };
+        if unknown.iter().any(|&byte| byte != 0) {
+            return Err(TSC_UNSUPPORTED);
+        }
+    }
+    Ok(value)
+}
+
+/// Checks the place for an output struct before anything is done that could not be undone.
+pub(super) fn place<T: Sized>(to: *mut T, size: usize) -> Answer {
+    if to.is_null() || size == 0 || size > isize::MAX as usize {
+        return Err(TSC_INVALID_ARGUMENT);
+    }
+    Ok(())
+}
+
+/// Writes as much of `value` as the caller has room for. The place was checked with `place`.
+pub(super) fn write<T: Sized>(to: *mut T, size: usize, value: &T) {
+    let ours = size_of::<T>();
+    // SAFETY: `to` has room for `size` bytes by the header's contract; what is past `value` is zeroed.
+    unsafe {
+        std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>(), to.cast(), size.min(ours));
+        if size > ours {
+            to.cast::<u8>().add(ours).write_bytes(0, size - ours);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use super::guard::{guard, lent};
+use super::{sized, tsc_cache, tsc_status};
+use crate::cache::Stats;
+
+/// What happened in a cache since it was made (counts), and what is in it now (the last three).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_stats {
+    /// Sessions handed out: to a conn that offers them, or by tsc_get.
+    pub offered: u64,
+    /// Conns that were established by resuming what they offered.
+    pub resumed: u64,
+    /// Conns whose offer the server did not take.
+    pub refused: u64,
+    /// Times that there was nothing to offer.
+    pub missed: u64,
+    /// Sessions that came into the cache.
+    pub stored: u64,
+    /// Single-use sessions that were taken, never sent, and put back.
+    pub returned: u64,
+    /// Sessions dropped because their time was over.
+    pub expired: u64,
+    /// Sessions dropped to keep max_endpoints or max_bytes.
+    pub evicted: u64,
+    /// Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
+    /// reusable one that was renewed.
+    pub displaced: u64,
+    /// Sessions dropped with a lineage of which one was refused, by tsc_remove or by tsc_clear.
+    pub removed: u64,
+    /// Sessions not kept because their lifetime was zero or over on arrival.
+    pub discarded_lifetime: u64,
+    /// Sessions not kept because they are over a limit by themselves.
+    pub discarded_too_large: u64,
+    /// Sessions not kept because their connection failed.
+    pub discarded_failed: u64,
+    /// Sessions not kept because their conn was freed and nobody had said how it ended.
+    pub discarded_unfinished: u64,
+    /// Sessions not kept because the cache is disabled or closed.
+    pub discarded_disabled: u64,
+    /// Sessions not kept because memory could not be had.
+    pub discarded_no_memory: u64,
+    /// Conns that were established.
+    pub established: u64,
+    /// Conns that failed.
+    pub failed: u64,
+    /// Conns freed while nobody had said how they ended. More than a few: a driver forgets to call
+    /// tsc_conn_established, and the cache stays empty.
+    pub unfinished: u64,
+    /// Endpoints in the cache now.
+    pub endpoints: u64,
+    /// Sessions in the cache now.
+    pub sessions: u64,
+    /// Bytes of the sessions in the cache now.
+    pub bytes: u64,
+}
+
+impl From<Stats> for tsc_stats {
+    fn from(stats: Stats) -> Self {
+        Self {
+            offered: stats.offered,
+            resumed: stats.resumed,
+            refused: stats.refused,
+            missed: stats.missed,
+            stored: stats.stored,
+            returned: stats.returned,
+            expired: stats.expired,
+            evicted: stats.evicted,
+            displaced: stats.displaced,
+            removed: stats.removed,
+            discarded_lifetime: stats.discarded_lifetime,
+            discarded_too_large: stats.discarded_too_large,
+            discarded_failed: stats.discarded_failed,
+            discarded_unfinished: stats.discarded_unfinished,
+            discarded_disabled: stats.discarded_disabled,
+            discarded_no_memory: stats.discarded_no_memory,
+            established: stats.established,
+            failed: stats.failed,
+            unfinished: stats.unfinished,
+            endpoints: stats.endpoints,
+            sessions: stats.sessions,
+            bytes: stats.bytes,
+        }
+    }
+}
+
+/// Reads the statistics of a cache.
+///
+/// Counts of one call fit together as far as they were taken from one shard; under load they may be a
+/// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_stats_get(
+    cache: *const tsc_cache,
+    out: *mut tsc_stats,
+    size: usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = lent(cache)?;
+        sized::place(out, size)?;
+        sized::write(out, size, &cache.engine().stats().into());
+        Ok(())
+    })
+}

@@ -1,0 +1,92 @@
+use crate::cache::Discard;
+use crate::conn::{Invalid, NotNow};
+use std::ffi::c_char;
+
+/// What a function answers. The values are pinned; new ones are only appended.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum tsc_status {
+    /// Done.
+    TSC_OK = 0,
+    /// There is no session to offer: do a full handshake.
+    TSC_NOT_FOUND = 1,
+    /// A NULL where none is allowed, a length or value out of range, or a struct of a wrong size.
+    TSC_INVALID_ARGUMENT = 2,
+    /// The buffer is too small. The length that is needed was written; nothing was lost.
+    TSC_TOO_SMALL = 3,
+    /// A key, name or session is over its limit (TSC_MAX_KEY, TSC_MAX_NAME, max_session_bytes).
+    TSC_TOO_LARGE = 4,
+    /// Memory could not be had. Nothing was lost or changed.
+    TSC_NO_MEMORY = 5,
+    /// The cache was closed or freed, or the handle was made before a fork in the parent process.
+    TSC_CLOSED = 6,
+    /// The session was not kept, and rightly so: its lifetime is over or zero, its connection has
+    /// failed, or the cache is disabled. Nothing to do for the caller.
+    TSC_DISCARDED = 7,
+    /// The conn is past the point where this call has a meaning, for example established after
+    /// failed. Nothing was changed.
+    TSC_WRONG_STATE = 8,
+    /// This build of the library cannot do it (rustls is not in it), or the caller set a field that
+    /// this version does not know.
+    TSC_UNSUPPORTED = 9,
+    /// An error inside the library was contained. Treat it as "no session" and please report it.
+    TSC_PANIC = 10,
+}
+
+/// Describes a status in one short English sentence without a full stop.
+///
+/// Never NULL, also for numbers that are no status; static, not to be freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
+    const TEXTS: [&str; 11] = [
+        "done\0",
+        "no session to offer, do a full handshake\0",
+        "an argument is NULL, out of range or of a wrong size\0",
+        "the buffer is too small\0",
+        "a key, name or session is over its limit\0",
+        "memory could not be had\0",
+        "the cache is closed, or the handle is from before a fork\0",
+        "the session was not kept\0",
+        "the connection is past the point where this call has a meaning\0",
+        "this build or version of the library cannot do it\0",
+        "an error inside the library was contained\0",
+    ];
+    TEXTS
+        .get(status as usize)
+        .unwrap_or(&"not a status of this library\0")
+        .as_ptr()
+        .cast()
+}
+
+impl From<Discard> for tsc_status {
+    fn from(why: Discard) -> Self {
+        match why {
+            Discard::TooLarge => Self::TSC_TOO_LARGE,
+            Discard::NoMemory => Self::TSC_NO_MEMORY,
+            Discard::Closed => Self::TSC_CLOSED,
+            Discard::Lifetime | Discard::Failed | Discard::Unfinished | Discard::Disabled => {
+                Self::TSC_DISCARDED
+            }
+        }
+    }
+}
+
+impl From<NotNow> for tsc_status {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::WrongState => Self::TSC_WRONG_STATE,
+            NotNow::NothingOffered => Self::TSC_INVALID_ARGUMENT,
+            NotNow::Forked => Self::TSC_CLOSED,
+        }
+    }
+}
+
+impl From<Invalid> for tsc_status {
+    fn from(why: Invalid) -> Self {
+        match why {
+            Invalid::NoHost => Self::TSC_INVALID_ARGUMENT,
+            Invalid::NameTooLong => Self::TSC_TOO_LARGE,
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! One connection attempt: what it offers, what it receives, how it ended.
+
+use super::{Config, Endpoint, Invalid};
+use crate::cache::{
+    Discard, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session, Space, Stats, Time,
+    expiry,
+};
+use crate::platform;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Open,
+    Established,
+    Failed,
+}
+
+/// Why an attempt failed, which decides what becomes of the session that it was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing was sent: what was taken goes back.
+    NotSent,
+    /// The session may be to blame: its lineage goes.
+    Handshake,
+    /// The session was not to blame.
+    Login,
+}
+
+/// Why a call has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// The attempt is past the point where it has a meaning.
+    WrongState,
+    /// Resumed, it is said, but nothing was offered.
+    NothingOffered,
+    /// The attempt was begun in the process that this one was forked from.
+    Forked,
+}
+
+/// What became of an attempt so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub offered: bool,
+    pub resumed: bool,
+    pub refused: bool,
+    pub received: u32,
+    pub stored: u32,
+    pub discarded: u32,
+}
+
+/// One connection attempt's view of the cache.
+///
+/// It may outlive its handle: a TLS connection that is still open holds it (through rustls's session
+/// store) and later tickets keep coming in.
+pub struct Conn {
+    config: Arc<Config>,
+    key: Box<[u8]>,
+    name: Box<[u8]>,
+    generation: u32,
+    begun: Time,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ended: Option<Ended>,
+    offer: Offer,
+    staged: Vec<Staged>,
+    note: u16,
+    /// When the server's certificate ends, in Unix seconds.
+    not_after: Option<i64>,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy)]
+enum Ended {
+    /// What still arrives belongs to this lineage.
+    Established(Lineage),
+    Failed(Discard),
+}
+
+/// What the attempt offers to the server.
+#[derive(Default)]
+enum Offer {
+    /// Nobody has asked yet.
+    #[default]
+    Unasked,
+    /// Taken; the payload may be lent to the caller.
+    Leased(Arc<Session>),
+    /// On the wire, or may be: of this lineage; the payload is kept while it may be lent.
+    Sent(
+        Lineage,
+        #[expect(dead_code, reason = "keeps alive what is lent")] Option<Arc<Session>>,
+    ),
+    /// Nothing, and nothing will be: the ClientHello left without one.
+    Nothing,
+}
+
+/// A session that waits for the attempt to be established.
+struct Staged {
+    payload: Payload,
+    size: usize,
+    label: u16,
+    kind: Kind,
+    lifetime: Lifetime,
+    received: Time,
+    not_after: Option<i64>,
+}
+
+impl Offer {
+    fn lineage(&self) -> Option<Lineage> {
+        match self {
+            Offer::Leased(session) => Some(session.lineage),
+            Offer::Sent(lineage, _) => Some(*lineage),
+            Offer::Unasked | Offer::Nothing => None,
+        }
+    }
+
+    /// The ClientHello has left, or may have.
+    fn send(&mut self) {
+        *self = match std::mem::take(self) {
+            Offer::Leased(session) => Offer::Sent(session.lineage, Some(session)),
+            Offer::Unasked => Offer::Nothing,
+            sent => sent,
+        };
+    }
+
+    /// What was taken and not sent; there is nothing to offer from here on.
+    fn withdraw(&mut self) -> Option<Arc<Session>> {
+        match std::mem::replace(self, Offer::Nothing) {
+            Offer::Leased(session) => Some(session),
+            sent @ Offer::Sent(..) => {
+                *self = sent;
+                None
+            }
+            Offer::Unasked | Offer::Nothing => None,
+        }
+    }
+}
+
+impl Conn {
+    pub fn new(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
+        endpoint.check()?;
+        Ok(Arc::new(Self {
+            key: config.key(endpoint),
+            name: endpoint.name().into(),
+            generation: platform::generation(),
+            begun: config.cache.now(),
+            config: Arc::clone(config),
+            state: Mutex::default(),
+        }))
+    }
+
+    fn key(&self) -> Key<'_> {
+        self.config.cache.key(Space::Conn, &self.key)
+    }
+
+    /// What the server's certificate is checked against.
+    #[must_use]
+    pub fn server_name(&self) -> &[u8] {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.config.cache.now()
+    }
+
+    /// Bytes that were received, in memory for secrets.
+    pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
+        let kept = self.check_process().map_err(|_| Discard::Closed);
+        let kept = kept.and_then(|()| self.config.cache.keep(bytes));
+        kept.inspect_err(|&why| self.count(|stats| stats.discard(why, 1)))
+    }
+
+    /// A child process must not touch what its parent's threads may have been changing.
+    fn check_process(&self) -> Result<(), NotNow> {
+        if self.generation == platform::generation() {
+            Ok(())
+        } else {
+            Err(NotNow::Forked)
+        }
+    }
+
+    /// Leases the session to offer, the same at each call. `None`: a full handshake.
+    pub fn offer(&self) -> Result<Option<Arc<Session>>, NotNow> {
+        self.check_process()?;
+        // Taken before the lock, since taking may run foreign code.
+        let taken = match self.state.lock().leased()? {
+            Some(session) => return Ok(Some(session)),
+            None => self.config.cache.take(&self.key()),
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        let mut state = self.state.lock();
+        let leased = match state.leased() {
+            Ok(None) => {
+                state.counts.offered = true;
+                state.offer = Offer::Leased(Arc::clone(&taken));
+                return Ok(Some(taken));
+            }
+            // Another thread was here meanwhile.
+            other => other,
+        };
+        drop(state);
+        self.config.cache.put_back(&self.key(), &taken);
+        leased
+    }
+
+    /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
+    pub fn take(&self) -> Option<Arc<Session>> {
+        let session = self.offer().ok()??;
+        let mut state = self.state.lock();
+        if !matches!(state.offer, Offer::Leased(_)) {
+            return None;
+        }
+        state.offer = Offer::Sent(session.lineage, None);
+        Some(session)
+    }
+
+    /// Says that the ClientHello may have left.
+    pub fn sent(&self) -> Result<(), NotNow> {
+        self.check_process()?;
+        let mut state = self.state.lock();
+        if state.ended.is_none() {
+            state.offer.send();
+        }
+        Ok(())
+    }
+
+    /// Takes in what the server sent. On an error the payload comes back.
+    pub fn receive(
+        &self,
+        payload: Payload,
+        size: usize,
+        label: u16,
+        (kind, lifetime): (Kind, Lifetime),
+        not_after: Option<i64>,
+    ) -> Result<(), (Discard, Payload)> {
+        let cache = &self.config.cache;
+        if self.check_process().is_err() {
+            return Err((Discard::Closed, payload));
+        }
+        let now = cache.now();
+        let admitted = match lifetime {
+            Lifetime::Seconds(0) => Err(Discard::Lifetime),
+            _ => cache.admit(size),
+        };
+        let mut displaced = None;
+        let mut state = self.state.lock();
+        state.counts.received += 1;
+        // The server answered, so it has seen the ClientHello.
+        state.offer.send();
+        let verdict = admitted.and(match state.ended {
+            None | Some(Ended::Established(_)) => Ok(()),
+            Some(Ended::Failed(why)) => Err(why),
+        });
+        if let Err(why) = verdict {
+            state.counts.discarded += 1;
+            drop(state);
+            cache.count(&self.key(), |stats| stats.discard(why, 1));
+            return Err((why, payload));
+        }
+        let staged = Staged {
+            payload,
+            size,
+            label,
+            kind,
+            lifetime,
+            received: now,
+            not_after,
+        };
+        if let Some(Ended::Established(lineage)) = state.ended {
+            let stack_bound = state.not_after;
+            drop(state);
+            self.publish(staged, lineage, stack_bound);
+            return Ok(());
+        }
+        // A server may send any number before the caller says "established".
+        if state.staged.len() >= cache.options().max_sessions_per_endpoint as usize {
+            displaced = Some(state.staged.remove(0));
+            state.counts.discarded += 1;
+        }
+        state.staged.push(staged);
+        drop(state);
+        if displaced.is_some() {
+            cache.count(&self.key(), |stats| stats.displaced += 1);
+        }
+        Ok(())
+    }
+
+    /// Something small that the TLS stack wants to know at the next connection; kept once established.
+    pub fn set_note(&self, note: u16) {
+        if self.check_process().is_ok() {
+            self.state.lock().note = note;
+        }
+    }
+
+    #[must_use]
+    pub fn note(&self) -> Option<u16> {
+        self.check_process().ok()?;
+        self.config.cache.note(&self.key())
+    }
+
+    /// Drops the reusable session of this endpoint: the server speaks TLS 1.3 now.
+    pub fn remove_reusable(&self) {
+        if self.check_process().is_ok() {
+            self.config.cache.remove_reusable(&self.key());
+        }
+    }
+
+    /// Says when the server's certificate ends, which bounds all that is received.
+    pub fn set_not_after(&self, unix_seconds: i64) -> Result<(), NotNow> {
+        self.check_process()?;
+        let mut state = self.state.lock();
+        let earliest = state
+            .not_after
+            .map_or(unix_seconds, |known| known.min(unix_seconds));
+        state.not_after = Some(earliest);
+        Ok(())
+    }
+
+    /// TLS is verified and the application's login done: publishes what was received.
+    pub fn established(&self, resumed: bool) -> Result<(), NotNow> {
+        self.check_process()?;
+        let cache = &self.config.cache;
+        // The time is read, and foreign code run, only while the lock is not held.
+        let now = cache.now();
+        let mut state = self.state.lock();
+        if state.ended.is_some() {
+            return Err(NotNow::WrongState);
+        }
+        let offered = state.offer.lineage();
+        let lineage = match offered {
+            Some(lineage) if resumed => lineage,
+            None if resumed => return Err(NotNow::NothingOffered),
+            _ => cache.new_lineage(self.begun),
+        };
+        let lineage = self.bounded(lineage, now, state.not_after);
+        let refused = offered.filter(|_| !resumed);
+        state.ended = Some(Ended::Established(lineage));
+        state.counts.resumed = resumed;
+        state.counts.refused = refused.is_some();
+        let (note, not_after) = (state.note, state.not_after);
+        let staged = std::mem::take(&mut state.staged);
+        let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        drop(state);
+
+        drop(spent);
+        if let Some(refused) = refused {
+            // RFC 9149: what else came with it will not be taken either.
+            cache.remove_lineage(&self.key(), refused.id);
+        }
+        for session in staged {
+            self.publish(session, lineage, not_after);
+        }
+        cache.put_note(&self.key(), note);
+        self.count(|stats| {
+            stats.established += 1;
+            stats.resumed += u64::from(resumed);
+            stats.refused += u64::from(refused.is_some());
+        });
+        Ok(())
+    }
+
+    /// The attempt failed: publishes nothing, now or later.
+    pub fn failed(&self, why: Failure) -> Result<(), NotNow> {
+        self.check_process()?;
+        let mut state = self.state.lock();
+        if state.ended.is_some() {
+            return Err(NotNow::WrongState);
+        }
+        if why != Failure::NotSent {
+            state.offer.send();
+        }
+        let blamed = state.offer.lineage().filter(|_| why == Failure::Handshake);
+        self.end(state, Discard::Failed);
+        if let Some(lineage) = blamed {
+            self.config.cache.remove_lineage(&self.key(), lineage.id);
+        }
+        self.count(|stats| stats.failed += 1);
+        Ok(())
+    }
+
+    /// The handle is gone. An attempt that nobody ended is over; one that was established lives on as
+    /// long as its TLS connection.
+    pub fn release(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
+        let state = self.state.lock();
+        if state.ended.is_some() {
+            return;
+        }
+        self.end(state, Discard::Unfinished);
+        self.count(|stats| stats.unfinished += 1);
+    }
+
+    pub fn phase(&self) -> Result<(Phase, Counts), NotNow> {
+        self.check_process()?;
+        let state = self.state.lock();
+        let phase = match state.ended {
+            None => Phase::Open,
+            Some(Ended::Established(_)) => Phase::Established,
+            Some(Ended::Failed(_)) => Phase::Failed,
+        };
+        Ok((phase, state.counts))
+    }
+
+    /// Ends an attempt without success: staged sessions go, what was not sent goes back.
+    fn end(&self, mut state: parking_lot::MutexGuard<'_, State>, why: Discard) {
+        state.ended = Some(Ended::Failed(why));
+        let staged = std::mem::take(&mut state.staged);
+        state.counts.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);
+        let unsent = state.offer.withdraw();
+        let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        drop(state);
+
+        drop(spent);
+        if let Some(session) = unsent {
+            self.config.cache.put_back(&self.key(), &session);
+        }
+        self.count(|stats| stats.discard(why, staged.len() as u64));
+    }
+
+    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
+        let cache = &self.config.cache;
+        let now = cache.now();
+        let lineage = self.bounded(lineage, now, not_after.min_some(staged.not_after));
+        let expires = expiry(cache.options(), staged.received, staged.lifetime, lineage);
+        let session = Session {
+            payload: staged.payload,
+            kind: staged.kind,
+            label: staged.label,
+            size: staged.size,
+            received: staged.received,
+            expires,
+            lineage,
+        };
+        let stored = cache.put(&self.key(), session).is_ok();
+        let mut state = self.state.lock();
+        state.counts.stored += u32::from(stored);
+        state.counts.discarded += u32::from(!stored);
+    }
+
+    /// A lineage ends with the certificates of both sides, if not before.
+    fn bounded(&self, lineage: Lineage, now: Time, not_after: Option<i64>) -> Lineage {
+        lineage.until(now, not_after.min_some(self.config.client_not_after))
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Stats)) {
+        self.config.cache.count(&self.key(), change);
+    }
+}
+
+impl State {
+    /// What is leased already; an error if it is too late to offer anything.
+    fn leased(&self) -> Result<Option<Arc<Session>>, NotNow> {
+        match &self.offer {
+            Offer::Leased(session) => Ok(Some(Arc::clone(session))),
+            Offer::Unasked if self.ended.is_none() => Ok(None),
+            _ => Err(NotNow::WrongState),
+        }
+    }
+}
+
+/// The smaller of what is known.
+trait MinSome {
+    fn min_some(self, other: Self) -> Self;
+}
+
+impl MinSome for Option<i64> {
+    fn min_some(self, other: Self) -> Self {
+        [self, other].into_iter().flatten().min()
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if self.generation != platform::generation() {
+            // The parent's; its threads may have been in the middle of a change.
+            std::mem::forget(std::mem::take(self.state.get_mut()));
+        }
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn").finish_non_exhaustive()
+    }
+}

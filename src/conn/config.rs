@@ -1,0 +1,60 @@
+//! A TLS configuration bound to a cache.
+
+use super::Endpoint;
+use super::endpoint::push;
+use crate::cache::{Cache, Space};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What tells a config from others.
+#[derive(Debug)]
+pub enum Identity {
+    /// Nothing equals it: sessions stay within this config.
+    Own(u64),
+    /// Given by the caller: configs of one cache with the same bytes share.
+    Given(Box<[u8]>),
+}
+
+impl Identity {
+    /// An identity that no other config of this process has.
+    pub fn own() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Identity::Own(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
+/// One TLS configuration, bound to one cache.
+#[derive(Debug)]
+pub struct Config {
+    pub cache: Arc<Cache>,
+    pub identity: Identity,
+    /// When the client's own certificate ends, in Unix seconds.
+    pub client_not_after: Option<i64>,
+}
+
+impl Config {
+    /// Where the sessions of this config and an endpoint are.
+    pub(super) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+        let mut key = Vec::with_capacity(64);
+        match &self.identity {
+            Identity::Own(number) => {
+                key.push(0);
+                key.extend(number.to_be_bytes());
+            }
+            Identity::Given(bytes) => {
+                key.push(1);
+                push(&mut key, bytes);
+            }
+        }
+        endpoint.encode(&mut key);
+        key.into()
+    }
+
+    /// How many sessions conns to this endpoint would find.
+    pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, super::Invalid> {
+        endpoint.check()?;
+        Ok(self
+            .cache
+            .available(&self.cache.key(Space::Conn, &self.key(endpoint))))
+    }
+}

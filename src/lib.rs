@@ -1,0 +1,21 @@
+//! libtsc: a client-side TLS session cache behind a C ABI.
+//!
+//! The header `include/tsc.h` is the manual; it is generated from [`capi`]. The layers, each of which
+//! knows only those before it:
+//!
+//! - [`cache`]: the engine. Sessions by key, limits, lifetimes, statistics. Knows neither C nor TLS.
+//! - [`conn`]: one connection attempt: offer, receive, established or failed.
+//! - `rustls`: a rustls session store over a conn, and attaching to a rustls configuration.
+//! - [`capi`]: the C functions.
+
+pub mod cache;
+pub mod capi;
+pub mod conn;
+mod platform;
+#[cfg(feature = "rustls")]
+mod rustls;
+
+/// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
+/// this library keeps.
+#[cfg(feature = "rustls")]
+pub use rustls_ffi;

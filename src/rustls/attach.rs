@@ -1,0 +1,34 @@
+//! A finished rustls configuration whose connections use the cache.
+
+use super::store::Store;
+use crate::conn::Conn;
+use ::rustls::ClientConfig;
+use ::rustls::client::{Resumption, TicketRequest};
+use std::sync::Arc;
+
+pub(crate) struct Attached {
+    config: Arc<ClientConfig>,
+    /// RFC 9149; what the configuration says if `None`.
+    tickets: Option<TicketRequest>,
+}
+
+impl Attached {
+    pub(crate) fn new(config: Arc<ClientConfig>, new_session: u8, resumption: u8) -> Self {
+        let tickets = (new_session != 0 || resumption != 0).then_some(TicketRequest {
+            new_session_count: new_session,
+            resumption_count: resumption,
+        });
+        Self { config, tickets }
+    }
+
+    /// The configuration for one connection: verifier and credentials are the very same objects,
+    /// without which rustls would not resume.
+    pub(crate) fn for_conn(&self, conn: &Arc<Conn>) -> ClientConfig {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::store(Arc::new(Store::new(conn)));
+        if self.tickets.is_some() {
+            config.send_ticket_request.clone_from(&self.tickets);
+        }
+        config
+    }
+}

@@ -1,0 +1,95 @@
+//! The lifetime of a session that rustls holds.
+//!
+//! rustls does not tell it, and takes a lifetime of 0 for "forever". Its `Debug` output has it, so it
+//! is read from there, in the one version of rustls that this library is built with; the tests with
+//! real servers fail should that change. What is written is looked at as it comes and stops being
+//! written once the lifetime is seen: nothing of it is stored.
+
+use std::fmt::{self, Write};
+
+const FIELD: &[u8] = b"lifetime_secs: ";
+
+/// A TLS stack's copy of the server's certificates, which comes after the lifetime; a typical chain.
+const CHAIN_BYTES: usize = 4096;
+
+pub(super) struct Seen {
+    /// `None`: not to be had, so the session is best not kept.
+    pub(super) lifetime_seconds: Option<u32>,
+    /// What the session costs in memory beyond its struct, about.
+    pub(super) size: usize,
+}
+
+pub(super) fn look_into(session: &dyn fmt::Debug) -> Seen {
+    let mut reader = Reader {
+        matched: 0,
+        lifetime: None,
+        read: 0,
+    };
+    // An error is how the reader says that it has seen enough.
+    let complete = write!(reader, "{session:?}").is_err();
+    Seen {
+        lifetime_seconds: reader.lifetime.filter(|_| complete),
+        // The ticket is the most of it, two digits a byte.
+        size: reader.read / 2 + CHAIN_BYTES,
+    }
+}
+
+struct Reader {
+    matched: usize,
+    lifetime: Option<u32>,
+    read: usize,
+}
+
+impl Write for Reader {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.read += text.len();
+        for &byte in text.as_bytes() {
+            if self.matched < FIELD.len() {
+                let next = byte == FIELD[self.matched];
+                self.matched = if next {
+                    self.matched + 1
+                } else {
+                    (byte == FIELD[0]).into()
+                };
+            } else if byte.is_ascii_digit() {
+                let digit = u32::from(byte - b'0');
+                self.lifetime = Some(self.lifetime.unwrap_or(0).saturating_mul(10) + digit);
+            } else {
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "read through Debug")]
+    struct Session {
+        ticket: &'static str,
+        lifetime_secs: u32,
+        chain: u8,
+    }
+
+    #[test]
+    fn lifetime_is_read_from_debug_output() {
+        for lifetime_secs in [0, 7200, u32::MAX] {
+            let session = Session {
+                ticket: "lifetime_lifetime_secs:",
+                lifetime_secs,
+                chain: 1,
+            };
+            assert_eq!(look_into(&session).lifetime_seconds, Some(lifetime_secs));
+        }
+    }
+
+    #[test]
+    fn a_session_that_does_not_tell_is_not_kept() {
+        assert_eq!(look_into(&"lifetime_secs: 12").lifetime_seconds, Some(12));
+        assert_eq!(look_into(&"ticket: 12").lifetime_seconds, None);
+        assert_eq!(look_into(&12).lifetime_seconds, None);
+    }
+}

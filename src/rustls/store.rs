@@ -1,0 +1,132 @@
+//! What rustls sees of the cache: the store of one connection.
+
+use super::lifetime::look_into;
+use crate::cache::{Kind, Payload, Session};
+use crate::conn::{Conn, rules_of};
+use ::rustls::NamedGroup;
+use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use ::rustls::pki_types::ServerName;
+use parking_lot::Mutex;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+const TLS_1_2: u16 = 0x0303;
+const TLS_1_3: u16 = 0x0304;
+
+/// rustls asks by server name alone. This answers for the endpoint of its conn, and only if the name
+/// is that endpoint's.
+pub(super) struct Store {
+    conn: Arc<Conn>,
+    name: Option<ServerName<'static>>,
+    /// The newest session, if it is a TLS 1.2 one: rustls asks for a ticket first.
+    tls12: Mutex<Option<Tls12ClientSessionValue>>,
+}
+
+impl Store {
+    pub(super) fn new(conn: &Arc<Conn>) -> Self {
+        let name = std::str::from_utf8(conn.server_name()).ok();
+        let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        Self {
+            conn: Arc::clone(conn),
+            name,
+            tls12: Mutex::new(None),
+        }
+    }
+
+    fn is_to(&self, server_name: &ServerName<'_>) -> bool {
+        self.name.as_ref() == Some(server_name)
+    }
+
+    fn receive<V: fmt::Debug + Any + Send + Sync>(&self, version: u16, value: V) {
+        let seen = look_into(&value);
+        let Some(lifetime) = seen.lifetime_seconds else {
+            return;
+        };
+        let Ok(rules) = rules_of(version.into(), lifetime) else {
+            return;
+        };
+        let payload = Payload::Value(Box::new(value));
+        // What is not kept is dropped here, and counted by the conn.
+        let _ = self
+            .conn
+            .receive(payload, seen.size + size_of::<V>(), version, rules, None);
+    }
+}
+
+impl ClientSessionStore for Store {
+    fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
+        if self.is_to(&server_name) {
+            self.conn.set_note(group.into());
+        }
+    }
+
+    fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.is_to(server_name)
+            .then(|| self.conn.note())?
+            .map(NamedGroup::from)
+    }
+
+    fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        if self.is_to(&server_name) {
+            self.receive(TLS_1_2, value);
+        }
+    }
+
+    fn tls12_session(&self, server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.is_to(server_name).then(|| self.tls12.lock().take())?
+    }
+
+    fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
+        if self.is_to(server_name) {
+            self.conn.remove_reusable();
+        }
+    }
+
+    fn insert_tls13_ticket(
+        &self,
+        server_name: ServerName<'static>,
+        value: Tls13ClientSessionValue,
+    ) {
+        if self.is_to(&server_name) {
+            self.receive(TLS_1_3, value);
+        }
+    }
+
+    fn take_tls13_ticket(
+        &self,
+        server_name: &ServerName<'static>,
+    ) -> Option<Tls13ClientSessionValue> {
+        if !self.is_to(server_name) {
+            return None;
+        }
+        let session = self.conn.take()?;
+        match session.kind {
+            Kind::SingleUse => own(Arc::into_inner(session)?),
+            Kind::Reusable => {
+                *self.tls12.lock() = shared(&session);
+                None
+            }
+        }
+    }
+}
+
+fn own<V: Any>(session: Session) -> Option<V> {
+    match session.payload {
+        Payload::Value(value) => value.downcast().ok().map(|value| *value),
+        Payload::Bytes(_) => None,
+    }
+}
+
+fn shared<V: Any + Clone>(session: &Session) -> Option<V> {
+    match &session.payload {
+        Payload::Value(value) => value.downcast_ref().cloned(),
+        Payload::Bytes(_) => None,
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
