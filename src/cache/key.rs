@@ -18,6 +18,36 @@ pub struct Key<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// A key and its hash, for a caller that uses it again and again.
+#[derive(Debug)]
+pub struct OwnedKey {
+    hash: u64,
+    space: Space,
+    bytes: Box<[u8]>,
+}
+
+impl OwnedKey {
+    #[inline]
+    #[must_use]
+    pub fn lend(&self) -> Key<'_> {
+        Key {
+            hash: self.hash,
+            space: self.space,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+impl From<Key<'_>> for OwnedKey {
+    fn from(key: Key<'_>) -> Self {
+        Self {
+            hash: key.hash,
+            space: key.space,
+            bytes: key.bytes.into(),
+        }
+    }
+}
+
 /// A key as the cache keeps it.
 #[derive(Debug)]
 pub(super) struct StoredKey {

@@ -1,5 +1,6 @@
 //! The engine: a bounded, thread-safe store of sessions by key. Knows neither C nor TLS.
 
+mod entry;
 mod key;
 mod lifetime;
 mod options;
@@ -11,7 +12,7 @@ mod sync;
 mod time;
 mod usage;
 
-pub use key::{Key, Space};
+pub use key::{Key, OwnedKey, Space};
 pub(crate) use lifetime::expiry;
 pub use lifetime::{Lifetime, Lineage};
 pub use options::Options;
@@ -21,11 +22,14 @@ pub use stats::{Discard, Stats};
 pub use time::{Clock, Time};
 
 use crate::platform;
+use entry::Stamp;
+use foldhash::quality::RandomState;
 use once_cell::race::OnceBox;
 use secret::Arena;
-use shard::{Eviction, Garbage, Insertion, Item, Shard};
+pub(crate) use shard::Garbage;
+use shard::{Eviction, Insertion, Item, Newest, Shard};
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sync::{AtomicBool, AtomicU64};
@@ -49,6 +53,9 @@ pub struct Cache {
 struct Era {
     generation: u32,
     shards: Vec<Shard>,
+    /// For each shard: no entry of it was used before this. Touching an entry leaves it as it is, so
+    /// it may be too early. Side by side, since an eviction looks at all of them.
+    oldest: Vec<AtomicU64>,
     usage: Usage,
     /// Counts the endpoints that came in; see `Stamp`.
     epoch: AtomicU64,
@@ -62,7 +69,7 @@ impl Cache {
         Self {
             options,
             clock,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
             era: Era::new(&options),
@@ -84,17 +91,16 @@ impl Cache {
     #[must_use]
     pub fn key<'a>(&self, space: Space, bytes: &'a [u8]) -> Key<'a> {
         Key {
-            hash: self.hash(space, bytes),
+            hash: self.hash(bytes),
             space,
             bytes,
         }
     }
 
     #[inline]
-    fn hash(&self, space: Space, bytes: &[u8]) -> u64 {
+    fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(bytes);
-        hasher.write_u8(space as u8);
         hasher.finish()
     }
 
@@ -133,7 +139,7 @@ impl Cache {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, &Item::Session(&Arc::new(session)), now)
+            self.insert(key, Item::Session(session), now)
         };
         self.count(key, |stats| match done {
             Ok(()) => stats.stored += 1,
@@ -142,14 +148,14 @@ impl Cache {
         done
     }
 
-    /// Puts back a single-use session that was taken and never used. Does nothing for a reusable one:
-    /// it never left.
-    pub fn put_back(&self, key: &Key<'_>, session: &Arc<Session>) {
+    /// Puts back a single-use session that was taken and never used. A reusable one only goes: the
+    /// cache still has it.
+    pub fn put_back(&self, key: &Key<'_>, session: Session) {
         if session.kind == Kind::Reusable {
             return;
         }
         let now = self.clock.now();
-        let kept = session.expires > now && self.insert(key, &Item::Session(session), now).is_ok();
+        let kept = session.expires > now && self.insert(key, Item::Session(session), now).is_ok();
         self.count(key, |stats| match kept {
             true => stats.returned += 1,
             false => stats.expired += 1,
@@ -159,7 +165,7 @@ impl Cache {
     /// Keeps something small for an endpoint, as long as it is known. 0 is nothing.
     pub fn put_note(&self, key: &Key<'_>, note: u16) {
         if self.options.enabled && note != 0 {
-            let _ = self.insert(key, &Item::Note(note), self.clock.now());
+            let _ = self.insert(key, Item::Note(note), self.clock.now());
         }
     }
 
@@ -176,36 +182,63 @@ impl Cache {
     pub fn copy_out(
         &self,
         key: &Key<'_>,
-        copy: impl FnOnce(&Session, Time) -> bool,
+        mut copy: impl FnMut(&Session, Time) -> bool,
     ) -> Option<bool> {
         let now = self.clock.now();
-        let (copied, _) = self.newest(key, now, |session| copy(session, now).then_some(()))?;
-        Some(copied.is_some())
+        // Dropped, and so wiped, after the lock is gone.
+        let (mut garbage, mut taken) = (Garbage::new(), None);
+        match self.newest(key, now, &mut garbage, &mut taken, |session, _| {
+            copy(session, now)
+        }) {
+            Newest::Taken => Some(true),
+            Newest::Left => Some(false),
+            Newest::None | Newest::Over => None,
+        }
     }
 
     /// Takes the newest session of a key. A single-use session is then the caller's alone.
-    #[inline]
-    pub fn take(&self, key: &Key<'_>) -> Option<Arc<Session>> {
-        let shared = |session: &Arc<Session>| match session.kind {
-            Kind::Reusable => Some(Some(Arc::clone(session))),
-            Kind::SingleUse => Some(None),
-        };
-        let (shared, own) = self.newest(key, self.clock.now(), shared)?;
-        shared.flatten().or(own)
+    pub fn take(&self, key: &Key<'_>) -> Option<Session> {
+        self.take_at(key, self.clock.now(), &mut Garbage::new())
     }
 
+    /// The same for a caller that holds a lock of its own: it has read the time before, and drops what
+    /// was over after, so that no foreign code runs here.
     #[inline]
-    fn newest<R>(
+    pub(crate) fn take_at(
         &self,
         key: &Key<'_>,
         now: Time,
-        take: impl FnOnce(&Arc<Session>) -> Option<R>,
-    ) -> Option<(Option<R>, Option<Arc<Session>>)> {
+        garbage: &mut Garbage,
+    ) -> Option<Session> {
+        let arena = &self.era().arena;
+        let mut taken = None;
+        self.newest(key, now, garbage, &mut taken, |session, taken| {
+            if session.kind == Kind::Reusable {
+                *taken = session.share(arena);
+                return taken.is_some();
+            }
+            true
+        });
+        taken
+    }
+
+    #[inline]
+    fn newest(
+        &self,
+        key: &Key<'_>,
+        now: Time,
+        garbage: &mut Garbage,
+        taken: &mut Option<Session>,
+        mut take: impl FnMut(&Session, &mut Option<Session>) -> bool,
+    ) -> Newest {
         let era = self.era();
-        let mut garbage = Garbage::new();
-        era.shard(key)
-            .lock()
-            .newest(key, now, &era.epoch, &era.usage, &mut garbage, take)
+        let mut state = era.shard(key).lock();
+        loop {
+            match state.newest(key, now, &era.epoch, &era.usage, taken, &mut take) {
+                Newest::Over => state.expire(key, now, &era.usage, garbage),
+                found => return found,
+            }
+        }
     }
 
     #[must_use]
@@ -218,8 +251,7 @@ impl Cache {
     pub fn remove(&self, key: &Key<'_>) -> bool {
         let era = self.era();
         let mut garbage = Garbage::new();
-        let removed = era.shard(key).lock().remove(key, &era.usage, &mut garbage);
-        removed.is_some_and(|sessions| sessions != 0)
+        era.shard(key).lock().remove(key, &era.usage, &mut garbage) != 0
     }
 
     /// Drops the sessions of a lineage.
@@ -236,9 +268,9 @@ impl Cache {
         let now = self.clock.now();
         let era = self.era();
         let mut garbage = Garbage::new();
-        let mut state = era.shard(key).lock();
-        let removed = state.drop_sessions(key, now, &era.usage, &mut garbage, which);
-        state.stats.removed += removed;
+        era.shard(key)
+            .lock()
+            .remove_sessions(key, now, &era.usage, &mut garbage, which);
     }
 
     /// Drops everything.
@@ -280,45 +312,49 @@ impl Cache {
         all
     }
 
-    fn insert(&self, key: &Key<'_>, item: &Item<'_>, now: Time) -> Result<(), Discard> {
+    fn insert(&self, key: &Key<'_>, mut item: Item, now: Time) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
-        let size = match item {
-            Item::Session(session) => session.size,
-            Item::Note(_) => 0,
-        };
-        self.admit(size)?;
+        if let Item::Session(session) = &item {
+            self.admit(session.size)?;
+        }
+        let hash = |stored: &key::StoredKey| self.hash(&stored.bytes);
+        let (options, usage) = (&self.options, &era.usage);
         loop {
+            // Dropped after the lock is gone, whichever way this ends.
             let mut garbage = Garbage::new();
-            {
-                let mut state = shard.lock();
-                // Under the lock, so that nothing comes in behind `close`.
-                if self.is_closed() {
-                    return Err(Discard::Closed);
-                }
-                state.sweep(now, &era.usage, &mut garbage);
-                let hash = |stored: &key::StoredKey| self.hash(stored.space, &stored.bytes);
-                match shard.insert(
-                    &mut state,
-                    key,
-                    item,
-                    now,
-                    &era.epoch,
-                    hash,
-                    &self.options,
-                    &era.usage,
-                    &mut garbage,
-                ) {
-                    Insertion::Done => return Ok(()),
-                    Insertion::Displaced => {
-                        state.stats.displaced += 1;
-                        return Ok(());
-                    }
-                    Insertion::Full => {}
-                }
+            let mut state = shard.lock();
+            // Under the lock, so that nothing comes in behind `close`.
+            if self.is_closed() {
+                drop(state);
+                return Err(Discard::Closed);
             }
+            state.sweep(now, usage, &mut garbage);
+            let done = state.insert(
+                key,
+                item,
+                now,
+                &era.epoch,
+                hash,
+                options,
+                usage,
+                &mut garbage,
+            );
+            match done {
+                Insertion::Done(stamp) => {
+                    era.oldest[era.place(key)].fetch_min(stamp.0, Relaxed);
+                    return Ok(());
+                }
+                Insertion::Displaced(session) => {
+                    state.stats.displaced += 1;
+                    garbage.push(session);
+                    return Ok(());
+                }
+                Insertion::Full(back) => item = back,
+            }
+            drop(state);
             if !era.evict(key, now, &mut garbage) {
-                shard.lock().drop_oldest(key, &era.usage, &mut garbage);
+                shard.lock().drop_oldest(key, usage, &mut garbage);
             }
         }
     }
@@ -337,9 +373,11 @@ impl Cache {
 impl Era {
     fn new(options: &Options) -> Self {
         let generation = platform::generation();
+        let shards = 0..shards(options);
         Self {
             generation,
-            shards: (0..shards(options)).map(|_| Shard::new()).collect(),
+            shards: shards.clone().map(|_| Shard::default()).collect(),
+            oldest: shards.map(|_| AtomicU64::new(Stamp::NEVER.0)).collect(),
             usage: Usage::default(),
             epoch: AtomicU64::new(0),
             arena: Arena::new(generation),
@@ -349,8 +387,14 @@ impl Era {
 
     #[inline]
     fn shard(&self, key: &Key<'_>) -> &Shard {
+        &self.shards[self.place(key)]
+    }
+
+    /// Which shard a key is in.
+    #[inline]
+    fn place(&self, key: &Key<'_>) -> usize {
         // The table takes its bits from both ends of the hash, so these come from the middle.
-        &self.shards[(key.hash >> 32) as usize & (self.shards.len() - 1)]
+        (key.hash >> 32) as usize & (self.shards.len() - 1)
     }
 
     /// Drops something that is over, or else the least recently used endpoint; false: there is none
@@ -359,10 +403,10 @@ impl Era {
         // Each shard tells since when its entries may be unused, at the earliest. One look either
         // evicts there or corrects that, so that another shard may be the next to look at.
         loop {
-            let mut oldest = (shard::Stamp::NEVER, 0);
-            let mut next = shard::Stamp::NEVER;
-            for (at, shard) in self.shards.iter().enumerate() {
-                let stamp = shard.oldest();
+            let mut oldest = (Stamp::NEVER, 0);
+            let mut next = Stamp::NEVER;
+            for (at, stamp) in self.oldest.iter().enumerate() {
+                let stamp = Stamp(stamp.load(Relaxed));
                 if stamp < oldest.0 {
                     next = oldest.0;
                     oldest = (stamp, at);
@@ -371,10 +415,14 @@ impl Era {
                 }
             }
             let (stamp, at) = oldest;
-            if stamp == shard::Stamp::NEVER {
+            if stamp == Stamp::NEVER {
                 return false;
             }
-            match self.shards[at].evict(key, next, now, &self.usage, garbage) {
+            let mut state = self.shards[at].lock();
+            let (eviction, oldest) = state.evict(key, next, now, &self.usage, garbage);
+            // Under the lock, so that no entry that comes in meanwhile is missed.
+            self.oldest[at].store(oldest.0, Relaxed);
+            match eviction {
                 Eviction::Done => return true,
                 Eviction::OnlyItself => return false,
                 Eviction::NotHere => {}

@@ -1,8 +1,10 @@
 //! What one resumption needs.
 
+use super::secret::Arena;
 use super::{Lineage, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// How often a session may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +19,9 @@ pub enum Kind {
 pub enum Payload {
     /// Serialised; wiped when released.
     Bytes(SecretBytes),
-    /// An object of the TLS stack; dropping it releases it. May run foreign code, so the engine drops
+    /// An object of the TLS stack; dropping the last reference releases it. May run foreign code, so the engine drops
     /// payloads only while it holds no lock.
-    Value(Box<dyn Any + Send + Sync>),
+    Value(Arc<dyn Any + Send + Sync>),
 }
 
 impl fmt::Debug for Payload {
@@ -39,4 +41,15 @@ pub struct Session {
     pub received: Time,
     pub expires: Time,
     pub lineage: Lineage,
+}
+
+impl Session {
+    /// A second one of a reusable session, for a connection to offer; `None` if memory cannot be had.
+    pub(super) fn share(&self, arena: &Arc<Arena>) -> Option<Self> {
+        let payload = match &self.payload {
+            Payload::Bytes(bytes) => Payload::Bytes(arena.keep(bytes)?),
+            Payload::Value(value) => Payload::Value(Arc::clone(value)),
+        };
+        Some(Self { payload, ..*self })
+    }
 }

@@ -125,9 +125,8 @@ pub extern "C" fn tsc_conn_offer(
     guard(|| {
         let conn = &lent(conn)?.conn;
         sized::place(out, size)?;
-        let session = conn.offer()?.ok_or(TSC_NOT_FOUND)?;
         // The conn keeps the session for as long as it is lent.
-        let lent = tsc_session::of(&session, conn.now())?;
+        let lent = conn.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
         sized::write(out, size, &lent);
         Ok(())
     })
@@ -198,15 +197,16 @@ pub extern "C" fn tsc_conn_receive_object(
         if bytes > isize::MAX as usize {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = Payload::Value(Box::new(Object { object, release }));
+        let payload = Payload::Value(Arc::new(Object { object, release }));
         let size = bytes.max(1);
         conn.receive(payload, size, info.label, info.rules, info.not_after)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
                 if let Payload::Value(value) = payload
                     && let Ok(object) = value.downcast::<Object>()
+                    && let Some(object) = Arc::into_inner(object)
                 {
-                    std::mem::forget(*object);
+                    std::mem::forget(object);
                 }
                 why.into()
             })

@@ -2,8 +2,8 @@
 
 use super::{Config, Endpoint, Invalid};
 use crate::cache::{
-    Discard, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session, Space, Stats, Time,
-    expiry,
+    Discard, Garbage, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session, Space,
+    Stats, Time, expiry,
 };
 use crate::platform;
 use parking_lot::Mutex;
@@ -57,7 +57,7 @@ pub struct Counts {
 /// store) and later tickets keep coming in.
 pub struct Conn {
     config: Arc<Config>,
-    key: Box<[u8]>,
+    key: OwnedKey,
     name: Box<[u8]>,
     generation: u32,
     begun: Time,
@@ -89,11 +89,11 @@ enum Offer {
     #[default]
     Unasked,
     /// Taken; the payload may be lent to the caller.
-    Leased(Arc<Session>),
+    Leased(Session),
     /// On the wire, or may be: of this lineage; the payload is kept while it may be lent.
     Sent(
         Lineage,
-        #[expect(dead_code, reason = "keeps alive what is lent")] Option<Arc<Session>>,
+        #[expect(dead_code, reason = "keeps alive what is lent")] Option<Session>,
     ),
     /// Nothing, and nothing will be: the ClientHello left without one.
     Nothing,
@@ -129,7 +129,7 @@ impl Offer {
     }
 
     /// What was taken and not sent; there is nothing to offer from here on.
-    fn withdraw(&mut self) -> Option<Arc<Session>> {
+    fn withdraw(&mut self) -> Option<Session> {
         match std::mem::replace(self, Offer::Nothing) {
             Offer::Leased(session) => Some(session),
             sent @ Offer::Sent(..) => {
@@ -145,7 +145,7 @@ impl Conn {
     pub fn new(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         endpoint.check()?;
         Ok(Arc::new(Self {
-            key: config.key(endpoint),
+            key: config.cache.key(Space::Conn, &config.key(endpoint)).into(),
             name: endpoint.name().into(),
             generation: platform::generation(),
             begun: config.cache.now(),
@@ -155,7 +155,7 @@ impl Conn {
     }
 
     fn key(&self) -> Key<'_> {
-        self.config.cache.key(Space::Conn, &self.key)
+        self.key.lend()
     }
 
     /// What the server's certificate is checked against.
@@ -164,8 +164,7 @@ impl Conn {
         &self.name
     }
 
-    #[must_use]
-    pub fn now(&self) -> Time {
+    fn now(&self) -> Time {
         self.config.cache.now()
     }
 
@@ -185,39 +184,42 @@ impl Conn {
         }
     }
 
-    /// Leases the session to offer, the same at each call. `None`: a full handshake.
-    pub fn offer(&self) -> Result<Option<Arc<Session>>, NotNow> {
+    /// Leases the session to offer, the same at each call, and shows it to `look`: what that sees stays
+    /// where it is until the attempt ends. `None`: a full handshake.
+    pub fn offer<R>(&self, look: impl FnOnce(&Session, Time) -> R) -> Result<Option<R>, NotNow> {
         self.check_process()?;
-        // Taken before the lock, since taking may run foreign code.
-        let taken = match self.state.lock().leased()? {
-            Some(session) => return Ok(Some(session)),
-            None => self.config.cache.take(&self.key()),
-        };
-        let Some(taken) = taken else { return Ok(None) };
+        let now = self.now();
+        // Dropped after the lock is gone.
+        let mut garbage = Garbage::new();
         let mut state = self.state.lock();
-        let leased = match state.leased() {
-            Ok(None) => {
-                state.counts.offered = true;
-                state.offer = Offer::Leased(Arc::clone(&taken));
-                return Ok(Some(taken));
-            }
-            // Another thread was here meanwhile.
-            other => other,
-        };
-        drop(state);
-        self.config.cache.put_back(&self.key(), &taken);
-        leased
+        if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
+            let cache = &self.config.cache;
+            let Some(taken) = cache.take_at(&self.key(), now, &mut garbage) else {
+                return Ok(None);
+            };
+            state.counts.offered = true;
+            state.offer = Offer::Leased(taken);
+        }
+        match &state.offer {
+            Offer::Leased(session) => Ok(Some(look(session, now))),
+            _ => Err(NotNow::WrongState),
+        }
     }
 
     /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
-    pub fn take(&self) -> Option<Arc<Session>> {
-        let session = self.offer().ok()??;
+    pub fn take(&self) -> Option<Session> {
+        self.offer(|_, _| ()).ok()??;
         let mut state = self.state.lock();
-        if !matches!(state.offer, Offer::Leased(_)) {
-            return None;
+        match std::mem::take(&mut state.offer) {
+            Offer::Leased(session) => {
+                state.offer = Offer::Sent(session.lineage, None);
+                Some(session)
+            }
+            other => {
+                state.offer = other;
+                None
+            }
         }
-        state.offer = Offer::Sent(session.lineage, None);
-        Some(session)
     }
 
     /// Says that the ClientHello may have left.
@@ -420,7 +422,7 @@ impl Conn {
 
         drop(spent);
         if let Some(session) = unsent {
-            self.config.cache.put_back(&self.key(), &session);
+            self.config.cache.put_back(&self.key(), session);
         }
         self.count(|stats| stats.discard(why, staged.len() as u64));
     }
@@ -452,17 +454,6 @@ impl Conn {
 
     fn count(&self, change: impl FnOnce(&mut Stats)) {
         self.config.cache.count(&self.key(), change);
-    }
-}
-
-impl State {
-    /// What is leased already; an error if it is too late to offer anything.
-    fn leased(&self) -> Result<Option<Arc<Session>>, NotNow> {
-        match &self.offer {
-            Offer::Leased(session) => Ok(Some(Arc::clone(session))),
-            Offer::Unasked if self.ended.is_none() => Ok(None),
-            _ => Err(NotNow::WrongState),
-        }
     }
 }
 

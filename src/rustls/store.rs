@@ -46,7 +46,7 @@ impl Store {
         let Ok(rules) = rules_of(version.into(), lifetime) else {
             return;
         };
-        let payload = Payload::Value(Box::new(value));
+        let payload = Payload::Value(Arc::new(value));
         // What is not kept is dropped here, and counted by the conn.
         let _ = self
             .conn
@@ -102,7 +102,7 @@ impl ClientSessionStore for Store {
         }
         let session = self.conn.take()?;
         match session.kind {
-            Kind::SingleUse => own(Arc::into_inner(session)?),
+            Kind::SingleUse => own(session),
             Kind::Reusable => {
                 *self.tls12.lock() = shared(&session);
                 None
@@ -111,9 +111,9 @@ impl ClientSessionStore for Store {
     }
 }
 
-fn own<V: Any>(session: Session) -> Option<V> {
+fn own<V: Any + Send + Sync>(session: Session) -> Option<V> {
     match session.payload {
-        Payload::Value(value) => value.downcast().ok().map(|value| *value),
+        Payload::Value(value) => Arc::into_inner(value.downcast().ok()?),
         Payload::Bytes(_) => None,
     }
 }

@@ -1,0 +1,402 @@
+//! What the cache costs, against what it cannot cost less than and against rustls's own cache.
+//!
+//! `make bench` runs it. Each comparison alternates its two sides in one run and reports the median of
+//! the ratios, so that a machine that speeds up or slows down meanwhile does not matter much.
+
+#![allow(
+    unsafe_code,
+    reason = "measures the C functions as C calls them, through pointers"
+)]
+
+mod support;
+
+use std::ffi::c_void;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hint::black_box;
+use std::ptr;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use support::{Report, Zipf, key, rustls_session};
+use tsc::capi::*;
+
+const SESSION_BYTES: usize = 1024;
+
+/// Not all zeros: what is zeroed by the system is one page, however long it is.
+const SESSION: [u8; SESSION_BYTES] = {
+    let mut bytes = [7; SESSION_BYTES];
+    bytes[SESSION_BYTES - 1] = 0;
+    bytes
+};
+
+fn main() {
+    let mut report = Report::new();
+    for (what, endpoints, goal) in [
+        ("8 hot endpoints", 8, 1.2),
+        ("10,000 endpoints", 10_000, 1.7),
+    ] {
+        let (ours, floor) = get_against_floor(endpoints);
+        report.compare(
+            &format!("tsc_get / floor, {what}"),
+            &ours,
+            &floor,
+            goal,
+            false,
+        );
+    }
+    let (offer, lock) = offer_against_lock();
+    report.above(
+        "tsc_conn_offer of an object, above the lock",
+        &offer,
+        &lock,
+        50.0,
+    );
+    let hot: Vec<u32> = (0..1 << 16).map(|i| i % 8).collect();
+    let (ours, rustls) = threads_against_rustls(8, &hot, 10_000);
+    report.compare(
+        "rustls / tsc_get, 8 threads, 8 hot endpoints",
+        &rustls,
+        &ours,
+        2.5,
+        true,
+    );
+    let zipf: Vec<u32> = Zipf::new(1_000, 0.99).take(1 << 18).collect();
+    let (ours, rustls) = threads_against_rustls(8, &zipf, 1_000);
+    report.compare(
+        "rustls / tsc_get, 8 threads, Zipf 0.99 over 1,000",
+        &rustls,
+        &ours,
+        4.0,
+        true,
+    );
+    let zipf: Vec<u32> = Zipf::new(10_000, 0.99).take(1 << 18).collect();
+    let (ours, rustls) = threads_against_rustls(8, &zipf, 1_000);
+    report.compare(
+        "Zipf over 10,000 in room for 1,000: many are stored anew",
+        &rustls,
+        &ours,
+        1.0,
+        true,
+    );
+    report.bytes(
+        "memory per endpoint beyond key and session",
+        support::overhead(10_000, SESSION_BYTES),
+        300,
+    );
+    report.finish();
+}
+
+/// Nanoseconds per call, one figure a round.
+type Rounds = Vec<f64>;
+
+struct Cache(*mut tsc_cache);
+// SAFETY: a handle may be used from any thread.
+unsafe impl Sync for Cache {}
+
+impl Cache {
+    fn new(endpoints: u32) -> Self {
+        let options = tsc_options {
+            max_endpoints: endpoints,
+            max_bytes: 1 << 30,
+            // SAFETY: all-zero is every default.
+            ..unsafe { std::mem::zeroed() }
+        };
+        let mut cache = ptr::null_mut();
+        assert_eq!(
+            tsc_cache_new(&options, size_of_val(&options), &mut cache),
+            tsc_status::TSC_OK
+        );
+        Self(cache)
+    }
+
+    fn put(&self, key: &[u8]) {
+        let info = tsc_session_info {
+            tls_version: 0x0303,
+            lifetime_seconds: 0,
+            not_after: 0,
+            age_ms: 0,
+        };
+        let data = SESSION;
+        type Put = extern "C" fn(
+            *const tsc_cache,
+            *const u8,
+            usize,
+            *const tsc_session_info,
+            usize,
+            *const u8,
+            usize,
+        ) -> tsc_status;
+        let put = black_box(tsc_put as Put);
+        let done = put(
+            self.0,
+            key.as_ptr(),
+            key.len(),
+            &info,
+            size_of_val(&info),
+            data.as_ptr(),
+            data.len(),
+        );
+        assert_eq!(done, tsc_status::TSC_OK);
+    }
+
+    #[inline]
+    fn get(&self, key: &[u8], buf: &mut [u8; SESSION_BYTES]) -> bool {
+        type Get = extern "C" fn(
+            *const tsc_cache,
+            *const u8,
+            usize,
+            *mut u8,
+            usize,
+            *mut usize,
+            *mut tsc_session_info,
+            usize,
+        ) -> tsc_status;
+        let get = black_box(tsc_get as Get);
+        let mut len = 0;
+        let (info, no_info) = (ptr::null_mut(), 0);
+        get(
+            self.0,
+            key.as_ptr(),
+            key.len(),
+            buf.as_mut_ptr(),
+            buf.len(),
+            &mut len,
+            info,
+            no_info,
+        ) == tsc_status::TSC_OK
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        tsc_cache_free(self.0);
+    }
+}
+
+/// What no cache can do without: hash the key (as std does, and rustls's cache with it), take a lock,
+/// copy the bytes.
+struct Floor {
+    hasher: RandomState,
+    lock: parking_lot::Mutex<u64>,
+    sessions: Vec<[u8; SESSION_BYTES]>,
+}
+
+extern "C" fn floor_get(
+    floor: &Floor,
+    key: *const u8,
+    len: usize,
+    at: usize,
+    buf: *mut [u8; SESSION_BYTES],
+) -> u64 {
+    let mut hasher = floor.hasher.build_hasher();
+    // SAFETY: called with a slice's parts.
+    hasher.write(unsafe { std::slice::from_raw_parts(key, len) });
+    let hash = hasher.finish();
+    let mut count = floor.lock.lock();
+    *count += 1;
+    // SAFETY: both are that long.
+    unsafe { ptr::copy_nonoverlapping(&floor.sessions[at], buf, 1) };
+    hash
+}
+
+fn get_against_floor(endpoints: usize) -> (Rounds, Rounds) {
+    const CALLS: usize = 200_000;
+    let keys: Vec<Vec<u8>> = (0..endpoints).map(key).collect();
+    let cache = Cache::new(endpoints.max(100) as u32);
+    keys.iter().for_each(|key| cache.put(key));
+    let floor = Floor {
+        hasher: RandomState::new(),
+        lock: parking_lot::Mutex::new(0),
+        sessions: vec![SESSION; endpoints],
+    };
+    let order: Vec<usize> = support::shuffled(CALLS, endpoints);
+    let get_floor = black_box(
+        floor_get
+            as extern "C" fn(&Floor, *const u8, usize, usize, *mut [u8; SESSION_BYTES]) -> u64,
+    );
+    alternate(
+        || in_turn(&order, |at, buf| assert!(cache.get(&keys[at], buf))),
+        || {
+            in_turn(&order, |at, buf| {
+                black_box(get_floor(
+                    &floor,
+                    keys[at].as_ptr(),
+                    keys[at].len(),
+                    at,
+                    buf,
+                ));
+            })
+        },
+    )
+}
+
+/// Makes one call after the other, each of which needs what the one before gave: as in a driver, none
+/// can begin before the last has ended.
+fn in_turn(order: &[usize], mut call: impl FnMut(usize, &mut [u8; SESSION_BYTES])) -> f64 {
+    let mut buf = [0; SESSION_BYTES];
+    let start = Instant::now();
+    for turn in 0..order.len() {
+        // The last byte of every session is 0, which the processor does not know.
+        call(
+            order[turn ^ usize::from(buf[SESSION_BYTES - 1])],
+            black_box(&mut buf),
+        );
+    }
+    per_call(start, order.len())
+}
+
+static RELEASED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn release(_: *mut c_void) {
+    RELEASED.fetch_add(1, Relaxed);
+}
+
+/// Offering an object to a conn, against taking and releasing a lock as often.
+fn offer_against_lock() -> (Rounds, Rounds) {
+    // So few at a time that they are in the processor's cache, as a conn is that was just made.
+    const CONNS: usize = 100;
+    const BATCHES: usize = 100;
+    let cache = Cache::new(100);
+    let mut config = ptr::null_mut();
+    assert_eq!(
+        tsc_config_new(cache.0, ptr::null(), 0, &mut config),
+        tsc_status::TSC_OK
+    );
+    let conn = |config| {
+        let host = b"db.example.com";
+        let endpoint = tsc_endpoint {
+            host: host.as_ptr(),
+            host_len: host.len(),
+            port: 5432,
+            // SAFETY: all-zero is every default.
+            ..unsafe { std::mem::zeroed() }
+        };
+        let mut conn = ptr::null_mut();
+        let done = tsc_conn_new(config, &endpoint, size_of_val(&endpoint), &mut conn);
+        assert_eq!(done, tsc_status::TSC_OK);
+        conn
+    };
+    // One TLS 1.2 session, offered to every conn.
+    let first = conn(config);
+    let info = tsc_session_info {
+        tls_version: 0x0303,
+        lifetime_seconds: 0,
+        not_after: 0,
+        age_ms: 0,
+    };
+    let object = ptr::dangling_mut::<u8>().cast();
+    let size = size_of_val(&info);
+    assert_eq!(
+        tsc_conn_receive_object(first, &info, size, object, SESSION_BYTES, Some(release)),
+        tsc_status::TSC_OK
+    );
+    assert_eq!(tsc_conn_established(first, 0), tsc_status::TSC_OK);
+    let lock = parking_lot::Mutex::new(0u64);
+    let rounds = alternate(
+        || {
+            let offer = black_box(
+                tsc_conn_offer
+                    as extern "C" fn(*const tsc_conn, *mut tsc_session, usize) -> tsc_status,
+            );
+            // SAFETY: all-zero is a value.
+            let mut session: tsc_session = unsafe { std::mem::zeroed() };
+            let mut time = Duration::ZERO;
+            for _ in 0..BATCHES {
+                let conns: Vec<_> = (0..CONNS).map(|_| conn(config)).collect();
+                let start = Instant::now();
+                for &conn in &conns {
+                    let done = offer(conn, &mut session, size_of_val(&session));
+                    assert_eq!(done, tsc_status::TSC_OK);
+                }
+                time += start.elapsed();
+                conns.into_iter().for_each(|conn| tsc_conn_free(conn));
+            }
+            nanos(time, CONNS * BATCHES)
+        },
+        || {
+            let start = Instant::now();
+            for _ in 0..CONNS * BATCHES {
+                *black_box(&lock).lock() += 1;
+            }
+            per_call(start, CONNS * BATCHES)
+        },
+    );
+    tsc_conn_free(first);
+    tsc_config_free(config);
+    rounds
+}
+
+/// Threads that look sessions up and, when there is none, store one: through the C API, and in
+/// rustls's cache behind its trait.
+fn threads_against_rustls(threads: usize, order: &[u32], endpoints: u32) -> (Rounds, Rounds) {
+    let keys: Vec<Vec<u8>> = (0..10_000).map(key).collect();
+    let names: Vec<_> = (0..10_000).map(support::server_name).collect();
+    let session = rustls_session();
+    let cache = Cache::new(endpoints.max(100));
+    let rustls = support::rustls_cache(endpoints as usize);
+    for &at in order {
+        cache.put(&keys[at as usize]);
+        rustls.set_tls12_session(names[at as usize].clone(), session.clone());
+    }
+    alternate(
+        || {
+            together(threads, order, |at, buf| {
+                if !cache.get(&keys[at], buf) {
+                    cache.put(&keys[at]);
+                }
+            })
+        },
+        || {
+            together(threads, order, |at, _| {
+                if black_box(rustls.tls12_session(&names[at])).is_none() {
+                    rustls.set_tls12_session(names[at].clone(), session.clone());
+                }
+            })
+        },
+    )
+}
+
+/// Wall time per call while `threads` threads make the calls in `order`, each from its own place on.
+fn together(
+    threads: usize,
+    order: &[u32],
+    call: impl Fn(usize, &mut [u8; SESSION_BYTES]) + Sync,
+) -> f64 {
+    let barrier = Barrier::new(threads + 1);
+    let longest = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                let (barrier, call) = (&barrier, &call);
+                scope.spawn(move || {
+                    let (before, after) = order.split_at(order.len() / threads * worker);
+                    let mut buf = [0; SESSION_BYTES];
+                    barrier.wait();
+                    for &at in after.iter().chain(before) {
+                        call(at as usize, black_box(&mut buf));
+                    }
+                })
+            })
+            .collect();
+        barrier.wait();
+        let start = Instant::now();
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().unwrap());
+        start.elapsed()
+    });
+    nanos(longest, threads * order.len())
+}
+
+/// Runs both sides in turn, after one turn to warm up.
+fn alternate(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (Rounds, Rounds) {
+    (a(), b());
+    (0..support::rounds()).map(|_| (a(), b())).unzip()
+}
+
+fn per_call(start: Instant, calls: usize) -> f64 {
+    nanos(start.elapsed(), calls)
+}
+
+fn nanos(time: Duration, calls: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / calls as f64
+}

@@ -1,0 +1,147 @@
+//! What is kept for one key: its sessions, and when it was last used.
+
+use super::key::{Key, StoredKey};
+use super::shard::Garbage;
+use super::usage::Usage;
+use super::{Kind, Options, Session, Time};
+use smallvec::SmallVec;
+
+/// When an entry was last used, for finding the least recently used one.
+///
+/// The upper 40 bits count the endpoints that came into the cache, in all shards together; the lower
+/// 24 order the uses within one shard between two of these. So a use costs one store and writes
+/// nothing that shards share, and two entries of different shards can be mistaken for each other only
+/// if no endpoint came in between their last uses. With one shard the order is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp(pub(super) u64);
+
+impl Stamp {
+    pub(super) const NEVER: Stamp = Stamp(u64::MAX);
+
+    /// The earliest stamp after so many endpoints had come in.
+    pub(super) fn first_of(epoch: u64) -> Self {
+        Self(epoch << 24)
+    }
+
+    /// The next use in a shard after this one. Sixteen million uses without a new endpoint carry into
+    /// the upper bits: what they touched counts as a little newer than it is.
+    #[inline]
+    pub(super) fn next(self, epoch: u64) -> Self {
+        Self(self.0 + 1).max(Self::first_of(epoch))
+    }
+}
+
+pub(super) struct Entry {
+    pub(super) key: StoredKey,
+    pub(super) used: Stamp,
+    /// Nothing in here is over before this; may be too early. An entry that has only its note left is
+    /// over then.
+    pub(super) soonest: Time,
+    /// Oldest first. Never empty, except for an entry that has a note.
+    pub(super) sessions: SmallVec<[Session; 1]>,
+    /// Something small that the TLS stack wants to know again; 0 is nothing.
+    pub(super) note: u16,
+}
+
+/// What `Entry::make_room` did.
+pub(super) struct Room {
+    pub(super) displaced: u64,
+    /// The new session is older than all that there are, and these fill the entry.
+    pub(super) too_old: bool,
+}
+
+impl Entry {
+    pub(super) fn new(key: &Key<'_>, used: Stamp) -> Self {
+        Self {
+            key: StoredKey {
+                bytes: key.bytes.into(),
+                space: key.space,
+            },
+            used,
+            soonest: Time::NEVER,
+            sessions: SmallVec::new(),
+            note: 0,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.sessions.iter().map(|session| session.size).sum()
+    }
+
+    /// Takes a session in, in the order in which they were received: one that comes back goes to
+    /// where it was.
+    pub(super) fn add(&mut self, session: Session) {
+        let at = self
+            .sessions
+            .partition_point(|other| other.received <= session.received);
+        self.soonest = self.soonest.min(session.expires);
+        self.sessions.insert(at, session);
+    }
+
+    /// Drops what a new session takes the place of.
+    pub(super) fn make_room(
+        &mut self,
+        session: &Session,
+        options: &Options,
+        usage: &Usage,
+        garbage: &mut Garbage,
+    ) -> Room {
+        let mut displaced = 0;
+        if session.kind == Kind::Reusable {
+            // One is enough, it can be used again and again.
+            displaced += self.extract(|other| other.kind == Kind::Reusable, usage, garbage);
+        }
+        let full = self.sessions.len() >= options.max_sessions_per_endpoint as usize;
+        let too_old = full && session.received < self.sessions[0].received;
+        if full && !too_old {
+            self.drop_oldest(usage, garbage);
+            displaced += 1;
+        }
+        Room { displaced, too_old }
+    }
+
+    /// Drops the oldest session; false: there is none.
+    pub(super) fn drop_oldest(&mut self, usage: &Usage, garbage: &mut Garbage) -> bool {
+        if self.sessions.is_empty() {
+            return false;
+        }
+        let oldest = self.sessions.remove(0);
+        usage.release(false, oldest.size);
+        garbage.push(oldest);
+        true
+    }
+
+    /// Drops the sessions that are over, and says how many.
+    pub(super) fn expire(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> u64 {
+        let expired = self.extract(|session| session.expires <= now, usage, garbage);
+        if let Some(soonest) = self.sessions.iter().map(|session| session.expires).min() {
+            self.soonest = soonest;
+        }
+        expired
+    }
+
+    /// Drops the sessions that `which` names, and says how many.
+    pub(super) fn extract(
+        &mut self,
+        which: impl Fn(&Session) -> bool,
+        usage: &Usage,
+        garbage: &mut Garbage,
+    ) -> u64 {
+        let before = garbage.len();
+        let mut at = 0;
+        while let Some(session) = self.sessions.get(at) {
+            if which(session) {
+                usage.release(false, session.size);
+                garbage.push(self.sessions.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        (garbage.len() - before) as u64
+    }
+
+    /// Whether there is nothing left that an entry would be kept for.
+    pub(super) fn is_over(&self, now: Time) -> bool {
+        self.sessions.is_empty() && (self.note == 0 || self.soonest <= now)
+    }
+}
