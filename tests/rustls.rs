@@ -1,0 +1,644 @@
+//! rustls connections through the C functions, against rustls's own server over memory.
+//!
+//! Real servers on sockets are met by `tests/demo.sh` (the rustls client in C).
+
+#![cfg(feature = "rustls")]
+#![allow(
+    unsafe_code,
+    reason = "calls the C functions, which take rustls's configurations as pointers"
+)]
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConfig, ClientConnection};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::{ProducesTickets, ServerConfig, ServerConnection};
+use rustls::{DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme, version};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tsc::capi::*;
+
+const NAME: &str = "db.example.com";
+
+#[test]
+fn tls13_resumes_with_each_ticket_once() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    let (kind, _) = peer.connect(&config.conn(1), true);
+    assert_eq!(kind, HandshakeKind::Full);
+    assert_eq!(config.available(1), 2);
+    // Two at once, before either receives tickets: both tickets are used.
+    let (first, second) = (config.conn(1), config.conn(1));
+    let clients = [first.client(NAME), second.client(NAME)];
+    assert_eq!(config.available(1), 0);
+    for (client, conn) in clients.into_iter().zip([first, second]) {
+        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
+        assert_eq!(conn.info().resumed, 1);
+    }
+    assert_eq!(
+        peer.connect(&config.conn(1), true).0,
+        HandshakeKind::Resumed
+    );
+    assert_eq!(peer.cache.stats().resumed, 3);
+}
+
+#[test]
+fn tls12_resumes_again_and_again_with_the_same_session() {
+    let peer = Peer::new(&[&version::TLS12], |_| ());
+    let config = peer.attach();
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    let (first, second) = (config.conn(1), config.conn(1));
+    let clients = [first.client(NAME), second.client(NAME)];
+    for (client, conn) in clients.into_iter().zip([first, second]) {
+        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
+    }
+    assert_eq!(config.available(1), 1);
+}
+
+#[test]
+fn tls12_resumes_by_id_where_the_server_has_no_tickets() {
+    let peer = Peer::new(&[&version::TLS12], |server| {
+        server.ticketer = Arc::new(Tickets {
+            lifetime: 0,
+            enabled: false,
+        });
+    });
+    let config = peer.attach();
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(
+        peer.connect(&config.conn(1), true).0,
+        HandshakeKind::Resumed
+    );
+}
+
+#[test]
+fn another_port_or_config_or_name_never_resumes() {
+    for versions in [[&version::TLS12], [&version::TLS13]] {
+        let peer = Peer::new(&versions, |_| ());
+        let config = peer.attach();
+        peer.connect(&config.conn(1), true);
+        assert_eq!(peer.connect(&config.conn(2), true).0, HandshakeKind::Full);
+        // The very same rustls configuration, attached again.
+        let again = peer.attach();
+        assert_eq!(peer.connect(&again.conn(1), true).0, HandshakeKind::Full);
+        // A driver that connects to another name than it said: nothing is offered, nothing is kept.
+        let conn = config.conn(1);
+        let before = config.available(1);
+        let client = conn.client("other.example.com");
+        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Full);
+        assert_eq!((config.available(1), conn.info().received), (before, 0));
+        assert_eq!(
+            peer.connect(&config.conn(1), true).0,
+            HandshakeKind::Resumed
+        );
+    }
+}
+
+#[test]
+fn names_are_compared_without_regard_to_case() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    peer.connect(&config.conn(1), true);
+    let conn = config.conn(1);
+    let client = conn.client("DB.Example.COM");
+    assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
+}
+
+#[test]
+fn nothing_is_published_before_established_or_after_failed() {
+    for versions in [[&version::TLS12], [&version::TLS13]] {
+        let peer = Peer::new(&versions, |_| ());
+        let config = peer.attach();
+        let conn = config.conn(1);
+        peer.connect(&conn, false);
+        assert!(conn.info().received > 0);
+        assert_eq!(config.available(1), 0);
+        assert_eq!(
+            tsc_conn_failed(conn.0, TSC_FAILURE_LOGIN),
+            tsc_status::TSC_OK
+        );
+        assert_eq!(config.available(1), 0);
+        assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    }
+}
+
+#[test]
+fn tickets_flow_on_after_the_handle_is_freed_if_it_was_established() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    for established in [false, true] {
+        let conn = config.conn(1);
+        let mut client = conn.client(NAME);
+        let mut server = peer.server();
+        // So far that the client is done, and the server's tickets have not arrived.
+        transfer_to_server(&mut client, &mut server);
+        transfer_to_client(&mut server, &mut client);
+        assert!(!client.is_handshaking());
+        if established {
+            assert_eq!(tsc_conn_established(conn.0, 0), tsc_status::TSC_OK);
+        }
+        drop(conn);
+        transfer_to_server(&mut client, &mut server);
+        transfer_to_client(&mut server, &mut client);
+        assert_eq!(config.available(1), if established { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn a_lifetime_of_zero_is_never_offered_and_eight_days_are_seven() {
+    for (lifetime, after, resumes) in [
+        (0, 0, false),
+        (8 * DAY, 7 * DAY - 1, true),
+        (8 * DAY, 7 * DAY, false),
+        (60, 60, false),
+    ] {
+        let peer = Peer::new(&[&version::TLS13], |server| {
+            server.ticketer = Arc::new(Tickets {
+                lifetime,
+                enabled: true,
+            });
+        });
+        let config = peer.attach();
+        peer.connect(&config.conn(1), true);
+        NOW_OF_TESTS.with(|now| now.fetch_add(u64::from(after) * 1000, Relaxed));
+        assert_eq!(
+            config.available(1) > 0,
+            resumes,
+            "{lifetime} s, after {after} s"
+        );
+    }
+}
+
+#[test]
+fn a_refused_ticket_takes_its_siblings_along() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    peer.connect(&config.conn(1), true);
+    assert_eq!(config.available(1), 2);
+    // The server was restarted: its keys are new.
+    let restarted = Peer {
+        server: server(&peer.identity, &[&version::TLS13], |_| ()),
+        ..peer
+    };
+    let conn = config.conn(1);
+    assert_eq!(restarted.connect(&conn, true).0, HandshakeKind::Full);
+    assert_eq!((conn.info().offered, conn.info().refused), (1, 1));
+    // What is there now are the two new ones.
+    assert_eq!(config.available(1), 2);
+    assert_eq!(
+        restarted.connect(&config.conn(1), true).0,
+        HandshakeKind::Resumed
+    );
+}
+
+#[test]
+fn the_group_that_the_server_chose_is_remembered_once_established() {
+    let peer = Peer::new(&[&version::TLS13], |server| {
+        server.send_tls13_tickets = 0;
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups = vec![aws_lc_rs::kx_group::SECP384R1];
+        set_provider(server, provider);
+    });
+    let config = peer.attach();
+    let retried = HandshakeKind::FullWithHelloRetryRequest;
+    assert_eq!(peer.connect(&config.conn(1), false).0, retried);
+    assert_eq!(peer.connect(&config.conn(1), true).0, retried);
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(peer.connect(&config.conn(2), true).0, retried);
+}
+
+#[test]
+fn a_server_that_comes_to_speak_tls13_loses_its_tls12_session() {
+    let peer = Peer::new(&[&version::TLS12], |_| ());
+    let config = peer.attach();
+    peer.connect(&config.conn(1), true);
+    let upgraded = Peer {
+        server: server(&peer.identity, &[&version::TLS13], |server| {
+            server.send_tls13_tickets = 0
+        }),
+        ..peer
+    };
+    assert_eq!(
+        upgraded.connect(&config.conn(1), true).0,
+        HandshakeKind::Full
+    );
+    assert_eq!(config.available(1), 0);
+}
+
+#[test]
+fn tickets_are_requested_as_the_config_says() {
+    let peer = Peer::new(&[&version::TLS13], |server| server.max_tls13_tickets = 10);
+    let options = tsc_config_options {
+        tickets_new_session: 5,
+        tickets_resumption: 1,
+        ..zeroed()
+    };
+    let config = peer.attach_with(&options).unwrap();
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(config.available(1), 5);
+    assert_eq!(
+        peer.connect(&config.conn(1), true).0,
+        HandshakeKind::Resumed
+    );
+    assert_eq!(config.available(1), 5);
+    let options = tsc_config_options {
+        tickets_new_session: 256,
+        ..zeroed()
+    };
+    assert_eq!(
+        peer.attach_with(&options).err(),
+        Some(tsc_status::TSC_INVALID_ARGUMENT)
+    );
+}
+
+#[test]
+fn an_identity_is_refused_since_rustls_would_not_resume() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let options = tsc_config_options {
+        identity: b"id".as_ptr(),
+        identity_len: 2,
+        ..zeroed()
+    };
+    assert_eq!(
+        peer.attach_with(&options).err(),
+        Some(tsc_status::TSC_UNSUPPORTED)
+    );
+}
+
+#[test]
+fn the_certificates_end_ends_its_sessions_where_the_driver_tells() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    let conn = config.conn(1);
+    peer.connect(&conn, false);
+    let now = UnixTime::now().as_secs() as i64;
+    assert_eq!(
+        tsc_conn_set_not_after(conn.0, now + 100),
+        tsc_status::TSC_OK
+    );
+    assert_eq!(tsc_conn_established(conn.0, 0), tsc_status::TSC_OK);
+    assert_eq!(config.available(1), 2);
+    NOW_OF_TESTS.with(|now| now.fetch_add(101_000, Relaxed));
+    assert_eq!(config.available(1), 0);
+}
+
+#[test]
+fn the_callers_configuration_is_untouched_and_may_go_first() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let before = Arc::strong_count(&peer.client);
+    let config = peer.attach();
+    let conn = config.conn(1);
+    peer.connect(&conn, true);
+    assert!(peer.client.send_ticket_request.is_none());
+    // Its own connections use its own store, and leave the cache alone.
+    let client = ClientConnection::new(peer.client.clone(), NAME.try_into().unwrap()).unwrap();
+    assert_eq!(drive(client, peer.server()).0, HandshakeKind::Full);
+    assert_eq!(config.available(1), 2);
+    drop((conn, config));
+    assert_eq!(Arc::strong_count(&peer.client), before);
+}
+
+#[test]
+fn rustls_configs_are_only_for_conns_of_an_attached_config() {
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let mut config = ptr::null_mut();
+    assert_eq!(
+        tsc_config_new(peer.cache.0, ptr::null(), 0, &mut config),
+        tsc_status::TSC_OK
+    );
+    let conn = Config(config).conn(1);
+    let mut rustls = ptr::null();
+    assert_eq!(
+        tsc_conn_rustls_config(conn.0, &mut rustls),
+        tsc_status::TSC_UNSUPPORTED
+    );
+    assert!(rustls.is_null());
+}
+
+const DAY: u32 = 24 * 3600;
+
+fn zeroed() -> tsc_config_options {
+    // SAFETY: all-zero is every default.
+    unsafe { std::mem::zeroed() }
+}
+
+/// A server, and a client that trusts it, with a cache of a month and a clock driven by hand.
+struct Peer {
+    identity: Identity,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    cache: Cache,
+}
+
+#[derive(Clone)]
+struct Identity {
+    cert: CertificateDer<'static>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+fn server(
+    identity: &Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    change: impl FnOnce(&mut ServerConfig),
+) -> Arc<ServerConfig> {
+    let mut server = ServerConfig::builder_with_protocol_versions(versions)
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.cert.clone()], identity.key.clone_key())
+        .unwrap();
+    server.ticketer = aws_lc_rs::Ticketer::new().unwrap();
+    change(&mut server);
+    Arc::new(server)
+}
+
+/// A server configuration cannot change its provider: it is built again around another one.
+fn set_provider(server: &mut ServerConfig, provider: CryptoProvider) {
+    let (resolver, tickets) = (server.cert_resolver.clone(), server.send_tls13_tickets);
+    *server = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    server.send_tls13_tickets = tickets;
+}
+
+impl Peer {
+    fn new(
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        change: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
+        let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let identity = Identity {
+            cert: made.cert.der().clone(),
+            key: Arc::new(key.into()),
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(identity.cert.clone()).unwrap();
+        let mut client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client
+            .dangerous()
+            .set_certificate_verifier(Arc::new(AnyName));
+        let server = server(&identity, versions, change);
+        Self {
+            identity,
+            server,
+            client: Arc::new(client),
+            cache: Cache::new(),
+        }
+    }
+
+    fn server(&self) -> ServerConnection {
+        ServerConnection::new(self.server.clone()).unwrap()
+    }
+
+    fn attach(&self) -> Config {
+        self.attach_with(&zeroed()).unwrap()
+    }
+
+    fn attach_with(&self, options: &tsc_config_options) -> Result<Config, tsc_status> {
+        let mut config = ptr::null_mut();
+        let rustls = Arc::as_ptr(&self.client).cast();
+        match tsc_config_attach(
+            self.cache.0,
+            rustls,
+            options,
+            size_of_val(options),
+            &mut config,
+        ) {
+            tsc_status::TSC_OK => Ok(Config(config)),
+            status => Err(status),
+        }
+    }
+
+    fn connect(&self, conn: &Conn, establish: bool) -> (HandshakeKind, ClientConnection) {
+        self.run(conn.client(NAME), conn, establish)
+    }
+
+    /// Runs a connection until the server's tickets have arrived, and says "established" before.
+    fn run(
+        &self,
+        client: ClientConnection,
+        conn: &Conn,
+        establish: bool,
+    ) -> (HandshakeKind, ClientConnection) {
+        let (kind, client) = drive(client, self.server());
+        if establish {
+            let resumed = (kind == HandshakeKind::Resumed).into();
+            assert_eq!(tsc_conn_established(conn.0, resumed), tsc_status::TSC_OK);
+        }
+        (kind, client)
+    }
+}
+
+fn drive(
+    mut client: ClientConnection,
+    mut server: ServerConnection,
+) -> (HandshakeKind, ClientConnection) {
+    while client.is_handshaking() || server.is_handshaking() {
+        transfer_to_server(&mut client, &mut server);
+        transfer_to_client(&mut server, &mut client);
+    }
+    (client.handshake_kind().unwrap(), client)
+}
+
+fn transfer_to_server(from: &mut ClientConnection, to: &mut ServerConnection) {
+    let mut wire = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut wire).unwrap();
+    }
+    let mut wire = wire.as_slice();
+    while !wire.is_empty() {
+        to.read_tls(&mut wire).unwrap();
+        to.process_new_packets().unwrap();
+    }
+}
+
+fn transfer_to_client(from: &mut ServerConnection, to: &mut ClientConnection) {
+    let mut wire = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut wire).unwrap();
+    }
+    let mut wire = wire.as_slice();
+    while !wire.is_empty() {
+        to.read_tls(&mut wire).unwrap();
+        to.process_new_packets().unwrap();
+    }
+}
+
+struct Cache(*mut tsc_cache);
+
+thread_local! {
+    static NOW_OF_TESTS: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(1)));
+}
+
+extern "C" fn clock(now: *mut std::ffi::c_void) -> u64 {
+    // SAFETY: `now` is the leaked atomic of `Cache::new`.
+    unsafe { &*now.cast::<AtomicU64>() }.load(Relaxed)
+}
+
+impl Cache {
+    fn new() -> Self {
+        let options = tsc_options {
+            ttl_seconds: 30 * DAY,
+            max_lineage_age_seconds: 30 * DAY,
+            clock: Some(clock),
+            clock_arg: NOW_OF_TESTS.with(|now| ptr::from_ref(*now).cast_mut().cast()),
+            // SAFETY: all-zero is every default.
+            ..unsafe { std::mem::zeroed() }
+        };
+        let mut cache = ptr::null_mut();
+        assert_eq!(
+            tsc_cache_new(&options, size_of_val(&options), &mut cache),
+            tsc_status::TSC_OK
+        );
+        Self(cache)
+    }
+
+    fn stats(&self) -> tsc_stats {
+        // SAFETY: all-zero is a value.
+        let mut stats: tsc_stats = unsafe { std::mem::zeroed() };
+        assert_eq!(
+            tsc_stats_get(self.0, &mut stats, size_of::<tsc_stats>()),
+            tsc_status::TSC_OK
+        );
+        stats
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        tsc_cache_free(self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Config(*mut tsc_config);
+
+fn endpoint(port: u32) -> tsc_endpoint {
+    tsc_endpoint {
+        host: NAME.as_ptr(),
+        host_len: NAME.len(),
+        port,
+        // SAFETY: all-zero is every default.
+        ..unsafe { std::mem::zeroed() }
+    }
+}
+
+impl Config {
+    fn conn(&self, port: u32) -> Conn {
+        let mut conn = ptr::null_mut();
+        let endpoint = endpoint(port);
+        let done = tsc_conn_new(self.0, &endpoint, size_of_val(&endpoint), &mut conn);
+        assert_eq!(done, tsc_status::TSC_OK);
+        Conn(conn)
+    }
+
+    fn available(&self, port: u32) -> usize {
+        let (endpoint, mut count) = (endpoint(port), 0);
+        let size = size_of_val(&endpoint);
+        let done = tsc_config_available(self.0, &endpoint, size, &mut count);
+        assert_eq!(done, tsc_status::TSC_OK);
+        count
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        tsc_config_free(self.0);
+    }
+}
+
+struct Conn(*mut tsc_conn);
+
+impl Conn {
+    fn client(&self, name: &str) -> ClientConnection {
+        let mut config = ptr::null();
+        assert_eq!(
+            tsc_conn_rustls_config(self.0, &mut config),
+            tsc_status::TSC_OK
+        );
+        // SAFETY: what rustls_client_config_free would drop.
+        let config = unsafe { Arc::from_raw(config.cast::<ClientConfig>()) };
+        ClientConnection::new(config, ServerName::try_from(name.to_owned()).unwrap()).unwrap()
+    }
+
+    fn info(&self) -> tsc_conn_info {
+        // SAFETY: all-zero is a value.
+        let mut info: tsc_conn_info = unsafe { std::mem::zeroed() };
+        let size = size_of::<tsc_conn_info>();
+        assert_eq!(
+            tsc_conn_info_get(self.0, &mut info, size),
+            tsc_status::TSC_OK
+        );
+        info
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        tsc_conn_free(self.0);
+    }
+}
+
+/// Tickets that are what they seal: only their lifetime matters here.
+#[derive(Debug)]
+struct Tickets {
+    lifetime: u32,
+    enabled: bool,
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        self.enabled
+    }
+    fn lifetime(&self) -> u32 {
+        self.lifetime
+    }
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        Some(plain.to_vec())
+    }
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        Some(cipher.to_vec())
+    }
+}
+
+/// Trusts the certificate for whatever name, so that a test can connect to the wrong one.
+#[derive(Debug)]
+struct AnyName;
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
