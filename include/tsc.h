@@ -494,8 +494,8 @@ tsc_status tsc_conn_sent(const tsc_conn *conn);
 // Its lifetime counts from this call.
 // info, info_size: what is known of it; tls_version is required.
 // data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled
-// or closed. TSC_NO_MEMORY.
+// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled.
+// TSC_CLOSED. TSC_NO_MEMORY.
 tsc_status tsc_conn_receive(const tsc_conn *conn,
                             const tsc_session_info *info,
                             size_t info_size,

@@ -249,9 +249,13 @@ impl Cache {
 
     /// Drops all that a key has; false: it had nothing.
     pub fn remove(&self, key: &Key<'_>) -> bool {
+        let now = self.clock.now();
         let era = self.era();
         let mut garbage = Garbage::new();
-        era.shard(key).lock().remove(key, &era.usage, &mut garbage) != 0
+        era.shard(key)
+            .lock()
+            .remove(key, now, &era.usage, &mut garbage)
+            != 0
     }
 
     /// Drops the sessions of a lineage.
@@ -275,10 +279,11 @@ impl Cache {
 
     /// Drops everything.
     pub fn clear(&self) {
+        let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {
             let mut garbage = Garbage::new();
-            shard.lock().clear(&era.usage, &mut garbage);
+            shard.lock().clear(now, &era.usage, &mut garbage);
         }
     }
 
@@ -335,16 +340,14 @@ impl Cache {
                 item,
                 now,
                 &era.epoch,
+                &era.oldest[era.place(key)],
                 hash,
                 options,
                 usage,
                 &mut garbage,
             );
             match done {
-                Insertion::Done(stamp) => {
-                    era.oldest[era.place(key)].fetch_min(stamp.0, Relaxed);
-                    return Ok(());
-                }
+                Insertion::Done => return Ok(()),
                 Insertion::Displaced(session) => {
                     state.stats.displaced += 1;
                     garbage.push(session);
@@ -353,8 +356,17 @@ impl Cache {
                 Insertion::Full(back) => item = back,
             }
             drop(state);
+            let Item::Session(session) = &item else {
+                era.evict(key, now, &mut garbage);
+                continue;
+            };
             if !era.evict(key, now, &mut garbage) {
-                shard.lock().drop_oldest(key, usage, &mut garbage);
+                let mut state = shard.lock();
+                if !state.drop_oldest(key, session.received, usage, &mut garbage) {
+                    state.stats.evicted += 1;
+                    drop(state);
+                    return Ok(());
+                }
             }
         }
     }

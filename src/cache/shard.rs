@@ -40,8 +40,7 @@ pub(super) enum Eviction {
 }
 
 pub(super) enum Insertion {
-    /// Taken in, with this as the time of its use.
-    Done(Stamp),
+    Done,
     /// Older than all that its entry has, and that is full: it was not taken in.
     Displaced(Session),
     /// There is no room: evict something and try again.
@@ -126,6 +125,7 @@ impl State {
         item: Item,
         now: Time,
         epoch: &AtomicU64,
+        oldest: &AtomicU64,
         hash: impl Fn(&StoredKey) -> u64,
         options: &Options,
         usage: &Usage,
@@ -136,6 +136,8 @@ impl State {
         } = self;
         *last = last.next(epoch.load(Relaxed));
         let stamp = *last;
+        // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
+        oldest.fetch_min(stamp.0, Relaxed);
         let size = match &item {
             Item::Session(session) => session.size,
             Item::Note(_) => 0,
@@ -151,7 +153,7 @@ impl State {
                     Item::Session(session) => session,
                     Item::Note(note) => {
                         entry.note = note;
-                        return Insertion::Done(stamp);
+                        return Insertion::Done;
                     }
                 };
                 entry.used = stamp;
@@ -186,7 +188,7 @@ impl State {
                 epoch.fetch_add(1, Relaxed);
             }
         }
-        Insertion::Done(stamp)
+        Insertion::Done
     }
 
     /// Shows `take` the newest session of a key, with the place where a taken session goes. If it says
@@ -262,7 +264,8 @@ impl State {
 
     pub(super) fn note(&self, key: &Key<'_>, now: Time) -> Option<u16> {
         let entry = self.table.find(key.hash, |entry| entry.key.is(key))?;
-        (entry.note != 0 && !entry.is_over(now)).then_some(entry.note)
+        let lives = entry.soonest > now || entry.sessions.iter().any(|s| s.expires > now);
+        (entry.note != 0 && lives).then_some(entry.note)
     }
 
     /// Drops those sessions of a key that `which` names.
@@ -274,6 +277,7 @@ impl State {
         garbage: &mut Garbage,
         which: impl Fn(&Session) -> bool,
     ) {
+        self.expire(key, now, usage, garbage);
         let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.key.is(key)) else {
             return;
         };
@@ -283,15 +287,37 @@ impl State {
         }
     }
 
-    /// Drops the oldest session of a key to make room for a newer one.
-    pub(super) fn drop_oldest(&mut self, key: &Key<'_>, usage: &Usage, garbage: &mut Garbage) {
-        let entry = self.table.find_mut(key.hash, |entry| entry.key.is(key));
-        let dropped = entry.is_some_and(|entry| entry.drop_oldest(usage, garbage));
-        self.stats.evicted += u64::from(dropped);
+    /// Drops the oldest session of a key to make room for another one; false: that is the older one.
+    pub(super) fn drop_oldest(
+        &mut self,
+        key: &Key<'_>,
+        other: Time,
+        usage: &Usage,
+        garbage: &mut Garbage,
+    ) -> bool {
+        let Some(entry) = self.table.find_mut(key.hash, |entry| entry.key.is(key)) else {
+            return true;
+        };
+        if entry
+            .sessions
+            .first()
+            .is_some_and(|oldest| oldest.received > other)
+        {
+            return false;
+        }
+        self.stats.evicted += u64::from(entry.drop_oldest(usage, garbage));
+        true
     }
 
-    /// Drops the whole entry of a key, and says how many sessions it had.
-    pub(super) fn remove(&mut self, key: &Key<'_>, usage: &Usage, garbage: &mut Garbage) -> u64 {
+    /// Drops the whole entry of a key, and says how many sessions could have been offered.
+    pub(super) fn remove(
+        &mut self,
+        key: &Key<'_>,
+        now: Time,
+        usage: &Usage,
+        garbage: &mut Garbage,
+    ) -> u64 {
+        self.expire(key, now, usage, garbage);
         let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.key.is(key)) else {
             return 0;
         };
@@ -300,7 +326,8 @@ impl State {
         dropped
     }
 
-    pub(super) fn clear(&mut self, usage: &Usage, garbage: &mut Garbage) {
+    pub(super) fn clear(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) {
+        self.purge_all(now, usage, garbage);
         for entry in std::mem::take(&mut self.table) {
             usage.release(true, entry.bytes());
             self.stats.removed += entry.sessions.len() as u64;

@@ -146,8 +146,8 @@ pub extern "C" fn tsc_conn_sent(conn: *const tsc_conn) -> tsc_status {
 /// Its lifetime counts from this call.
 /// info, info_size: what is known of it; tls_version is required.
 /// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled
-/// or closed. TSC_NO_MEMORY.
+/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled.
+/// TSC_CLOSED. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_receive(
     conn: *const tsc_conn,

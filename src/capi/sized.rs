@@ -13,7 +13,7 @@ pub(super) unsafe trait Sized: Copy {}
 macro_rules! sized {
     ($($name:ident),*) => {$(
         // SAFETY: integers, pointers and optional function pointers only, laid out without padding
-        // (the test below adds the fields up).
+        // (tests/c/api_layout.c pins the size, and the offset of every field).
         unsafe impl Sized for super::$name {}
     )*};
 }

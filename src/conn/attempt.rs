@@ -170,9 +170,13 @@ impl Conn {
 
     /// Bytes that were received, in memory for secrets.
     pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
-        let kept = self.check_process().map_err(|_| Discard::Closed);
-        let kept = kept.and_then(|()| self.config.cache.keep(bytes));
-        kept.inspect_err(|&why| self.count(|stats| stats.discard(why, 1)))
+        self.check_process().map_err(|_| Discard::Closed)?;
+        self.config.cache.keep(bytes).inspect_err(|&why| {
+            let counts = &mut self.state.lock().counts;
+            counts.received += 1;
+            counts.discarded += 1;
+            self.count(|stats| stats.discard(why, 1));
+        })
     }
 
     /// A child process must not touch what its parent's threads may have been changing.
@@ -246,9 +250,13 @@ impl Conn {
             return Err((Discard::Closed, payload));
         }
         let now = cache.now();
-        let admitted = match lifetime {
-            Lifetime::Seconds(0) => Err(Discard::Lifetime),
-            _ => cache.admit(size),
+        let ends = not_after.min_some(self.config.client_not_after);
+        let over = lifetime == Lifetime::Seconds(0)
+            || ends.is_some_and(|unix_seconds| now.at_wall(unix_seconds) <= now);
+        let admitted = if over {
+            Err(Discard::Lifetime)
+        } else {
+            cache.admit(size)
         };
         let mut displaced = None;
         let mut state = self.state.lock();

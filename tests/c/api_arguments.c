@@ -1,0 +1,344 @@
+/* NULL, lengths that no object has, and values out of range: each a status, and nothing written. */
+#include "api.h"
+
+/* No output may look like this after a call that answered TSC_OK, and each must after any other. */
+#define UNTOUCHED ((void *)(uintptr_t)0xA5A5A5A5)
+
+/* A length above PTRDIFF_MAX, and the largest there is. */
+static const size_t impossible[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX};
+#define EACH_IMPOSSIBLE(len) for (size_t i_ = 0, len; i_ < 2 && (len = impossible[i_], 1); i_++)
+
+static tsc_cache *cache;
+static tsc_config *config;
+static tsc_conn *conn;
+
+static int set_up(void **state) {
+    (void)state;
+    cache = new_cache((tsc_options){0});
+    config = new_config(cache);
+    conn = new_conn(config);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    tsc_conn_free(conn);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    return 0;
+}
+
+static void freeing_null_does_nothing(void **state) {
+    (void)state;
+    tsc_cache_free(NULL);
+    tsc_config_free(NULL);
+    tsc_conn_free(NULL);
+}
+
+static void cache_handles(void **state) {
+    (void)state;
+    tsc_options options = {0};
+    tsc_cache *out = UNTOUCHED;
+    assert_status(tsc_cache_new(NULL, 0, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_cache_new(&options, sizeof options, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_cache_new(NULL, sizeof options, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_cache_new(&options, 0, &out), TSC_INVALID_ARGUMENT);
+    EACH_IMPOSSIBLE(size)
+    assert_status(tsc_cache_new(&options, size, &out), TSC_INVALID_ARGUMENT);
+    options.flags = 1u << 31;
+    assert_status(tsc_cache_new(&options, sizeof options, &out), TSC_UNSUPPORTED);
+
+    assert_status(tsc_cache_share(NULL, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_cache_share(cache, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_cache_close(NULL), TSC_INVALID_ARGUMENT);
+    assert_ptr_equal(out, UNTOUCHED);
+}
+
+static void putting(void **state) {
+    (void)state;
+    const uint8_t key[] = "key", data[] = "data";
+    tsc_session_info info = session_info(TLS13, LONG);
+    const size_t size = sizeof info;
+#define PUT(cache, key, key_len, info, size, data, len)                                            \
+    assert_status(tsc_put(cache, key, key_len, info, size, data, len), TSC_INVALID_ARGUMENT)
+    PUT(NULL, key, 3, &info, size, data, 4);
+    PUT(cache, NULL, 0, &info, size, data, 4);
+    PUT(cache, NULL, 3, &info, size, data, 4);
+    PUT(cache, key, 0, &info, size, data, 4);
+    PUT(cache, key, 3, NULL, 0, data, 4);
+    PUT(cache, key, 3, NULL, size, data, 4);
+    PUT(cache, key, 3, &info, 0, data, 4);
+    PUT(cache, key, 3, &info, size, NULL, 0);
+    PUT(cache, key, 3, &info, size, NULL, 4);
+    PUT(cache, key, 3, &info, size, data, 0);
+    EACH_IMPOSSIBLE(len) {
+        PUT(cache, key, len, &info, size, data, 4);
+        PUT(cache, key, 3, &info, len, data, 4);
+        PUT(cache, key, 3, &info, size, data, len);
+        PUT(cache, NULL, len, &info, size, data, 4);
+        PUT(cache, key, 3, &info, size, NULL, len);
+    }
+    const uint32_t no_version[] = {0, 3, 0x0300, 0x0305, UINT32_MAX};
+    for (size_t i = 0; i < sizeof no_version / sizeof *no_version; i++) {
+        info.tls_version = no_version[i];
+        PUT(cache, key, 3, &info, size, data, 4);
+    }
+    assert_int_equal(stats_of(cache).sessions, 0);
+}
+
+static void getting(void **state) {
+    (void)state;
+    const uint8_t key[] = "key";
+    uint8_t buf[8];
+    memset(buf, 0xA5, sizeof buf);
+    size_t len = 77;
+    tsc_session_info info;
+    memset(&info, 0xA5, sizeof info);
+    const size_t size = sizeof info;
+    assert_ok(put(cache, "key", TLS13, LONG, "data"));
+#define GET(cache, key, key_len, buf, cap, len, info, size)                                        \
+    assert_status(tsc_get(cache, key, key_len, buf, cap, len, info, size), TSC_INVALID_ARGUMENT)
+    GET(NULL, key, 3, buf, 8, &len, &info, size);
+    GET(cache, NULL, 0, buf, 8, &len, &info, size);
+    GET(cache, NULL, 3, buf, 8, &len, &info, size);
+    GET(cache, key, 0, buf, 8, &len, &info, size);
+    GET(cache, key, 3, NULL, 8, &len, &info, size);
+    GET(cache, key, 3, buf, 8, NULL, &info, size);
+    GET(cache, key, 3, buf, 8, &len, NULL, size);
+    GET(cache, key, 3, buf, 8, &len, &info, 0);
+    EACH_IMPOSSIBLE(impossible_len) {
+        GET(cache, key, impossible_len, buf, 8, &len, &info, size);
+        GET(cache, key, 3, buf, impossible_len, &len, &info, size);
+        GET(cache, key, 3, NULL, impossible_len, &len, &info, size);
+        GET(cache, key, 3, buf, 8, &len, &info, impossible_len);
+    }
+
+    /* Nothing was written, not even when a key is unknown, and the session is still there. */
+    assert_status(tsc_get(cache, key, 2, buf, 8, &len, &info, size), TSC_NOT_FOUND);
+    assert_int_equal(len, 77);
+    for (size_t i = 0; i < sizeof buf; i++)
+        assert_int_equal(buf[i], 0xA5);
+    for (size_t i = 0; i < sizeof info; i++)
+        assert_int_equal(((uint8_t *)&info)[i], 0xA5);
+    assert_gets(cache, "key", "data");
+}
+
+static void looking_and_removing(void **state) {
+    (void)state;
+    const uint8_t key[] = "key";
+    size_t count = 77;
+    assert_status(tsc_available(NULL, key, 3, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_available(cache, NULL, 3, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_available(cache, NULL, 0, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_available(cache, key, 0, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_available(cache, key, 3, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_remove(NULL, key, 3), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_remove(cache, NULL, 3), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_remove(cache, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_remove(cache, key, 0), TSC_INVALID_ARGUMENT);
+    EACH_IMPOSSIBLE(len) {
+        assert_status(tsc_available(cache, key, len, &count), TSC_INVALID_ARGUMENT);
+        assert_status(tsc_remove(cache, key, len), TSC_INVALID_ARGUMENT);
+    }
+    assert_int_equal(count, 77);
+    assert_status(tsc_clear(NULL), TSC_INVALID_ARGUMENT);
+}
+
+static void reading_statistics(void **state) {
+    (void)state;
+    tsc_stats stats;
+    memset(&stats, 0xA5, sizeof stats);
+    assert_status(tsc_stats_get(NULL, &stats, sizeof stats), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_stats_get(cache, NULL, sizeof stats), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_stats_get(cache, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_stats_get(cache, &stats, 0), TSC_INVALID_ARGUMENT);
+    EACH_IMPOSSIBLE(size)
+    assert_status(tsc_stats_get(cache, &stats, size), TSC_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof stats; i++)
+        assert_int_equal(((uint8_t *)&stats)[i], 0xA5);
+}
+
+static void config_handles(void **state) {
+    (void)state;
+    tsc_config_options options = {0};
+    const size_t size = sizeof options;
+    tsc_config *out = UNTOUCHED;
+    assert_status(tsc_config_new(NULL, NULL, 0, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_new(cache, NULL, 0, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_new(cache, NULL, size, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_new(cache, &options, 0, &out), TSC_INVALID_ARGUMENT);
+    options.identity_len = 3;
+    assert_status(tsc_config_new(cache, &options, size, &out), TSC_INVALID_ARGUMENT);
+    options.identity = (const uint8_t *)"name";
+    EACH_IMPOSSIBLE(len) {
+        options.identity_len = len;
+        assert_status(tsc_config_new(cache, &options, size, &out), TSC_INVALID_ARGUMENT);
+        assert_status(tsc_config_new(cache, &options, len, &out), TSC_INVALID_ARGUMENT);
+    }
+    assert_ptr_equal(out, UNTOUCHED);
+
+    tsc_endpoint to = endpoint("db.example", 9142);
+    size_t count = 77;
+    assert_status(tsc_config_available(NULL, &to, sizeof to, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_available(config, NULL, sizeof to, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_available(config, NULL, 0, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_available(config, &to, 0, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_available(config, &to, SIZE_MAX, &count), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_available(config, &to, sizeof to, NULL), TSC_INVALID_ARGUMENT);
+    assert_int_equal(count, 77);
+}
+
+static void attaching_to_rustls(void **state) {
+    (void)state;
+    const struct rustls_client_config *rustls = UNTOUCHED;
+    tsc_config *out = UNTOUCHED;
+    if (tsc_has_rustls()) {
+        assert_status(tsc_config_attach(cache, NULL, NULL, 0, &out), TSC_INVALID_ARGUMENT);
+        assert_status(tsc_config_attach(NULL, rustls, NULL, 0, &out), TSC_INVALID_ARGUMENT);
+        assert_status(tsc_config_attach(cache, rustls, NULL, 0, NULL), TSC_INVALID_ARGUMENT);
+        assert_status(tsc_config_attach(cache, rustls, NULL, 8, &out), TSC_INVALID_ARGUMENT);
+    } else {
+        assert_status(tsc_config_attach(cache, rustls, NULL, 0, &out), TSC_UNSUPPORTED);
+    }
+    assert_ptr_equal(out, UNTOUCHED);
+
+    assert_status(tsc_conn_rustls_config(conn, &rustls), TSC_UNSUPPORTED);
+    assert_ptr_equal(rustls, UNTOUCHED);
+    assert_int_not_equal(tsc_conn_rustls_config(conn, NULL), TSC_OK);
+    assert_int_not_equal(tsc_conn_rustls_config(NULL, &rustls), TSC_OK);
+}
+
+static void endpoints(void **state) {
+    (void)state;
+    tsc_endpoint good = endpoint("db.example", 9142), to;
+    tsc_conn *out = UNTOUCHED;
+    assert_status(tsc_conn_new(NULL, &good, sizeof good, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_new(config, NULL, sizeof good, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_new(config, NULL, 0, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_new(config, &good, 0, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_new(config, &good, SIZE_MAX, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_new(config, &good, sizeof good, NULL), TSC_INVALID_ARGUMENT);
+
+#define REFUSES(...)                                                                               \
+    do {                                                                                           \
+        to = good;                                                                                 \
+        __VA_ARGS__;                                                                               \
+        assert_status(tsc_conn_new(config, &to, sizeof to, &out), TSC_INVALID_ARGUMENT);           \
+        size_t count_ = 77;                                                                        \
+        assert_status(tsc_config_available(config, &to, sizeof to, &count_),                       \
+                      TSC_INVALID_ARGUMENT);                                                       \
+        assert_int_equal(count_, 77);                                                              \
+    } while (0)
+    REFUSES(to.host = NULL);
+    REFUSES(to.host_len = 0);
+    REFUSES(to.host = NULL, to.host_len = 0);
+    REFUSES(to.server_name_len = 1);
+    REFUSES(to.group_len = 1);
+    REFUSES(to.port = 65536);
+    REFUSES(to.port = UINT32_MAX);
+    EACH_IMPOSSIBLE(len) {
+        REFUSES(to.host_len = len);
+        REFUSES(to.server_name = to.host, to.server_name_len = len);
+        REFUSES(to.group = to.host, to.group_len = len);
+    }
+    assert_ptr_equal(out, UNTOUCHED);
+}
+
+static void conns(void **state) {
+    (void)state;
+    tsc_session session;
+    memset(&session, 0xA5, sizeof session);
+    assert_status(tsc_conn_offer(NULL, &session, sizeof session), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_offer(conn, NULL, sizeof session), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_offer(conn, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_offer(conn, &session, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_offer(conn, &session, SIZE_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_offer(conn, &session, sizeof session), TSC_NOT_FOUND);
+    for (size_t i = 0; i < sizeof session; i++)
+        assert_int_equal(((uint8_t *)&session)[i], 0xA5);
+
+    tsc_conn_info info;
+    memset(&info, 0xA5, sizeof info);
+    assert_status(tsc_conn_info_get(NULL, &info, sizeof info), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_info_get(conn, NULL, sizeof info), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_info_get(conn, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_info_get(conn, &info, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_info_get(conn, &info, SIZE_MAX), TSC_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof info; i++)
+        assert_int_equal(((uint8_t *)&info)[i], 0xA5);
+
+    assert_status(tsc_conn_sent(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_established(NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_failed(NULL, TSC_FAILURE_HANDSHAKE), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_failed(conn, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_failed(conn, TSC_FAILURE_LOGIN + 1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_failed(conn, UINT32_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_set_not_after(NULL, INT64_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_set_not_after(conn, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_set_not_after(conn, -1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_set_not_after(conn, INT64_MIN), TSC_INVALID_ARGUMENT);
+    assert_int_equal(info_of(conn).state, TSC_CONN_OPEN);
+}
+
+static void no_release(void *object) {
+    (void)object;
+    fail_msg("an object was released that was never taken");
+}
+
+static void receiving(void **state) {
+    (void)state;
+    const uint8_t data[] = "data";
+    tsc_session_info info = session_info(TLS13, LONG);
+    const size_t size = sizeof info;
+#define RECEIVE(conn, info, size, data, len)                                                       \
+    assert_status(tsc_conn_receive(conn, info, size, data, len), TSC_INVALID_ARGUMENT)
+    RECEIVE(NULL, &info, size, data, 4);
+    RECEIVE(conn, NULL, 0, data, 4);
+    RECEIVE(conn, NULL, size, data, 4);
+    RECEIVE(conn, &info, 0, data, 4);
+    RECEIVE(conn, &info, size, NULL, 0);
+    RECEIVE(conn, &info, size, NULL, 4);
+    RECEIVE(conn, &info, size, data, 0);
+
+    int object;
+#define OBJECT(conn, info, size, object, bytes, release)                                           \
+    assert_status(tsc_conn_receive_object(conn, info, size, object, bytes, release),               \
+                  TSC_INVALID_ARGUMENT)
+    OBJECT(NULL, &info, size, &object, 4, no_release);
+    OBJECT(conn, NULL, 0, &object, 4, no_release);
+    OBJECT(conn, NULL, size, &object, 4, no_release);
+    OBJECT(conn, &info, 0, &object, 4, no_release);
+    OBJECT(conn, &info, size, NULL, 4, no_release);
+    OBJECT(conn, &info, size, &object, 4, NULL);
+    EACH_IMPOSSIBLE(len) {
+        RECEIVE(conn, &info, len, data, 4);
+        RECEIVE(conn, &info, size, data, len);
+        RECEIVE(conn, &info, size, NULL, len);
+        OBJECT(conn, &info, len, &object, 4, no_release);
+    }
+    assert_int_not_equal(tsc_conn_receive_object(conn, &info, size, &object, SIZE_MAX, no_release),
+                         TSC_OK);
+    info.tls_version = 0;
+    RECEIVE(conn, &info, size, data, 4);
+    OBJECT(conn, &info, size, &object, 4, no_release);
+    assert_ok(tsc_conn_established(conn, 0));
+    assert_int_equal(stats_of(cache).sessions, 0);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(freeing_null_does_nothing),
+        TEST(cache_handles),
+        TEST(putting),
+        TEST(getting),
+        TEST(looking_and_removing),
+        TEST(reading_statistics),
+        TEST(config_handles),
+        TEST(attaching_to_rustls),
+        TEST(endpoints),
+        TEST(conns),
+        TEST(receiving),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

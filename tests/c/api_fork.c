@@ -1,0 +1,177 @@
+/* A forked child finds every cache empty and works; the parent does not notice. */
+#include <pthread.h>
+
+#include "api.h"
+#include "child.h"
+
+static tsc_cache *cache;
+static tsc_config *config;
+static tsc_conn *offering, *open_conn, *established;
+
+static int released;
+static void release(void *object) {
+    (void)object;
+    released++;
+}
+
+/* All that a child may do, with a cache that its parent filled. */
+static int use_as_a_child(void *arg) {
+    (void)arg;
+    char session[64];
+    tsc_stats stats;
+    size_t count = 77;
+    tsc_endpoint to = endpoint("db.example", 9142);
+    CHILD_EXPECT(tsc_available(cache, (const uint8_t *)"key", 3, &count) == TSC_OK && count == 0);
+    CHILD_EXPECT(tsc_config_available(config, &to, sizeof to, &count) == TSC_OK && count == 0);
+    CHILD_EXPECT(get(cache, "key", session) == TSC_NOT_FOUND);
+    CHILD_EXPECT(tsc_stats_get(cache, &stats, sizeof stats) == TSC_OK);
+    CHILD_EXPECT(stats.sessions == 0 && stats.endpoints == 0 && stats.bytes == 0);
+
+    CHILD_EXPECT(put(cache, "key", TLS13, LONG, "child's") == TSC_OK);
+    CHILD_EXPECT(get(cache, "key", session) == TSC_OK && strcmp(session, "child's") == 0);
+    tsc_conn *conn = NULL;
+    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
+    CHILD_EXPECT(receive(conn, TLS12, LONG, "child's") == TSC_OK);
+    CHILD_EXPECT(tsc_conn_established(conn, 0) == TSC_OK);
+    tsc_conn_free(conn);
+    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
+    tsc_session offer = {0};
+    CHILD_EXPECT(tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK);
+    CHILD_EXPECT(offer.len == 7 && memcmp(offer.data, "child's", 7) == 0);
+    CHILD_EXPECT(tsc_conn_established(conn, 1) == TSC_OK);
+    tsc_conn_free(conn);
+    tsc_config *made = NULL;
+    CHILD_EXPECT(tsc_config_new(cache, NULL, 0, &made) == TSC_OK);
+    tsc_config_free(made);
+    CHILD_EXPECT(tsc_clear(cache) == TSC_OK);
+    return 0;
+}
+
+/* Conns that were made before the fork: their sessions are the parent's. */
+static int use_conns_of_the_parent(void *arg) {
+    (void)arg;
+    tsc_conn *conns[] = {offering, open_conn, established};
+    for (int i = 0; i < 3; i++) {
+        tsc_session session = {0};
+        CHILD_EXPECT(tsc_conn_offer(conns[i], &session, sizeof session) == TSC_CLOSED);
+        CHILD_EXPECT(session.data == NULL);
+        CHILD_EXPECT(tsc_conn_sent(conns[i]) == TSC_CLOSED);
+        CHILD_EXPECT(receive(conns[i], TLS13, LONG, "session") == TSC_CLOSED);
+        CHILD_EXPECT(tsc_conn_set_not_after(conns[i], 1) == TSC_CLOSED);
+        tsc_conn_info info;
+        CHILD_EXPECT(tsc_conn_info_get(conns[i], &info, sizeof info) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_conn_established(conns[i], 0) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_conn_failed(conns[i], TSC_FAILURE_LOGIN) == TSC_CLOSED);
+        tsc_conn_free(conns[i]);
+    }
+    CHILD_EXPECT(released == 0);
+    return use_as_a_child(NULL);
+}
+
+static int free_all_as_a_child(void *arg) {
+    (void)arg;
+    tsc_conn_free(open_conn);
+    tsc_cache_free(cache);
+    tsc_config_free(config);
+    tsc_conn_free(offering);
+    tsc_conn_free(established);
+    tsc_cache *own = NULL;
+    CHILD_EXPECT(tsc_cache_new(NULL, 0, &own) == TSC_OK);
+    CHILD_EXPECT(put(own, "key", TLS13, LONG, "session") == TSC_OK);
+    tsc_cache_free(own);
+    return 0;
+}
+
+/* A child of a child. */
+static int fork_again(void *arg) {
+    CHILD_EXPECT(use_as_a_child(arg) == 0);
+    CHILD_EXPECT(put(cache, "key", TLS13, LONG, "child's") == TSC_OK);
+    return in_child(use_as_a_child, arg);
+}
+
+static void a_child_starts_empty_and_works(void **state) {
+    (void)state;
+    cache = new_cache((tsc_options){0});
+    config = new_config(cache);
+    full_handshake(config, TLS13, "ticket", "another");
+    assert_ok(put(cache, "key", TLS12, LONG, "session"));
+    offering = new_conn(config);
+    assert_offers(offering, "another");
+    open_conn = new_conn(config);
+    established = new_conn(config);
+    assert_ok(tsc_conn_established(established, 0));
+    tsc_session_info info = session_info(TLS13, LONG);
+    assert_ok(tsc_conn_receive_object(open_conn, &info, sizeof info, &released, 10, release));
+
+    assert_int_equal(in_child(use_as_a_child, NULL), 0);
+    assert_int_equal(in_child(use_conns_of_the_parent, NULL), 0);
+    assert_int_equal(in_child(free_all_as_a_child, NULL), 0);
+    assert_int_equal(in_child(fork_again, NULL), 0);
+
+    /* The parent's are as they were. */
+    assert_int_equal(stats_of(cache).sessions, 2);
+    assert_gets(cache, "key", "session");
+    assert_offers(offering, "another");
+    assert_int_equal(config_available(config), 1);
+    assert_int_equal(released, 0);
+    assert_ok(tsc_conn_established(open_conn, 0));
+    tsc_conn_free(open_conn);
+    tsc_conn_free(offering);
+    tsc_conn_free(established);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    assert_int_equal(released, 1);
+}
+
+/* Forks at any moment of what other threads do: no lock that a child needs is left held. */
+static atomic_bool stop;
+
+static void *hammer(void *arg) {
+    uint32_t random = (uint32_t)(uintptr_t)arg + 1;
+    char key[16], session[64];
+    while (!atomic_load(&stop)) {
+        random = random * 1664525 + 1013904223;
+        snprintf(key, sizeof key, "key %u", random >> 24);
+        put(cache, key, random >> 16 & 1 ? TLS12 : TLS13, LONG, "session");
+        get(cache, key, session);
+        tsc_endpoint to = endpoint(key, 1);
+        tsc_conn *conn = NULL;
+        if (tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK) {
+            tsc_session offer = {0};
+            const bool offered = tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK;
+            receive(conn, TLS13, LONG, "session");
+            tsc_conn_established(conn, offered);
+            tsc_conn_free(conn);
+        }
+    }
+    return NULL;
+}
+
+static void fifty_forks_while_threads_hammer(void **state) {
+    (void)state;
+    cache = new_cache((tsc_options){0});
+    config = new_config(cache);
+    pthread_t threads[4];
+    atomic_store(&stop, false);
+    for (uintptr_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hammer, (void *)i), 0);
+    int answers[50];
+    for (int i = 0; i < 50; i++)
+        answers[i] = in_child(use_as_a_child, NULL);
+    atomic_store(&stop, true);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(answers[i], 0);
+    assert_true(stats_of(cache).established > 0);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_starts_empty_and_works),
+        cmocka_unit_test(fifty_forks_while_threads_hammer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+/* The ABI that a compiled program relies on: sizes, offsets and values, pinned. A line that fails
+ * means a new SONAME, unless the struct only grew at its end: then its size here grows too. */
+#include "api.h"
+
+/* As the compiler sees them: the numbers are those of 64-bit systems. */
+#if UINTPTR_MAX == UINT64_MAX
+#define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
+#define AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
+
+SIZE(tsc_options, 48);
+AT(tsc_options, flags, 0);
+AT(tsc_options, max_endpoints, 4);
+AT(tsc_options, max_sessions_per_endpoint, 8);
+AT(tsc_options, ttl_seconds, 12);
+AT(tsc_options, max_bytes, 16);
+AT(tsc_options, max_session_bytes, 24);
+AT(tsc_options, max_lineage_age_seconds, 28);
+AT(tsc_options, clock, 32);
+AT(tsc_options, clock_arg, 40);
+
+SIZE(tsc_session_info, 24);
+AT(tsc_session_info, tls_version, 0);
+AT(tsc_session_info, lifetime_seconds, 4);
+AT(tsc_session_info, not_after, 8);
+AT(tsc_session_info, age_ms, 16);
+
+SIZE(tsc_session, 40);
+AT(tsc_session, data, 0);
+AT(tsc_session, len, 8);
+AT(tsc_session, object, 16);
+AT(tsc_session, tls_version, 24);
+AT(tsc_session, lifetime_seconds, 28);
+AT(tsc_session, age_ms, 32);
+
+SIZE(tsc_endpoint, 56);
+AT(tsc_endpoint, host, 0);
+AT(tsc_endpoint, host_len, 8);
+AT(tsc_endpoint, server_name, 16);
+AT(tsc_endpoint, server_name_len, 24);
+AT(tsc_endpoint, group, 32);
+AT(tsc_endpoint, group_len, 40);
+AT(tsc_endpoint, port, 48);
+AT(tsc_endpoint, reserved, 52);
+
+SIZE(tsc_config_options, 32);
+AT(tsc_config_options, identity, 0);
+AT(tsc_config_options, identity_len, 8);
+AT(tsc_config_options, client_not_after, 16);
+AT(tsc_config_options, tickets_new_session, 24);
+AT(tsc_config_options, tickets_resumption, 28);
+
+SIZE(tsc_conn_info, 32);
+AT(tsc_conn_info, state, 0);
+AT(tsc_conn_info, offered, 4);
+AT(tsc_conn_info, resumed, 8);
+AT(tsc_conn_info, refused, 12);
+AT(tsc_conn_info, received, 16);
+AT(tsc_conn_info, stored, 20);
+AT(tsc_conn_info, discarded, 24);
+AT(tsc_conn_info, reserved, 28);
+
+SIZE(tsc_stats, 176);
+AT(tsc_stats, offered, 0);
+AT(tsc_stats, resumed, 8);
+AT(tsc_stats, refused, 16);
+AT(tsc_stats, missed, 24);
+AT(tsc_stats, stored, 32);
+AT(tsc_stats, returned, 40);
+AT(tsc_stats, expired, 48);
+AT(tsc_stats, evicted, 56);
+AT(tsc_stats, displaced, 64);
+AT(tsc_stats, removed, 72);
+AT(tsc_stats, discarded_lifetime, 80);
+AT(tsc_stats, discarded_too_large, 88);
+AT(tsc_stats, discarded_failed, 96);
+AT(tsc_stats, discarded_unfinished, 104);
+AT(tsc_stats, discarded_disabled, 112);
+AT(tsc_stats, discarded_no_memory, 120);
+AT(tsc_stats, established, 128);
+AT(tsc_stats, failed, 136);
+AT(tsc_stats, unfinished, 144);
+AT(tsc_stats, endpoints, 152);
+AT(tsc_stats, sessions, 160);
+AT(tsc_stats, bytes, 168);
+#endif
+
+_Static_assert(sizeof(tsc_status) == 4, "a status is 32 bits wide");
+
+_Static_assert(TSC_OK == 0, "");
+_Static_assert(TSC_NOT_FOUND == 1, "");
+_Static_assert(TSC_INVALID_ARGUMENT == 2, "");
+_Static_assert(TSC_TOO_SMALL == 3, "");
+_Static_assert(TSC_TOO_LARGE == 4, "");
+_Static_assert(TSC_NO_MEMORY == 5, "");
+_Static_assert(TSC_CLOSED == 6, "");
+_Static_assert(TSC_DISCARDED == 7, "");
+_Static_assert(TSC_WRONG_STATE == 8, "");
+_Static_assert(TSC_UNSUPPORTED == 9, "");
+_Static_assert(TSC_PANIC == 10, "");
+
+_Static_assert(TSC_DISABLED == 1, "");
+_Static_assert(TSC_MAX_NAME == 255, "");
+_Static_assert(TSC_MAX_KEY == 1024, "");
+_Static_assert(TSC_FAILURE_NOT_SENT == 1, "");
+_Static_assert(TSC_FAILURE_HANDSHAKE == 2, "");
+_Static_assert(TSC_FAILURE_TIMEOUT == 3, "");
+_Static_assert(TSC_FAILURE_LOGIN == 4, "");
+_Static_assert(TSC_CONN_OPEN == 1, "");
+_Static_assert(TSC_CONN_ESTABLISHED == 2, "");
+_Static_assert(TSC_CONN_FAILED == 3, "");
+
+/* As the library sees them: the field that stands last is where the header says it is. */
+static void the_library_agrees_about_the_last_field(void **state) {
+    (void)state;
+    driven_clock clock = {0};
+    tsc_cache *cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &clock});
+    tsc_config *config = new_config(cache);
+    full_handshake(config, TLS12, "session");
+    driven_clock_advance(&clock, 5);
+
+    tsc_session_info info = {0};
+    assert_ok(put(cache, "key", TLS12, LONG, "session"));
+    driven_clock_advance(&clock, 2);
+    size_t len = 0;
+    uint8_t data[16];
+    assert_ok(
+        tsc_get(cache, (const uint8_t *)"key", 3, data, sizeof data, &len, &info, sizeof info));
+    assert_int_equal(info.age_ms, 2);
+    assert_int_equal(stats_of(cache).bytes, 2 * strlen("session"));
+
+    tsc_conn *conn = new_conn(config);
+    tsc_session session = {0};
+    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_int_equal(session.age_ms, 7);
+    tsc_conn_info conn_info = info_of(conn);
+    assert_int_equal(conn_info.state, TSC_CONN_OPEN);
+    assert_int_equal(conn_info.reserved, 0);
+
+    tsc_conn_free(conn);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+}
+
+static void the_version_is_that_of_the_header(void **state) {
+    (void)state;
+    char text[32];
+    snprintf(text, sizeof text, "%d.%d.%d", TSC_VERSION_MAJOR, TSC_VERSION_MINOR,
+             TSC_VERSION_PATCH);
+    assert_string_equal(tsc_version(), text);
+    assert_int_equal(tsc_version_number(),
+                     TSC_VERSION_MAJOR << 16 | TSC_VERSION_MINOR << 8 | TSC_VERSION_PATCH);
+}
+
+static void every_status_has_its_own_text(void **state) {
+    (void)state;
+    for (uint32_t status = TSC_OK; status <= TSC_PANIC; status++) {
+        const char *text = tsc_status_text(status);
+        assert_non_null(text);
+        assert_true(strlen(text) > 0 && text[strlen(text) - 1] != '.');
+        for (uint32_t other = TSC_OK; other < status; other++)
+            assert_string_not_equal(text, tsc_status_text(other));
+    }
+    assert_non_null(tsc_status_text(TSC_PANIC + 1));
+    assert_non_null(tsc_status_text(UINT32_MAX));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_library_agrees_about_the_last_field),
+        cmocka_unit_test(the_version_is_that_of_the_header),
+        cmocka_unit_test(every_status_has_its_own_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

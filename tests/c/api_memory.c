@@ -1,0 +1,272 @@
+/* Memory that cannot be had is a status, and sessions are secrets in the memory that is had. What
+ * these tests look at is not there under valgrind and the sanitizers, which bring memory of their
+ * own: they skip (TSC_TEST_SLOW, tests/check/c-tests). */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "api.h"
+#include "child.h"
+
+static void skip_under_a_checker(void) {
+    if (getenv("TSC_TEST_SLOW") != NULL)
+        skip();
+}
+
+#define HUGE_SESSION ((size_t)1 << 30)
+
+/* A limit of address space 256 MiB above what is in use. */
+static bool limit_memory(void) {
+    FILE *statm = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    if (statm == NULL || fscanf(statm, "%lu", &pages) != 1)
+        return false;
+    fclose(statm);
+    const rlim_t limit = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (256 << 20);
+    return setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0;
+}
+
+static void release(void *object) {
+    (void)object;
+}
+
+static int put_more_than_there_is(void *arg) {
+    (void)arg;
+    /* Readable, and takes no memory: pages that were never written. */
+    const uint8_t *data =
+        mmap(NULL, HUGE_SESSION, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHILD_EXPECT(data != MAP_FAILED);
+    CHILD_EXPECT(limit_memory());
+    tsc_options options = {.max_bytes = UINT64_MAX / 2, .max_session_bytes = UINT32_MAX};
+    tsc_cache *cache = NULL;
+    tsc_config *config = NULL;
+    tsc_conn *conn = NULL;
+    CHILD_EXPECT(tsc_cache_new(&options, sizeof options, &cache) == TSC_OK);
+    CHILD_EXPECT(put(cache, "key", TLS12, LONG, "before") == TSC_OK);
+    CHILD_EXPECT(put_bytes(cache, "key", TLS12, data, HUGE_SESSION) == TSC_NO_MEMORY);
+    CHILD_EXPECT(put_bytes(cache, "other", TLS13, data, HUGE_SESSION) == TSC_NO_MEMORY);
+
+    /* Nothing was lost, and all goes on. */
+    char session[64];
+    CHILD_EXPECT(get(cache, "key", session) == TSC_OK && strcmp(session, "before") == 0);
+    CHILD_EXPECT(get(cache, "other", session) == TSC_NOT_FOUND);
+
+    tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_session_info info = session_info(TLS13, LONG);
+    CHILD_EXPECT(tsc_config_new(cache, NULL, 0, &config) == TSC_OK);
+    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
+    CHILD_EXPECT(tsc_conn_receive(conn, &info, sizeof info, data, HUGE_SESSION) == TSC_NO_MEMORY);
+    CHILD_EXPECT(receive(conn, TLS13, LONG, "small") == TSC_OK);
+    CHILD_EXPECT(tsc_conn_established(conn, 0) == TSC_OK);
+    CHILD_EXPECT(tsc_conn_receive(conn, &info, sizeof info, data, HUGE_SESSION) == TSC_NO_MEMORY);
+    size_t count = 0;
+    CHILD_EXPECT(tsc_config_available(config, &to, sizeof to, &count) == TSC_OK && count == 1);
+    /* An object's bytes are the caller's estimate: the library needs none of them. */
+    CHILD_EXPECT(tsc_conn_receive_object(conn, &info, sizeof info, &count, HUGE_SESSION, release) ==
+                 TSC_OK);
+    tsc_stats stats;
+    CHILD_EXPECT(tsc_stats_get(cache, &stats, sizeof stats) == TSC_OK);
+    CHILD_EXPECT(stats.discarded_no_memory == 4);
+    tsc_conn_free(conn);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    return 0;
+}
+
+static int fill_until_there_is_no_more(void *arg) {
+    (void)arg;
+    static uint8_t data[1 << 20];
+    CHILD_EXPECT(limit_memory());
+    tsc_options options = {
+        .max_endpoints = 100000, .max_bytes = UINT64_MAX / 2, .max_session_bytes = UINT32_MAX};
+    tsc_cache *cache = NULL;
+    CHILD_EXPECT(tsc_cache_new(&options, sizeof options, &cache) == TSC_OK);
+    char key[16];
+    int stored = 0;
+    tsc_status status = TSC_OK;
+    while (status == TSC_OK) {
+        snprintf(key, sizeof key, "key %d", stored);
+        data[0] = (uint8_t)stored;
+        status = put_bytes(cache, key, TLS12, data, sizeof data);
+        stored += status == TSC_OK;
+        CHILD_EXPECT(stored < 1000);
+    }
+    CHILD_EXPECT(status == TSC_NO_MEMORY);
+    CHILD_EXPECT(stored > 100); /* of 256 */
+    for (int i = 0; i < stored; i++) {
+        size_t len = 0;
+        snprintf(key, sizeof key, "key %d", i);
+        CHILD_EXPECT(tsc_get(cache, (const uint8_t *)key, strlen(key), data, sizeof data, &len,
+                             NULL, 0) == TSC_OK);
+        CHILD_EXPECT(len == sizeof data && data[0] == (uint8_t)i);
+    }
+    CHILD_EXPECT(tsc_clear(cache) == TSC_OK);
+    CHILD_EXPECT(put_bytes(cache, "key", TLS12, data, sizeof data) == TSC_OK);
+    tsc_cache_free(cache);
+    return 0;
+}
+
+static void no_memory_is_a_status(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    assert_int_equal(in_child(put_more_than_there_is, NULL), 0);
+    assert_int_equal(in_child(fill_until_there_is_no_more, NULL), 0);
+}
+
+/* A secret that the test itself does not hold: byte i of it is made from i whenever it is needed.
+ */
+#define SECRET_LEN 64
+static uint8_t secret_byte(size_t i) {
+    return (uint8_t)(i * 167 + 91) ^ 0x5C;
+}
+
+static bool is_secret(const uint8_t *at) {
+    for (size_t i = 0; i < SECRET_LEN; i++)
+        if (at[i] != secret_byte(i))
+            return false;
+    return true;
+}
+
+/* How often the secret stands in this process's memory, and the kernel's flags of the last place.
+ */
+static int count_secrets(char flags[static 256]) {
+    flags[0] = '\0';
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    const int memory = open("/proc/self/mem", O_RDONLY);
+    assert_true(maps != NULL && memory >= 0);
+    /* Read through a window, in which nothing counts. */
+    const size_t window = 1 << 20;
+    uint8_t *bytes =
+        mmap(NULL, window + SECRET_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(bytes != MAP_FAILED);
+    int found = 0;
+    bool here = false;
+    char line[512];
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from, to;
+        char mode[8];
+        if (strncmp(line, "VmFlags:", 8) == 0 && here)
+            snprintf(flags, 256, "%.200s", line);
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, mode) != 3)
+            continue;
+        here = false;
+        if (mode[0] != 'r')
+            continue;
+        for (uintptr_t at = from; at < to; at += window) {
+            const size_t want = to - at < window + SECRET_LEN ? to - at : window + SECRET_LEN;
+            const ssize_t got = pread(memory, bytes, want, (off_t)at);
+            for (ssize_t i = 0; i + SECRET_LEN <= got && i < (ssize_t)window; i++)
+                if (bytes[i] == secret_byte(0) && is_secret(bytes + i) &&
+                    at + (size_t)i - (uintptr_t)bytes >= window + SECRET_LEN) {
+                    found++;
+                    here = true;
+                }
+        }
+    }
+    munmap(bytes, window + SECRET_LEN);
+    close(memory);
+    fclose(maps);
+    return found;
+}
+
+static void forget(uint8_t *bytes, size_t len) {
+    memset(bytes, 0, len);
+    __asm__ volatile("" : : "r"(bytes) : "memory"); /* the compiler must not leave it out */
+}
+
+static tsc_cache *cache;
+
+static tsc_status put_secret(const char *key) {
+    uint8_t data[SECRET_LEN];
+    for (size_t i = 0; i < SECRET_LEN; i++)
+        data[i] = secret_byte(i);
+    tsc_status status = put_bytes(cache, key, TLS13, data, sizeof data);
+    forget(data, sizeof data);
+    return status;
+}
+
+static int look_for_the_parents_secret(void *arg) {
+    (void)arg;
+    char flags[256];
+    return count_secrets(flags);
+}
+
+static void secrets_are_wiped_and_not_inherited(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    char flags[256];
+    cache = new_cache((tsc_options){0});
+    assert_int_equal(count_secrets(flags), 0);
+    assert_ok(put_secret("key"));
+    assert_int_equal(count_secrets(flags), 1);
+    /* Out of core dumps ("dd") and zeroed in a child ("wf"). */
+    assert_non_null(strstr(flags, " dd"));
+    assert_non_null(strstr(flags, " wf"));
+    assert_int_equal(in_child(look_for_the_parents_secret, NULL), 0);
+    assert_int_equal(count_secrets(flags), 1);
+
+    /* Got: it is in the caller's buffer and nowhere else. */
+    uint8_t got[SECRET_LEN];
+    size_t len = 0;
+    assert_ok(tsc_get(cache, (const uint8_t *)"key", 3, got, sizeof got, &len, NULL, 0));
+    assert_true(is_secret(got));
+    assert_int_equal(count_secrets(flags), 1);
+    forget(got, sizeof got);
+    assert_int_equal(count_secrets(flags), 0);
+
+    assert_ok(put_secret("key"));
+    assert_ok(tsc_remove(cache, (const uint8_t *)"key", 3));
+    assert_int_equal(count_secrets(flags), 0);
+    assert_ok(put_secret("a"));
+    assert_ok(put_secret("b"));
+    assert_int_equal(count_secrets(flags), 2);
+    assert_ok(tsc_clear(cache));
+    assert_int_equal(count_secrets(flags), 0);
+    assert_ok(put_secret("a"));
+    tsc_cache_free(cache);
+    assert_int_equal(count_secrets(flags), 0);
+}
+
+static void staged_and_lent_secrets_are_wiped_too(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    char flags[256];
+    cache = new_cache((tsc_options){0});
+    tsc_config *config = new_config(cache);
+    for (int established = 0; established < 2; established++) {
+        uint8_t data[SECRET_LEN];
+        for (size_t i = 0; i < SECRET_LEN; i++)
+            data[i] = secret_byte(i);
+        tsc_session_info info = session_info(TLS13, LONG);
+        tsc_conn *conn = new_conn(config);
+        assert_ok(tsc_conn_receive(conn, &info, sizeof info, data, sizeof data));
+        forget(data, sizeof data);
+        assert_int_equal(count_secrets(flags), 1);
+        assert_non_null(strstr(flags, " dd"));
+        assert_int_equal(in_child(look_for_the_parents_secret, NULL), 0);
+        if (established) {
+            assert_ok(tsc_conn_established(conn, 0));
+            tsc_conn_free(conn);
+            conn = new_conn(config);
+            tsc_session session = {0};
+            assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+            assert_true(is_secret(session.data));
+            assert_int_equal(count_secrets(flags), 1);
+            assert_ok(tsc_conn_established(conn, 1));
+        }
+        tsc_conn_free(conn);
+        assert_int_equal(count_secrets(flags), 0);
+    }
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_memory_is_a_status),
+        cmocka_unit_test(secrets_are_wiped_and_not_inherited),
+        cmocka_unit_test(staged_and_lent_secrets_are_wiped_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,318 @@
+/* Sessions as objects: released once, whatever becomes of them, and never while they are lent. The
+ * library holds no lock while it releases one, so that a release function may do anything. */
+#include "api.h"
+
+typedef struct {
+    int released;
+} object;
+
+static void release(void *of) {
+    ((object *)of)->released++;
+}
+
+static tsc_status receive_object(const tsc_conn *conn, uint32_t tls_version, object *of) {
+    tsc_session_info info = session_info(tls_version, LONG);
+    return tsc_conn_receive_object(conn, &info, sizeof info, of, 100, release);
+}
+
+/* One connection that publishes the objects. */
+static void publish(const tsc_config *config, uint32_t tls_version, object *objects, int count) {
+    tsc_conn *conn = new_conn(config);
+    for (int i = 0; i < count; i++)
+        assert_ok(receive_object(conn, tls_version, &objects[i]));
+    assert_ok(tsc_conn_established(conn, 0));
+    tsc_conn_free(conn);
+}
+
+static void released_once_whatever_becomes_of_it(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.max_endpoints = 1, .max_sessions_per_endpoint = 2});
+    tsc_config *config = new_config(cache);
+    object o[16] = {{0}};
+
+    publish(config, TLS13, &o[0], 3); /* one more than there is room for */
+    assert_int_equal(o[0].released, 1);
+    assert_int_equal(o[1].released + o[2].released, 0);
+    assert_ok(tsc_clear(cache));
+    assert_int_equal(o[1].released, 1);
+    assert_int_equal(o[2].released, 1);
+
+    publish(config, TLS12, &o[3], 1);
+    publish(config, TLS12, &o[4], 1); /* renewed */
+    assert_int_equal(o[3].released, 1);
+    assert_int_equal(o[4].released, 0);
+    assert_ok(put(cache, "evicts it", TLS12, LONG, "session"));
+    assert_int_equal(o[4].released, 1);
+
+    tsc_conn *conn = new_conn(config);
+    assert_ok(receive_object(conn, TLS13, &o[5]));
+    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+    assert_int_equal(o[5].released, 1);
+    tsc_conn_free(conn);
+
+    conn = new_conn(config);
+    assert_ok(receive_object(conn, TLS13, &o[6]));
+    tsc_conn_free(conn);
+    assert_int_equal(o[6].released, 1);
+
+    publish(config, TLS13, &o[7], 1); /* used up */
+    conn = new_conn(config);
+    tsc_session session = {0};
+    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_ptr_equal(session.object, &o[7]);
+    assert_null(session.data);
+    assert_int_equal(session.tls_version, TLS13);
+    assert_ok(tsc_conn_sent(conn));
+    assert_int_equal(o[7].released, 0); /* lent until the end */
+    assert_ok(tsc_conn_established(conn, 1));
+    tsc_conn_free(conn);
+    assert_int_equal(o[7].released, 1);
+
+    publish(config, TLS13, &o[8], 2); /* refused, with its lineage */
+    conn = new_conn(config);
+    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_ok(tsc_conn_established(conn, 0));
+    tsc_conn_free(conn);
+    assert_int_equal(o[8].released, 1);
+    assert_int_equal(o[9].released, 1);
+
+    publish(config, TLS13, &o[10], 1); /* returned, then closed */
+    conn = new_conn(config);
+    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    tsc_conn_free(conn);
+    assert_int_equal(o[10].released, 0);
+    assert_ok(tsc_cache_close(cache));
+    assert_int_equal(o[10].released, 1);
+
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    for (int i = 0; i <= 10; i++)
+        assert_int_equal(o[i].released, 1);
+}
+
+static void with_any_other_status_it_stays_the_callers(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.max_session_bytes = 100});
+    tsc_config *config = new_config(cache);
+    object o = {0};
+    tsc_conn *conn = new_conn(config);
+    tsc_session_info info = session_info(TLS13, LONG);
+    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 101, release),
+                  TSC_TOO_LARGE);
+    info.lifetime_seconds = 0;
+    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 100, release),
+                  TSC_DISCARDED);
+    info.tls_version = 1;
+    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 100, release),
+                  TSC_INVALID_ARGUMENT);
+    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_HANDSHAKE));
+    assert_status(receive_object(conn, TLS13, &o), TSC_DISCARDED);
+    tsc_conn_free(conn);
+
+    conn = new_conn(config);
+    assert_ok(tsc_conn_established(conn, 0));
+    assert_ok(tsc_cache_close(cache));
+    assert_status(receive_object(conn, TLS13, &o), TSC_CLOSED);
+    tsc_conn_free(conn);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    assert_int_equal(o.released, 0);
+}
+
+static void not_released_while_it_is_lent(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){0});
+    tsc_config *config = new_config(cache);
+    object o = {0};
+    publish(config, TLS12, &o, 1);
+    tsc_conn *one = new_conn(config), *two = new_conn(config);
+    tsc_session session = {0};
+    assert_ok(tsc_conn_offer(one, &session, sizeof session));
+    assert_ok(tsc_conn_offer(two, &session, sizeof session));
+    assert_ptr_equal(session.object, &o);
+    assert_ok(tsc_conn_established(one, 0)); /* refused: no longer in the cache */
+    tsc_conn_free(one);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    assert_int_equal(o.released, 0);
+    tsc_session again = {0};
+    assert_ok(tsc_conn_offer(two, &again, sizeof again));
+    assert_ptr_equal(again.object, &o);
+    tsc_conn_free(two);
+    assert_int_equal(o.released, 1);
+}
+
+static void bytes_are_counted_as_said(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.max_bytes = 250});
+    tsc_config *config = new_config(cache);
+    object o[3] = {{0}};
+    const char *hosts[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        tsc_conn *conn = new_conn_to(config, endpoint(hosts[i], 1));
+        assert_ok(receive_object(conn, TLS12, &o[i]));
+        assert_ok(tsc_conn_established(conn, 0));
+        tsc_conn_free(conn);
+        assert_int_equal(stats_of(cache).bytes, i == 0 ? 100 : 200);
+    }
+    assert_int_equal(o[0].released, 1);
+    assert_int_equal(o[1].released + o[2].released, 0);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+}
+
+/* Release functions that use the cache that they were released from, in every way there is. A lock
+ * that is still held would be a deadlock, and the limit on this test's time a failure. */
+static tsc_cache *reentered, *shared;
+static tsc_config *reentered_config;
+static int reentries;
+
+static void reenter(void *of) {
+    (void)of;
+    reentries++;
+    static int depth;
+    if (depth > 2)
+        return;
+    depth++;
+    char session[64];
+    size_t count = 0;
+    tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_stats stats;
+    put(reentered, "from a release", TLS13, LONG, "session");
+    get(reentered, "from a release", session);
+    tsc_available(reentered, (const uint8_t *)"key", 3, &count);
+    tsc_remove(reentered, (const uint8_t *)"key", 3);
+    tsc_stats_get(reentered, &stats, sizeof stats);
+    tsc_config_available(reentered_config, &to, sizeof to, &count);
+    tsc_conn *conn = NULL;
+    if (tsc_conn_new(reentered_config, &to, sizeof to, &conn) == TSC_OK) {
+        tsc_session offer = {0};
+        tsc_session_info info = session_info(TLS13, LONG);
+        tsc_conn_offer(conn, &offer, sizeof offer);
+        tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter);
+        tsc_conn_established(conn, 0);
+        tsc_conn_free(conn);
+    }
+    tsc_clear(reentered);
+    if (shared != NULL) {
+        tsc_cache *handle = shared;
+        shared = NULL;
+        tsc_cache_free(handle);
+    }
+    depth--;
+}
+
+static void a_release_function_may_call_the_library(void **state) {
+    (void)state;
+    for (int way = 0; way < 9; way++) {
+        reentered = new_cache((tsc_options){.max_endpoints = 2, .max_sessions_per_endpoint = 2});
+        reentered_config = new_config(reentered);
+        assert_ok(tsc_cache_share(reentered, &shared));
+        reentries = 0;
+        tsc_session_info info = session_info(TLS13, LONG);
+        tsc_session offer = {0};
+        tsc_conn *conn = new_conn(reentered_config);
+        for (int i = 0; i < 2; i++)
+            assert_ok(tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter));
+        assert_int_equal(reentries, 0);
+        switch (way) {
+        case 0:
+            tsc_conn_free(conn);
+            conn = NULL;
+            break;
+        case 1:
+            assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+            break;
+        default:
+            assert_ok(tsc_conn_established(conn, 0));
+        }
+        tsc_conn *next = new_conn(reentered_config);
+        switch (way) {
+        case 2: /* displaced */
+            assert_ok(tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter));
+            break;
+        case 3: /* evicted */
+            assert_ok(put(reentered, "key", TLS13, LONG, "session"));
+            assert_ok(put(reentered, "another key", TLS13, LONG, "session"));
+            break;
+        case 4:
+            assert_ok(tsc_clear(reentered));
+            break;
+        case 5:
+            assert_ok(tsc_cache_close(reentered));
+            break;
+        case 6: /* used up */
+            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_conn_established(next, 1));
+            break;
+        case 7: /* refused */
+            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_conn_established(next, 0));
+            break;
+        case 8: /* failed */
+            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_conn_failed(next, TSC_FAILURE_HANDSHAKE));
+            break;
+        }
+        assert_true(reentries > 0);
+        tsc_conn_free(next);
+        tsc_conn_free(conn);
+        tsc_cache_free(shared);
+        shared = NULL;
+        /* Closed before it is freed: a release function must not use a handle that is being freed.
+         */
+        assert_ok(tsc_cache_close(reentered));
+        tsc_config_free(reentered_config);
+        tsc_cache_free(reentered);
+    }
+}
+
+/* The same for a clock. */
+static tsc_cache *clocked;
+static bool inside;
+
+static uint64_t a_clock_that_calls(void *arg) {
+    (void)arg;
+    if (clocked != NULL && !inside) {
+        inside = true;
+        char session[64];
+        put(clocked, "from the clock", TLS12, LONG, "session");
+        get(clocked, "from the clock", session);
+        stats_of(clocked);
+        tsc_clear(clocked);
+        inside = false;
+    }
+    return 1000;
+}
+
+static void a_clock_may_call_the_library(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.clock = a_clock_that_calls});
+    tsc_config *config = new_config(cache);
+    clocked = cache;
+    assert_ok(put(cache, "key", TLS12, LONG, "session"));
+    available(cache, "key");
+    char session[64];
+    get(cache, "key", session);
+    full_handshake(config, TLS12, "session");
+    tsc_conn *conn = new_conn(config);
+    tsc_session offer = {0};
+    tsc_conn_offer(conn, &offer, sizeof offer);
+    assert_ok(tsc_conn_established(conn, 0));
+    tsc_conn_free(conn);
+    clocked = NULL;
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(released_once_whatever_becomes_of_it),
+        cmocka_unit_test(with_any_other_status_it_stays_the_callers),
+        cmocka_unit_test(not_released_while_it_is_lent),
+        cmocka_unit_test(bytes_are_counted_as_said),
+        cmocka_unit_test(a_release_function_may_call_the_library),
+        cmocka_unit_test(a_clock_may_call_the_library),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,367 @@
+//! No lock is held while foreign code runs: the clock, and what dropping a session sets off.
+
+use super::*;
+use std::cell::Cell;
+use std::sync::{Mutex, Weak, mpsc};
+use std::thread;
+use std::time::Duration;
+use tsc::cache::Kind::{Reusable, SingleUse};
+use tsc::cache::{Key, Space};
+use tsc::conn::Failure;
+
+thread_local! {
+    /// Foreign code is running on this thread: what it sets off does not call back again.
+    static CALLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Foreign code (the clock, and whatever is dropped) that uses the cache and the connection itself.
+struct Foreign {
+    time: AtomicU64,
+    dropped: AtomicU64,
+    reach: Mutex<(Weak<Config>, Weak<Conn>)>,
+}
+
+impl Foreign {
+    /// Calls back: looks at everything, and if `change` is set changes things too.
+    fn call_back(&self, change: bool) {
+        if CALLING.replace(true) {
+            return;
+        }
+        let (config, conn) = self.reach.lock().expect("not poisoned").clone();
+        if let Some(conn) = conn.upgrade() {
+            let _ = (conn.phase(), conn.note());
+            if change {
+                let _ = conn.offer(|_, _| ());
+                conn.set_not_after(i64::MAX).expect("this process");
+            }
+        }
+        if let Some(config) = config.upgrade() {
+            let cache = &config.cache;
+            let _ = (config.available(&HOST), cache.stats());
+            for bytes in [b"a", b"b", b"e"] {
+                let key = cache.key(Space::Caller, bytes);
+                let _ = (cache.note(&key), cache.available(&key));
+                if change {
+                    cache.put_note(&key, 1);
+                    let _ = cache.put(&key, session(SingleUse, 1, self.time.load(Relaxed)));
+                    if let Some(taken) = cache.take(&key) {
+                        cache.put_back(&key, taken);
+                    }
+                    cache.copy_out(&key, |_, _| true);
+                    cache.remove_lineage(&key, 99);
+                    cache.remove(&key);
+                }
+            }
+            if change {
+                cache.clear();
+            }
+        }
+        CALLING.set(false);
+    }
+}
+
+/// Calls back when it is dropped.
+struct Loud(Arc<Foreign>);
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Relaxed);
+        self.0.call_back(true);
+    }
+}
+
+/// A small cache, surrounded by foreign code.
+struct Stage {
+    foreign: Arc<Foreign>,
+    config: Arc<Config>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let foreign = Arc::new(Foreign {
+            time: AtomicU64::new(START),
+            dropped: AtomicU64::new(0),
+            reach: Mutex::default(),
+        });
+        let clock = Arc::clone(&foreign);
+        let read = move || {
+            clock.call_back(false);
+            clock.time.load(Relaxed)
+        };
+        let options = Options {
+            max_endpoints: 4,
+            max_sessions_per_endpoint: 2,
+            max_bytes: 100,
+            max_session_bytes: 60,
+            ..WIDE
+        };
+        let config = Arc::new(Config {
+            cache: Arc::new(Cache::new(options, Clock::Driven(Box::new(read)))),
+            identity: Identity::own(),
+            client_not_after: None,
+        });
+        foreign.reach.lock().expect("not poisoned").0 = Arc::downgrade(&config);
+        Self { foreign, config }
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.config.cache
+    }
+
+    fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        self.cache().key(Space::Caller, bytes)
+    }
+
+    /// A session that calls back when it is dropped, received so much after the start.
+    fn loud(&self, kind: Kind, size: usize, after: u64) -> Session {
+        Session {
+            payload: self.payload(),
+            ..session(kind, size, START + after)
+        }
+    }
+
+    fn payload(&self) -> Payload {
+        Payload::Value(Arc::new(Loud(Arc::clone(&self.foreign))))
+    }
+
+    fn put(&self, key: &[u8], kind: Kind, size: usize, after: u64) {
+        let _ = self
+            .cache()
+            .put(&self.key(key), self.loud(kind, size, after));
+    }
+
+    fn pass(&self, milliseconds: u64) {
+        self.foreign.time.fetch_add(milliseconds, Relaxed);
+    }
+
+    /// A connection that the foreign code uses too.
+    fn connect(&self) -> Arc<Conn> {
+        let conn = connect(&self.config, &HOST);
+        self.foreign.reach.lock().expect("not poisoned").1 = Arc::downgrade(&conn);
+        conn
+    }
+
+    fn receive(&self, conn: &Conn, version: u32, lifetime: u32, size: usize) {
+        let rules = rules_of(version, lifetime).expect("known");
+        let received = conn.receive(self.payload(), size, 0, rules, None);
+        drop(received);
+    }
+
+    /// Stores for the host what a connection received.
+    fn full(&self, tickets: usize, version: u32) {
+        let conn = connect(&self.config, &HOST);
+        for _ in 0..tickets {
+            self.receive(&conn, version, HOUR, 10);
+        }
+        conn.established(false).expect("open");
+    }
+
+    /// Expects that this drops something, and not what came before it.
+    fn drops(&self, act: impl FnOnce()) {
+        assert_eq!(
+            self.foreign.dropped.load(Relaxed),
+            0,
+            "nothing was dropped yet"
+        );
+        act();
+        assert!(
+            self.foreign.dropped.load(Relaxed) > 0,
+            "something was dropped"
+        );
+    }
+}
+
+/// What a path is called, and how it is gone.
+type Path = (&'static str, fn(&Stage));
+
+/// Each way in which sessions are dropped.
+const PATHS: [Path; 31] = [
+    ("evicted for an endpoint", |stage| {
+        for key in [b"a", b"b", b"c", b"d"] {
+            stage.put(key, SingleUse, 1, 0);
+        }
+        stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
+    }),
+    ("evicted for a note", |stage| {
+        for key in [b"a", b"b", b"c", b"d"] {
+            stage.put(key, SingleUse, 1, 0);
+        }
+        stage.drops(|| stage.cache().put_note(&stage.key(b"e"), 1));
+    }),
+    ("evicted for bytes", |stage| {
+        stage.put(b"e", SingleUse, 60, 0);
+        stage.drops(|| stage.put(b"f", SingleUse, 60, 0));
+    }),
+    ("evicted for its own", |stage| {
+        stage.put(b"e", SingleUse, 60, 0);
+        stage.drops(|| stage.put(b"e", SingleUse, 60, 0));
+    }),
+    ("evicted as it comes back", |stage| {
+        stage.put(b"e", SingleUse, 60, 0);
+        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        stage.put(b"e", SingleUse, 60, 1);
+        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+    }),
+    ("displaced by number", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
+    }),
+    ("displaced by a new reusable one", |stage| {
+        stage.put(b"e", Reusable, 1, 0);
+        stage.drops(|| stage.put(b"e", Reusable, 1, 0));
+    }),
+    ("displaced as it comes back", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        stage.put(b"e", SingleUse, 1, 1);
+        stage.put(b"e", SingleUse, 1, 1);
+        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+    }),
+    ("over when asked for", |stage| {
+        stage.put(b"e", Reusable, 1, 0);
+        stage.pass(LIFETIME);
+        stage.drops(|| assert!(stage.cache().take(&stage.key(b"e")).is_none()));
+    }),
+    ("over when copied", |stage| {
+        stage.put(b"e", Reusable, 1, 0);
+        stage.pass(LIFETIME);
+        stage.drops(|| {
+            assert!(
+                stage
+                    .cache()
+                    .copy_out(&stage.key(b"e"), |_, _| true)
+                    .is_none()
+            )
+        });
+    }),
+    ("over when another comes", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.pass(LIFETIME);
+        stage.drops(|| stage.put(b"e", SingleUse, 1, LIFETIME));
+    }),
+    ("over when room is wanted", |stage| {
+        stage.put(b"e", SingleUse, 60, 0);
+        stage.pass(LIFETIME);
+        stage.drops(|| stage.put(b"f", SingleUse, 60, LIFETIME));
+    }),
+    ("over on arrival", |stage| {
+        stage.pass(LIFETIME);
+        stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
+    }),
+    ("over when it comes back", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        stage.pass(LIFETIME);
+        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+    }),
+    ("too large", |stage| {
+        stage.drops(|| stage.put(b"e", SingleUse, 61, 0));
+    }),
+    ("copied out", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| {
+            assert_eq!(
+                stage.cache().copy_out(&stage.key(b"e"), |_, _| true),
+                Some(true)
+            )
+        });
+    }),
+    ("removed", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| assert!(stage.cache().remove(&stage.key(b"e"))));
+    }),
+    ("removed with its lineage", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| stage.cache().remove_lineage(&stage.key(b"e"), 1));
+    }),
+    ("removed as reusable", |stage| {
+        stage.put(b"e", Reusable, 1, 0);
+        stage.drops(|| stage.cache().remove_reusable(&stage.key(b"e")));
+    }),
+    ("cleared", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| stage.cache().clear());
+    }),
+    ("closed", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        stage.drops(|| stage.cache().close());
+    }),
+    ("put into a closed cache", |stage| {
+        stage.cache().close();
+        stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
+    }),
+    ("put back into a closed cache", |stage| {
+        stage.put(b"e", SingleUse, 1, 0);
+        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        stage.cache().close();
+        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+    }),
+    ("staged in excess", |stage| {
+        let conn = stage.connect();
+        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        stage.drops(|| stage.receive(&conn, TLS_1_3, HOUR, 1));
+    }),
+    ("staged, and failed", |stage| {
+        let conn = stage.connect();
+        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        stage.drops(|| {
+            conn.failed(Failure::Login).expect("open");
+        });
+    }),
+    ("staged, and forgotten", |stage| {
+        let conn = stage.connect();
+        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        stage.drops(|| {
+            conn.release();
+        });
+    }),
+    ("staged until it was over", |stage| {
+        let conn = stage.connect();
+        stage.receive(&conn, TLS_1_3, 1, 1);
+        stage.pass(1000);
+        stage.drops(|| conn.established(false).expect("open"));
+    }),
+    ("used", |stage| {
+        stage.full(1, TLS_1_3);
+        let conn = stage.connect();
+        conn.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| conn.established(true).expect("open"));
+    }),
+    ("refused", |stage| {
+        stage.full(1, TLS_1_2);
+        let conn = stage.connect();
+        conn.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| conn.established(false).expect("open"));
+    }),
+    ("blamed for a failure", |stage| {
+        stage.full(2, TLS_1_3);
+        let conn = stage.connect();
+        conn.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| conn.failed(Failure::Handshake).expect("open"));
+    }),
+    ("over when offered", |stage| {
+        stage.full(1, TLS_1_3);
+        stage.pass(u64::from(HOUR) * 1000);
+        let conn = stage.connect();
+        stage.drops(|| assert!(matches!(conn.offer(|_, _| ()), Ok(None))));
+    }),
+];
+
+#[test]
+fn no_lock_is_held_while_foreign_code_runs() {
+    for (path, run) in PATHS {
+        let (done, waiting) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            run(&Stage::new());
+            let _ = done.send(());
+        });
+        match waiting.recv_timeout(Duration::from_secs(10)) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                panic!("{path}: it waits for a lock that it holds")
+            }
+            _ => assert!(thread.join().is_ok(), "{path}"),
+        }
+    }
+}

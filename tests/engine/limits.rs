@@ -1,0 +1,177 @@
+//! Limits and counts, where `tests/model.rs` does not reach.
+
+use super::*;
+use tsc::cache::{Key, Space, Stats};
+use tsc::conn::Failure;
+
+#[test]
+fn a_disabled_cache_keeps_and_offers_nothing() {
+    let world = World::new(Options {
+        enabled: false,
+        ..WIDE
+    });
+    let conn = world.connect();
+    assert_eq!(offer(&conn), Ok(None));
+    assert_eq!(receive(&conn, 1, TLS_1_3, HOUR), Err(Discard::Disabled));
+    conn.set_note(1);
+    conn.established(false).expect("open");
+    assert_eq!(conn.keep(b"bytes").err(), Some(Discard::Disabled));
+    assert_eq!((conn.note(), world.available()), (None, 0));
+    let stats = world.cache().stats();
+    assert_eq!(
+        (stats.established, stats.discarded_disabled, stats.endpoints),
+        (1, 2, 0)
+    );
+}
+
+#[test]
+fn a_closed_cache_keeps_and_offers_nothing() {
+    let world = World::new(WIDE);
+    world.full(&[1, 2]);
+    let [leased, staged] = [(); 2].map(|()| world.connect());
+    assert_eq!(offer(&leased), Ok(Some(2)));
+    receive(&staged, 3, TLS_1_3, HOUR).expect("staged");
+    staged.set_note(1);
+    world.cache().close();
+    assert!(world.cache().is_closed());
+    // What was taken stays with who took it, and does not come back.
+    assert_eq!(offer(&leased), Ok(Some(2)));
+    leased.failed(Failure::NotSent).expect("open");
+    staged.established(false).expect("open");
+    assert_eq!(receive(&staged, 4, TLS_1_3, HOUR), Err(Discard::Closed));
+    assert_eq!(offer(&world.connect()), Ok(None));
+    assert_eq!((counts(&staged).stored, staged.note()), (0, None));
+    let stats = world.cache().stats();
+    assert_eq!((stats.endpoints, stats.sessions, stats.bytes), (0, 0, 0));
+    assert_eq!(
+        (stats.returned, stats.removed, stats.discarded_disabled),
+        (0, 1, 2)
+    );
+}
+
+#[test]
+fn a_session_over_its_limit_is_refused_when_it_comes() {
+    let world = World::new(Options {
+        max_bytes: 20,
+        max_session_bytes: 10,
+        ..WIDE
+    });
+    let conn = world.connect();
+    let receive = |size| {
+        let rules = rules_of(TLS_1_3, HOUR).expect("known");
+        let received = conn.receive(Payload::Value(Arc::new(7u32)), size, 0, rules, None);
+        received.map_err(|(why, payload)| {
+            // The payload comes back with the answer.
+            assert!(matches!(payload, Payload::Value(value) if value.is::<u32>()));
+            why
+        })
+    };
+    assert_eq!(receive(10), Ok(()));
+    assert_eq!(receive(11), Err(Discard::TooLarge));
+    assert_eq!(receive(usize::MAX), Err(Discard::TooLarge));
+    assert_eq!(conn.keep(&[1; 11]).err(), Some(Discard::TooLarge));
+    assert_eq!(conn.keep(&[1; 10]).ok().as_deref(), Some(&[1; 10][..]));
+    conn.established(false).expect("open");
+    let stats = world.cache().stats();
+    assert_eq!(
+        (stats.discarded_too_large, stats.sessions, stats.bytes),
+        (3, 1, 10)
+    );
+}
+
+#[test]
+fn bytes_come_out_as_they_went_in() {
+    let world = World::new(WIDE);
+    let cache = world.cache();
+    let key = cache.key(Space::Caller, b"key");
+    for kind in [Kind::Reusable, Kind::SingleUse] {
+        for len in [1, 2, 63, 64, 1000] {
+            let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let mut session = session(kind, len, START);
+            session.payload = Payload::Bytes(cache.keep(&bytes).expect("it fits"));
+            cache.put(&key, session).expect("kept");
+            let taken = cache.take(&key).expect("it is there");
+            let Payload::Bytes(taken) = taken.payload else {
+                panic!("bytes went in");
+            };
+            assert_eq!(*taken, *bytes);
+        }
+        cache.clear();
+    }
+}
+
+#[test]
+fn nothing_secret_is_in_debug_output() {
+    let world = World::new(WIDE);
+    let cache = world.cache();
+    let mut session = session(Kind::Reusable, 6, START);
+    session.payload = Payload::Bytes(cache.keep(b"secret").expect("it fits"));
+    let shown = format!("{session:?} {cache:?} {:?}", world.connect());
+    assert!(shown.contains("Payload(secret)"), "{shown}");
+    assert!(!shown.contains("115, 101, 99"), "{shown}");
+}
+
+/// A session that is taken, is old, and comes back to where newer ones are.
+fn old_one_comes_back(options: Options) -> Stats {
+    let world = World::new(options);
+    let cache = &world.config.cache;
+    let key = cache.key(Space::Caller, b"key");
+    let put = |at| {
+        cache
+            .put(&key, session(Kind::SingleUse, 10, START + at))
+            .expect("kept");
+    };
+    put(1);
+    let old = cache.take(&key).expect("it is there");
+    put(2);
+    put(3);
+    cache.put_back(&key, old);
+    for expected in [3, 2] {
+        let taken = cache.take(&key).expect("it is there");
+        assert_eq!(taken.received, Time(START + expected));
+    }
+    assert_eq!(cache.available(&key), 0);
+    cache.stats()
+}
+
+#[test]
+fn what_comes_back_never_pushes_out_what_is_newer() {
+    let by_number = old_one_comes_back(Options {
+        max_sessions_per_endpoint: 2,
+        ..WIDE
+    });
+    assert_eq!(by_number.displaced, 1);
+    let by_bytes = old_one_comes_back(Options {
+        max_bytes: 20,
+        ..WIDE
+    });
+    assert_eq!(by_bytes.evicted, 1);
+}
+
+#[test]
+fn what_is_over_counts_as_expired_however_it_is_dropped() {
+    let acts: [fn(&Cache, &Key<'_>); 6] = [
+        |cache, key| assert!(!cache.remove(key)),
+        |cache, key| cache.remove_lineage(key, 1),
+        Cache::remove_reusable,
+        |cache, _| cache.clear(),
+        |cache, key| assert!(cache.take(key).is_none()),
+        |cache, key| assert_eq!(cache.copy_out(key, |_, _| true), None),
+    ];
+    for (at, act) in acts.into_iter().enumerate() {
+        let world = World::new(WIDE);
+        let cache = world.cache();
+        let key = cache.key(Space::Caller, b"key");
+        cache
+            .put(&key, session(Kind::Reusable, 1, START))
+            .expect("kept");
+        world.at(LIFETIME);
+        act(cache, &key);
+        let stats = cache.stats();
+        assert_eq!(
+            (stats.expired, stats.removed, stats.endpoints),
+            (1, 0, 0),
+            "act {at}"
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! What becomes of a session that is offered: used, refused, put back.
+
+use super::*;
+use tsc::cache::Lifetime;
+use tsc::conn::{Failure, Phase};
+
+/// What a connection does.
+type Act = fn(&Conn);
+
+#[test]
+fn a_single_use_session_is_offered_to_one_attempt() {
+    let world = World::new(WIDE);
+    world.full(&[1, 2]);
+    let [a, b, c] = [(); 3].map(|()| world.connect());
+    // The newest first, and the same for as long as it is leased.
+    assert_eq!((offer(&a), offer(&a)), (Ok(Some(2)), Ok(Some(2))));
+    assert_eq!((offer(&b), offer(&c)), (Ok(Some(1)), Ok(None)));
+    assert!(counts(&a).offered && counts(&b).offered && !counts(&c).offered);
+    // One that comes while an attempt waits is not too late.
+    world.full(&[3]);
+    assert_eq!(offer(&c), Ok(Some(3)));
+    let stats = world.cache().stats();
+    assert_eq!((stats.offered, stats.missed, stats.sessions), (3, 1, 0));
+}
+
+#[test]
+fn a_reusable_session_is_offered_to_all() {
+    let world = World::new(WIDE);
+    let conn = world.connect();
+    receive(&conn, 1, TLS_1_2, 0).expect("kept");
+    conn.established(false).expect("open");
+    let attempts = [(); 3].map(|()| world.connect());
+    for attempt in &attempts {
+        assert_eq!(offer(attempt), Ok(Some(1)));
+    }
+    assert_eq!(world.available(), 1);
+    // None of them takes it from the others, however they end.
+    attempts[0].failed(Failure::NotSent).expect("open");
+    attempts[1].established(true).expect("open");
+    attempts[2].release();
+    assert_eq!(world.available(), 1);
+    assert_eq!(world.cache().stats().returned, 0);
+}
+
+#[test]
+fn what_was_not_sent_goes_back_to_where_it_was() {
+    for release in [false, true] {
+        let world = World::new(WIDE);
+        world.full(&[1]);
+        world.at(1);
+        world.full(&[2]);
+        world.at(2);
+        let conn = world.connect();
+        assert_eq!(offer(&conn), Ok(Some(2)));
+        world.full(&[3]);
+        if release {
+            conn.release();
+        } else {
+            conn.failed(Failure::NotSent).expect("open");
+        }
+        assert_eq!(offer(&conn), Err(NotNow::WrongState));
+        let order = [(); 4].map(|()| offer(&world.connect()));
+        assert_eq!(order, [Ok(Some(3)), Ok(Some(2)), Ok(Some(1)), Ok(None)]);
+        assert_eq!(world.cache().stats().returned, 1);
+    }
+}
+
+#[test]
+fn what_was_sent_never_goes_back() {
+    let sent: [(&str, Act); 3] = [
+        ("sent", |conn| conn.sent().expect("open")),
+        ("received", |conn| {
+            receive(conn, 9, TLS_1_3, HOUR).expect("staged")
+        }),
+        ("received in vain", |conn| {
+            assert_eq!(receive(conn, 9, TLS_1_3, 0), Err(Discard::Lifetime));
+        }),
+    ];
+    let ends: [(&str, Act); 5] = [
+        ("not sent", |conn| {
+            conn.failed(Failure::NotSent).expect("open")
+        }),
+        ("handshake", |conn| {
+            conn.failed(Failure::Handshake).expect("open")
+        }),
+        ("login", |conn| conn.failed(Failure::Login).expect("open")),
+        ("resumed", |conn| conn.established(true).expect("open")),
+        ("released", Conn::release),
+    ];
+    for (how, send) in sent {
+        for (ended, end) in ends {
+            let world = World::new(WIDE);
+            world.full(&[1]);
+            let conn = world.connect();
+            assert_eq!(offer(&conn), Ok(Some(1)));
+            send(&conn);
+            assert_eq!(offer(&conn), Err(NotNow::WrongState), "{how}");
+            end(&conn);
+            let back = [(); 2].map(|()| offer(&world.connect()).expect("open"));
+            assert!(!back.contains(&Some(1)), "{how}, {ended}");
+            assert_eq!(world.cache().stats().returned, 0, "{how}, {ended}");
+        }
+    }
+}
+
+#[test]
+fn the_ends_that_imply_sent_keep_what_was_offered() {
+    for why in [Failure::Handshake, Failure::Login] {
+        let world = World::new(WIDE);
+        world.full(&[1]);
+        let conn = world.connect();
+        assert_eq!(offer(&conn), Ok(Some(1)));
+        conn.failed(why).expect("open");
+        assert_eq!((world.available(), world.cache().stats().returned), (0, 0));
+    }
+}
+
+#[test]
+fn nothing_is_offered_once_the_first_message_has_left() {
+    let world = World::new(WIDE);
+    let conn = world.connect();
+    conn.sent().expect("open");
+    conn.sent().expect("twice is nothing");
+    world.full(&[1]);
+    assert_eq!(offer(&conn), Err(NotNow::WrongState));
+    assert!(conn.take().is_none());
+    assert_eq!(conn.established(true), Err(NotNow::NothingOffered));
+    assert!(matches!(conn.phase(), Ok((Phase::Open, _))));
+    conn.established(false).expect("still open");
+    assert_eq!((world.available(), world.cache().stats().refused), (1, 0));
+}
+
+#[test]
+fn a_session_that_is_taken_counts_as_sent() {
+    let world = World::new(WIDE);
+    world.full(&[1, 2]);
+    let conn = world.connect();
+    assert_eq!(conn.take().as_ref().map(number_of), Some(2));
+    assert!(conn.take().is_none());
+    conn.failed(Failure::NotSent).expect("open");
+    assert_eq!((world.available(), world.cache().stats().returned), (1, 0));
+}
+
+#[test]
+fn a_refused_session_takes_its_lineage_with_it() {
+    // What the attempt says, and whether that blames what it offered.
+    let ends: [(Act, bool); 5] = [
+        (|conn| conn.established(false).expect("open"), true),
+        (|conn| conn.failed(Failure::Handshake).expect("open"), true),
+        (|conn| conn.failed(Failure::Login).expect("open"), false),
+        (|conn| conn.established(true).expect("open"), false),
+        (|conn| conn.release(), false),
+    ];
+    for (at, (end, blames)) in ends.into_iter().enumerate() {
+        let world = World::new(WIDE);
+        world.full(&[1, 2]);
+        world.at(1);
+        // Another lineage, of which something is left.
+        world.full(&[3]);
+        // Renewed by resumption: of the same lineage as what it was resumed from.
+        world.at(2);
+        let other = world.connect();
+        assert_eq!(offer(&other), Ok(Some(3)));
+        let renewed = world.connect();
+        assert_eq!(offer(&renewed), Ok(Some(2)));
+        receive(&renewed, 4, TLS_1_3, HOUR).expect("staged");
+        renewed.established(true).expect("open");
+        other.release();
+        world.at(3);
+
+        let conn = world.connect();
+        assert_eq!(offer(&conn), Ok(Some(4)));
+        conn.sent().expect("open");
+        end(&conn);
+        let left = [(); 3].map(|()| offer(&world.connect()).expect("open"));
+        let expected = match blames {
+            true => [Some(3), None, None],
+            false => [Some(3), Some(1), None],
+        };
+        assert_eq!(left, expected, "end {at}");
+        let stats = world.cache().stats();
+        assert_eq!(stats.removed, u64::from(blames), "end {at}");
+        let refused = at == 0;
+        assert_eq!(
+            (stats.refused, counts(&conn).refused),
+            (refused.into(), refused)
+        );
+    }
+}
+
+#[test]
+fn an_attempt_that_offered_nothing_refuses_nothing() {
+    let world = World::new(WIDE);
+    let conn = world.connect();
+    assert_eq!(offer(&conn), Ok(None));
+    world.full(&[1]);
+    conn.established(false).expect("open");
+    assert_eq!((world.available(), world.cache().stats().refused), (1, 0));
+    assert!(!counts(&conn).refused);
+}
+
+#[test]
+fn resumed_and_established_are_counted() {
+    let world = World::new(WIDE);
+    world.full(&[1]);
+    let conn = world.connect();
+    assert_eq!(conn.established(true), Err(NotNow::NothingOffered));
+    assert_eq!(offer(&conn), Ok(Some(1)));
+    conn.established(true).expect("open");
+    assert_eq!(conn.established(true), Err(NotNow::WrongState));
+    assert_eq!(conn.failed(Failure::Login), Err(NotNow::WrongState));
+    let counts = counts(&conn);
+    assert!(counts.offered && counts.resumed && !counts.refused);
+    let stats = world.cache().stats();
+    assert_eq!((stats.established, stats.resumed, stats.refused), (2, 1, 0));
+}
+
+#[test]
+fn a_note_is_kept_once_established() {
+    let world = World::new(WIDE);
+    let failed = world.connect();
+    failed.set_note(7);
+    failed.failed(Failure::Handshake).expect("open");
+    let conn = world.connect();
+    assert_eq!(conn.note(), None);
+    conn.set_note(29);
+    assert_eq!(conn.note(), None);
+    conn.established(false).expect("open");
+    assert_eq!(world.connect().note(), Some(29));
+    assert_eq!(offer(&world.connect()), Ok(None));
+}
+
+#[test]
+fn a_reusable_session_goes_when_the_server_turns_to_tls_1_3() {
+    let world = World::new(WIDE);
+    let conn = world.connect();
+    receive(&conn, 1, TLS_1_2, HOUR).expect("staged");
+    receive(&conn, 2, TLS_1_3, HOUR).expect("staged");
+    conn.established(false).expect("open");
+    world.connect().remove_reusable();
+    assert_eq!(
+        [(); 2].map(|()| offer(&world.connect())),
+        [Ok(Some(2)), Ok(None)]
+    );
+}
+
+#[test]
+fn rules_follow_from_the_protocol_version() {
+    let seconds = Lifetime::Seconds;
+    for (version, lifetime, expected) in [
+        (0x0304, 0, Some((Kind::SingleUse, seconds(0)))),
+        (0x0304, 7, Some((Kind::SingleUse, seconds(7)))),
+        (0x0303, 0, Some((Kind::Reusable, Lifetime::Unspecified))),
+        (0x0303, 7, Some((Kind::Reusable, seconds(7)))),
+        (0x0302, 7, Some((Kind::Reusable, seconds(7)))),
+        (0x0301, 0, Some((Kind::Reusable, Lifetime::Unspecified))),
+        (0x0300, 7, None),
+        (0x0305, 7, None),
+        (0xfefd, 7, None),
+        (0x0001_0304, 7, None),
+        (0, 0, None),
+    ] {
+        assert_eq!(rules_of(version, lifetime).ok(), expected, "{version:#x}");
+    }
+}

@@ -1,0 +1,62 @@
+//! The C that the README shows is C that the tests compile and run: its C blocks are made of regions
+//! of the examples, marked by `/* [tsc] */` and `/* [/tsc] */`, and each such region is shown.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_readmes_c_is_that_of_the_examples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("README.md is there");
+    let shown = between(&readme, "```c", "```");
+
+    let mut marked = Vec::new();
+    for entry in fs::read_dir(root.join("examples")).expect("examples/ is there") {
+        let path = entry.expect("examples/ can be read").path();
+        if path.extension().is_some_and(|extension| extension == "c") {
+            let source = fs::read_to_string(&path).expect("an example can be read");
+            marked.extend(between(&source, "/* [tsc] */", "/* [/tsc] */"));
+        }
+    }
+    assert!(!marked.is_empty(), "no example has a marked region");
+
+    for region in &marked {
+        assert!(
+            shown.iter().any(|block| block.contains(region)),
+            "marked in an example, and not in the README:\n{region}"
+        );
+    }
+    for block in &shown {
+        let rest = marked.iter().fold(block.clone(), |rest, region| {
+            rest.replacen(region.as_str(), "", 1)
+        });
+        assert!(
+            rest.trim().is_empty(),
+            "in the README, and marked in no example:\n{rest}"
+        );
+    }
+}
+
+/// What stands between each line `open` and the next line `close`, without common indentation.
+fn between(text: &str, open: &str, close: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while lines.by_ref().any(|line| line.trim() == open) {
+        let inside: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| line.trim() != close)
+            .collect();
+        let common = inside
+            .iter()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| line.len() - line.trim_start().len())
+            .min()
+            .unwrap_or(0);
+        let lines: Vec<&str> = inside
+            .iter()
+            .map(|line| line.get(common..).unwrap_or(""))
+            .collect();
+        found.push(lines.join("\n"));
+    }
+    found
+}
