@@ -7,6 +7,10 @@
     unsafe_code,
     reason = "measures the C functions as C calls them, through pointers"
 )]
+#![allow(
+    clippy::disallowed_types,
+    reason = "parking_lot's lock is the yardstick"
+)]
 
 mod support;
 

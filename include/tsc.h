@@ -15,7 +15,8 @@
 // - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
 //   first.
 // - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
-// - Any trouble means a full handshake, never an error for the user of the connection.
+// - Trouble in here means a full handshake, never an error for the user of the connection. If a server
+//   breaks off because a session was offered, that attempt fails and the next is a full handshake.
 //
 // # Three ways in
 //
@@ -265,7 +266,8 @@ typedef struct {
     uint32_t tickets_resumption;
 } tsc_config_options;
 
-// Who sessions are for. Names are compared without regard to ASCII case.
+// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
+// by byte.
 typedef struct {
     // The host that is dialled, a name or an address, not NUL-terminated. Required.
     const uint8_t *host;
@@ -552,6 +554,7 @@ tsc_status tsc_conn_info_get(const tsc_conn *conn, tsc_conn_info *out, size_t si
 // conn was freed after tsc_conn_established.
 // out: gets a configuration that the caller frees with rustls_client_config_free.
 // TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
+// TSC_CLOSED: the conn is from before a fork.
 tsc_status tsc_conn_rustls_config(const tsc_conn *conn,
                                   const struct rustls_client_config **out);
 

@@ -11,6 +11,7 @@
 pub mod cache;
 pub mod capi;
 pub mod conn;
+mod lock;
 mod platform;
 #[cfg(feature = "rustls")]
 mod rustls;

@@ -1,6 +1,6 @@
 //! What is kept for one key: its sessions, and when it was last used.
 
-use super::key::{Key, StoredKey};
+use super::key::{Key, Space};
 use super::shard::Garbage;
 use super::usage::Usage;
 use super::{Kind, Options, Session, Time};
@@ -31,8 +31,11 @@ impl Stamp {
     }
 }
 
+/// Two cache lines long, and begins with one: a look-up reads no third.
+#[repr(align(64))]
 pub(super) struct Entry {
-    pub(super) key: StoredKey,
+    pub(super) key: Box<[u8]>,
+    space: Space,
     pub(super) used: Stamp,
     /// Nothing in here is over before this; may be too early. An entry that has only its note left is
     /// over then.
@@ -53,15 +56,18 @@ pub(super) struct Room {
 impl Entry {
     pub(super) fn new(key: &Key<'_>, used: Stamp) -> Self {
         Self {
-            key: StoredKey {
-                bytes: key.bytes.into(),
-                space: key.space,
-            },
+            key: key.bytes.into(),
+            space: key.space,
             used,
             soonest: Time::NEVER,
             sessions: SmallVec::new(),
             note: 0,
         }
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, key: &Key<'_>) -> bool {
+        *self.key == *key.bytes && self.space == key.space
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -145,3 +151,5 @@ impl Entry {
         self.sessions.is_empty() && (self.note == 0 || self.soonest <= now)
     }
 }
+
+const _: () = assert!(size_of::<Entry>() == 128);

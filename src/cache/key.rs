@@ -47,17 +47,3 @@ impl From<Key<'_>> for OwnedKey {
         }
     }
 }
-
-/// A key as the cache keeps it.
-#[derive(Debug)]
-pub(super) struct StoredKey {
-    pub(super) bytes: Box<[u8]>,
-    pub(super) space: Space,
-}
-
-impl StoredKey {
-    #[inline]
-    pub(super) fn is(&self, key: &Key<'_>) -> bool {
-        *self.bytes == *key.bytes && self.space == key.space
-    }
-}

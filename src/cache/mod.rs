@@ -65,7 +65,10 @@ struct Era {
 
 impl Cache {
     #[must_use]
-    pub fn new(options: Options, clock: Clock) -> Self {
+    pub fn new(mut options: Options, clock: Clock) -> Self {
+        // Room for nothing at all is what `enabled` is for.
+        options.max_endpoints = options.max_endpoints.max(1);
+        options.max_sessions_per_endpoint = options.max_sessions_per_endpoint.max(1);
         Self {
             options,
             clock,
@@ -155,10 +158,15 @@ impl Cache {
             return;
         }
         let now = self.clock.now();
-        let kept = session.expires > now && self.insert(key, Item::Session(session), now).is_ok();
+        let kept = if session.expires <= now {
+            Err(Discard::Lifetime)
+        } else {
+            self.insert(key, Item::Session(session), now)
+        };
         self.count(key, |stats| match kept {
-            true => stats.returned += 1,
-            false => stats.expired += 1,
+            Ok(()) => stats.returned += 1,
+            Err(Discard::Lifetime) => stats.expired += 1,
+            Err(why) => stats.discard(why, 1),
         });
     }
 
@@ -323,7 +331,7 @@ impl Cache {
         if let Item::Session(session) = &item {
             self.admit(session.size)?;
         }
-        let hash = |stored: &key::StoredKey| self.hash(&stored.bytes);
+        let hash = |bytes: &[u8]| self.hash(bytes);
         let (options, usage) = (&self.options, &era.usage);
         loop {
             // Dropped after the lock is gone, whichever way this ends.

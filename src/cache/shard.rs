@@ -1,7 +1,7 @@
 //! One part of the cache: a table under a lock. What one key has is in one shard.
 
 use super::entry::{Entry, Stamp};
-use super::key::{Key, StoredKey};
+use super::key::Key;
 use super::sync::{AtomicU64, Mutex, MutexGuard};
 use super::usage::Usage;
 use super::{Kind, Options, Session, Stats, Time};
@@ -105,7 +105,7 @@ impl State {
             return (Eviction::NotHere, used);
         }
         match self.table.get_bucket_entry(bucket) {
-            Ok(slot) if slot.get().key.is(key) => (Eviction::OnlyItself, used),
+            Ok(slot) if slot.get().is_of(key) => (Eviction::OnlyItself, used),
             Ok(slot) => {
                 self.stats.evicted += remove(slot, usage, garbage);
                 (Eviction::Done, next)
@@ -126,7 +126,7 @@ impl State {
         now: Time,
         epoch: &AtomicU64,
         oldest: &AtomicU64,
-        hash: impl Fn(&StoredKey) -> u64,
+        hash: impl Fn(&[u8]) -> u64,
         options: &Options,
         usage: &Usage,
         garbage: &mut Garbage,
@@ -142,11 +142,7 @@ impl State {
             Item::Session(session) => session.size,
             Item::Note(_) => 0,
         };
-        match table.entry(
-            key.hash,
-            |entry| entry.key.is(key),
-            |entry| hash(&entry.key),
-        ) {
+        match table.entry(key.hash, |entry| entry.is_of(key), |entry| hash(&entry.key)) {
             Slot::Occupied(mut slot) => {
                 let entry = slot.get_mut();
                 let session = match item {
@@ -206,7 +202,7 @@ impl State {
         let State {
             table, stats, last, ..
         } = self;
-        let Ok(mut slot) = table.find_entry(key.hash, |entry| entry.key.is(key)) else {
+        let Ok(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             stats.missed += 1;
             return Newest::None;
         };
@@ -245,7 +241,7 @@ impl State {
         usage: &Usage,
         garbage: &mut Garbage,
     ) {
-        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.key.is(key)) else {
+        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return;
         };
         self.stats.expired += slot.get_mut().expire(now, usage, garbage);
@@ -256,14 +252,14 @@ impl State {
 
     /// How many sessions of a key could be offered now.
     pub(super) fn available(&self, key: &Key<'_>, now: Time) -> usize {
-        let entry = self.table.find(key.hash, |entry| entry.key.is(key));
+        let entry = self.table.find(key.hash, |entry| entry.is_of(key));
         entry.map_or(0, |entry| {
             entry.sessions.iter().filter(|s| s.expires > now).count()
         })
     }
 
     pub(super) fn note(&self, key: &Key<'_>, now: Time) -> Option<u16> {
-        let entry = self.table.find(key.hash, |entry| entry.key.is(key))?;
+        let entry = self.table.find(key.hash, |entry| entry.is_of(key))?;
         let lives = entry.soonest > now || entry.sessions.iter().any(|s| s.expires > now);
         (entry.note != 0 && lives).then_some(entry.note)
     }
@@ -278,7 +274,7 @@ impl State {
         which: impl Fn(&Session) -> bool,
     ) {
         self.expire(key, now, usage, garbage);
-        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.key.is(key)) else {
+        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return;
         };
         self.stats.removed += slot.get_mut().extract(which, usage, garbage);
@@ -295,7 +291,7 @@ impl State {
         usage: &Usage,
         garbage: &mut Garbage,
     ) -> bool {
-        let Some(entry) = self.table.find_mut(key.hash, |entry| entry.key.is(key)) else {
+        let Some(entry) = self.table.find_mut(key.hash, |entry| entry.is_of(key)) else {
             return true;
         };
         if entry
@@ -318,7 +314,7 @@ impl State {
         garbage: &mut Garbage,
     ) -> u64 {
         self.expire(key, now, usage, garbage);
-        let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.key.is(key)) else {
+        let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return 0;
         };
         let dropped = remove(slot, usage, garbage);

@@ -3,8 +3,11 @@
 
 #[cfg(not(shuttle))]
 pub(super) use {
-    parking_lot::{Mutex, MutexGuard},
-    std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    crate::lock::Mutex,
+    std::sync::{
+        MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    },
 };
 
 #[cfg(shuttle)]
@@ -18,15 +21,11 @@ pub(super) use {
 
 #[cfg(shuttle)]
 mod checked {
-    /// shuttle's mutex with parking_lot's interface.
+    /// shuttle's mutex with the interface of the library's.
     #[derive(Default)]
     pub(in crate::cache) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
-        pub(in crate::cache) fn new(value: T) -> Self {
-            Self(shuttle::sync::Mutex::new(value))
-        }
-
         pub(in crate::cache) fn lock(&self) -> super::MutexGuard<'_, T> {
             self.0
                 .lock()

@@ -295,6 +295,7 @@ pub extern "C" fn tsc_conn_info_get(
 /// conn was freed after tsc_conn_established.
 /// out: gets a configuration that the caller frees with rustls_client_config_free.
 /// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
+/// TSC_CLOSED: the conn is from before a fork.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_rustls_config(
     conn: *const tsc_conn,
@@ -303,6 +304,7 @@ pub extern "C" fn tsc_conn_rustls_config(
     guard(|| {
         let conn = lent(conn)?;
         place(out)?;
+        conn.conn.check_process()?;
         let attached = conn.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
         let config = rustls_config(attached, &conn.conn);
         write(out, config);

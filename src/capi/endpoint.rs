@@ -7,7 +7,8 @@ use crate::conn::Endpoint;
 /// The longest host, server name, group and identity, in bytes.
 pub const TSC_MAX_NAME: usize = 255;
 
-/// Who sessions are for. Names are compared without regard to ASCII case.
+/// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
+/// by byte.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_endpoint {

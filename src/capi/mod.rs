@@ -15,7 +15,8 @@
 //! - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
 //!   first.
 //! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
-//! - Any trouble means a full handshake, never an error for the user of the connection.
+//! - Trouble in here means a full handshake, never an error for the user of the connection. If a server
+//!   breaks off because a session was offered, that attempt fails and the next is a full handshake.
 //!
 //! # Three ways in
 //!

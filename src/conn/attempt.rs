@@ -5,8 +5,8 @@ use crate::cache::{
     Discard, Garbage, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session, Space,
     Stats, Time, expiry,
 };
+use crate::lock::Mutex;
 use crate::platform;
-use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
@@ -180,7 +180,7 @@ impl Conn {
     }
 
     /// A child process must not touch what its parent's threads may have been changing.
-    fn check_process(&self) -> Result<(), NotNow> {
+    pub fn check_process(&self) -> Result<(), NotNow> {
         if self.generation == platform::generation() {
             Ok(())
         } else {
@@ -420,7 +420,7 @@ impl Conn {
     }
 
     /// Ends an attempt without success: staged sessions go, what was not sent goes back.
-    fn end(&self, mut state: parking_lot::MutexGuard<'_, State>, why: Discard) {
+    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, why: Discard) {
         state.ended = Some(Ended::Failed(why));
         let staged = std::mem::take(&mut state.staged);
         state.counts.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);

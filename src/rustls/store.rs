@@ -1,5 +1,10 @@
 //! What rustls sees of the cache: the store of one connection.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the lock is one connection's own, and nobody waits for it"
+)]
+
 use super::lifetime::look_into;
 use crate::cache::{Kind, Payload, Session};
 use crate::conn::{Conn, rules_of};
