@@ -131,9 +131,14 @@ LINK_api     = -Lbuild/core -ltsc -lcmocka -pthread
 LINK_openssl = tests/c/peer.c -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
 LINK_rustls  = tests/c/peer.c -Lbuild/full -ltsc -lcmocka -lssl -lcrypto -pthread
 
-build/test/native/% build/test/asan/%: tests/c/%.c $(HEADERS) $(wildcard tests/c/peer.c) | build deps-test
-	@mkdir -p $(@D)
-	$(CC_TEST) $(INCLUDE) -o $@ $< $(LINK_$(firstword $(subst _, ,$*)))
+# Two rules: one pattern rule with two targets would count as having made both at once.
+define C_TEST
+build/test/$(1)/%: tests/c/%.c $$(HEADERS) $$(wildcard tests/c/peer.c) | build deps-test
+	@mkdir -p $$(@D)
+	$$(CC_TEST) $$(INCLUDE) -o $$@ $$< $$(LINK_$$(firstword $$(subst _, ,$$*)))
+endef
+$(eval $(call C_TEST,native))
+$(eval $(call C_TEST,asan))
 
 ##@ Check
 

@@ -1,11 +1,11 @@
 ##@ Demo
 
 demo: build deps-demo ## Reconnects with and without the cache; SERVER=host:port asks your own server
-	@$(MAKE) $(DEMO)
+	@$(MAKE) --quiet $(DEMO)
 	@if [ -n "$(SERVER)" ]; then build/demo/client; else build/demo/server build/demo/client --echo; fi
 
 examples: build deps-demo ## Compiles the demo and the examples that the README quotes
-	@$(MAKE) $(DEMO) $(EXAMPLES)
+	@$(MAKE) --quiet $(DEMO) $(EXAMPLES)
 
 test-demo: examples
 
