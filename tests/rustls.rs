@@ -13,7 +13,10 @@ use rustls::client::{ClientConfig, ClientConnection};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::{ProducesTickets, ServerConfig, ServerConnection};
-use rustls::{DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme, version};
+use rustls::{
+    ConnectionCommon, DigitallySignedStruct, HandshakeKind, RootCertStore, SideData,
+    SignatureScheme, version,
+};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -132,15 +135,15 @@ fn tickets_flow_on_after_the_handle_is_freed_if_it_was_established() {
         let mut client = conn.client(NAME);
         let mut server = peer.server();
         // So far that the client is done, and the server's tickets have not arrived.
-        transfer_to_server(&mut client, &mut server);
-        transfer_to_client(&mut server, &mut client);
+        transfer(&mut client, &mut server);
+        transfer(&mut server, &mut client);
         assert!(!client.is_handshaking());
         if established {
             assert_eq!(tsc_conn_established(conn.0, 0), tsc_status::TSC_OK);
         }
         drop(conn);
-        transfer_to_server(&mut client, &mut server);
-        transfer_to_client(&mut server, &mut client);
+        transfer(&mut client, &mut server);
+        transfer(&mut server, &mut client);
         assert_eq!(config.available(1), if established { 2 } else { 0 });
     }
 }
@@ -438,25 +441,17 @@ fn drive(
     mut server: ServerConnection,
 ) -> (HandshakeKind, ClientConnection) {
     while client.is_handshaking() || server.is_handshaking() {
-        transfer_to_server(&mut client, &mut server);
-        transfer_to_client(&mut server, &mut client);
+        transfer(&mut client, &mut server);
+        transfer(&mut server, &mut client);
     }
     (client.handshake_kind().unwrap(), client)
 }
 
-fn transfer_to_server(from: &mut ClientConnection, to: &mut ServerConnection) {
-    let mut wire = Vec::new();
-    while from.wants_write() {
-        from.write_tls(&mut wire).unwrap();
-    }
-    let mut wire = wire.as_slice();
-    while !wire.is_empty() {
-        to.read_tls(&mut wire).unwrap();
-        to.process_new_packets().unwrap();
-    }
-}
-
-fn transfer_to_client(from: &mut ServerConnection, to: &mut ClientConnection) {
+/// Carries over what one side has to say.
+fn transfer<A: SideData, B: SideData>(
+    from: &mut ConnectionCommon<A>,
+    to: &mut ConnectionCommon<B>,
+) {
     let mut wire = Vec::new();
     while from.wants_write() {
         from.write_tls(&mut wire).unwrap();
