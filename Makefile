@@ -9,9 +9,6 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 
-# The ABI's number, not the crate's version: docs/abi.md says when it changes. The only place.
-SONAME = libtsc.so.0
-
 CC_TEST = $(CC) -std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Werror
 INCLUDE = -Iinclude -Ibindings/c -Ibuild/include -Itests/c
 HEADERS = include/tsc.h $(wildcard bindings/c/*.h) $(wildcard tests/c/*.h)

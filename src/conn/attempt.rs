@@ -1,5 +1,6 @@
 //! One connection attempt: what it offers, what it receives, how it ended.
 
+use super::offer::Offer;
 use super::{Config, Endpoint, Invalid};
 use crate::cache::{
     Discard, Garbage, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session, Space,
@@ -82,23 +83,6 @@ enum Ended {
     Failed(Discard),
 }
 
-/// What the attempt offers to the server.
-#[derive(Default)]
-enum Offer {
-    /// Nobody has asked yet.
-    #[default]
-    Unasked,
-    /// Taken; the payload may be lent to the caller.
-    Leased(Session),
-    /// On the wire, or may be: of this lineage; the payload is kept while it may be lent.
-    Sent(
-        Lineage,
-        #[expect(dead_code, reason = "keeps alive what is lent")] Option<Session>,
-    ),
-    /// Nothing, and nothing will be: the ClientHello left without one.
-    Nothing,
-}
-
 /// A session that waits for the attempt to be established.
 struct Staged {
     payload: Payload,
@@ -108,37 +92,6 @@ struct Staged {
     lifetime: Lifetime,
     received: Time,
     not_after: Option<i64>,
-}
-
-impl Offer {
-    fn lineage(&self) -> Option<Lineage> {
-        match self {
-            Offer::Leased(session) => Some(session.lineage),
-            Offer::Sent(lineage, _) => Some(*lineage),
-            Offer::Unasked | Offer::Nothing => None,
-        }
-    }
-
-    /// The ClientHello has left, or may have.
-    fn send(&mut self) {
-        *self = match std::mem::take(self) {
-            Offer::Leased(session) => Offer::Sent(session.lineage, Some(session)),
-            Offer::Unasked => Offer::Nothing,
-            sent => sent,
-        };
-    }
-
-    /// What was taken and not sent; there is nothing to offer from here on.
-    fn withdraw(&mut self) -> Option<Session> {
-        match std::mem::replace(self, Offer::Nothing) {
-            Offer::Leased(session) => Some(session),
-            sent @ Offer::Sent(..) => {
-                *self = sent;
-                None
-            }
-            Offer::Unasked | Offer::Nothing => None,
-        }
-    }
 }
 
 impl Conn {
@@ -325,10 +278,7 @@ impl Conn {
     pub fn set_not_after(&self, unix_seconds: i64) -> Result<(), NotNow> {
         self.check_process()?;
         let mut state = self.state.lock();
-        let earliest = state
-            .not_after
-            .map_or(unix_seconds, |known| known.min(unix_seconds));
-        state.not_after = Some(earliest);
+        state.not_after = state.not_after.min_some(Some(unix_seconds));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod attempt;
 mod config;
 mod endpoint;
+mod offer;
 mod wire;
 
 pub use attempt::{Conn, Counts, Failure, NotNow, Phase};
