@@ -27,7 +27,7 @@ fn main() {
 }
 
 /// The files whose items make up the header, in the order in which a reader wants them.
-const CAPI: [&str; 9] = [
+const CAPI: [&str; 11] = [
     "version.rs",
     "status.rs",
     "options.rs",
@@ -36,7 +36,9 @@ const CAPI: [&str; 9] = [
     "cache.rs",
     "stats.rs",
     "config.rs",
+    "forecast.rs",
     "conn.rs",
+    "wait.rs",
 ];
 
 /// The header's opening: the module documentation of `src/capi/mod.rs`, which is the manual.

@@ -76,11 +76,23 @@ struct rustls_client_config;
 // tsc_options.flags: keep nothing and offer nothing; every call still works.
 #define TSC_DISABLED 1
 
+// tsc_options.flags: the last TLS 1.3 ticket of an endpoint is offered again and again, until a new
+// one comes.
+//
+// For servers that take a ticket more than once, as most do. It costs privacy: who watches the
+// network sees that two connections with the same ticket are from the same client, which single use
+// is there to hide (RFC 8446, C.4). A server that takes each ticket once refuses it, which costs a
+// full handshake. rustls does not let a TLS 1.3 session be used twice; there the flag does nothing.
+#define TSC_REUSE_WHEN_DRY 2
+
 // The longest host, server name, group and identity, in bytes.
 #define TSC_MAX_NAME 255
 
 // The longest key of tsc_put and its kin, in bytes.
 #define TSC_MAX_KEY 1024
+
+// In a field of tsc_forecast: nobody knows yet, or never.
+#define TSC_UNKNOWN UINT32_MAX
 
 // tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
 // taken goes back to the cache.
@@ -137,6 +149,8 @@ enum tsc_status
     TSC_UNSUPPORTED = 9,
     // An error inside the library was contained. Treat it as "no session" and please report it.
     TSC_PANIC = 10,
+    // A session is on its way: make the offer when the wait is over.
+    TSC_WAIT = 11,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -157,7 +171,7 @@ typedef struct tsc_conn tsc_conn;
 
 // How a cache is bounded. 0 in a field means its default; see the README for how to choose.
 typedef struct {
-    // 0 or TSC_DISABLED.
+    // 0, or TSC_DISABLED and TSC_REUSE_WHEN_DRY combined by |.
     uint32_t flags;
     // Endpoints that the cache remembers; the least recently used goes first. Default 100.
     uint32_t max_endpoints;
@@ -179,6 +193,18 @@ typedef struct {
     uint64_t (*clock)(void *clock_arg);
     // Passed to clock.
     void *clock_arg;
+    // How many full handshakes to one endpoint may be under way before further conns that ask with
+    // tsc_conn_wait and its kin wait for one to end. Default: any number.
+    uint32_t max_full_handshakes;
+    // After so many failures of connections that offered a session, each followed by a full
+    // handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:
+    // never.
+    uint32_t breaker_failures;
+    // Seconds until one connection tries again. Doubled each time that it fails, up to an hour.
+    // Default 60.
+    uint32_t breaker_seconds;
+    // Always 0.
+    uint32_t reserved;
 } tsc_options;
 
 // What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
@@ -197,7 +223,8 @@ typedef struct {
     uint64_t age_ms;
 } tsc_session_info;
 
-// What happened in a cache since it was made (counts), and what is in it now (the last three).
+// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions,
+// bytes).
 typedef struct {
     // Sessions handed out: to a conn that offers them, or by tsc_get.
     uint64_t offered;
@@ -245,6 +272,19 @@ typedef struct {
     uint64_t sessions;
     // Bytes of the sessions in the cache now.
     uint64_t bytes;
+    // TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
+    // offered.
+    uint64_t reused;
+    // Conns that were told to wait for a session.
+    uint64_t waited;
+    // Of these, how many got one while they waited.
+    uint64_t waits_served;
+    // Conns that were offered nothing because the breaker of their endpoint was open.
+    uint64_t withheld;
+    // Times that a breaker opened: offering sessions to an endpoint did harm.
+    uint64_t breaker_opened;
+    // Times that a breaker closed again.
+    uint64_t breaker_closed;
 } tsc_stats;
 
 // What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -260,7 +300,8 @@ typedef struct {
     // is none, or it is not known.
     int64_t client_not_after;
     // Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    // 255. 0 here and below: whatever the rustls configuration says.
+    // 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
+    // the rustls configuration says.
     uint32_t tickets_new_session;
     // Only rustls: how many to ask for on a resumed handshake, at most 255.
     uint32_t tickets_resumption;
@@ -288,6 +329,32 @@ typedef struct {
     // Always 0.
     uint32_t reserved;
 } tsc_endpoint;
+
+// What conns of a config to an endpoint may expect, for a driver that plans by itself.
+typedef struct {
+    // Sessions in the cache now.
+    uint64_t available;
+    // Conns that wait for one (tsc_conn_wait and its kin).
+    uint64_t waiting;
+    // Conns that do a full handshake, or did and may still bring sessions.
+    uint64_t full_in_flight;
+    // Conns that offered a session, and may bring new ones.
+    uint64_t resumed_in_flight;
+    // Sessions that the last full handshake brought, or TSC_UNKNOWN.
+    uint32_t tickets_full;
+    // Sessions that the last resumed handshake brought, or TSC_UNKNOWN.
+    uint32_t tickets_resumed;
+    // Milliseconds that a full handshake takes until it has brought its first session.
+    uint32_t full_ms;
+    // The same for a resumed one.
+    uint32_t resumed_ms;
+    // Milliseconds that a conn which asks now would wait for a session. 0: there is one, or a first
+    // handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
+    // to do a full handshake.
+    uint32_t wait_ms;
+    // 1 if the endpoint is offered nothing at present (tsc_options.breaker_failures).
+    uint32_t breaker_open;
+} tsc_forecast;
 
 // A session to offer to the server. What it points to is lent: see tsc_conn_offer.
 typedef struct {
@@ -361,7 +428,7 @@ tsc_status tsc_cache_share(const tsc_cache *cache, tsc_cache **out);
 
 // Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
 // kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
-// find nothing. Closing twice is TSC_OK.
+// find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
 tsc_status tsc_cache_close(const tsc_cache *cache);
 
 // Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
@@ -456,6 +523,14 @@ tsc_status tsc_config_available(const tsc_config *config,
                                 const tsc_endpoint *endpoint,
                                 size_t size,
                                 size_t *count);
+
+// Says what conns of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
+// sizeof(tsc_forecast).
+tsc_status tsc_config_forecast(const tsc_config *config,
+                               const tsc_endpoint *endpoint,
+                               size_t size,
+                               tsc_forecast *out,
+                               size_t out_size);
 
 // Begins a connection attempt.
 //
@@ -564,6 +639,60 @@ tsc_status tsc_conn_rustls_config(const tsc_conn *conn,
 // sent goes back, and the statistics count it as unfinished. After tsc_conn_established, the
 // connection may live on: tickets that still arrive for it are kept (rustls).
 void tsc_conn_free(tsc_conn *conn);
+
+// Waits for a session if one is expected in time, and returns when there is nothing to wait for any
+// more: ask tsc_conn_offer then (or create the rustls connection), and do a full handshake if it has
+// nothing.
+//
+// A pool that opens many connections to one endpoint at once has more conns than tickets. With this,
+// the first does a full handshake and the others are given what it brings, and what these bring in
+// turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
+// what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
+// sessions. Others know of a conn from its tsc_conn_offer on, until it is established and has brought
+// what it is expected to, has failed, or is freed: say so as soon as you know.
+//
+// Ask after the TCP connection stands: a session that was kept for a conn is kept from others.
+// docs/supply.md says when waiting pays.
+//
+// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
+// TSC_WRONG_STATE: the conn waits already, or is past its offer. TSC_CLOSED: the conn is from before a
+// fork. Since 0.1.0.
+tsc_status tsc_conn_wait(const tsc_conn *conn,
+                         uint32_t max_wait_ms);
+
+// tsc_conn_wait for a driver that must not be blocked.
+//
+// TSC_OK: there is nothing to wait for; ready will not be called. TSC_WAIT: ready is called when the
+// wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
+// returned. It may call any function of this library, tsc_conn_offer among them.
+// The library starts no thread, so it cannot call at the deadline: set a timer of your own to
+// max_wait_ms, and call tsc_conn_wait_end when it fires.
+// ready: not NULL. arg: passed to it.
+// Other statuses: see tsc_conn_wait.
+tsc_status tsc_conn_wait_callback(const tsc_conn *conn,
+                                  uint32_t max_wait_ms,
+                                  void (*ready)(void *arg),
+                                  void *arg);
+
+// tsc_conn_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
+// be it by a session, by a forecast that changed, or by the deadline. No timer and no callback needed.
+//
+// TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
+// lent until tsc_conn_free; poll it for reading, do not read or close it, and take it out of the
+// event loop when it is readable.
+// TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
+// had. Other statuses: see tsc_conn_wait.
+tsc_status tsc_conn_wait_fd(const tsc_conn *conn,
+                            uint32_t max_wait_ms,
+                            int32_t *fd);
+
+// Gives up a conn's place in the queue, as at its deadline: make the offer then.
+//
+// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the conn does not wait, or ready
+// was called, or is being called on another thread at this moment: leave the rest to it.
+// tsc_conn_offer, tsc_conn_failed and tsc_conn_free end a wait, too, but do not say which it was: use
+// this first if what arg points to is to be freed.
+tsc_status tsc_conn_wait_end(const tsc_conn *conn);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,6 +13,7 @@ pub mod capi;
 pub mod conn;
 mod lock;
 mod platform;
+mod process;
 #[cfg(feature = "rustls")]
 mod rustls;
 

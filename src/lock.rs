@@ -10,6 +10,10 @@ use std::sync::{MutexGuard, PoisonError};
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
     /// A panic under the lock is contained at the boundary; what is locked is kept whole before
     /// anything is done that could panic, so it is used on.
     #[inline]

@@ -1,4 +1,5 @@
-//! What differs between operating systems: the clock, noticing a fork, and pages for secrets.
+//! What differs between operating systems: the clock, noticing a fork, pages for secrets, and a
+//! descriptor that tells when a wait is over.
 
 #![allow(
     unsafe_code,
@@ -139,4 +140,68 @@ pub(crate) fn map_secret_pages(len: usize) -> Option<NonNull<[u8]>> {
 pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     // SAFETY: the caller's promise.
     drop(unsafe { Box::from_raw(pages.as_ptr()) });
+}
+
+/// A file descriptor that becomes readable after a time, or when it is rung. Closed when dropped.
+pub(crate) struct Alarm {
+    #[cfg(target_os = "linux")]
+    timer: std::os::fd::OwnedFd,
+}
+
+#[cfg(target_os = "linux")]
+impl Alarm {
+    pub(crate) const EXISTS: bool = true;
+
+    /// `None`: the process or the system has no descriptor left.
+    pub(crate) fn set(millis: u32) -> Option<Self> {
+        use std::os::fd::{FromRawFd, OwnedFd};
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: takes no pointers.
+        let timer = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
+        if timer < 0 {
+            return None;
+        }
+        // SAFETY: a new descriptor, of which nobody else knows.
+        let timer = unsafe { OwnedFd::from_raw_fd(timer) };
+        let alarm = Self { timer };
+        alarm.fire_in(u64::from(millis) * 1_000_000);
+        Some(alarm)
+    }
+
+    pub(crate) fn fd(&self) -> i32 {
+        use std::os::fd::AsRawFd;
+        self.timer.as_raw_fd()
+    }
+
+    pub(crate) fn ring(&self) {
+        self.fire_in(0);
+    }
+
+    fn fire_in(&self, nanos: u64) {
+        const SECOND: u64 = 1_000_000_000;
+        // Zero would be "never".
+        let nanos = nanos.max(1);
+        // SAFETY: all-zero is a value.
+        let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
+        // The longest is 2^32 milliseconds.
+        time.it_value.tv_sec = (nanos / SECOND) as libc::time_t;
+        time.it_value.tv_nsec = (nanos % SECOND) as libc::c_long;
+        // SAFETY: our own timer, and a valid time to read.
+        unsafe { libc::timerfd_settime(self.fd(), 0, &raw const time, std::ptr::null_mut()) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Alarm {
+    pub(crate) const EXISTS: bool = false;
+
+    pub(crate) fn set(_: u32) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn fd(&self) -> i32 {
+        -1
+    }
+
+    pub(crate) fn ring(&self) {}
 }

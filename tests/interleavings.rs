@@ -11,7 +11,7 @@ use shuttle::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Space, Time};
-use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, rules_of};
+use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Supplies, rules_of};
 
 /// The fewest endpoints that make a cache of several shards.
 const SHARDED: u32 = 65;
@@ -24,8 +24,12 @@ fn in_many_orders(test: fn()) {
     shuttle::check_pct(test, 700, 3);
 }
 
+fn driven(options: Options) -> Cache {
+    Cache::new(options, Clock::Driven(Box::new(|| 0)))
+}
+
 fn cache(options: Options) -> Arc<Cache> {
-    Arc::new(Cache::new(options, Clock::Driven(Box::new(|| 0))))
+    Arc::new(driven(options))
 }
 
 fn session(number: u32, kind: Kind, size: usize) -> Session {
@@ -252,7 +256,6 @@ fn nothing_remains_in_a_closed_cache() {
             Box::new(move || {
                 for key in [first, first + 1] {
                     let _ = put(&cache, key, session(1, Kind::SingleUse, 1));
-                    cache.put_note(&cache.key(Space::Caller, &[key]), 1);
                 }
                 if let Some(taken) = take(&cache, 0) {
                     cache.put_back(&cache.key(Space::Caller, &[0]), taken);
@@ -347,7 +350,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
             group: b"",
         };
         let config = Arc::new(Config {
-            cache: cache(Options::default()),
+            supplies: Supplies::new(driven(Options::default())),
             identity: Identity::own(),
             client_not_after: None,
         });
@@ -381,7 +384,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
         together(vec![attempt(true, 2), attempt(true, 3), attempt(false, 0)]);
         let times = [0, 1, 2, 3].map(|number: usize| used[number].load(Relaxed));
         assert!(times.iter().all(|&times| times <= 1), "{times:?}");
-        let stats = config.cache.stats();
+        let stats = config.cache().stats();
         assert_eq!(stats.sessions, 4 - times.iter().sum::<u64>());
         assert_eq!(stats.stored, 4);
     });

@@ -469,39 +469,7 @@ proptest! {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Notes
-
-/// What may be known of a key's note.
-#[derive(Clone, Copy, Default)]
-struct Note {
-    note: u16,
-    /// There is a session, and was one ever since the note came: the note is there.
-    certain: bool,
-    /// From here on it is gone.
-    ends: u64,
-}
-
-#[derive(Clone, Debug)]
-enum NoteOperation {
-    PutNote(usize, u16),
-    Put(usize, u64),
-    Take(usize),
-    Remove(usize),
-    Clear,
-    Advance(u64),
-}
-
-fn note_operation() -> impl Strategy<Value = NoteOperation> {
-    use NoteOperation::*;
-    prop_oneof![
-        6 => (0..KEYS, 0u16..4).prop_map(|(key, note)| PutNote(key, note)),
-        6 => (0..KEYS, 1u64..3000).prop_map(|(key, lifetime)| Put(key, lifetime)),
-        4 => (0..KEYS).prop_map(Take),
-        1 => (0..KEYS).prop_map(Remove),
-        1 => Just(Clear),
-        6 => (0u64..1000).prop_map(Advance),
-    ]
-}
+// Many shards
 
 fn plain(kind: Kind, size: usize, now: u64, lifetime: u64) -> Session {
     Session {
@@ -517,96 +485,6 @@ fn plain(kind: Kind, size: usize, now: u64, lifetime: u64) -> Session {
         },
     }
 }
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// A note stays while its endpoint has a session, and goes with it, or a TTL after it came. It never
-    /// makes a session of itself.
-    #[test]
-    fn notes_live_and_end_with_their_endpoints(
-        operations in prop::collection::vec(note_operation(), 1..60),
-    ) {
-        const TTL: u32 = 2;
-        let (cache, time) = driven(Options { ttl_seconds: TTL, ..Options::default() });
-        let mut notes = [Note::default(); KEYS];
-        let mut sessions: [Vec<u64>; KEYS] = Default::default();
-        let mut now = 0;
-        for operation in &operations {
-            match *operation {
-                NoteOperation::PutNote(of, note) => {
-                    cache.put_note(&key(&cache, of), note);
-                    if note != 0 {
-                        let certain = !sessions[of].is_empty();
-                        let own = now + u64::from(TTL) * 1000;
-                        let last = sessions[of].iter().copied().max();
-                        let ends = notes[of].ends.max(own).max(last.unwrap_or(0));
-                        notes[of] = Note { note, certain, ends };
-                    }
-                }
-                NoteOperation::Put(of, lifetime) => {
-                    let session = plain(Kind::SingleUse, 1, now, lifetime);
-                    prop_assert!(cache.put(&key(&cache, of), session).is_ok());
-                    sessions[of].push(now + lifetime);
-                    notes[of].ends = notes[of].ends.max(now + lifetime);
-                }
-                NoteOperation::Take(of) => {
-                    let taken = cache.take(&key(&cache, of));
-                    let expected = sessions[of].pop().map(Time);
-                    prop_assert_eq!(taken.map(|session| session.expires), expected);
-                }
-                NoteOperation::Remove(of) => {
-                    cache.remove(&key(&cache, of));
-                    sessions[of].clear();
-                    notes[of] = Note::default();
-                }
-                NoteOperation::Clear => {
-                    cache.clear();
-                    sessions = Default::default();
-                    notes = [Note::default(); KEYS];
-                }
-                NoteOperation::Advance(milliseconds) => {
-                    now += milliseconds;
-                    time.store(now, Relaxed);
-                }
-            }
-            for of in 0..KEYS {
-                sessions[of].retain(|&expires| expires > now);
-                let Note { note, certain, ends } = &mut notes[of];
-                *certain &= !sessions[of].is_empty();
-                let expected = (*note != 0).then_some(*note);
-                let found = cache.note(&key(&cache, of));
-                if *certain {
-                    prop_assert_eq!(found, expected);
-                } else if *ends <= now {
-                    prop_assert_eq!(found, None);
-                } else {
-                    prop_assert!(found.is_none() || found == expected);
-                }
-                prop_assert_eq!(cache.available(&key(&cache, of)), sessions[of].len());
-            }
-        }
-    }
-}
-
-#[test]
-fn a_note_takes_the_place_of_an_endpoint_and_is_evicted_with_it() {
-    let (cache, _) = driven(Options {
-        max_endpoints: 2,
-        ..Options::default()
-    });
-    for (of, note) in [(0, 10), (1, 11), (2, 12)] {
-        cache.put_note(&key(&cache, of), note);
-    }
-    let found = [0, 1, 2].map(|of| cache.note(&key(&cache, of)));
-    assert_eq!(found, [None, Some(11), Some(12)]);
-    assert_eq!(cache.stats().endpoints, 2);
-    assert_eq!(cache.stats().sessions, 0);
-    assert!(cache.take(&key(&cache, 1)).is_none());
-}
-
-// ---------------------------------------------------------------------------------------------------
-// Many shards
 
 /// Numbers that look random and are the same in every run.
 struct Random(u64);

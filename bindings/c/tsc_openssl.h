@@ -25,6 +25,21 @@
 // a session if there is one. Both live in ex_data slots of their own and are freed by OpenSSL with
 // the SSL_CTX and the SSL. An SSL for which nobody called tsc_ssl_begin passes untouched.
 //
+// # Waiting for a ticket that is on its way
+//
+// A pool that opens many connections at once has more of them than tickets. To wait for those that
+// the first connections bring, begin with (blocking, here for 200 ms at the most)
+//
+//     tsc_ssl_begin_wait(ssl, host, port, 200);      // in place of tsc_ssl_begin
+//
+// or, in an event loop,
+//
+//     int fd;                                        // see tsc_conn_wait_fd,
+//     tsc_conn_wait_callback tsc_ssl_prepare(ssl, host, port); if
+//     (tsc_conn_wait_fd(tsc_ssl_conn(ssl), 200, &fd) == TSC_WAIT)
+//         ...                                        // until fd is readable
+//     tsc_ssl_offer(ssl);                            // last thing before the handshake
+//
 // # What to mind
 //
 // - A config is what decides whom to trust and who to be. Set that (trust roots, client
@@ -411,23 +426,17 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     return status;
 }
 
-// Begins a connection attempt on an SSL, and offers a session if there is one.
-//
-// Call it last before the handshake: after the TCP connection stands (a ticket that is taken is
-// taken from others) and after everything else is set on ssl. Replaces a session that was set with
-// SSL_set_session if it has one to offer. On an SSL that was used, failed, and cleared (SSL_clear),
-// or that was never used, it begins anew.
-//
-// Follow with tsc_ssl_established or tsc_ssl_failed. If neither is called before SSL_free, nothing
-// that was received is kept, the statistics count the attempt as unfinished, and a ticket goes back
-// only if no handshake was begun (BoringSSL: never).
-//
-// endpoint: who it is for; copied.
-// TSC_OK: begun, whether there was something to offer or not. On any other status ssl is as it was
-// and may be used, without the cache. TSC_INVALID_ARGUMENT: also an endpoint without host, or a
-// port over 65535. TSC_WRONG_STATE: the SSL_CTX of ssl is not attached, or the handshake has begun.
-// TSC_UNSUPPORTED: DTLS or QUIC. TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_NO_MEMORY.
-static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
+// The conn of an SSL, for tsc_conn_info_get, tsc_conn_wait_fd and the like; lent until SSL_free or
+// the next begin, not to be freed. NULL: ssl is NULL or was not begun.
+static inline const tsc_conn *tsc_ssl_conn(const SSL *ssl) {
+    const tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
+    return attempt ? attempt->conn : NULL;
+}
+
+// Begins a connection attempt on an SSL, and offers nothing yet: tsc_ssl_offer does. In between,
+// the conn (tsc_ssl_conn) may wait for a session. Everything else is as with
+// tsc_ssl_begin_endpoint, which is both in one.
+static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
     const tsc_ssl_context_ *context;
     tsc_ssl_attempt_ *attempt, *before;
     tsc_status status;
@@ -462,11 +471,6 @@ static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *en
             SSL_set_session(ssl, NULL);
             tsc_ssl_attempt_free_(before, unsent);
         }
-        attempt->offered = tsc_ssl_offer_(attempt->conn);
-        if (attempt->offered && !SSL_set_session(ssl, attempt->offered)) {
-            SSL_SESSION_free(attempt->offered);
-            attempt->offered = NULL;
-        }
     } else {
         tsc_ssl_attempt_free_(attempt, 1);
         status = TSC_NO_MEMORY;
@@ -475,13 +479,51 @@ static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *en
     return status;
 }
 
-// Begins a connection attempt to host and port: see tsc_ssl_begin_endpoint.
+// Offers a session on an SSL that was prepared, if there is one. Call it last before the handshake.
 //
-// host: the host that is dialled, a name or an address, NUL-terminated; copied.
-// port: 1 to 65535; 0 where there is none.
-// The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
-// else host.
-static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port) {
+// TSC_OK: whether there was something to offer or not. TSC_WRONG_STATE: ssl was not prepared, its
+// handshake has begun, or its SSL_CTX or verification was changed since; ssl may be used, and does
+// a full handshake. TSC_INVALID_ARGUMENT: ssl is NULL.
+static inline tsc_status tsc_ssl_offer(SSL *ssl) {
+    tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
+    if (!ssl)
+        return TSC_INVALID_ARGUMENT;
+    if (!attempt || attempt->offered || !tsc_ssl_unbegun_(ssl) ||
+        tsc_ssl_config_of_(ssl) != attempt->config)
+        return TSC_WRONG_STATE;
+    ERR_set_mark();
+    attempt->offered = tsc_ssl_offer_(attempt->conn);
+    if (attempt->offered && !SSL_set_session(ssl, attempt->offered)) {
+        SSL_SESSION_free(attempt->offered);
+        attempt->offered = NULL;
+    }
+    ERR_pop_to_mark();
+    return TSC_OK;
+}
+
+// Begins a connection attempt on an SSL, and offers a session if there is one.
+//
+// Call it last before the handshake: after the TCP connection stands (a ticket that is taken is
+// taken from others) and after everything else is set on ssl. Replaces a session that was set with
+// SSL_set_session if it has one to offer. On an SSL that was used, failed, and cleared (SSL_clear),
+// or that was never used, it begins anew.
+//
+// Follow with tsc_ssl_established or tsc_ssl_failed. If neither is called before SSL_free, nothing
+// that was received is kept, the statistics count the attempt as unfinished, and a ticket goes back
+// only if no handshake was begun (BoringSSL: never).
+//
+// endpoint: who it is for; copied.
+// TSC_OK: begun, whether there was something to offer or not. On any other status ssl is as it was
+// and may be used, without the cache. TSC_INVALID_ARGUMENT: also an endpoint without host, or a
+// port over 65535. TSC_WRONG_STATE: the SSL_CTX of ssl is not attached, or the handshake has begun.
+// TSC_UNSUPPORTED: DTLS or QUIC. TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_NO_MEMORY.
+static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
+    tsc_status status = tsc_ssl_prepare_endpoint(ssl, endpoint);
+    return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
+}
+
+// tsc_ssl_prepare_endpoint to host and port: see tsc_ssl_begin.
+static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t port) {
     tsc_endpoint endpoint;
     const char *name;
     if (!ssl || !host)
@@ -493,7 +535,30 @@ static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port
     endpoint.server_name = (const uint8_t *)name;
     endpoint.server_name_len = name ? strlen(name) : 0;
     endpoint.port = port;
-    return tsc_ssl_begin_endpoint(ssl, &endpoint);
+    return tsc_ssl_prepare_endpoint(ssl, &endpoint);
+}
+
+// Begins a connection attempt to host and port: see tsc_ssl_begin_endpoint.
+//
+// host: the host that is dialled, a name or an address, NUL-terminated; copied.
+// port: 1 to 65535; 0 where there is none.
+// The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
+// else host.
+static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port) {
+    tsc_status status = tsc_ssl_prepare(ssl, host, port);
+    return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
+}
+
+// tsc_ssl_begin for a thread that may be blocked: waits for a session if one is on its way and
+// expected within max_wait_ms milliseconds (see tsc_conn_wait).
+static inline tsc_status tsc_ssl_begin_wait(SSL *ssl, const char *host, uint32_t port,
+                                            uint32_t max_wait_ms) {
+    tsc_status status = tsc_ssl_prepare(ssl, host, port);
+    if (status != TSC_OK)
+        return status;
+    // Should it not come to a wait, the offer is made all the same.
+    (void)tsc_conn_wait(tsc_ssl_conn(ssl), max_wait_ms);
+    return tsc_ssl_offer(ssl);
 }
 
 // Says that the connection is established: TLS verified and the application's own login done. What
@@ -550,13 +615,6 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     if (attempt->offered && tsc_ssl_unbegun_(ssl))
         SSL_set_session(ssl, NULL);
     return tsc_conn_failed(attempt->conn, TSC_FAILURE_NOT_SENT);
-}
-
-// The conn of an SSL, for tsc_conn_info_get and the like; lent until SSL_free or the next begin,
-// not to be freed. NULL: ssl is NULL or was not begun.
-static inline const tsc_conn *tsc_ssl_conn(const SSL *ssl) {
-    const tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
-    return attempt ? attempt->conn : NULL;
 }
 
 // The config of an SSL_CTX, for tsc_config_available; lent until SSL_CTX_free, not to be freed.

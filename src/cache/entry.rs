@@ -37,13 +37,10 @@ pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     space: Space,
     pub(super) used: Stamp,
-    /// Nothing in here is over before this; may be too early. An entry that has only its note left is
-    /// over then.
+    /// Nothing in here is over before this; may be too early.
     pub(super) soonest: Time,
-    /// Oldest first. Never empty, except for an entry that has a note.
+    /// Oldest first; empty only for the moment in which the last one is replaced.
     pub(super) sessions: SmallVec<[Session; 1]>,
-    /// Something small that the TLS stack wants to know again; 0 is nothing.
-    pub(super) note: u16,
 }
 
 /// What `Entry::make_room` did.
@@ -61,7 +58,6 @@ impl Entry {
             used,
             soonest: Time::NEVER,
             sessions: SmallVec::new(),
-            note: 0,
         }
     }
 
@@ -147,8 +143,8 @@ impl Entry {
     }
 
     /// Whether there is nothing left that an entry would be kept for.
-    pub(super) fn is_over(&self, now: Time) -> bool {
-        self.sessions.is_empty() && (self.note == 0 || self.soonest <= now)
+    pub(super) fn is_over(&self) -> bool {
+        self.sessions.is_empty()
     }
 }
 

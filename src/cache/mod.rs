@@ -22,12 +22,12 @@ pub use stats::{Discard, Stats};
 pub use time::{Clock, Time};
 
 use crate::platform;
+use crate::process::PerProcess;
 use entry::Stamp;
 use foldhash::quality::RandomState;
-use once_cell::race::OnceBox;
 use secret::Arena;
 pub(crate) use shard::Garbage;
-use shard::{Eviction, Insertion, Item, Newest, Shard};
+use shard::{Eviction, Insertion, Newest, Shard};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -45,13 +45,11 @@ pub struct Cache {
     hasher: RandomState,
     closed: AtomicBool,
     lineages: AtomicU64,
-    /// What this process keeps, or the parent it was forked from.
-    era: Era,
+    era: PerProcess<Era>,
 }
 
-/// What one process keeps. A forked child leaves its parent's alone, locks and all, and begins anew.
+/// What one process keeps.
 struct Era {
-    generation: u32,
     shards: Vec<Shard>,
     /// For each shard: no entry of it was used before this. Touching an entry leaves it as it is, so
     /// it may be too early. Side by side, since an eviction looks at all of them.
@@ -60,7 +58,6 @@ struct Era {
     /// Counts the endpoints that came in; see `Stamp`.
     epoch: AtomicU64,
     arena: Arc<Arena>,
-    child: OnceBox<Era>,
 }
 
 impl Cache {
@@ -75,7 +72,7 @@ impl Cache {
             hasher: RandomState::default(),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
-            era: Era::new(&options),
+            era: PerProcess::new(Era::new(&options)),
         }
     }
 
@@ -142,7 +139,7 @@ impl Cache {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, Item::Session(session), now)
+            self.insert(key, session, now)
         };
         self.count(key, |stats| match done {
             Ok(()) => stats.stored += 1,
@@ -161,7 +158,7 @@ impl Cache {
         let kept = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, Item::Session(session), now)
+            self.insert(key, session, now)
         };
         self.count(key, |stats| match kept {
             Ok(()) => stats.returned += 1,
@@ -170,21 +167,9 @@ impl Cache {
         });
     }
 
-    /// Keeps something small for an endpoint, as long as it is known. 0 is nothing.
-    pub fn put_note(&self, key: &Key<'_>, note: u16) {
-        if self.options.enabled && note != 0 {
-            let _ = self.insert(key, Item::Note(note), self.clock.now());
-        }
-    }
-
-    #[must_use]
-    pub fn note(&self, key: &Key<'_>) -> Option<u16> {
-        let now = self.clock.now();
-        self.era().shard(key).lock().note(key, now)
-    }
-
     /// Shows the newest session of a key to `copy`, under a lock, so `copy` does nothing but copy. If
-    /// it returns true the session counts as handed out, and a single-use one is gone. Returns what
+    /// it returns true the session counts as handed out, and a single-use one is gone, unless it is
+    /// the last and the options say to reuse that. Returns what
     /// `copy` did; `None`: there is no session.
     #[inline]
     pub fn copy_out(
@@ -195,7 +180,7 @@ impl Cache {
         let now = self.clock.now();
         // Dropped, and so wiped, after the lock is gone.
         let (mut garbage, mut taken) = (Garbage::new(), None);
-        match self.newest(key, now, &mut garbage, &mut taken, |session, _| {
+        match self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
             copy(session, now)
         }) {
             Newest::Taken => Some(true),
@@ -220,8 +205,8 @@ impl Cache {
     ) -> Option<Session> {
         let arena = &self.era().arena;
         let mut taken = None;
-        self.newest(key, now, garbage, &mut taken, |session, taken| {
-            if session.kind == Kind::Reusable {
+        self.newest(key, now, garbage, &mut taken, |session, stays, taken| {
+            if stays {
                 *taken = session.share(arena);
                 return taken.is_some();
             }
@@ -237,12 +222,13 @@ impl Cache {
         now: Time,
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
-        mut take: impl FnMut(&Session, &mut Option<Session>) -> bool,
+        mut take: impl FnMut(&Session, bool, &mut Option<Session>) -> bool,
     ) -> Newest {
         let era = self.era();
         let mut state = era.shard(key).lock();
         loop {
-            match state.newest(key, now, &era.epoch, &era.usage, taken, &mut take) {
+            let reuse = self.options.reuse_when_dry;
+            match state.newest(key, now, reuse, &era.epoch, &era.usage, taken, &mut take) {
                 Newest::Over => state.expire(key, now, &era.usage, garbage),
                 found => return found,
             }
@@ -251,7 +237,10 @@ impl Cache {
 
     #[must_use]
     pub fn available(&self, key: &Key<'_>) -> usize {
-        let now = self.clock.now();
+        self.available_at(key, self.clock.now())
+    }
+
+    pub(crate) fn available_at(&self, key: &Key<'_>, now: Time) -> usize {
         self.era().shard(key).lock().available(key, now)
     }
 
@@ -325,12 +314,10 @@ impl Cache {
         all
     }
 
-    fn insert(&self, key: &Key<'_>, mut item: Item, now: Time) -> Result<(), Discard> {
+    fn insert(&self, key: &Key<'_>, mut session: Session, now: Time) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
-        if let Item::Session(session) = &item {
-            self.admit(session.size)?;
-        }
+        self.admit(session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
         let (options, usage) = (&self.options, &era.usage);
         loop {
@@ -345,7 +332,7 @@ impl Cache {
             state.sweep(now, usage, &mut garbage);
             let done = state.insert(
                 key,
-                item,
+                session,
                 now,
                 &era.epoch,
                 &era.oldest[era.place(key)],
@@ -361,13 +348,9 @@ impl Cache {
                     garbage.push(session);
                     return Ok(());
                 }
-                Insertion::Full(back) => item = back,
+                Insertion::Full(back) => session = back,
             }
             drop(state);
-            let Item::Session(session) = &item else {
-                era.evict(key, now, &mut garbage);
-                continue;
-            };
             if !era.evict(key, now, &mut garbage) {
                 let mut state = shard.lock();
                 if !state.drop_oldest(key, session.received, usage, &mut garbage) {
@@ -381,27 +364,19 @@ impl Cache {
 
     #[inline]
     fn era(&self) -> &Era {
-        let generation = platform::generation();
-        let mut era = &self.era;
-        while era.generation != generation {
-            era = era.child.get_or_init(|| Box::new(Era::new(&self.options)));
-        }
-        era
+        self.era.get(|| Era::new(&self.options))
     }
 }
 
 impl Era {
     fn new(options: &Options) -> Self {
-        let generation = platform::generation();
         let shards = 0..shards(options);
         Self {
-            generation,
             shards: shards.clone().map(|_| Shard::default()).collect(),
             oldest: shards.map(|_| AtomicU64::new(Stamp::NEVER.0)).collect(),
             usage: Usage::default(),
             epoch: AtomicU64::new(0),
-            arena: Arena::new(generation),
-            child: OnceBox::new(),
+            arena: Arena::new(platform::generation()),
         }
     }
 
@@ -463,15 +438,6 @@ fn shards(options: &Options) -> usize {
     (options.max_endpoints / ENDPOINTS_A_SHARD)
         .next_power_of_two()
         .min(MOST) as usize
-}
-
-impl Drop for Era {
-    fn drop(&mut self) {
-        if self.generation != platform::generation() {
-            // A parent's: its threads may have been in the middle of a change. Left as it is.
-            std::mem::forget(std::mem::take(&mut self.shards));
-        }
-    }
 }
 
 impl fmt::Debug for Cache {

@@ -10,6 +10,15 @@ pub struct Options {
     pub max_bytes: u64,
     pub max_session_bytes: u32,
     pub max_lineage_age_seconds: u32,
+    /// Whether the last single-use session of an endpoint may be used more than once.
+    pub reuse_when_dry: bool,
+    /// Full handshakes to one endpoint at the same time; 0: any number.
+    pub max_full_handshakes: u32,
+    /// Failures after an offer, each followed by a full handshake that succeeded, after which an
+    /// endpoint is offered nothing for a while.
+    pub breaker_failures: u32,
+    /// How long that is at first.
+    pub breaker_seconds: u32,
 }
 
 impl Default for Options {
@@ -24,6 +33,10 @@ impl Default for Options {
             // Long chains and post-quantum signatures make sessions of tens of kilobytes.
             max_session_bytes: 64 << 10,
             max_lineage_age_seconds: 24 * 3600,
+            reuse_when_dry: false,
+            max_full_handshakes: 0,
+            breaker_failures: 3,
+            breaker_seconds: 60,
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Payload {
     /// An object of the TLS stack; dropping the last reference releases it. May run foreign code, so the engine drops
     /// payloads only while it holds no lock.
     Value(Arc<dyn Any + Send + Sync>),
+    /// A value that only one connection can be given, such as rustls's TLS 1.3 session.
+    Unique(Box<dyn Any + Send + Sync>),
 }
 
 impl fmt::Debug for Payload {
@@ -44,12 +46,27 @@ pub struct Session {
 }
 
 impl Session {
-    /// A second one of a reusable session, for a connection to offer; `None` if memory cannot be had.
+    pub(super) fn is_single_use(&self) -> bool {
+        self.kind == Kind::SingleUse
+    }
+
+    /// Whether it can be in the cache and with a connection at the same time.
+    pub(super) fn can_be_shared(&self) -> bool {
+        !matches!(self.payload, Payload::Unique(_))
+    }
+
+    /// A second one of a session that stays in the cache, for a connection to offer: it does not go
+    /// back, so it counts as reusable. `None`: memory cannot be had, or it cannot be shared.
     pub(super) fn share(&self, arena: &Arc<Arena>) -> Option<Self> {
         let payload = match &self.payload {
             Payload::Bytes(bytes) => Payload::Bytes(arena.keep(bytes)?),
             Payload::Value(value) => Payload::Value(Arc::clone(value)),
+            Payload::Unique(_) => return None,
         };
-        Some(Self { payload, ..*self })
+        Some(Self {
+            payload,
+            kind: Kind::Reusable,
+            ..*self
+        })
     }
 }

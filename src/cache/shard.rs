@@ -44,13 +44,7 @@ pub(super) enum Insertion {
     /// Older than all that its entry has, and that is full: it was not taken in.
     Displaced(Session),
     /// There is no room: evict something and try again.
-    Full(Item),
-}
-
-/// What is put into an entry.
-pub(super) enum Item {
-    Session(Session),
-    Note(u16),
+    Full(Session),
 }
 
 /// What was found for a key.
@@ -114,7 +108,7 @@ impl State {
         }
     }
 
-    /// Puts something into the entry of a key, which it makes if need be.
+    /// Puts a session into the entry of a key, which it makes if need be.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of it is looked at under one lock"
@@ -122,7 +116,7 @@ impl State {
     pub(super) fn insert(
         &mut self,
         key: &Key<'_>,
-        item: Item,
+        session: Session,
         now: Time,
         epoch: &AtomicU64,
         oldest: &AtomicU64,
@@ -138,20 +132,10 @@ impl State {
         let stamp = *last;
         // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
         oldest.fetch_min(stamp.0, Relaxed);
-        let size = match &item {
-            Item::Session(session) => session.size,
-            Item::Note(_) => 0,
-        };
+        let size = session.size;
         match table.entry(key.hash, |entry| entry.is_of(key), |entry| hash(&entry.key)) {
             Slot::Occupied(mut slot) => {
                 let entry = slot.get_mut();
-                let session = match item {
-                    Item::Session(session) => session,
-                    Item::Note(note) => {
-                        entry.note = note;
-                        return Insertion::Done;
-                    }
-                };
                 entry.used = stamp;
                 stats.expired += entry.expire(now, usage, garbage);
                 let room = entry.make_room(&session, options, usage, garbage);
@@ -163,22 +147,16 @@ impl State {
                     // Others go first, in whichever shard they are.
                     *last = Stamp::first_of(epoch.fetch_add(1, Relaxed) + 1);
                     entry.used = *last;
-                    return Insertion::Full(Item::Session(session));
+                    return Insertion::Full(session);
                 }
                 entry.add(session);
             }
             Slot::Vacant(slot) => {
                 if !usage.reserve(options, true, size) {
-                    return Insertion::Full(item);
+                    return Insertion::Full(session);
                 }
                 let mut entry = Entry::new(key, stamp);
-                match item {
-                    Item::Session(session) => entry.add(session),
-                    Item::Note(note) => {
-                        entry.note = note;
-                        entry.soonest = now.plus_seconds(options.ttl_seconds);
-                    }
-                }
+                entry.add(session);
                 slot.insert(entry);
                 // The next use anywhere counts as later than all before.
                 epoch.fetch_add(1, Relaxed);
@@ -187,17 +165,23 @@ impl State {
         Insertion::Done
     }
 
-    /// Shows `take` the newest session of a key, with the place where a taken session goes. If it says
-    /// true, that was a use, and a single-use session leaves the table for that place.
+    /// Shows `take` the newest session of a key, with whether it stays in the table when it is used, and
+    /// the place where a taken session goes. If it says true, that was a use, and a session that does
+    /// not stay leaves the table for that place. `reuse`: the last single-use session stays, too.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is looked at under one lock"
+    )]
     #[inline]
     pub(super) fn newest(
         &mut self,
         key: &Key<'_>,
         now: Time,
+        reuse: bool,
         epoch: &AtomicU64,
         usage: &Usage,
         taken: &mut Option<Session>,
-        take: impl FnOnce(&Session, &mut Option<Session>) -> bool,
+        take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
     ) -> Newest {
         let State {
             table, stats, last, ..
@@ -214,16 +198,20 @@ impl State {
             stats.missed += 1;
             return Newest::None;
         };
-        if !take(session, taken) {
+        let dry = entry.sessions.len() == 1;
+        let again = reuse && dry && session.is_single_use() && session.can_be_shared();
+        let stays = session.kind == Kind::Reusable || again;
+        if !take(session, stays, taken) {
             return Newest::Left;
         }
         stats.offered += 1;
+        stats.reused += u64::from(again);
         *last = last.next(epoch.load(Relaxed));
         entry.used = *last;
-        if session.kind == Kind::SingleUse {
+        if !stays {
             usage.release(false, session.size);
             *taken = entry.sessions.pop();
-            if entry.is_over(now) {
+            if entry.is_over() {
                 // It has no sessions left to drop.
                 usage.release(true, 0);
                 slot.remove();
@@ -245,7 +233,7 @@ impl State {
             return;
         };
         self.stats.expired += slot.get_mut().expire(now, usage, garbage);
-        if slot.get().is_over(now) {
+        if slot.get().is_over() {
             remove(slot, usage, garbage);
         }
     }
@@ -256,12 +244,6 @@ impl State {
         entry.map_or(0, |entry| {
             entry.sessions.iter().filter(|s| s.expires > now).count()
         })
-    }
-
-    pub(super) fn note(&self, key: &Key<'_>, now: Time) -> Option<u16> {
-        let entry = self.table.find(key.hash, |entry| entry.is_of(key))?;
-        let lives = entry.soonest > now || entry.sessions.iter().any(|s| s.expires > now);
-        (entry.note != 0 && lives).then_some(entry.note)
     }
 
     /// Drops those sessions of a key that `which` names.
@@ -278,7 +260,7 @@ impl State {
             return;
         };
         self.stats.removed += slot.get_mut().extract(which, usage, garbage);
-        if slot.get().is_over(now) {
+        if slot.get().is_over() {
             remove(slot, usage, garbage);
         }
     }
@@ -360,7 +342,7 @@ impl State {
         }
         let expired = slot.get_mut().expire(now, usage, garbage);
         self.stats.expired += expired;
-        let over = slot.get().is_over(now);
+        let over = slot.get().is_over();
         if over {
             remove(slot, usage, garbage);
         }

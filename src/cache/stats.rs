@@ -20,6 +20,7 @@ stats! {
     discarded_lifetime, discarded_too_large, discarded_failed, discarded_unfinished,
     discarded_disabled, discarded_no_memory,
     established, failed, unfinished,
+    reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
     endpoints, sessions, bytes,
 }
 

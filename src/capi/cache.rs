@@ -6,6 +6,7 @@ use super::tsc_status::{
 };
 use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
 use crate::cache::{Cache, Key, Payload, Session, Space, expiry};
+use crate::conn::Supplies;
 use crate::platform;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub struct tsc_cache {
 }
 
 /// A cache that has handles; it closes with the last of them.
-struct Open(Arc<Cache>);
+struct Open(Arc<Supplies>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -29,7 +30,7 @@ impl Drop for Open {
 impl tsc_cache {
     #[inline]
     pub(super) fn engine(&self) -> &Arc<Cache> {
-        &self.cache.0
+        self.cache.0.cache()
     }
 }
 
@@ -42,6 +43,12 @@ pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
     } else {
         Ok(cache)
     }
+}
+
+/// The same with what is on its way to it.
+pub(super) fn open_supplies<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Supplies>> {
+    open(cache)?;
+    Ok(&lent(cache)?.cache.0)
 }
 
 #[inline]
@@ -80,7 +87,7 @@ pub extern "C" fn tsc_cache_new(
         hand_out(
             out,
             tsc_cache {
-                cache: Arc::new(Open(Arc::new(Cache::new(options, clock)))),
+                cache: Arc::new(Open(Supplies::new(Cache::new(options, clock)))),
             },
         );
         Ok(())
@@ -107,11 +114,11 @@ pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_ca
 
 /// Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
 /// kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
-/// find nothing. Closing twice is TSC_OK.
+/// find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
-        lent(cache)?.engine().close();
+        lent(cache)?.cache.0.close();
         Ok(())
     })
 }

@@ -1,10 +1,9 @@
-use super::cache::open;
+use super::cache::open_supplies;
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
-use crate::cache::Cache;
-use crate::conn::{Config, Identity};
+use crate::conn::{Config, Identity, Supplies};
 use std::sync::Arc;
 
 #[cfg(feature = "rustls")]
@@ -32,7 +31,8 @@ pub struct tsc_config_options {
     /// is none, or it is not known.
     pub client_not_after: i64,
     /// Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    /// 255. 0 here and below: whatever the rustls configuration says.
+    /// 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
+    /// the rustls configuration says.
     pub tickets_new_session: u32,
     /// Only rustls: how many to ask for on a resumed handshake, at most 255.
     pub tickets_resumption: u32,
@@ -56,13 +56,13 @@ fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_op
     Ok(options)
 }
 
-fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Arc<Config>> {
+fn bind(supplies: &Arc<Supplies>, options: &tsc_config_options) -> Answer<Arc<Config>> {
     let identity = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
         [] => Identity::own(),
         given => Identity::Given(given.into()),
     };
     Ok(Arc::new(Config {
-        cache: Arc::clone(cache),
+        supplies: Arc::clone(supplies),
         identity,
         client_not_after: (options.client_not_after != 0).then_some(options.client_not_after),
     }))
@@ -110,7 +110,7 @@ pub extern "C" fn tsc_config_new(
     out: *mut *mut tsc_config,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
+        let supplies = open_supplies(cache)?;
         let options = read(options, size)?;
         place(out)?;
         if options.tickets_new_session != 0 || options.tickets_resumption != 0 {
@@ -119,7 +119,7 @@ pub extern "C" fn tsc_config_new(
         hand_out(
             out,
             tsc_config {
-                config: bind(cache, &options)?,
+                config: bind(supplies, &options)?,
                 rustls: None,
             },
         );
@@ -146,7 +146,7 @@ pub extern "C" fn tsc_config_attach(
     out: *mut *mut tsc_config,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
+        let supplies = open_supplies(cache)?;
         place(rustls.cast_mut())?;
         let options = read(options, size)?;
         place(out)?;
@@ -154,7 +154,7 @@ pub extern "C" fn tsc_config_attach(
         hand_out(
             out,
             tsc_config {
-                config: bind(cache, &options)?,
+                config: bind(supplies, &options)?,
                 rustls: Some(rustls),
             },
         );

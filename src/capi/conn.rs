@@ -1,11 +1,13 @@
 use super::config::{Attached, rustls_client_config};
-use super::guard::{guard, hand_out, lent, place, take_back, write};
+use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::session::{Object, received};
 use super::slice::bytes;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
 use crate::cache::Payload;
 use crate::conn::{Conn, Failure, Phase};
+use crate::lock::Mutex;
+use crate::platform::Alarm;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -53,14 +55,21 @@ pub struct tsc_conn_info {
 
 /// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
 pub struct tsc_conn {
-    conn: Arc<Conn>,
+    pub(super) conn: Arc<Conn>,
     rustls: Option<Arc<Attached>>,
+    /// Lent to the caller by tsc_conn_wait_fd.
+    pub(super) alarm: Mutex<Option<Arc<Alarm>>>,
 }
 
 impl Drop for tsc_conn {
     fn drop(&mut self) {
         self.conn.release();
     }
+}
+
+/// The conn of a handle, held for the call: it may run a callback in which the caller frees the handle.
+fn held(conn: *const tsc_conn) -> Answer<Arc<Conn>> {
+    Ok(Arc::clone(&lent(conn)?.conn))
 }
 
 #[cfg(feature = "rustls")]
@@ -97,6 +106,7 @@ pub extern "C" fn tsc_conn_new(
             tsc_conn {
                 conn,
                 rustls: config.rustls.clone(),
+                alarm: Mutex::default(),
             },
         );
         Ok(())
@@ -157,7 +167,7 @@ pub extern "C" fn tsc_conn_receive(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let conn = held(conn)?;
         let info = received(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
@@ -189,7 +199,7 @@ pub extern "C" fn tsc_conn_receive_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let conn = held(conn)?;
         let info = received(info, info_size)?;
         let (Some(object), Some(release)) = (NonNull::new(object), release) else {
             return Err(TSC_INVALID_ARGUMENT);
@@ -236,7 +246,7 @@ pub extern "C" fn tsc_conn_set_not_after(conn: *const tsc_conn, not_after: i64) 
 /// offered through this conn; nothing was changed.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_established(conn: *const tsc_conn, resumed: i32) -> tsc_status {
-    guard(|| Ok(lent(conn)?.conn.established(resumed != 0)?))
+    guard(|| Ok(held(conn)?.established(resumed != 0)?))
 }
 
 /// Says that the attempt failed: what it received is discarded, then and later.
@@ -246,7 +256,7 @@ pub extern "C" fn tsc_conn_established(conn: *const tsc_conn, resumed: i32) -> t
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_failed(conn: *const tsc_conn, why: u32) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let conn = held(conn)?;
         let why = match why {
             TSC_FAILURE_NOT_SENT => Failure::NotSent,
             TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,

@@ -6,12 +6,20 @@ use std::ffi::c_void;
 
 /// tsc_options.flags: keep nothing and offer nothing; every call still works.
 pub const TSC_DISABLED: u32 = 1;
+/// tsc_options.flags: the last TLS 1.3 ticket of an endpoint is offered again and again, until a new
+/// one comes.
+///
+/// For servers that take a ticket more than once, as most do. It costs privacy: who watches the
+/// network sees that two connections with the same ticket are from the same client, which single use
+/// is there to hide (RFC 8446, C.4). A server that takes each ticket once refuses it, which costs a
+/// full handshake. rustls does not let a TLS 1.3 session be used twice; there the flag does nothing.
+pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 
 /// How a cache is bounded. 0 in a field means its default; see the README for how to choose.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_options {
-    /// 0 or TSC_DISABLED.
+    /// 0, or TSC_DISABLED and TSC_REUSE_WHEN_DRY combined by |.
     pub flags: u32,
     /// Endpoints that the cache remembers; the least recently used goes first. Default 100.
     pub max_endpoints: u32,
@@ -33,6 +41,18 @@ pub struct tsc_options {
     pub clock: Option<unsafe extern "C" fn(clock_arg: *mut c_void) -> u64>,
     /// Passed to clock.
     pub clock_arg: *mut c_void,
+    /// How many full handshakes to one endpoint may be under way before further conns that ask with
+    /// tsc_conn_wait and its kin wait for one to end. Default: any number.
+    pub max_full_handshakes: u32,
+    /// After so many failures of connections that offered a session, each followed by a full
+    /// handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:
+    /// never.
+    pub breaker_failures: u32,
+    /// Seconds until one connection tries again. Doubled each time that it fails, up to an hour.
+    /// Default 60.
+    pub breaker_seconds: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// The caller's clock. It promised that its function may be called with its argument on any thread.
@@ -57,7 +77,7 @@ impl CallerClock {
 /// Reads what the caller wants of a cache; 0 means the default, which `Options` has.
 pub(super) fn read(options: *const tsc_options, size: usize) -> Answer<(Options, Clock)> {
     let given = sized::read(options, size)?;
-    if given.flags & !TSC_DISABLED != 0 {
+    if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 || given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
     }
     fn or<T: Default + PartialEq>(given: T, default: T) -> T {
@@ -82,6 +102,10 @@ pub(super) fn read(options: *const tsc_options, size: usize) -> Answer<(Options,
             given.max_lineage_age_seconds,
             default.max_lineage_age_seconds,
         ),
+        reuse_when_dry: given.flags & TSC_REUSE_WHEN_DRY != 0,
+        max_full_handshakes: or(given.max_full_handshakes, default.max_full_handshakes),
+        breaker_failures: or(given.breaker_failures, default.breaker_failures),
+        breaker_seconds: or(given.breaker_seconds, default.breaker_seconds),
     };
     let clock = match given.clock {
         None => Clock::System,

@@ -87,6 +87,7 @@ impl tsc_session {
                 let Object { object, .. } = value.downcast_ref().ok_or(TSC_UNSUPPORTED)?;
                 (ptr::null(), 0, object.as_ptr())
             }
+            Payload::Unique(_) => return Err(TSC_UNSUPPORTED),
         };
         Ok(Self {
             data,

@@ -24,7 +24,8 @@ sized!(
     tsc_endpoint,
     tsc_config_options,
     tsc_conn_info,
-    tsc_stats
+    tsc_stats,
+    tsc_forecast
 );
 
 /// Reads a struct that the caller passed with its size. `(NULL, 0)` is all defaults.

@@ -2,7 +2,8 @@ use super::guard::{guard, lent};
 use super::{sized, tsc_cache, tsc_status};
 use crate::cache::Stats;
 
-/// What happened in a cache since it was made (counts), and what is in it now (the last three).
+/// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions,
+/// bytes).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_stats {
@@ -52,6 +53,19 @@ pub struct tsc_stats {
     pub sessions: u64,
     /// Bytes of the sessions in the cache now.
     pub bytes: u64,
+    /// TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
+    /// offered.
+    pub reused: u64,
+    /// Conns that were told to wait for a session.
+    pub waited: u64,
+    /// Of these, how many got one while they waited.
+    pub waits_served: u64,
+    /// Conns that were offered nothing because the breaker of their endpoint was open.
+    pub withheld: u64,
+    /// Times that a breaker opened: offering sessions to an endpoint did harm.
+    pub breaker_opened: u64,
+    /// Times that a breaker closed again.
+    pub breaker_closed: u64,
 }
 
 impl From<Stats> for tsc_stats {
@@ -79,6 +93,12 @@ impl From<Stats> for tsc_stats {
             endpoints: stats.endpoints,
             sessions: stats.sessions,
             bytes: stats.bytes,
+            reused: stats.reused,
+            waited: stats.waited,
+            waits_served: stats.waits_served,
+            withheld: stats.withheld,
+            breaker_opened: stats.breaker_opened,
+            breaker_closed: stats.breaker_closed,
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum tsc_status {
     TSC_UNSUPPORTED = 9,
     /// An error inside the library was contained. Treat it as "no session" and please report it.
     TSC_PANIC = 10,
+    /// A session is on its way: make the offer when the wait is over.
+    TSC_WAIT = 11,
 }
 
 /// Describes a status in one short English sentence without a full stop.
@@ -39,7 +41,7 @@ pub enum tsc_status {
 /// Never NULL, also for numbers that are no status; static, not to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
-    const TEXTS: [&str; 11] = [
+    const TEXTS: [&str; 12] = [
         "done\0",
         "no session to offer, do a full handshake\0",
         "an argument is NULL, out of range or of a wrong size\0",
@@ -51,6 +53,7 @@ pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
         "the connection is past the point where this call has a meaning\0",
         "this build or version of the library cannot do it\0",
         "an error inside the library was contained\0",
+        "a session is on its way, wait for it\0",
     ];
     TEXTS
         .get(status as usize)

@@ -1,15 +1,20 @@
 //! One connection attempt: what it offers, what it receives, how it ended.
 
+use super::breaker::Change;
+use super::flight::Flight;
 use super::offer::Offer;
+use super::supply::{Answer, Calls, End, Supply};
+use super::wait::{Wait, Waker};
 use super::{Config, Endpoint, Invalid};
 use crate::cache::{
-    Discard, Garbage, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session, Space,
-    Stats, Time, expiry,
+    Discard, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session, Stats, Time,
+    expiry,
 };
 use crate::lock::Mutex;
 use crate::platform;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,15 @@ pub enum Failure {
     Handshake,
     /// The session was not to blame.
     Login,
+}
+
+/// What an attempt that asked for a session is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// There is nothing to wait for: make the offer now.
+    Go,
+    /// Make it when the wait is over.
+    Wait,
 }
 
 /// Why a call has no effect.
@@ -58,7 +72,8 @@ pub struct Counts {
 /// store) and later tickets keep coming in.
 pub struct Conn {
     config: Arc<Config>,
-    key: OwnedKey,
+    supply: Arc<Supply>,
+    flight: Arc<Flight>,
     name: Box<[u8]>,
     generation: u32,
     begun: Time,
@@ -69,11 +84,19 @@ pub struct Conn {
 struct State {
     ended: Option<Ended>,
     offer: Offer,
+    wait: Option<Arc<Wait>>,
     staged: Vec<Staged>,
     note: u16,
     /// When the server's certificate ends, in Unix seconds.
     not_after: Option<i64>,
     counts: Counts,
+}
+
+impl State {
+    fn lease(&mut self, session: Session) {
+        self.counts.offered = true;
+        self.offer = Offer::Leased(session);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -96,19 +119,22 @@ struct Staged {
 
 impl Conn {
     pub fn new(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
-        endpoint.check()?;
+        let supply = config.supply(endpoint)?;
+        let begun = config.cache().now();
         Ok(Arc::new(Self {
-            key: config.cache.key(Space::Conn, &config.key(endpoint)).into(),
+            flight: supply.join(begun),
+            supply,
             name: endpoint.name().into(),
             generation: platform::generation(),
-            begun: config.cache.now(),
+            begun,
             config: Arc::clone(config),
             state: Mutex::default(),
         }))
     }
 
+    #[inline]
     fn key(&self) -> Key<'_> {
-        self.key.lend()
+        self.supply.key()
     }
 
     /// What the server's certificate is checked against.
@@ -118,13 +144,13 @@ impl Conn {
     }
 
     fn now(&self) -> Time {
-        self.config.cache.now()
+        self.config.cache().now()
     }
 
     /// Bytes that were received, in memory for secrets.
     pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
-        self.config.cache.keep(bytes).inspect_err(|&why| {
+        self.config.cache().keep(bytes).inspect_err(|&why| {
             let counts = &mut self.state.lock().counts;
             counts.received += 1;
             counts.discarded += 1;
@@ -141,6 +167,80 @@ impl Conn {
         }
     }
 
+    /// Asks for a session to offer, and for a place in the queue if none is there and one is expected
+    /// within `max_wait_ms`. With `Plan::Wait`, `waker` is called when the wait is over, unless
+    /// `end_wait` or `offer` came first.
+    pub fn plan(&self, max_wait_ms: u32, waker: Waker) -> Result<Plan, NotNow> {
+        self.check_process()?;
+        let now = self.now();
+        let mut state = self.state.lock();
+        if !matches!(state.offer, Offer::Unasked) || state.ended.is_some() || state.wait.is_some() {
+            return Err(NotNow::WrongState);
+        }
+        let deadline = Time(now.0.saturating_add(max_wait_ms.into()));
+        let (answer, calls) = self.supply.ask(&self.flight, now, deadline, waker);
+        let plan = match answer {
+            Answer::Full => Plan::Go,
+            Answer::Offer(session) => {
+                state.lease(session);
+                Plan::Go
+            }
+            Answer::Wait(wait) => {
+                state.wait = Some(wait);
+                Plan::Wait
+            }
+        };
+        drop(state);
+        if plan == Plan::Wait {
+            self.count(|stats| stats.waited += 1);
+        }
+        self.make(calls);
+        Ok(plan)
+    }
+
+    /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
+    pub fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
+        let deadline = Instant::now().checked_add(Duration::from_millis(max_wait_ms.into()));
+        let gate = Arc::new((std::sync::Mutex::new(false), Condvar::new()));
+        let opens = Arc::clone(&gate);
+        let waker = move || {
+            *opens.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            opens.1.notify_one();
+        };
+        if self.plan(max_wait_ms, Box::new(waker))? == Plan::Go {
+            return Ok(());
+        }
+        let mut open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open {
+            let left = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                break;
+            }
+            let woken = gate.1.wait_timeout(open, left);
+            open = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Gives up a place in the queue. `WrongState`: there is none, or the wait is over.
+    pub fn end_wait(&self) -> Result<(), NotNow> {
+        self.check_process()?;
+        let mut state = self.state.lock();
+        let Some(wait) = state.wait.as_ref() else {
+            return Err(NotNow::WrongState);
+        };
+        self.supply.leave(wait);
+        if wait.is_over() {
+            return Err(NotNow::WrongState);
+        }
+        let left = state.wait.take();
+        drop(state);
+        drop(left);
+        Ok(())
+    }
+
     /// Leases the session to offer, the same at each call, and shows it to `look`: what that sees stays
     /// where it is until the attempt ends. `None`: a full handshake.
     pub fn offer<R>(&self, look: impl FnOnce(&Session, Time) -> R) -> Result<Option<R>, NotNow> {
@@ -148,19 +248,50 @@ impl Conn {
         let now = self.now();
         // Dropped after the lock is gone.
         let mut garbage = Garbage::new();
+        let waited;
         let mut state = self.state.lock();
         if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
-            let cache = &self.config.cache;
-            let Some(taken) = cache.take_at(&self.key(), now, &mut garbage) else {
+            waited = state.wait.take();
+            let kept = waited
+                .as_ref()
+                .and_then(|wait| self.kept(wait, now, &mut garbage));
+            let Some(session) = kept.or_else(|| self.choose(now, &mut garbage)) else {
+                self.flight.begin_full(now);
                 return Ok(None);
             };
-            state.counts.offered = true;
-            state.offer = Offer::Leased(taken);
+            state.lease(session);
         }
         match &state.offer {
             Offer::Leased(session) => Ok(Some(look(session, now))),
             _ => Err(NotNow::WrongState),
         }
+    }
+
+    /// The newest session of the cache, if it may be offered.
+    #[inline]
+    fn choose(&self, now: Time, garbage: &mut Garbage) -> Option<Session> {
+        if !self.supply.allows(&self.flight, now) {
+            return None;
+        }
+        let session = self.config.cache().take_at(&self.key(), now, garbage)?;
+        self.flight.begin_resumed(now, session.lineage);
+        Some(session)
+    }
+
+    /// The session that was kept for this attempt while it waited, if it is still good.
+    fn kept(&self, wait: &Arc<Wait>, now: Time, garbage: &mut Garbage) -> Option<Session> {
+        self.supply.leave(wait);
+        let session = wait.take()?;
+        let expired = session.expires <= now;
+        if !expired && !self.flight.is_refused() {
+            return Some(session);
+        }
+        garbage.push(session);
+        self.count(|stats| {
+            stats.expired += u64::from(expired);
+            stats.removed += u64::from(!expired);
+        });
+        None
     }
 
     /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
@@ -182,8 +313,12 @@ impl Conn {
     /// Says that the ClientHello may have left.
     pub fn sent(&self) -> Result<(), NotNow> {
         self.check_process()?;
+        let now = self.now();
         let mut state = self.state.lock();
         if state.ended.is_none() {
+            if matches!(state.offer, Offer::Unasked) {
+                self.flight.begin_full(now);
+            }
             state.offer.send();
         }
         Ok(())
@@ -198,7 +333,7 @@ impl Conn {
         (kind, lifetime): (Kind, Lifetime),
         not_after: Option<i64>,
     ) -> Result<(), (Discard, Payload)> {
-        let cache = &self.config.cache;
+        let cache = self.config.cache();
         if self.check_process().is_err() {
             return Err((Discard::Closed, payload));
         }
@@ -238,7 +373,8 @@ impl Conn {
         if let Some(Ended::Established(lineage)) = state.ended {
             let stack_bound = state.not_after;
             drop(state);
-            self.publish(staged, lineage, stack_bound);
+            let calls = self.publish(staged, lineage, stack_bound);
+            self.make(calls);
             return Ok(());
         }
         // A server may send any number before the caller says "established".
@@ -264,13 +400,20 @@ impl Conn {
     #[must_use]
     pub fn note(&self) -> Option<u16> {
         self.check_process().ok()?;
-        self.config.cache.note(&self.key())
+        self.supply.note()
+    }
+
+    /// How many sessions to ask the server for (RFC 9149), if others wait for some.
+    #[cfg(feature = "rustls")]
+    pub fn demand(&self) -> Option<usize> {
+        self.check_process().ok()?;
+        self.supply.demand()
     }
 
     /// Drops the reusable session of this endpoint: the server speaks TLS 1.3 now.
     pub fn remove_reusable(&self) {
         if self.check_process().is_ok() {
-            self.config.cache.remove_reusable(&self.key());
+            self.config.cache().remove_reusable(&self.key());
         }
     }
 
@@ -285,7 +428,7 @@ impl Conn {
     /// TLS is verified and the application's login done: publishes what was received.
     pub fn established(&self, resumed: bool) -> Result<(), NotNow> {
         self.check_process()?;
-        let cache = &self.config.cache;
+        let cache = self.config.cache();
         // The time is read, and foreign code run, only while the lock is not held.
         let now = cache.now();
         let mut state = self.state.lock();
@@ -306,17 +449,23 @@ impl Conn {
         let (note, not_after) = (state.note, state.not_after);
         let staged = std::mem::take(&mut state.staged);
         let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        let wait = state.wait.take();
         drop(state);
 
         drop(spent);
+        self.return_kept(wait);
         if let Some(refused) = refused {
-            // RFC 9149: what else came with it will not be taken either.
-            cache.remove_lineage(&self.key(), refused.id);
+            self.refuse(refused);
         }
+        let calls = self
+            .supply
+            .established(&self.flight, now, offered.is_some(), resumed);
+        self.make(calls);
         for session in staged {
-            self.publish(session, lineage, not_after);
+            let calls = self.publish(session, lineage, not_after);
+            self.make(calls);
         }
-        cache.put_note(&self.key(), note);
+        self.supply.set_note(note);
         self.count(|stats| {
             stats.established += 1;
             stats.resumed += u64::from(resumed);
@@ -335,10 +484,14 @@ impl Conn {
         if why != Failure::NotSent {
             state.offer.send();
         }
-        let blamed = state.offer.lineage().filter(|_| why == Failure::Handshake);
-        self.end(state, Discard::Failed);
-        if let Some(lineage) = blamed {
-            self.config.cache.remove_lineage(&self.key(), lineage.id);
+        let offered = state.offer.lineage();
+        let end = match offered {
+            Some(_) if why != Failure::NotSent => End::Failed,
+            _ => End::Over,
+        };
+        self.end(state, Discard::Failed, end);
+        if let Some(lineage) = offered.filter(|_| why == Failure::Handshake) {
+            self.refuse(lineage);
         }
         self.count(|stats| stats.failed += 1);
         Ok(())
@@ -354,7 +507,7 @@ impl Conn {
         if state.ended.is_some() {
             return;
         }
-        self.end(state, Discard::Unfinished);
+        self.end(state, Discard::Unfinished, End::Over);
         self.count(|stats| stats.unfinished += 1);
     }
 
@@ -370,23 +523,63 @@ impl Conn {
     }
 
     /// Ends an attempt without success: staged sessions go, what was not sent goes back.
-    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, why: Discard) {
+    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, why: Discard, end: End) {
         state.ended = Some(Ended::Failed(why));
         let staged = std::mem::take(&mut state.staged);
         state.counts.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);
         let unsent = state.offer.withdraw();
         let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        let wait = state.wait.take();
         drop(state);
 
         drop(spent);
-        if let Some(session) = unsent {
-            self.config.cache.put_back(&self.key(), session);
-        }
+        self.put_back(unsent);
+        self.return_kept(wait);
         self.count(|stats| stats.discard(why, staged.len() as u64));
+        let calls = self.supply.ended(&self.flight, self.now(), end);
+        self.make(calls);
     }
 
-    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
-        let cache = &self.config.cache;
+    /// RFC 9149: what else came with it will not be taken either, wherever it is.
+    fn refuse(&self, lineage: Lineage) {
+        self.supply.refuse(lineage.id);
+        self.config.cache().remove_lineage(&self.key(), lineage.id);
+    }
+
+    /// Leaves the queue, and puts back what was kept for this attempt.
+    fn return_kept(&self, wait: Option<Arc<Wait>>) {
+        if let Some(wait) = wait {
+            self.supply.leave(&wait);
+            self.put_back(wait.take());
+        }
+    }
+
+    /// Puts back what was taken and not sent, for whoever waits or comes next.
+    fn put_back(&self, session: Option<Session>) {
+        let Some(session) = session else {
+            return;
+        };
+        if self.flight.is_refused() {
+            self.count(|stats| stats.removed += 1);
+            return;
+        }
+        self.config.cache().put_back(&self.key(), session);
+        let calls = self.supply.returned(self.now());
+        self.make(calls);
+    }
+
+    /// Tells those whose wait is over. No lock is held here.
+    fn make(&self, calls: Calls) {
+        match calls.breaker {
+            Some(Change::Opened) => self.count(|stats| stats.breaker_opened += 1),
+            Some(Change::Closed) => self.count(|stats| stats.breaker_closed += 1),
+            None => {}
+        }
+        calls.make();
+    }
+
+    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) -> Calls {
+        let cache = self.config.cache();
         let now = cache.now();
         let lineage = self.bounded(lineage, now, not_after.min_some(staged.not_after));
         let expires = expiry(cache.options(), staged.received, staged.lifetime, lineage);
@@ -399,10 +592,17 @@ impl Conn {
             expires,
             lineage,
         };
+        let kind = session.kind;
         let stored = cache.put(&self.key(), session).is_ok();
         let mut state = self.state.lock();
         state.counts.stored += u32::from(stored);
         state.counts.discarded += u32::from(!stored);
+        drop(state);
+        if stored {
+            self.supply.brought(&self.flight, kind, now)
+        } else {
+            Calls::default()
+        }
     }
 
     /// A lineage ends with the certificates of both sides, if not before.
@@ -411,7 +611,7 @@ impl Conn {
     }
 
     fn count(&self, change: impl FnOnce(&mut Stats)) {
-        self.config.cache.count(&self.key(), change);
+        self.supply.count(change);
     }
 }
 
@@ -431,7 +631,11 @@ impl Drop for Conn {
         if self.generation != platform::generation() {
             // The parent's; its threads may have been in the middle of a change.
             std::mem::forget(std::mem::take(self.state.get_mut()));
+            return;
         }
+        // The TLS connection is gone: whatever it has not brought, it will not.
+        let calls = self.supply.ended(&self.flight, self.now(), End::Over);
+        self.make(calls);
     }
 }
 

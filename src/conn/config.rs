@@ -1,7 +1,8 @@
 //! A TLS configuration bound to a cache.
 
-use super::Endpoint;
 use super::endpoint::push;
+use super::supply::Supply;
+use super::{Endpoint, Forecast, Invalid, Supplies};
 use crate::cache::{Cache, Space};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,15 +27,21 @@ impl Identity {
 /// One TLS configuration, bound to one cache.
 #[derive(Debug)]
 pub struct Config {
-    pub cache: Arc<Cache>,
+    pub supplies: Arc<Supplies>,
     pub identity: Identity,
     /// When the client's own certificate ends, in Unix seconds.
     pub client_not_after: Option<i64>,
 }
 
 impl Config {
+    #[inline]
+    #[must_use]
+    pub fn cache(&self) -> &Arc<Cache> {
+        self.supplies.cache()
+    }
+
     /// Where the sessions of this config and an endpoint are.
-    pub(super) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+    fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
         let mut key = Vec::with_capacity(64);
         match &self.identity {
             Identity::Own(number) => {
@@ -51,10 +58,19 @@ impl Config {
     }
 
     /// How many sessions conns to this endpoint would find.
-    pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, super::Invalid> {
+    pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, Invalid> {
         endpoint.check()?;
-        Ok(self
-            .cache
-            .available(&self.cache.key(Space::Conn, &self.key(endpoint))))
+        let cache = self.cache();
+        Ok(cache.available(&cache.key(Space::Conn, &self.key(endpoint))))
+    }
+
+    /// What conns to this endpoint may expect.
+    pub fn forecast(&self, endpoint: &Endpoint<'_>) -> Result<Forecast, Invalid> {
+        Ok(self.supply(endpoint)?.forecast(self.cache().now()))
+    }
+
+    pub(super) fn supply(&self, endpoint: &Endpoint<'_>) -> Result<Arc<Supply>, Invalid> {
+        endpoint.check()?;
+        Ok(self.supplies.of(self.key(endpoint)))
     }
 }

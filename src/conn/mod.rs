@@ -1,12 +1,21 @@
 //! One connection attempt's life over the engine: offer, receive, established or failed.
 
 mod attempt;
+mod breaker;
 mod config;
 mod endpoint;
+mod flight;
+mod forecast;
 mod offer;
+mod supplies;
+mod supply;
+mod wait;
 mod wire;
 
-pub use attempt::{Conn, Counts, Failure, NotNow, Phase};
+pub use attempt::{Conn, Counts, Failure, NotNow, Phase, Plan};
 pub use config::{Config, Identity};
 pub use endpoint::{Endpoint, Invalid, MAX_NAME};
+pub use supplies::Supplies;
+pub use supply::Forecast;
+pub use wait::Waker;
 pub use wire::{UnknownVersion, rules_of};

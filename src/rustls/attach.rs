@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(crate) struct Attached {
     config: Arc<ClientConfig>,
-    /// RFC 9149; what the configuration says if `None`.
+    /// RFC 9149; if `None`, as many as conns wait for, or else what the configuration says.
     tickets: Option<TicketRequest>,
 }
 
@@ -26,8 +26,15 @@ impl Attached {
     pub(crate) fn for_conn(&self, conn: &Arc<Conn>) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.config);
         config.resumption = Resumption::store(Arc::new(Store::new(conn)));
-        if self.tickets.is_some() {
-            config.send_ticket_request.clone_from(&self.tickets);
+        let wanted = || {
+            let count = u8::try_from(conn.demand()?).unwrap_or(u8::MAX);
+            Some(TicketRequest {
+                new_session_count: count,
+                resumption_count: count,
+            })
+        };
+        if let Some(tickets) = self.tickets.or_else(wanted) {
+            config.send_ticket_request = Some(tickets);
         }
         config
     }

@@ -6,13 +6,12 @@
 )]
 
 use super::lifetime::look_into;
-use crate::cache::{Kind, Payload, Session};
+use crate::cache::Payload;
 use crate::conn::{Conn, rules_of};
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
 use parking_lot::Mutex;
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +42,7 @@ impl Store {
         self.name.as_ref() == Some(server_name)
     }
 
-    fn receive<V: fmt::Debug + Any + Send + Sync>(&self, version: u16, value: V) {
+    fn receive<V: fmt::Debug>(&self, version: u16, value: V, keep: fn(V) -> Payload) {
         let seen = look_into(&value);
         let Some(lifetime) = seen.lifetime_seconds else {
             return;
@@ -51,7 +50,7 @@ impl Store {
         let Ok(rules) = rules_of(version.into(), lifetime) else {
             return;
         };
-        let payload = Payload::Value(Arc::new(value));
+        let payload = keep(value);
         // What is not kept is dropped here, and counted by the conn.
         let _ = self
             .conn
@@ -74,7 +73,7 @@ impl ClientSessionStore for Store {
 
     fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
         if self.is_to(&server_name) {
-            self.receive(TLS_1_2, value);
+            self.receive(TLS_1_2, value, |value| Payload::Value(Arc::new(value)));
         }
     }
 
@@ -94,7 +93,7 @@ impl ClientSessionStore for Store {
         value: Tls13ClientSessionValue,
     ) {
         if self.is_to(&server_name) {
-            self.receive(TLS_1_3, value);
+            self.receive(TLS_1_3, value, |value| Payload::Unique(Box::new(value)));
         }
     }
 
@@ -106,27 +105,14 @@ impl ClientSessionStore for Store {
             return None;
         }
         let session = self.conn.take()?;
-        match session.kind {
-            Kind::SingleUse => own(session),
-            Kind::Reusable => {
-                *self.tls12.lock() = shared(&session);
+        match session.payload {
+            Payload::Unique(value) => value.downcast().ok().map(|value| *value),
+            Payload::Value(value) => {
+                *self.tls12.lock() = value.downcast_ref().cloned();
                 None
             }
+            Payload::Bytes(_) => None,
         }
-    }
-}
-
-fn own<V: Any + Send + Sync>(session: Session) -> Option<V> {
-    match session.payload {
-        Payload::Value(value) => Arc::into_inner(value.downcast().ok()?),
-        Payload::Bytes(_) => None,
-    }
-}
-
-fn shared<V: Any + Clone>(session: &Session) -> Option<V> {
-    match &session.payload {
-        Payload::Value(value) => value.downcast_ref().cloned(),
-        Payload::Bytes(_) => None,
     }
 }
 

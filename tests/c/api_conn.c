@@ -7,7 +7,9 @@ static tsc_config *config;
 
 static int set_up(void **state) {
     (void)state;
-    cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &test_clock});
+    cache = new_cache((tsc_options){.clock = driven_clock_now,
+                                    .clock_arg = &test_clock,
+                                    .breaker_failures = UINT32_MAX}); /* attempts fail on purpose */
     config = new_config(cache);
     return 0;
 }

@@ -42,7 +42,7 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
 
 static void endpoints(void **state) {
     (void)state;
-    tsc_cache *cache = new_cache((tsc_options){0});
+    tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX});
     tsc_config *config = new_config(cache);
 #define SHARE(one, other) assert_true(shares(config, one, config, other))
 #define APART(one, other)                                                                          \
@@ -94,7 +94,8 @@ static tsc_config *identified(const tsc_cache *cache, const char *identity) {
 
 static void configs(void **state) {
     (void)state;
-    tsc_cache *cache = new_cache((tsc_options){0}), *elsewhere = new_cache((tsc_options){0});
+    tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX}),
+              *elsewhere = new_cache((tsc_options){0});
     tsc_config *config = new_config(cache), *other = new_config(cache);
     tsc_config *red = identified(cache, "red"), *also_red = identified(cache, "red");
     tsc_config *blue = identified(cache, "blue"), *red_cased = identified(cache, "Red");

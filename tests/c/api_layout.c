@@ -7,7 +7,7 @@
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
 #define AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 
-SIZE(tsc_options, 48);
+SIZE(tsc_options, 64);
 AT(tsc_options, flags, 0);
 AT(tsc_options, max_endpoints, 4);
 AT(tsc_options, max_sessions_per_endpoint, 8);
@@ -17,6 +17,10 @@ AT(tsc_options, max_session_bytes, 24);
 AT(tsc_options, max_lineage_age_seconds, 28);
 AT(tsc_options, clock, 32);
 AT(tsc_options, clock_arg, 40);
+AT(tsc_options, max_full_handshakes, 48);
+AT(tsc_options, breaker_failures, 52);
+AT(tsc_options, breaker_seconds, 56);
+AT(tsc_options, reserved, 60);
 
 SIZE(tsc_session_info, 24);
 AT(tsc_session_info, tls_version, 0);
@@ -59,7 +63,7 @@ AT(tsc_conn_info, stored, 20);
 AT(tsc_conn_info, discarded, 24);
 AT(tsc_conn_info, reserved, 28);
 
-SIZE(tsc_stats, 176);
+SIZE(tsc_stats, 224);
 AT(tsc_stats, offered, 0);
 AT(tsc_stats, resumed, 8);
 AT(tsc_stats, refused, 16);
@@ -82,6 +86,24 @@ AT(tsc_stats, unfinished, 144);
 AT(tsc_stats, endpoints, 152);
 AT(tsc_stats, sessions, 160);
 AT(tsc_stats, bytes, 168);
+AT(tsc_stats, reused, 176);
+AT(tsc_stats, waited, 184);
+AT(tsc_stats, waits_served, 192);
+AT(tsc_stats, withheld, 200);
+AT(tsc_stats, breaker_opened, 208);
+AT(tsc_stats, breaker_closed, 216);
+
+SIZE(tsc_forecast, 56);
+AT(tsc_forecast, available, 0);
+AT(tsc_forecast, waiting, 8);
+AT(tsc_forecast, full_in_flight, 16);
+AT(tsc_forecast, resumed_in_flight, 24);
+AT(tsc_forecast, tickets_full, 32);
+AT(tsc_forecast, tickets_resumed, 36);
+AT(tsc_forecast, full_ms, 40);
+AT(tsc_forecast, resumed_ms, 44);
+AT(tsc_forecast, wait_ms, 48);
+AT(tsc_forecast, breaker_open, 52);
 #endif
 
 _Static_assert(sizeof(tsc_status) == 4, "a status is 32 bits wide");
@@ -97,8 +119,11 @@ _Static_assert(TSC_DISCARDED == 7, "");
 _Static_assert(TSC_WRONG_STATE == 8, "");
 _Static_assert(TSC_UNSUPPORTED == 9, "");
 _Static_assert(TSC_PANIC == 10, "");
+_Static_assert(TSC_WAIT == 11, "");
 
 _Static_assert(TSC_DISABLED == 1, "");
+_Static_assert(TSC_REUSE_WHEN_DRY == 2, "");
+_Static_assert(TSC_UNKNOWN == UINT32_MAX, "");
 _Static_assert(TSC_MAX_NAME == 255, "");
 _Static_assert(TSC_MAX_KEY == 1024, "");
 _Static_assert(TSC_FAILURE_NOT_SENT == 1, "");
@@ -153,14 +178,14 @@ static void the_version_is_that_of_the_header(void **state) {
 
 static void every_status_has_its_own_text(void **state) {
     (void)state;
-    for (uint32_t status = TSC_OK; status <= TSC_PANIC; status++) {
+    for (uint32_t status = TSC_OK; status <= TSC_WAIT; status++) {
         const char *text = tsc_status_text(status);
         assert_non_null(text);
         assert_true(strlen(text) > 0 && text[strlen(text) - 1] != '.');
         for (uint32_t other = TSC_OK; other < status; other++)
             assert_string_not_equal(text, tsc_status_text(other));
     }
-    assert_non_null(tsc_status_text(TSC_PANIC + 1));
+    assert_non_null(tsc_status_text(TSC_WAIT + 1));
     assert_non_null(tsc_status_text(UINT32_MAX));
 }
 

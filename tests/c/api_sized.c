@@ -222,6 +222,22 @@ static void statistics_for_other_callers(void **state) {
         assert_output_fits(whole, size, read_stats);
 }
 
+static tsc_status read_forecast(tsc_forecast *out, size_t size) {
+    tsc_endpoint to = endpoint("db.example", 9142);
+    return tsc_config_forecast(config, &to, sizeof to, out, size);
+}
+
+static void forecasts_for_other_callers(void **state) {
+    (void)state;
+    full_handshake(config, TLS13, "data");
+    tsc_forecast whole = {0};
+    assert_ok(read_forecast(&whole, sizeof whole));
+    assert_int_equal(whole.available, 1);
+    assert_int_equal(whole.tickets_full, 1);
+    for (size_t size = sizeof whole.available; size <= sizeof whole + 40; size += 4)
+        assert_output_fits(whole, size, read_forecast);
+}
+
 static tsc_conn *open_conn;
 static tsc_status read_conn_info(tsc_conn_info *out, size_t size) {
     return tsc_conn_info_get(open_conn, out, size);
@@ -283,6 +299,7 @@ int main(void) {
         TEST(endpoints_of_other_callers),
         TEST(session_infos_of_other_callers),
         TEST(statistics_for_other_callers),
+        TEST(forecasts_for_other_callers),
         TEST(conn_outputs_for_other_callers),
         TEST(session_infos_for_other_callers),
     };

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -308,6 +309,10 @@ static void *converse(void *argument) {
     char request[512];
     SSL_set_fd(ssl, self->fd);
     bool open = SSL_accept(ssl) == 1;
+    // Sent ahead of the first answer, as the others are.
+    if (open && self->server->manner.doubles && SSL_session_reused(ssl) &&
+        SSL_new_session_ticket(ssl) != 1)
+        abort();
     while (open) {
         int length = SSL_read(ssl, request, sizeof request - 1);
         if (length <= 0)
@@ -353,7 +358,35 @@ static void *accept_all(void *argument) {
     return NULL;
 }
 
-static SSL_CTX *own_context(const peer_manner *manner) {
+// Whether a ClientHello offers a session: in TLS 1.3 by a pre-shared key, before by an id that is
+// not just made up for the sake of middleboxes, or by a ticket.
+static bool offers_session(SSL *ssl) {
+    const unsigned char *data;
+    size_t length;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &data, &length) == 1)
+        return true;
+    bool ticket = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_session_ticket, &data, &length) == 1 &&
+                  length > 0;
+    bool tls13 =
+        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &length) == 1;
+    return ticket || (!tls13 && SSL_client_hello_get0_session_id(ssl, &data) > 0);
+}
+
+static int do_harm(SSL *ssl, int *alert, void *argument) {
+    (void)alert;
+    const peer *self = (const peer *)argument;
+    struct pollfd client = {.fd = SSL_get_fd(ssl), .events = POLLRDHUP};
+    if (!offers_session(ssl))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    if (self->manner.harm == PEER_HANGS)
+        poll(&client, 1, DEADLINE_MS); // until the client has had enough
+    else
+        connect(client.fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+static SSL_CTX *own_context(const peer *self) {
+    const peer_manner *manner = &self->manner;
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     bool brief = manner->short_certificate;
     SSL_CTX_set_min_proto_version(ctx, manner->tls_version);
@@ -365,6 +398,8 @@ static SSL_CTX *own_context(const peer_manner *manner) {
         SSL_CTX_set_session_ticket_cb(ctx, zero_lifetime, NULL, NULL);
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET); // its ticket format has no zero either
     }
+    if (manner->harm != PEER_SOUND)
+        SSL_CTX_set_client_hello_cb(ctx, do_harm, (void *)self);
     if (manner->renews)
         SSL_CTX_set_session_ticket_cb(ctx, NULL, renew, NULL);
     if (manner->shares_keys) {
@@ -384,7 +419,7 @@ static void begin_own(peer *self) {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t length = sizeof address;
     static const int yes = 1;
-    self->ctx = own_context(&self->manner);
+    self->ctx = own_context(self);
     self->listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(self->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

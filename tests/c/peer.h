@@ -34,10 +34,15 @@ const char *peer_client_key(void);
 
 typedef struct peer peer;
 
+// Some servers cannot stand to be offered a session.
+typedef enum { PEER_SOUND, PEER_RESETS, PEER_HANGS } peer_harm;
+
 // How the tests' own server behaves; it can do what the others cannot.
 typedef struct {
     int tls_version;        // TLS1_2_VERSION or TLS1_3_VERSION
-    int tickets;            // TLS 1.3: how many after the handshake
+    int tickets;            // TLS 1.3: how many after a full handshake; one after a resumed one
+    bool doubles;           // TLS 1.3: two after a resumed handshake, as GnuTLS does
+    peer_harm harm;         // what it does to who offers a session
     long lifetime_seconds;  // 0: OpenSSL's default
     bool zero_lifetime;     // TLS 1.3: tickets say 0 seconds
     bool renews;            // TLS 1.2: every resumed handshake brings a new ticket

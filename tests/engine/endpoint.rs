@@ -61,7 +61,7 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
     let world = World::new(WIDE);
     let config = |identity| {
         Arc::new(Config {
-            cache: Arc::clone(&world.config.cache),
+            supplies: Arc::clone(&world.config.supplies),
             identity,
             client_not_after: None,
         })

@@ -36,13 +36,12 @@ impl Foreign {
             }
         }
         if let Some(config) = config.upgrade() {
-            let cache = &config.cache;
+            let cache = config.cache();
             let _ = (config.available(&HOST), cache.stats());
             for bytes in [b"a", b"b", b"e"] {
                 let key = cache.key(Space::Caller, bytes);
-                let _ = (cache.note(&key), cache.available(&key));
+                let _ = cache.available(&key);
                 if change {
-                    cache.put_note(&key, 1);
                     let _ = cache.put(&key, session(SingleUse, 1, self.time.load(Relaxed)));
                     if let Some(taken) = cache.take(&key) {
                         cache.put_back(&key, taken);
@@ -96,7 +95,7 @@ impl Stage {
             ..WIDE
         };
         let config = Arc::new(Config {
-            cache: Arc::new(Cache::new(options, Clock::Driven(Box::new(read)))),
+            supplies: Supplies::new(Cache::new(options, Clock::Driven(Box::new(read)))),
             identity: Identity::own(),
             client_not_after: None,
         });
@@ -105,7 +104,7 @@ impl Stage {
     }
 
     fn cache(&self) -> &Cache {
-        &self.config.cache
+        self.config.cache()
     }
 
     fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
@@ -175,18 +174,12 @@ impl Stage {
 type Path = (&'static str, fn(&Stage));
 
 /// Each way in which sessions are dropped.
-const PATHS: [Path; 31] = [
+const PATHS: [Path; 30] = [
     ("evicted for an endpoint", |stage| {
         for key in [b"a", b"b", b"c", b"d"] {
             stage.put(key, SingleUse, 1, 0);
         }
         stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
-    }),
-    ("evicted for a note", |stage| {
-        for key in [b"a", b"b", b"c", b"d"] {
-            stage.put(key, SingleUse, 1, 0);
-        }
-        stage.drops(|| stage.cache().put_note(&stage.key(b"e"), 1));
     }),
     ("evicted for bytes", |stage| {
         stage.put(b"e", SingleUse, 60, 0);

@@ -114,7 +114,7 @@ fn nothing_secret_is_in_debug_output() {
 /// A session that is taken, is old, and comes back to where newer ones are.
 fn old_one_comes_back(options: Options) -> Stats {
     let world = World::new(options);
-    let cache = &world.config.cache;
+    let cache = world.cache();
     let key = cache.key(Space::Caller, b"key");
     let put = |at| {
         cache

@@ -6,11 +6,12 @@ mod lifetime;
 mod limits;
 mod offer;
 mod staging;
+mod supply;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Time};
-use tsc::conn::{Config, Conn, Counts, Endpoint, Identity, NotNow, rules_of};
+use tsc::conn::{Config, Conn, Counts, Endpoint, Identity, NotNow, Supplies, rules_of};
 
 const TLS_1_2: u32 = 0x0303;
 const TLS_1_3: u32 = 0x0304;
@@ -27,6 +28,10 @@ const WIDE: Options = Options {
     max_bytes: 1 << 20,
     max_session_bytes: 1 << 10,
     max_lineage_age_seconds: u32::MAX,
+    reuse_when_dry: false,
+    max_full_handshakes: 0,
+    breaker_failures: u32::MAX,
+    breaker_seconds: 60,
 };
 
 /// A cache with one config, and the hands of its clock.
@@ -45,7 +50,7 @@ impl World {
         let read = Arc::clone(&time);
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         let config = Config {
-            cache: Arc::new(Cache::new(options, clock)),
+            supplies: Supplies::new(Cache::new(options, clock)),
             identity: Identity::own(),
             client_not_after,
         };
@@ -56,7 +61,7 @@ impl World {
     }
 
     fn cache(&self) -> &Cache {
-        &self.config.cache
+        self.config.cache()
     }
 
     /// Sets the clock to so many milliseconds after its start.

@@ -1,0 +1,77 @@
+use super::guard::{guard, lent};
+use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_status};
+use crate::conn::Forecast;
+
+/// In a field of tsc_forecast: nobody knows yet, or never.
+pub const TSC_UNKNOWN: u32 = u32::MAX;
+
+/// What conns of a config to an endpoint may expect, for a driver that plans by itself.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_forecast {
+    /// Sessions in the cache now.
+    pub available: u64,
+    /// Conns that wait for one (tsc_conn_wait and its kin).
+    pub waiting: u64,
+    /// Conns that do a full handshake, or did and may still bring sessions.
+    pub full_in_flight: u64,
+    /// Conns that offered a session, and may bring new ones.
+    pub resumed_in_flight: u64,
+    /// Sessions that the last full handshake brought, or TSC_UNKNOWN.
+    pub tickets_full: u32,
+    /// Sessions that the last resumed handshake brought, or TSC_UNKNOWN.
+    pub tickets_resumed: u32,
+    /// Milliseconds that a full handshake takes until it has brought its first session.
+    pub full_ms: u32,
+    /// The same for a resumed one.
+    pub resumed_ms: u32,
+    /// Milliseconds that a conn which asks now would wait for a session. 0: there is one, or a first
+    /// handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
+    /// to do a full handshake.
+    pub wait_ms: u32,
+    /// 1 if the endpoint is offered nothing at present (tsc_options.breaker_failures).
+    pub breaker_open: u32,
+}
+
+fn or_unknown<T: TryInto<u32>>(value: Option<T>) -> u32 {
+    value
+        .and_then(|value| value.try_into().ok())
+        .unwrap_or(TSC_UNKNOWN)
+}
+
+impl From<Forecast> for tsc_forecast {
+    fn from(forecast: Forecast) -> Self {
+        Self {
+            available: forecast.available,
+            waiting: forecast.waiting,
+            full_in_flight: forecast.full_in_flight,
+            resumed_in_flight: forecast.resumed_in_flight,
+            tickets_full: or_unknown(forecast.tickets_full),
+            tickets_resumed: or_unknown(forecast.tickets_resumed),
+            full_ms: or_unknown(Some(forecast.full_ms)),
+            resumed_ms: or_unknown(Some(forecast.resumed_ms)),
+            wait_ms: or_unknown(forecast.wait_ms),
+            breaker_open: forecast.breaker_open.into(),
+        }
+    }
+}
+
+/// Says what conns of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
+/// sizeof(tsc_forecast).
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_config_forecast(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    out: *mut tsc_forecast,
+    out_size: usize,
+) -> tsc_status {
+    guard(|| {
+        let config = &lent(config)?.config;
+        let endpoint = endpoint::read(endpoint, size)?;
+        sized::place(out, out_size)?;
+        let forecast = config.forecast(&endpoint)?;
+        sized::write(out, out_size, &forecast.into());
+        Ok(())
+    })
+}

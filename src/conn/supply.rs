@@ -1,0 +1,427 @@
+//! The sessions of one endpoint that are on their way, and the conns that wait for them.
+
+use super::breaker::{Breaker, Change, Limits};
+use super::flight::{Flight, Handshake};
+use super::forecast::Rates;
+use super::wait::{Wait, Waker};
+use crate::cache::{Cache, Garbage, Key, Kind, OwnedKey, Session, Stats, Time};
+use crate::lock::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
+
+/// A caller that says "established" before it has read anything still has tickets to come. It is given
+/// as long again as its handshake took, and twice that, but not less than this, before they are taken
+/// not to come.
+const LEAST_GRACE_MS: u64 = 20;
+
+/// What the conns to one endpoint of one config know of each other.
+pub(super) struct Supply {
+    pub(super) cache: Arc<Cache>,
+    key: OwnedKey,
+    /// When a conn last began.
+    pub(super) used: AtomicU64,
+    /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
+    guarded: AtomicBool,
+    /// Something small that the TLS stack wants to know again; 0 is nothing.
+    note: AtomicU16,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The attempts that may bring sessions.
+    flights: Vec<Arc<Flight>>,
+    /// First come, first served.
+    waits: VecDeque<Arc<Wait>>,
+    rates: Rates,
+    breaker: Breaker,
+}
+
+/// What a conn that asks is told.
+pub(super) enum Answer {
+    /// A session that nobody else has.
+    Offer(Session),
+    /// Nothing to wait for.
+    Full,
+    Wait(Arc<Wait>),
+}
+
+/// What is there and what is expected, for a driver that plans by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
+    pub available: u64,
+    pub waiting: u64,
+    pub full_in_flight: u64,
+    pub resumed_in_flight: u64,
+    /// `None`: no such handshake was seen yet.
+    pub tickets_full: Option<u32>,
+    pub tickets_resumed: Option<u32>,
+    pub full_ms: u64,
+    pub resumed_ms: u64,
+    /// How long a conn that asks now would wait; `None`: it would be told to do a full handshake.
+    pub wait_ms: Option<u64>,
+    pub breaker_open: bool,
+}
+
+/// What to call, and what to drop, once no lock is held.
+#[must_use = "those who wait are not told otherwise"]
+#[derive(Default)]
+pub(super) struct Calls {
+    wakers: Vec<Waker>,
+    garbage: Garbage,
+    pub(super) breaker: Option<Change>,
+}
+
+impl Calls {
+    pub(super) fn make(self) {
+        for waker in self.wakers {
+            waker();
+        }
+    }
+}
+
+impl Supply {
+    pub(super) fn new(cache: &Arc<Cache>, key: OwnedKey) -> Self {
+        Self {
+            cache: Arc::clone(cache),
+            key,
+            used: AtomicU64::new(0),
+            guarded: AtomicBool::new(false),
+            note: AtomicU16::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> Key<'_> {
+        self.key.lend()
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+        self.cache.count(&self.key(), change);
+    }
+
+    pub(super) fn note(&self) -> Option<u16> {
+        match self.note.load(Relaxed) {
+            0 => None,
+            note => Some(note),
+        }
+    }
+
+    pub(super) fn set_note(&self, note: u16) {
+        if note != 0 && self.cache.options().enabled && !self.cache.is_closed() {
+            self.note.store(note, Relaxed);
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let options = self.cache.options();
+        Limits {
+            failures: options.breaker_failures,
+            pause_seconds: options.breaker_seconds,
+        }
+    }
+
+    /// A conn begins: what it does from here on, others reckon with.
+    pub(super) fn join(&self, now: Time) -> Arc<Flight> {
+        let flight = Arc::new(Flight::default());
+        self.used.store(now.0, Relaxed);
+        self.state.lock().flights.push(Arc::clone(&flight));
+        flight
+    }
+
+    /// Whether a conn may offer a session now.
+    #[inline]
+    pub(super) fn allows(&self, flight: &Flight, now: Time) -> bool {
+        !self.guarded.load(Relaxed) || self.allows_guarded(flight, now)
+    }
+
+    #[cold]
+    fn allows_guarded(&self, flight: &Flight, now: Time) -> bool {
+        let mut state = self.state.lock();
+        let allowed = flight.is_probe() || state.breaker.allows(now);
+        flight.set_probe(allowed && !state.breaker.is_closed());
+        drop(state);
+        if !allowed {
+            self.count(|stats| stats.withheld += 1);
+        }
+        allowed
+    }
+
+    /// A conn asks what to do, and would wait until `deadline`.
+    pub(super) fn ask(
+        &self,
+        flight: &Arc<Flight>,
+        now: Time,
+        deadline: Time,
+        waker: Waker,
+    ) -> (Answer, Calls) {
+        let mut calls = Calls::default();
+        // A breaker that is not closed is looked at when the conn makes its offer.
+        let mut state = self.state.lock();
+        if !state.breaker.is_closed() || self.cache.is_closed() || !self.cache.options().enabled {
+            return (Answer::Full, calls);
+        }
+        if state.waits.is_empty()
+            && let Some(session) = self.take(now, &mut calls)
+        {
+            flight.begin_resumed(now, session.lineage);
+            return (Answer::Offer(session), calls);
+        }
+        state.review(now);
+        let ahead = state.waits.len() as u64;
+        if deadline <= now || (state.can_begin_full(self) && !state.comes(now, deadline, ahead)) {
+            flight.begin_full(now);
+            return (Answer::Full, calls);
+        }
+        let wait = Wait::new(deadline, flight, waker);
+        state.waits.push_back(Arc::clone(&wait));
+        (Answer::Wait(wait), calls)
+    }
+
+    /// A conn waits no longer.
+    pub(super) fn leave(&self, wait: &Arc<Wait>) {
+        let mut state = self.state.lock();
+        state.waits.retain(|other| !Arc::ptr_eq(other, wait));
+    }
+
+    /// A session of this conn came into the cache, or one that was taken came back.
+    pub(super) fn brought(&self, flight: &Flight, kind: Kind, now: Time) -> Calls {
+        let mut calls = Calls::default();
+        let mut state = self.state.lock();
+        let nth = flight.bring();
+        if let Some(handshake) = flight.handshake() {
+            let millis = now.since(flight.begun());
+            state.rates.brought(handshake, nth, millis);
+            state.rates.reusable = kind == Kind::Reusable || self.cache.options().reuse_when_dry;
+        }
+        if state.rates.is_complete(flight) {
+            state.forget(flight);
+        }
+        state.serve(self, now, &mut calls);
+        calls
+    }
+
+    /// A session that a conn had taken is back in the cache.
+    pub(super) fn returned(&self, now: Time) -> Calls {
+        let mut calls = Calls::default();
+        self.state.lock().serve(self, now, &mut calls);
+        calls
+    }
+
+    /// A conn is established: resumed, refused, or after an offer of nothing.
+    pub(super) fn established(
+        &self,
+        flight: &Flight,
+        now: Time,
+        offered: bool,
+        resumed: bool,
+    ) -> Calls {
+        let mut calls = Calls::default();
+        let mut state = self.state.lock();
+        let handshake = if resumed {
+            Handshake::Resumed
+        } else {
+            Handshake::Full
+        };
+        flight.establish(now, handshake);
+        calls.breaker = if offered {
+            state.breaker.withstood()
+        } else {
+            state.breaker.full(now, self.limits())
+        };
+        state.rearrange(self, now, &mut calls);
+        calls
+    }
+
+    /// A conn has ended, one way or the other, or brings nothing any more.
+    pub(super) fn ended(&self, flight: &Flight, now: Time, end: End) -> Calls {
+        let mut calls = Calls::default();
+        let mut state = self.state.lock();
+        let probe = flight.is_probe();
+        match end {
+            End::Failed => calls.breaker = state.breaker.failed(now, probe, self.limits()),
+            End::Over if probe => state.breaker.undecided(now),
+            End::Over => {}
+        }
+        if state.forget(flight)
+            && let (Some(_), Some(handshake)) = (flight.established(), flight.handshake())
+        {
+            state.rates.brought_all(handshake, flight.brought());
+        }
+        state.rearrange(self, now, &mut calls);
+        calls
+    }
+
+    /// The server refused a session of this lineage: nobody is to offer another one.
+    pub(super) fn refuse(&self, lineage: u64) {
+        for flight in &self.state.lock().flights {
+            flight.refuse(lineage);
+        }
+    }
+
+    /// Nothing comes any more: all that wait do a full handshake.
+    pub(super) fn close(&self, now: Time) -> Calls {
+        let mut calls = Calls::default();
+        let mut state = self.state.lock();
+        for wait in std::mem::take(&mut state.waits) {
+            state.send_off(&wait, now, &mut calls);
+        }
+        calls
+    }
+
+    pub(super) fn forecast(&self, now: Time) -> Forecast {
+        let available = self.cache.available_at(&self.key(), now) as u64;
+        let mut state = self.state.lock();
+        state.review(now);
+        let (rates, waiting) = (state.rates, state.waits.len() as u64);
+        let breaker_open = !state.breaker.is_closed();
+        let in_flight = |handshake| {
+            let of_kind = |flight: &&Arc<Flight>| flight.handshake() == Some(handshake);
+            state.flights.iter().filter(of_kind).count() as u64
+        };
+        Forecast {
+            available,
+            waiting,
+            full_in_flight: in_flight(Handshake::Full),
+            resumed_in_flight: in_flight(Handshake::Resumed),
+            tickets_full: rates.full.tickets,
+            tickets_resumed: rates.resumed.tickets,
+            full_ms: rates.full.millis,
+            resumed_ms: rates.resumed.millis,
+            wait_ms: match available {
+                _ if breaker_open => None,
+                0 => state.shortest_wait(now, waiting),
+                _ => Some(0),
+            },
+            breaker_open,
+        }
+    }
+
+    /// How many sessions a conn had best bring, if others wait for some.
+    #[cfg(feature = "rustls")]
+    pub(super) fn demand(&self) -> Option<usize> {
+        let most = self.cache.options().max_sessions_per_endpoint as usize;
+        match self.state.lock().waits.len() {
+            0 => None,
+            waiting => Some((waiting + 1).min(most)),
+        }
+    }
+
+    fn take(&self, now: Time, calls: &mut Calls) -> Option<Session> {
+        // Looked at first, since a look-up that finds nothing is counted as a miss.
+        if self.cache.available_at(&self.key(), now) == 0 {
+            return None;
+        }
+        self.cache.take_at(&self.key(), now, &mut calls.garbage)
+    }
+}
+
+/// How a conn ended that was not established, or that no longer brings anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It had offered a session, and failed.
+    Failed,
+    /// That says nothing about offers.
+    Over,
+}
+
+impl State {
+    /// Expects nothing more of it; false: nothing was expected any more.
+    fn forget(&mut self, flight: &Flight) -> bool {
+        let is_it = |other: &Arc<Flight>| std::ptr::eq(Arc::as_ptr(other), flight);
+        let at = self.flights.iter().position(is_it);
+        at.map(|at| self.flights.swap_remove(at)).is_some()
+    }
+
+    /// Believes those that were established for a while to have brought all that they will.
+    fn review(&mut self, now: Time) {
+        let rates = &mut self.rates;
+        self.flights.retain(|flight| {
+            let (Some(established), Some(handshake)) = (flight.established(), flight.handshake())
+            else {
+                return true;
+            };
+            let took = established.since(flight.begun());
+            let over = now.since(established) > (2 * took).max(LEAST_GRACE_MS);
+            if over {
+                rates.brought_all(handshake, flight.brought());
+            }
+            !over
+        });
+    }
+
+    /// Whether a session is expected, for one with so many ahead, until `deadline`.
+    fn comes(&self, now: Time, deadline: Time, ahead: u64) -> bool {
+        self.rates.capacity(&self.flights, now, deadline) > ahead
+    }
+
+    /// Whether another full handshake may begin.
+    fn can_begin_full(&self, supply: &Supply) -> bool {
+        let most = supply.cache.options().max_full_handshakes as usize;
+        let is_full = |flight: &&Arc<Flight>| {
+            flight.handshake() == Some(Handshake::Full) && flight.established().is_none()
+        };
+        most == 0 || self.flights.iter().filter(is_full).count() < most
+    }
+
+    /// Gives what is in the cache to those that wait, first come, first served.
+    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls) {
+        while !self.waits.is_empty()
+            && let Some(session) = supply.take(now, calls)
+            && let Some(wait) = self.waits.pop_front()
+        {
+            wait.flight.begin_resumed(now, session.lineage);
+            supply.count(|stats| stats.waits_served += 1);
+            calls.wakers.extend(wait.settle(Some(session)));
+        }
+    }
+
+    /// Something is not as it was expected to be: sends off those that would wait in vain.
+    fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls) {
+        self.review(now);
+        let guarded = !self.breaker.is_closed();
+        supply.guarded.store(guarded, Relaxed);
+        self.serve(supply, now, calls);
+        for wait in std::mem::take(&mut self.waits) {
+            let ahead = self.waits.len() as u64;
+            let stays = wait.deadline > now
+                && (self.comes(now, wait.deadline, ahead) || !self.can_begin_full(supply));
+            if stays && !guarded {
+                self.waits.push_back(wait);
+            } else {
+                self.send_off(&wait, now, calls);
+            }
+        }
+    }
+
+    /// Tells one that waits to do a full handshake.
+    fn send_off(&mut self, wait: &Wait, now: Time, calls: &mut Calls) {
+        wait.flight.begin_full(now);
+        calls.wakers.extend(wait.settle(None));
+    }
+
+    /// The shortest time for which one with so many ahead would have to wait.
+    fn shortest_wait(&self, now: Time, ahead: u64) -> Option<u64> {
+        const LONGEST_MS: u64 = 3600 * 1000;
+        let comes = |millis| self.comes(now, Time(now.0.saturating_add(millis)), ahead);
+        if !comes(LONGEST_MS) {
+            return None;
+        }
+        if comes(0) {
+            return Some(0);
+        }
+        // `comes` turns true once: the halves are cut until the moment is left.
+        let (mut vain, mut enough) = (0, LONGEST_MS);
+        while vain + 1 < enough {
+            let middle = vain.midpoint(enough);
+            if comes(middle) {
+                enough = middle;
+            } else {
+                vain = middle;
+            }
+        }
+        Some(enough)
+    }
+}

@@ -1,0 +1,59 @@
+//! One conn's place in the queue for a session.
+
+use super::flight::Flight;
+use crate::cache::{Session, Time};
+use crate::lock::Mutex;
+use std::fmt;
+use std::sync::Arc;
+
+/// Tells whoever waits that the wait is over. Called once at the most, with no lock held.
+pub type Waker = Box<dyn FnOnce() + Send>;
+
+pub(super) struct Wait {
+    pub(super) deadline: Time,
+    pub(super) flight: Arc<Flight>,
+    outcome: Mutex<Outcome>,
+}
+
+enum Outcome {
+    Waiting(Waker),
+    /// With the session that was kept for it, if it is not to do a full handshake.
+    Over(Option<Session>),
+}
+
+impl Wait {
+    pub(super) fn new(deadline: Time, flight: &Arc<Flight>, waker: Waker) -> Arc<Self> {
+        Arc::new(Self {
+            deadline,
+            flight: Arc::clone(flight),
+            outcome: Mutex::new(Outcome::Waiting(waker)),
+        })
+    }
+
+    /// Ends the wait, with a session or with a full handshake. Gives what is to be called once no lock
+    /// is held.
+    pub(super) fn settle(&self, session: Option<Session>) -> Option<Waker> {
+        match std::mem::replace(&mut *self.outcome.lock(), Outcome::Over(session)) {
+            Outcome::Waiting(waker) => Some(waker),
+            Outcome::Over(_) => None,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.outcome.lock(), Outcome::Over(_))
+    }
+
+    /// The session that was kept for it, of which it is the only owner from then on.
+    pub(super) fn take(&self) -> Option<Session> {
+        match &mut *self.outcome.lock() {
+            Outcome::Waiting(_) => None,
+            Outcome::Over(session) => session.take(),
+        }
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").finish_non_exhaustive()
+    }
+}

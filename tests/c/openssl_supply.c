@@ -1,0 +1,353 @@
+// Waiting for a ticket that is on its way, and leaving alone a server that cannot stand to be
+// offered one: over real connections.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+
+#include "peer.h"
+#include "tsc_openssl.h"
+
+enum { POOL = 64, PATIENCE_MS = 60000 };
+
+typedef struct {
+    tsc_cache *cache;
+    SSL_CTX *ctx;
+    peer *server;
+} fixture;
+
+static fixture set_up(peer_manner manner, tsc_options options) {
+    fixture it = {NULL, client_context(), peer_own(manner)};
+    assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+    return it;
+}
+
+static void tear_down(fixture it) {
+    SSL_CTX_free(it.ctx);
+    tsc_cache_free(it.cache);
+    peer_free(it.server);
+}
+
+static tsc_forecast forecast_of(fixture it) {
+    tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost",
+                             .host_len = 9,
+                             .port = (uint32_t)peer_port(it.server)};
+    tsc_forecast forecast;
+    assert_int_equal(tsc_config_forecast(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint,
+                                         &forecast, sizeof forecast),
+                     TSC_OK);
+    return forecast;
+}
+
+static const peer_manner DOUBLES = {.tls_version = TLS1_3_VERSION, .tickets = 2, .doubles = true};
+
+// ---- A pool of threads
+// ----------------------------------------------------------------------------
+
+typedef struct {
+    fixture it;
+    atomic_int resumed; // says the server
+    atomic_int failed;
+} pool;
+
+static void *connect_one(void *argument) {
+    pool *self = (pool *)argument;
+    char answer[256];
+    uint32_t port = (uint32_t)peer_port(self->it.server);
+    SSL *ssl = client_ssl(self->it.ctx, client_dial((int)port));
+    bool good = tsc_ssl_begin_wait(ssl, "localhost", port, PATIENCE_MS) == TSC_OK &&
+                SSL_connect(ssl) == 1 && client_ask(ssl, "/", answer, sizeof answer) > 0 &&
+                tsc_ssl_established(ssl) == TSC_OK;
+    if (!good)
+        atomic_fetch_add(&self->failed, 1);
+    else if (strstr(answer, "Reused"))
+        atomic_fetch_add(&self->resumed, 1);
+    client_close(ssl);
+    return NULL;
+}
+
+static int resumed_of_threads(fixture it, int count) {
+    pool pool = {.it = it};
+    pthread_t threads[POOL];
+    for (int i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, connect_one, &pool), 0);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&pool.failed), 0);
+    return atomic_load(&pool.resumed);
+}
+
+static void a_pool_of_threads(void **state) {
+    (void)state;
+    fixture it = set_up(DOUBLES, (tsc_options){0});
+    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    tsc_forecast forecast = forecast_of(it);
+    assert_int_equal(forecast.tickets_full, 2);
+    assert_int_equal(forecast.tickets_resumed, 2);
+    assert_int_equal(forecast.waiting + forecast.full_in_flight + forecast.resumed_in_flight, 0);
+    tsc_stats stats = client_stats(it.cache);
+    assert_int_equal(stats.waited, stats.waits_served);
+    assert_true(stats.waited > 0);
+    tear_down(it);
+}
+
+// As OpenSSL's servers do: two tickets on a full handshake, one on a resumed one.
+static void a_pool_where_the_supply_stands_still(void **state) {
+    (void)state;
+    const peer_manner stands_still = {.tls_version = TLS1_3_VERSION, .tickets = 2};
+    fixture it = set_up(stands_still, (tsc_options){0});
+    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    tear_down(it);
+
+    it = set_up(stands_still, (tsc_options){.flags = TSC_REUSE_WHEN_DRY});
+    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    assert_true(client_stats(it.cache).reused > 0);
+    tear_down(it);
+}
+
+static void a_pool_over_tls12(void **state) {
+    (void)state;
+    fixture it = set_up((peer_manner){.tls_version = TLS1_2_VERSION}, (tsc_options){0});
+    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    tear_down(it);
+}
+
+// ---- A pool in one thread, on file descriptors
+// ----------------------------------------------------
+
+// One connection as an event loop drives it.
+typedef struct {
+    SSL *ssl;
+    int wait_fd; // -1: it does not wait
+    bool began, asked, done;
+    char answer[256];
+    size_t length;
+} task;
+
+static short wanted(SSL *ssl, int result) {
+    int error = SSL_get_error(ssl, result);
+    assert_true(error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE);
+    return error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+}
+
+// Goes on as far as it can without blocking. Gives what is to be polled for; 0 when it is done.
+static short go_on(task *self) {
+    static const char request[] = "GET /keep HTTP/1.0\r\n\r\n";
+    ERR_clear_error();
+    if (!self->began) {
+        assert_int_equal(tsc_ssl_offer(self->ssl), TSC_OK);
+        self->began = true;
+    }
+    int result = SSL_connect(self->ssl);
+    if (result != 1)
+        return wanted(self->ssl, result);
+    if (!self->asked) {
+        assert_int_equal(SSL_write(self->ssl, request, sizeof request - 1), sizeof request - 1);
+        self->asked = true;
+    }
+    while (!strchr(self->answer, 'w') && !strchr(self->answer, 'd')) { // the ends of New and Reused
+        result = SSL_read(self->ssl, self->answer + self->length,
+                          (int)(sizeof self->answer - 1 - self->length));
+        if (result <= 0)
+            return wanted(self->ssl, result);
+        self->length += (size_t)result;
+    }
+    assert_int_equal(tsc_ssl_established(self->ssl), TSC_OK);
+    self->done = true;
+    return 0;
+}
+
+static void a_pool_on_an_event_loop(void **state) {
+    (void)state;
+    fixture it = set_up(DOUBLES, (tsc_options){0});
+    task tasks[POOL];
+    struct pollfd polls[POOL];
+    memset(tasks, 0, sizeof tasks);
+    memset(polls, 0, sizeof polls);
+    uint32_t port = (uint32_t)peer_port(it.server);
+    for (int i = 0; i < POOL; i++) {
+        int fd = client_dial((int)port);
+        assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+        tasks[i].ssl = client_ssl(it.ctx, fd);
+        tasks[i].wait_fd = -1;
+        assert_int_equal(tsc_ssl_prepare(tasks[i].ssl, "localhost", port), TSC_OK);
+        tsc_status status =
+            tsc_conn_wait_fd(tsc_ssl_conn(tasks[i].ssl), PATIENCE_MS, &tasks[i].wait_fd);
+        // The first goes, and while it is on its way all others wait.
+        assert_int_equal(status, i == 0 ? TSC_OK : TSC_WAIT);
+        polls[i] =
+            i == 0 ? (struct pollfd){fd, POLLOUT, 0} : (struct pollfd){tasks[i].wait_fd, POLLIN, 0};
+    }
+    for (int open = POOL; open > 0;) {
+        assert_true(poll(polls, POOL, PATIENCE_MS) > 0);
+        for (int i = 0; i < POOL; i++) {
+            if (polls[i].fd < 0 || !polls[i].revents)
+                continue;
+            short events = go_on(&tasks[i]);
+            polls[i] = (struct pollfd){events ? SSL_get_fd(tasks[i].ssl) : -1, events, 0};
+            open -= tasks[i].done;
+        }
+    }
+    int resumed = 0;
+    for (int i = 0; i < POOL; i++) {
+        resumed += strstr(tasks[i].answer, "Reused") != NULL;
+        client_close(tasks[i].ssl);
+    }
+    assert_int_equal(resumed, POOL - 1);
+    tear_down(it);
+}
+
+static void the_descriptor_is_readable_at_the_deadline(void **state) {
+    (void)state;
+    fixture it = set_up(DOUBLES, (tsc_options){0});
+    uint32_t port = (uint32_t)peer_port(it.server);
+    SSL *leader = client_ssl(it.ctx, -1), *other = client_ssl(it.ctx, -1);
+    assert_int_equal(tsc_ssl_begin(leader, "localhost", port), TSC_OK);
+    assert_int_equal(tsc_ssl_prepare(other, "localhost", port), TSC_OK);
+    struct pollfd poll_it = {-1, POLLIN, 0};
+    assert_int_equal(tsc_conn_wait_fd(tsc_ssl_conn(other), 20, &poll_it.fd), TSC_WAIT);
+    assert_int_equal(poll(&poll_it, 1, PATIENCE_MS), 1);
+    assert_int_equal(tsc_ssl_offer(other), TSC_OK); // of nothing
+    assert_int_equal(forecast_of(it).full_in_flight, 2);
+    SSL_free(other);
+    SSL_free(leader);
+    tear_down(it);
+}
+
+// ---- What does not wait
+// ---------------------------------------------------------------------------
+
+static void a_server_that_issues_none_makes_nobody_wait_twice(void **state) {
+    (void)state;
+    fixture it =
+        set_up((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 0}, (tsc_options){0});
+    assert_false(client_resumes(it.ctx, it.server));
+    assert_int_equal(forecast_of(it).tickets_full, 0);
+    assert_int_equal(resumed_of_threads(it, POOL), 0);
+    assert_int_equal(client_stats(it.cache).waited, 0);
+    tear_down(it);
+}
+
+static void prepared_and_offered_in_order(void **state) {
+    (void)state;
+    fixture it = set_up(DOUBLES, (tsc_options){0});
+    uint32_t port = (uint32_t)peer_port(it.server);
+    assert_int_equal(tsc_ssl_prepare(NULL, "localhost", port), TSC_INVALID_ARGUMENT);
+    assert_int_equal(tsc_ssl_begin_wait(NULL, "localhost", port, 1), TSC_INVALID_ARGUMENT);
+    assert_int_equal(tsc_ssl_offer(NULL), TSC_INVALID_ARGUMENT);
+    SSL *ssl = client_ssl(it.ctx, -1);
+    assert_int_equal(tsc_ssl_prepare(ssl, NULL, port), TSC_INVALID_ARGUMENT);
+    assert_int_equal(tsc_ssl_prepare(ssl, "localhost", 65536), TSC_INVALID_ARGUMENT);
+    assert_int_equal(tsc_ssl_offer(ssl), TSC_WRONG_STATE);
+    SSL_free(ssl);
+
+    // A session that was kept while the SSL's verification changed is not offered.
+    assert_false(client_resumes(it.ctx, it.server));
+    ssl = client_ssl(it.ctx, -1);
+    assert_int_equal(tsc_ssl_prepare(ssl, "localhost", port), TSC_OK);
+    assert_int_equal(tsc_conn_wait(tsc_ssl_conn(ssl), 1), TSC_OK);
+    assert_int_equal(client_available(it.ctx, it.server), 1);
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    assert_int_equal(tsc_ssl_offer(ssl), TSC_WRONG_STATE);
+    assert_null(SSL_get_session(ssl));
+    SSL_free(ssl);
+    assert_int_equal(client_available(it.ctx, it.server), 2); // it went back
+
+    ssl = client_ssl(it.ctx, client_dial((int)port));
+    assert_int_equal(tsc_ssl_prepare(ssl, "localhost", port), TSC_OK);
+    assert_int_equal(tsc_ssl_offer(ssl), TSC_OK);
+    assert_int_equal(tsc_ssl_offer(ssl), TSC_WRONG_STATE);
+    assert_int_equal(SSL_connect(ssl), 1);
+    assert_true(SSL_session_reused(ssl));
+    assert_int_equal(tsc_ssl_offer(ssl), TSC_WRONG_STATE);
+    assert_int_equal(tsc_ssl_prepare(ssl, "localhost", port), TSC_WRONG_STATE);
+    client_close(ssl);
+    tear_down(it);
+}
+
+// ---- A server that cannot stand offers
+// ------------------------------------------------------------
+
+// A visit by a client that does not wait for long. Gives whether it was answered.
+static bool visit_briefly(fixture it) {
+    static const struct timeval brief = {0, 100000};
+    char answer[256];
+    uint32_t port = (uint32_t)peer_port(it.server);
+    int fd = client_dial((int)port);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief), 0);
+    SSL *ssl = client_ssl(it.ctx, fd);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", port), TSC_OK);
+    bool answered = SSL_connect(ssl) == 1 && client_ask(ssl, "/", answer, sizeof answer) > 0;
+    ERR_clear_error();
+    assert_int_equal(answered ? tsc_ssl_established(ssl) : tsc_ssl_failed(ssl), TSC_OK);
+    client_close(ssl);
+    return answered;
+}
+
+static void visit_harmful(peer_manner manner) {
+    uint64_t now = 1;
+    fixture it = set_up(manner, (tsc_options){.clock = client_clock, .clock_arg = &now});
+    // A full handshake; then three times one that fails, and a full one that shows that the server
+    // is well. From then on nobody is harmed.
+    int failures = 0;
+    for (int i = 0; i < 12; i++) {
+        bool answered = visit_briefly(it);
+        failures += !answered;
+        assert_true(answered || i < 6);
+    }
+    assert_int_equal(failures, 3);
+    tsc_stats stats = client_stats(it.cache);
+    assert_int_equal(stats.breaker_opened, 1);
+    assert_int_equal(stats.breaker_closed, 0);
+    assert_true(stats.withheld > 0);
+    assert_true(forecast_of(it).breaker_open);
+
+    // A probe after a minute costs one attempt, and the next is after two.
+    now += 60 * 1000;
+    assert_false(visit_briefly(it));
+    for (int i = 0; i < 4; i++)
+        assert_true(visit_briefly(it));
+    assert_int_equal(client_stats(it.cache).breaker_opened, 2);
+    tear_down(it);
+}
+
+static void a_server_that_resets(void **state) {
+    (void)state;
+    visit_harmful((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2, .harm = PEER_RESETS});
+    visit_harmful((peer_manner){.tls_version = TLS1_2_VERSION, .harm = PEER_RESETS});
+}
+
+static void a_server_that_hangs(void **state) {
+    (void)state;
+    visit_harmful((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2, .harm = PEER_HANGS});
+    visit_harmful((peer_manner){.tls_version = TLS1_2_VERSION, .harm = PEER_HANGS});
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pool_of_threads),
+        cmocka_unit_test(a_pool_where_the_supply_stands_still),
+        cmocka_unit_test(a_pool_over_tls12),
+        cmocka_unit_test(a_pool_on_an_event_loop),
+        cmocka_unit_test(the_descriptor_is_readable_at_the_deadline),
+        cmocka_unit_test(a_server_that_issues_none_makes_nobody_wait_twice),
+        cmocka_unit_test(prepared_and_offered_in_order),
+        cmocka_unit_test(a_server_that_resets),
+        cmocka_unit_test(a_server_that_hangs),
+    };
+    return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
+}

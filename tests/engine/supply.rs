@@ -1,0 +1,550 @@
+//! Waiting for a session that is on its way, and leaving alone an endpoint where offers do harm.
+
+use super::*;
+use std::sync::atomic::AtomicUsize;
+use tsc::conn::{Failure, Forecast, Plan};
+
+/// Patience that plays no part in a test.
+const LONG: u32 = 1_000_000;
+
+/// An attempt that asked, and how often it was told that its wait is over.
+struct Asked {
+    conn: Arc<Conn>,
+    plan: Plan,
+    told: Arc<AtomicUsize>,
+}
+
+impl Asked {
+    fn told(&self) -> usize {
+        self.told.load(Relaxed)
+    }
+}
+
+fn ask(conn: Arc<Conn>, max_wait_ms: u32) -> Asked {
+    let told = Arc::new(AtomicUsize::new(0));
+    let tell = Arc::clone(&told);
+    let waker = move || {
+        tell.fetch_add(1, Relaxed);
+    };
+    let plan = conn.plan(max_wait_ms, Box::new(waker)).expect("open");
+    Asked { conn, plan, told }
+}
+
+/// A server as its clients see it.
+#[derive(Clone, Copy)]
+struct Server {
+    /// How many tickets it sends on a full handshake, and on a resumed one.
+    tickets: [u32; 2],
+}
+
+impl World {
+    fn ask(&self, max_wait_ms: u32) -> Asked {
+        ask(self.connect(), max_wait_ms)
+    }
+
+    fn forecast(&self) -> Forecast {
+        self.config.forecast(&HOST).expect("a good endpoint")
+    }
+
+    /// What an attempt that may go does: offers what it can, and is established.
+    fn go(&self, conn: &Conn, server: Server) -> bool {
+        let resumed = offer(conn).expect("open").is_some();
+        for number in 0..server.tickets[usize::from(resumed)] {
+            receive(conn, number, TLS_1_3, HOUR).expect("staged");
+        }
+        conn.established(resumed).expect("open");
+        resumed
+    }
+
+    /// So many attempts at once, each of which goes when it may, in rounds of 10 ms: all that may go
+    /// begin at its start and are established at its end. Says which were resumed, in which round.
+    fn burst(&self, server: Server, count: usize, max_wait_ms: u32) -> Vec<(bool, u64)> {
+        let began = self.time.load(Relaxed);
+        let mut all: Vec<_> = (0..count).map(|_| Some(self.ask(max_wait_ms))).collect();
+        let mut ends = vec![(false, 0); count];
+        for round in 1u64.. {
+            let going: Vec<_> = (0..count)
+                .filter(|&at| {
+                    let late = (round - 1) * 10 >= u64::from(max_wait_ms);
+                    let free = |one: &Asked| one.plan == Plan::Go || one.told() == 1 || late;
+                    all[at].as_ref().is_some_and(free)
+                })
+                .collect();
+            let offers: Vec<_> = going
+                .iter()
+                .map(|&at| offer(&all[at].as_ref().expect("open").conn))
+                .collect();
+            self.time.store(began + round * 10, Relaxed);
+            for (&at, offered) in going.iter().zip(&offers) {
+                let one = all[at].take().expect("open");
+                assert_eq!(offered.clone(), offer(&one.conn), "the same as before");
+                ends[at] = (self.go(&one.conn, server), round);
+            }
+            if all.iter().all(Option::is_none) {
+                return ends;
+            }
+            assert!(round < 10_000, "it comes to an end");
+        }
+        unreachable!()
+    }
+}
+
+fn resumed(ends: &[(bool, u64)]) -> usize {
+    ends.iter().filter(|(resumed, _)| *resumed).count()
+}
+
+fn last_round(ends: &[(bool, u64)]) -> u64 {
+    ends.iter().map(|&(_, round)| round).max().expect("some")
+}
+
+const DOUBLES: Server = Server { tickets: [2, 2] };
+const STANDS_STILL: Server = Server { tickets: [2, 1] };
+const ISSUES_NONE: Server = Server { tickets: [0, 0] };
+
+#[test]
+fn of_a_burst_all_but_the_first_are_resumed() {
+    for count in [2, 16, 64, 256] {
+        let world = World::new(WIDE);
+        let ends = world.burst(DOUBLES, count, LONG);
+        assert_eq!(resumed(&ends), count - 1);
+        // The first, then as many as there are tickets, twice as many each time.
+        let doublings = u64::from((count + 1).next_power_of_two().ilog2());
+        assert!(last_round(&ends) <= doublings, "{count}: {ends:?}");
+        let order: Vec<_> = ends.iter().map(|&(_, round)| round).collect();
+        assert!(order.is_sorted(), "first come, first served: {order:?}");
+    }
+}
+
+#[test]
+fn without_waiting_only_as_many_are_resumed_as_there_are_tickets() {
+    let world = World::new(WIDE);
+    assert!(!world.go(&world.connect(), DOUBLES));
+    let all = [(); 64].map(|()| world.connect());
+    let offered = all.iter().filter(|conn| offer(conn) != Ok(None)).count();
+    assert_eq!(offered, 2);
+}
+
+#[test]
+fn where_the_supply_stands_still_it_is_spread_over_the_time_that_there_is() {
+    let world = World::new(WIDE);
+    // The server is known, and the time that it takes.
+    assert_eq!(resumed(&world.burst(STANDS_STILL, 3, LONG)), 2);
+    world.at(1000);
+    world.config.cache().clear();
+    let ends = world.burst(STANDS_STILL, 64, 100);
+    // Two at a time would take 32 rounds. There are ten, so some do full handshakes at once, each of
+    // which brings two more.
+    assert!(last_round(&ends) <= 11, "{ends:?}");
+    let at_once = ends.iter().filter(|end| **end == (false, 1)).count();
+    assert!((2..=8).contains(&at_once), "{ends:?}");
+    assert!(resumed(&ends) >= 64 - 8, "{ends:?}");
+}
+
+#[test]
+fn of_a_server_that_issues_none_only_the_first_is_waited_for() {
+    let world = World::new(WIDE);
+    let ends = world.burst(ISSUES_NONE, 8, 50);
+    assert_eq!(resumed(&ends), 0);
+    // All but the first waited, and no longer than they wanted to.
+    assert!(last_round(&ends) <= 6);
+    world.at(10_000);
+    let ends = world.burst(ISSUES_NONE, 64, 50);
+    assert_eq!((resumed(&ends), last_round(&ends)), (0, 1));
+    assert_eq!(world.forecast().tickets_full, Some(0));
+    // It turned to issuing some, and that is seen.
+    world.burst(DOUBLES, 1, 50);
+    world.config.cache().clear();
+    assert_eq!(resumed(&world.burst(DOUBLES, 64, LONG)), 63);
+}
+
+#[test]
+fn a_reusable_session_ends_the_wait_of_all() {
+    let world = World::new(WIDE);
+    let leader = world.ask(LONG);
+    assert_eq!((leader.plan, offer(&leader.conn)), (Plan::Go, Ok(None)));
+    let others = [(); 20].map(|()| world.ask(LONG));
+    assert!(others.iter().all(|one| one.plan == Plan::Wait));
+    receive(&leader.conn, 7, TLS_1_2, 0).expect("staged");
+    leader.conn.established(false).expect("open");
+    for one in &others {
+        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(Some(7))));
+    }
+    let stats = world.cache().stats();
+    assert_eq!((stats.waited, stats.waits_served), (20, 20));
+    // A session has gone by, and another is known to serve all.
+    assert_eq!(world.forecast().wait_ms, Some(0));
+}
+
+#[test]
+fn reused_when_dry_one_ticket_ends_the_wait_of_all() {
+    let world = World::new(Options {
+        reuse_when_dry: true,
+        ..WIDE
+    });
+    let ends = world.burst(STANDS_STILL, 64, LONG);
+    assert_eq!((resumed(&ends), last_round(&ends)), (63, 2));
+    let stats = world.cache().stats();
+    assert!(stats.reused >= 60, "{stats:?}");
+    // What was lent out a second time does not come back as another one.
+    let before = world.available();
+    let conn = world.connect();
+    while world.available() > 1 {
+        assert!(offer(&world.connect()).expect("open").is_some());
+    }
+    assert!(offer(&conn).expect("open").is_some());
+    conn.failed(Failure::NotSent).expect("open");
+    assert_eq!((before >= 1, world.available()), (true, 1));
+}
+
+#[test]
+fn single_use_is_strict_unless_asked_for() {
+    let world = World::new(WIDE);
+    world.full(&[1]);
+    assert_eq!(offer(&world.connect()), Ok(Some(1)));
+    assert_eq!(offer(&world.connect()), Ok(None));
+    assert_eq!(world.cache().stats().reused, 0);
+}
+
+#[test]
+fn a_leader_that_fails_makes_the_next_one_go_at_once() {
+    let ends: [fn(&Conn); 4] = [
+        |conn| conn.failed(Failure::Handshake).expect("open"),
+        |conn| conn.failed(Failure::NotSent).expect("open"),
+        |conn| conn.failed(Failure::Login).expect("open"),
+        |conn| conn.release(),
+    ];
+    for end in ends {
+        let world = World::new(WIDE);
+        let leader = world.ask(LONG);
+        assert_eq!(offer(&leader.conn), Ok(None));
+        let others = [(); 3].map(|()| world.ask(LONG));
+        end(&leader.conn);
+        let told: Vec<_> = others.iter().map(Asked::told).collect();
+        assert_eq!(told, [1, 0, 0]);
+        assert_eq!(offer(&others[0].conn), Ok(None));
+        // Which is the leader now.
+        assert!(!world.go(&others[0].conn, DOUBLES));
+        let told: Vec<_> = others.iter().map(Asked::told).collect();
+        assert_eq!(told, [1, 1, 1]);
+        assert!(world.go(&others[1].conn, DOUBLES) && world.go(&others[2].conn, DOUBLES));
+    }
+}
+
+#[test]
+fn a_ticket_that_was_not_sent_goes_to_who_waits() {
+    let world = World::new(WIDE);
+    world.full(&[1]);
+    let holder = world.connect();
+    assert_eq!(offer(&holder), Ok(Some(1)));
+    let other = world.ask(LONG);
+    assert_eq!(
+        other.plan,
+        Plan::Wait,
+        "the holder's connection may bring more"
+    );
+    holder.failed(Failure::NotSent).expect("open");
+    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(Some(1))));
+}
+
+#[test]
+fn what_was_kept_for_one_that_waits_goes_on_when_it_ends() {
+    let ends: [fn(&Conn); 3] = [
+        |conn| conn.failed(Failure::NotSent).expect("open"),
+        |conn| conn.release(),
+        |conn| conn.established(false).expect("open"),
+    ];
+    for end in ends {
+        let world = World::new(WIDE);
+        let leader = world.ask(LONG);
+        assert_eq!(offer(&leader.conn), Ok(None));
+        let [first, second] = [(); 2].map(|()| world.ask(LONG));
+        receive(&leader.conn, 1, TLS_1_3, HOUR).expect("staged");
+        leader.conn.established(false).expect("open");
+        assert_eq!((first.told(), second.told()), (1, 0));
+        // It never looks at what it was told.
+        end(&first.conn);
+        assert_eq!((second.told(), offer(&second.conn)), (1, Ok(Some(1))));
+    }
+}
+
+#[test]
+fn the_deadline_ends_in_a_full_handshake() {
+    let world = World::new(WIDE);
+    let leader = world.ask(LONG);
+    assert_eq!(offer(&leader.conn), Ok(None));
+    let late = world.ask(50);
+    assert_eq!(late.plan, Plan::Wait);
+    world.at(50);
+    assert_eq!(
+        offer(&late.conn),
+        Ok(None),
+        "it asked, whatever the queue says"
+    );
+    assert_eq!(late.told(), 0);
+    assert_eq!(world.forecast().waiting, 0);
+    // Two are in flight now, and another waits for either.
+    let other = world.ask(LONG);
+    assert!(!world.go(&late.conn, DOUBLES));
+    assert_eq!((other.told(), late.told()), (1, 0));
+}
+
+#[test]
+fn a_wait_can_be_ended_once() {
+    let world = World::new(WIDE);
+    let leader = world.ask(LONG);
+    assert_eq!(leader.conn.end_wait(), Err(NotNow::WrongState), "no wait");
+    assert_eq!(offer(&leader.conn), Ok(None));
+    let [gives_up, stays] = [(); 2].map(|()| world.ask(LONG));
+    assert_eq!(gives_up.conn.end_wait(), Ok(()));
+    assert_eq!(gives_up.conn.end_wait(), Err(NotNow::WrongState));
+    assert!(!world.go(&leader.conn, Server { tickets: [1, 0] }));
+    assert_eq!((gives_up.told(), stays.told()), (0, 1));
+    assert_eq!(stays.conn.end_wait(), Err(NotNow::WrongState), "it is over");
+    assert_eq!(offer(&stays.conn), Ok(Some(0)));
+    assert_eq!(offer(&gives_up.conn), Ok(None));
+}
+
+#[test]
+fn who_would_wait_in_vain_is_told_so_at_once() {
+    let world = World::new(WIDE);
+    // A handshake takes 100 ms here.
+    let first = world.connect();
+    assert_eq!(offer(&first), Ok(None));
+    world.at(100);
+    assert!(!world.go(&first, STANDS_STILL));
+    world.config.cache().clear();
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let forecast = world.forecast();
+    assert_eq!((forecast.full_ms, forecast.wait_ms), (100, Some(100)));
+    let hasty = world.ask(99);
+    assert_eq!(hasty.plan, Plan::Go);
+    // That one goes without, and is expected to bring two as well.
+    let others: Vec<_> = (0..5).map(|_| world.ask(100)).collect();
+    let plans: Vec<_> = others.iter().map(|one| one.plan).collect();
+    assert_eq!(plans[..4], [Plan::Wait; 4]);
+    assert_eq!(plans[4], Plan::Go);
+}
+
+#[test]
+fn nobody_waits_where_there_is_nothing_to_wait_for() {
+    let world = World::new(WIDE);
+    assert_eq!(world.ask(LONG).plan, Plan::Go, "nobody is in flight");
+    world.full(&[1]);
+    assert_eq!(world.ask(LONG).plan, Plan::Go, "there is one");
+    assert_eq!(world.ask(0).plan, Plan::Go, "no patience");
+    for options in [false, true] {
+        let world = World::new(Options {
+            enabled: options,
+            ..WIDE
+        });
+        assert_eq!(offer(&world.connect()), Ok(None));
+        world.config.supplies.close();
+        assert_eq!(world.ask(LONG).plan, Plan::Go);
+    }
+}
+
+#[test]
+fn closing_the_cache_ends_all_waits() {
+    let world = World::new(WIDE);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let others = [(); 3].map(|()| world.ask(LONG));
+    world.config.supplies.close();
+    for one in &others {
+        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(None)));
+    }
+}
+
+#[test]
+fn full_handshakes_at_the_same_time_are_limited() {
+    let world = World::new(Options {
+        max_full_handshakes: 2,
+        ..WIDE
+    });
+    // A server of which it is known that it issues none.
+    world.go(&world.connect(), ISSUES_NONE);
+    world.at(1000);
+    let all: Vec<_> = (0..6).map(|_| world.ask(LONG)).collect();
+    let go = |one: &&Asked| one.plan == Plan::Go || one.told() == 1;
+    assert_eq!(all.iter().filter(go).count(), 2);
+    for ended in 0..4 {
+        if ended % 2 == 0 {
+            world.go(&all[ended].conn, ISSUES_NONE);
+        } else {
+            all[ended].conn.failed(Failure::Handshake).expect("open");
+        }
+        assert_eq!(all.iter().filter(go).count(), ended + 3);
+    }
+    // The deadline is stronger.
+    let eager = world.ask(10);
+    assert_eq!(eager.plan, Plan::Wait);
+    world.at(2000);
+    assert_eq!(offer(&eager.conn), Ok(None));
+}
+
+#[test]
+fn established_before_the_tickets_come_they_are_waited_for_a_little() {
+    let world = World::new(WIDE);
+    world.burst(DOUBLES, 1, LONG);
+    world.config.cache().clear();
+    world.at(1000);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    world.at(1100);
+    leader.established(false).expect("open");
+    let other = world.ask(LONG);
+    assert_eq!(other.plan, Plan::Wait);
+    receive(&leader, 5, TLS_1_3, HOUR).expect("kept");
+    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(Some(5))));
+    // The second one does not come; after a while nobody expects it.
+    other.conn.failed(Failure::Login).expect("open");
+    world.at(1200);
+    assert_eq!(world.ask(LONG).plan, Plan::Wait);
+    world.at(1500);
+    assert_eq!(world.forecast().tickets_full, Some(1));
+}
+
+#[test]
+fn a_conn_asks_once_and_before_its_offer() {
+    let world = World::new(WIDE);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    leader.sent().expect("open");
+    let plan = |conn: &Conn| conn.plan(LONG, Box::new(|| ()));
+    assert_eq!(plan(&leader), Err(NotNow::WrongState));
+    let waiting = world.ask(LONG);
+    assert_eq!(plan(&waiting.conn), Err(NotNow::WrongState));
+    leader.established(false).expect("open");
+    assert_eq!(plan(&leader), Err(NotNow::WrongState));
+}
+
+#[test]
+fn a_blocked_thread_is_woken_and_does_not_outstay_its_time() {
+    let world = World::new(WIDE);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let (patient, hasty) = (world.connect(), world.connect());
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| patient.wait(60_000));
+        while world.forecast().waiting == 0 {
+            std::thread::yield_now();
+        }
+        hasty.wait(1).expect("open");
+        assert!(!world.go(&leader, DOUBLES));
+        waits.join().expect("no panic").expect("open");
+    });
+    assert!(offer(&patient).expect("open").is_some());
+}
+
+#[test]
+fn a_refused_lineage_is_not_put_back_by_others() {
+    let world = World::new(WIDE);
+    world.full(&[1, 2, 3]);
+    let [holder, asker, refused] = [(); 3].map(|()| world.connect());
+    assert_eq!(offer(&holder), Ok(Some(3)));
+    assert_eq!(ask(Arc::clone(&asker), LONG).plan, Plan::Go);
+    assert_eq!(offer(&refused), Ok(Some(1)));
+    refused.established(false).expect("open");
+    holder.failed(Failure::NotSent).expect("open");
+    asker.release();
+    assert_eq!(world.available(), 0);
+    assert_eq!(world.cache().stats().returned, 0);
+}
+
+/// One attempt at a server that breaks every connection which offers a session.
+fn visit_harmful(world: &World) -> bool {
+    let conn = world.connect();
+    let offered = offer(&conn).expect("open").is_some();
+    if offered {
+        conn.failed(Failure::Handshake).expect("open");
+    } else {
+        receive(&conn, 1, TLS_1_3, HOUR).expect("staged");
+        conn.established(false).expect("open");
+    }
+    !offered
+}
+
+#[test]
+fn an_endpoint_where_offers_do_harm_is_left_alone() {
+    let world = World::new(Options {
+        breaker_failures: 3,
+        breaker_seconds: 60,
+        ..WIDE
+    });
+    let answered: Vec<_> = (0..20).map(|_| visit_harmful(&world)).collect();
+    // A full handshake, then three times an offer that fails and a full handshake that does not.
+    assert_eq!(answered.iter().filter(|answered| !**answered).count(), 3);
+    assert!(
+        answered[6..].iter().all(|answered| *answered),
+        "{answered:?}"
+    );
+    let stats = world.cache().stats();
+    assert_eq!((stats.breaker_opened, stats.breaker_closed), (1, 0));
+    assert_eq!(stats.withheld, 13);
+    let forecast = world.forecast();
+    assert!(forecast.breaker_open && forecast.available > 0);
+    assert_eq!(forecast.wait_ms, None);
+    assert_eq!(world.ask(LONG).plan, Plan::Go);
+
+    // One tries again after a minute, and only one.
+    world.at(60_000);
+    let [probe, other] = [(); 2].map(|()| world.connect());
+    assert!(offer(&probe).expect("open").is_some());
+    assert_eq!(offer(&other), Ok(None));
+    probe.failed(Failure::Handshake).expect("open");
+    assert_eq!(world.cache().stats().breaker_opened, 2);
+    world.full(&[1]);
+    world.at(60_000 + 119_999);
+    assert_eq!(offer(&world.connect()), Ok(None));
+    world.at(60_000 + 120_000);
+    // The server has been repaired.
+    let probe = world.connect();
+    assert!(world.go(&probe, DOUBLES));
+    assert_eq!(world.cache().stats().breaker_closed, 1);
+    assert!(world.go(&world.connect(), DOUBLES));
+    assert!(!world.forecast().breaker_open);
+}
+
+#[test]
+fn a_probe_that_is_not_sent_leaves_it_to_another() {
+    let world = World::new(Options {
+        breaker_failures: 1,
+        breaker_seconds: 60,
+        ..WIDE
+    });
+    while world.cache().stats().breaker_opened == 0 {
+        visit_harmful(&world);
+    }
+    world.at(60_000);
+    for end in [false, true] {
+        let probe = world.connect();
+        assert!(offer(&probe).expect("open").is_some());
+        if end {
+            probe.release();
+        } else {
+            probe.failed(Failure::NotSent).expect("open");
+        }
+    }
+    assert!(offer(&world.connect()).expect("open").is_some());
+}
+
+#[test]
+fn when_the_breaker_opens_nobody_waits_on() {
+    let world = World::new(Options {
+        breaker_failures: 1,
+        ..WIDE
+    });
+    world.full(&[1]);
+    let harmed = world.connect();
+    assert!(offer(&harmed).expect("open").is_some());
+    let waits = world.ask(LONG);
+    harmed.failed(Failure::Handshake).expect("open");
+    // That one is told to go, and shows that full handshakes work.
+    assert_eq!((waits.told(), offer(&waits.conn)), (1, Ok(None)));
+    let other = world.ask(LONG);
+    assert_eq!(other.plan, Plan::Wait);
+    assert!(!world.go(&waits.conn, DOUBLES));
+    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(None)));
+    assert_eq!(world.cache().stats().breaker_opened, 1);
+}
