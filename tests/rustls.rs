@@ -256,6 +256,81 @@ fn tickets_are_requested_as_the_config_says() {
 }
 
 #[test]
+fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for() {
+    extern "C" fn count(told: *mut std::ffi::c_void) {
+        // SAFETY: `told` is one of the test's own.
+        unsafe { &*told.cast::<AtomicU64>() }.fetch_add(1, Relaxed);
+    }
+    let peer = Peer::new(&[&version::TLS13], |server| server.max_tls13_tickets = 10);
+    let config = peer.attach();
+    let leader = config.conn(1);
+    let client = leader.client(NAME);
+    let others: Vec<_> = (0..7)
+        .map(|_| (config.conn(1), AtomicU64::new(0)))
+        .collect();
+    for (conn, told) in &others {
+        let arg = ptr::from_ref(told).cast_mut().cast();
+        let waits = tsc_conn_wait_callback(conn.0, 60_000, Some(count), arg);
+        assert_eq!(waits, tsc_status::TSC_WAIT);
+    }
+    let told = || {
+        others
+            .iter()
+            .map(|(_, told)| told.load(Relaxed))
+            .sum::<u64>()
+    };
+    // Its ClientHello was made while nobody waited: the two that this server sends to anybody.
+    assert_eq!(peer.run(client, &leader, true).0, HandshakeKind::Full);
+    assert_eq!(told(), 2);
+    // Five wait, and one ticket more is wanted for later.
+    assert_eq!(peer.connect(&others[0].0, true).0, HandshakeKind::Resumed);
+    assert_eq!((told(), config.available(1)), (7, 1));
+    for (conn, _) in &others[1..] {
+        assert_eq!(peer.connect(conn, true).0, HandshakeKind::Resumed);
+    }
+    let stats = peer.cache.stats();
+    assert_eq!((stats.waited, stats.waits_served, stats.resumed), (7, 7, 7));
+}
+
+#[test]
+fn rustls_never_reuses_a_ticket() {
+    let mut peer = Peer::new(&[&version::TLS13], |_| ());
+    peer.cache = Cache::with_flags(TSC_REUSE_WHEN_DRY);
+    let config = peer.attach();
+    peer.connect(&config.conn(1), true);
+    let conns = [(); 3].map(|()| config.conn(1));
+    let clients = [0, 1, 2].map(|at: usize| conns[at].client(NAME));
+    let kinds = clients.map(|client| drive(client, peer.server()).0);
+    assert_eq!(
+        kinds,
+        [
+            HandshakeKind::Resumed,
+            HandshakeKind::Resumed,
+            HandshakeKind::Full
+        ]
+    );
+    assert_eq!(peer.cache.stats().reused, 0);
+}
+
+#[test]
+fn a_lineage_ends_however_often_it_is_renewed() {
+    let peer = Peer::new(&[&version::TLS13], |server| server.send_tls13_tickets = 1);
+    let config = peer.attach();
+    let hour = |hours: u64| NOW_OF_TESTS.with(|now| now.store(hours * 3_600_000, Relaxed));
+    hour(1);
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    // The caches of these tests end a lineage after thirty days.
+    for hours in (7..30 * 24).step_by(11) {
+        hour(hours);
+        let kind = peer.connect(&config.conn(1), true).0;
+        assert_eq!(kind, HandshakeKind::Resumed, "after {hours} hours");
+    }
+    hour(30 * 24 + 1);
+    assert_eq!(config.available(1), 0);
+    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+}
+
+#[test]
 fn an_identity_is_refused_since_rustls_would_not_resume() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let options = tsc_config_options {
@@ -476,7 +551,12 @@ extern "C" fn clock(now: *mut std::ffi::c_void) -> u64 {
 
 impl Cache {
     fn new() -> Self {
+        Self::with_flags(0)
+    }
+
+    fn with_flags(flags: u32) -> Self {
         let options = tsc_options {
+            flags,
             ttl_seconds: 30 * DAY,
             max_lineage_age_seconds: 30 * DAY,
             clock: Some(clock),

@@ -171,7 +171,9 @@ impl Supply {
         }
         state.review(now);
         let ahead = state.waits.len() as u64;
-        if deadline <= now || (state.can_begin_full(self) && !state.comes(now, deadline, ahead)) {
+        // Others may already wait for what one that was told to go will bring.
+        let goes = deadline <= now || flight.handshake().is_some();
+        if goes || (state.can_begin_full(self) && !state.comes(now, deadline, ahead)) {
             flight.begin_full(now);
             return (Answer::Full, calls);
         }

@@ -280,6 +280,45 @@ static void conns(void **state) {
     assert_int_equal(info_of(conn).state, TSC_CONN_OPEN);
 }
 
+static void no_ready(void *arg) {
+    (void)arg;
+    fail_msg("told of a wait that never was");
+}
+
+static void waiting(void **state) {
+    (void)state;
+    int fd = -77;
+    tsc_conn *leader = new_conn(config);
+    assert_offers_nothing(leader); /* there would be something to wait for */
+    assert_status(tsc_conn_wait(NULL, 1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wait_callback(NULL, 1, no_ready, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wait_callback(conn, 1, NULL, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wait_fd(NULL, 1, &fd), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wait_fd(conn, 1, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wait_end(NULL), TSC_INVALID_ARGUMENT);
+    assert_int_equal(fd, -77);
+    assert_int_equal(stats_of(cache).waited, 0);
+    tsc_conn_free(leader);
+
+    tsc_endpoint to = endpoint("db.example", 9142), nowhere = {0};
+    tsc_forecast forecast;
+    memset(&forecast, 0xA5, sizeof forecast);
+#define FORECAST(config, to, size, out, out_size)                                                  \
+    assert_status(tsc_config_forecast(config, to, size, out, out_size), TSC_INVALID_ARGUMENT)
+    FORECAST(NULL, &to, sizeof to, &forecast, sizeof forecast);
+    FORECAST(config, NULL, sizeof to, &forecast, sizeof forecast);
+    FORECAST(config, NULL, 0, &forecast, sizeof forecast);
+    FORECAST(config, &nowhere, sizeof nowhere, &forecast, sizeof forecast);
+    FORECAST(config, &to, sizeof to, NULL, sizeof forecast);
+    FORECAST(config, &to, sizeof to, &forecast, 0);
+    EACH_IMPOSSIBLE(size) {
+        FORECAST(config, &to, size, &forecast, sizeof forecast);
+        FORECAST(config, &to, sizeof to, &forecast, size);
+    }
+    for (size_t i = 0; i < sizeof forecast; i++)
+        assert_int_equal(((uint8_t *)&forecast)[i], 0xA5);
+}
+
 static void no_release(void *object) {
     (void)object;
     fail_msg("an object was released that was never taken");
@@ -338,6 +377,7 @@ int main(void) {
         TEST(attaching_to_rustls),
         TEST(endpoints),
         TEST(conns),
+        TEST(waiting),
         TEST(receiving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,324 @@
+/* Waiting for a session that is on its way: the calls, their callbacks, and threads. The rules are
+ * in tests/engine/supply.rs, real connections in openssl_supply.c. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "api.h"
+
+#define PATIENCE 60000
+
+static tsc_cache *cache;
+static tsc_config *config;
+
+static int set_up(void **state) {
+    (void)state;
+    cache = new_cache((tsc_options){0});
+    config = new_config(cache);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    return 0;
+}
+
+/* A conn on whose handshake others may wait. */
+static tsc_conn *new_leader(void) {
+    tsc_conn *leader = new_conn(config);
+    assert_offers_nothing(leader);
+    return leader;
+}
+
+static void established_with(tsc_conn *conn, const char *session) {
+    assert_ok(receive(conn, TLS13, LONG, session));
+    assert_ok(tsc_conn_established(conn, 0));
+}
+
+/* Waits with a callback that counts its calls. */
+static void count_up(void *arg) {
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static void a_callback_tells_once(void **state) {
+    (void)state;
+    atomic_int told[3] = {0};
+    tsc_conn *leader = new_leader(), *conns[3];
+    for (int i = 0; i < 3; i++) {
+        conns[i] = new_conn(config);
+        assert_status(tsc_conn_wait_callback(conns[i], PATIENCE, count_up, &told[i]), TSC_WAIT);
+        assert_status(tsc_conn_wait_callback(conns[i], PATIENCE, count_up, &told[i]),
+                      TSC_WRONG_STATE);
+    }
+    assert_ok(tsc_conn_wait_end(conns[1])); /* has had enough */
+    established_with(leader, "ticket");
+    assert_int_equal(told[0], 1);
+    assert_int_equal(told[1] + told[2], 0);
+    assert_offers(conns[0], "ticket");
+    assert_status(tsc_conn_wait_end(conns[0]), TSC_WRONG_STATE);
+    assert_offers_nothing(conns[1]);
+    tsc_conn_free(conns[2]); /* ends a wait, too */
+    tsc_conn_free(conns[1]);
+    tsc_conn_free(conns[0]);
+    tsc_conn_free(leader);
+    assert_int_equal(told[0], 1);
+    assert_int_equal(told[1] + told[2], 0);
+    assert_int_equal(stats_of(cache).waited, 3);
+    assert_int_equal(stats_of(cache).waits_served, 1);
+}
+
+static void nothing_to_wait_for(void **state) {
+    (void)state;
+    atomic_int told = 0;
+    int fd = -77;
+    tsc_conn *first = new_conn(config);
+    assert_ok(tsc_conn_wait_callback(first, PATIENCE, count_up, &told));
+    assert_ok(tsc_conn_wait_fd(first, PATIENCE, &fd));
+    assert_ok(tsc_conn_wait(first, PATIENCE));
+    assert_int_equal(fd, -77);
+    assert_offers_nothing(first);
+    tsc_conn *hasty = new_conn(config);
+    assert_ok(tsc_conn_wait(hasty, 0));
+    assert_ok(tsc_conn_wait_fd(hasty, 0, &fd));
+    assert_int_equal(fd, -77);
+    tsc_conn_free(hasty);
+    established_with(first, "ticket");
+    tsc_conn_free(first);
+
+    tsc_conn *second = new_conn(config);
+    assert_ok(tsc_conn_wait_callback(second, PATIENCE, count_up, &told));
+    assert_offers(second, "ticket");
+    tsc_conn_free(second);
+    assert_int_equal(told, 0);
+}
+
+static void the_wrong_moment(void **state) {
+    (void)state;
+    atomic_int told = 0;
+    int fd = -77;
+    tsc_conn *conn = new_conn(config);
+    assert_status(tsc_conn_wait_end(conn), TSC_WRONG_STATE);
+    assert_ok(tsc_conn_sent(conn));
+    assert_status(tsc_conn_wait(conn, PATIENCE), TSC_WRONG_STATE);
+    assert_status(tsc_conn_wait_fd(conn, PATIENCE, &fd), TSC_WRONG_STATE);
+    assert_status(tsc_conn_wait_callback(conn, PATIENCE, count_up, &told), TSC_WRONG_STATE);
+    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+    assert_status(tsc_conn_wait(conn, PATIENCE), TSC_WRONG_STATE);
+    tsc_conn_free(conn);
+    assert_int_equal(fd, -77);
+    assert_int_equal(told, 0);
+}
+
+static void a_descriptor_is_lent_until_the_conn_is_freed(void **state) {
+    (void)state;
+    int fd = -1;
+    tsc_conn *leader = new_leader(), *conn = new_conn(config);
+    assert_status(tsc_conn_wait_fd(conn, PATIENCE, &fd), TSC_WAIT);
+    struct pollfd readable = {fd, POLLIN, 0};
+    assert_int_equal(poll(&readable, 1, 0), 0);
+    established_with(leader, "ticket");
+    assert_int_equal(poll(&readable, 1, PATIENCE), 1);
+    assert_offers(conn, "ticket");
+    assert_int_equal(poll(&readable, 1, PATIENCE), 1); /* and stays so */
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    tsc_conn_free(conn);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    tsc_conn_free(leader);
+}
+
+static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
+    (void)state;
+    for (int freed = 0; freed < 2; freed++) {
+        tsc_cache *own = new_cache((tsc_options){0});
+        tsc_config *of_own = new_config(own);
+        atomic_int told = 0;
+        tsc_conn *leader = new_conn(of_own), *conn = new_conn(of_own);
+        assert_offers_nothing(leader);
+        assert_status(tsc_conn_wait_callback(conn, PATIENCE, count_up, &told), TSC_WAIT);
+        if (freed)
+            tsc_cache_free(own);
+        else
+            assert_ok(tsc_cache_close(own));
+        assert_int_equal(told, 1);
+        assert_offers_nothing(conn);
+        tsc_conn *late = new_conn(of_own);
+        assert_ok(tsc_conn_wait(late, PATIENCE));
+        tsc_conn_free(late);
+        tsc_conn_free(conn);
+        tsc_conn_free(leader);
+        tsc_config_free(of_own);
+        if (!freed)
+            tsc_cache_free(own);
+    }
+}
+
+/* Callbacks that call back: each uses the library in the midst of a call of somebody else's. */
+typedef struct {
+    tsc_conn *conn, *leader;
+    int told;
+} called_back;
+
+static void offer_and_finish(void *arg) {
+    called_back *self = arg;
+    tsc_session session = {0};
+    self->told++;
+    if (tsc_conn_offer(self->conn, &session, sizeof session) == TSC_OK) {
+        receive(self->conn, TLS13, LONG, "one more");
+        tsc_conn_established(self->conn, 1); /* which tells the next one, from in here */
+    }
+    tsc_conn_free(self->conn);
+}
+
+static void free_all(void *arg) {
+    called_back *self = arg;
+    self->told++;
+    tsc_conn_free(self->conn);
+    tsc_conn_free(self->leader); /* whose call this is */
+    tsc_clear(cache);
+}
+
+static void close_all(void *arg) {
+    called_back *self = arg;
+    tsc_stats stats;
+    self->told++;
+    tsc_stats_get(cache, &stats, sizeof stats);
+    tsc_cache_close(cache);
+}
+
+static void callbacks_call_back(void **state) {
+    (void)state;
+    enum { MANY = 200 };
+    called_back calls[MANY] = {0};
+    tsc_conn *leader = new_leader();
+    for (int i = 0; i < MANY; i++) {
+        calls[i].conn = new_conn(config);
+        assert_status(tsc_conn_wait_callback(calls[i].conn, PATIENCE, offer_and_finish, &calls[i]),
+                      TSC_WAIT);
+    }
+    established_with(leader, "ticket");
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(calls[i].told, 1);
+    assert_int_equal(stats_of(cache).resumed, MANY);
+    tsc_conn_free(leader);
+    assert_ok(tsc_clear(cache));
+
+    called_back freeing = {new_conn(config), new_leader(), 0};
+    assert_status(tsc_conn_wait_callback(freeing.conn, PATIENCE, free_all, &freeing), TSC_WAIT);
+    established_with(freeing.leader, "ticket");
+    assert_int_equal(freeing.told, 1);
+
+    freeing = (called_back){new_conn(config), new_leader(), 0};
+    assert_status(tsc_conn_wait_callback(freeing.conn, PATIENCE, free_all, &freeing), TSC_WAIT);
+    assert_ok(tsc_conn_failed(freeing.leader, TSC_FAILURE_HANDSHAKE));
+    assert_int_equal(freeing.told, 1);
+
+    called_back closing = {new_conn(config), new_leader(), 0};
+    assert_status(tsc_conn_wait_callback(closing.conn, PATIENCE, close_all, &closing), TSC_WAIT);
+    established_with(closing.leader, "ticket");
+    assert_int_equal(closing.told, 1);
+    tsc_conn_free(closing.conn);
+    tsc_conn_free(closing.leader);
+    assert_status(tsc_clear(cache), TSC_CLOSED);
+}
+
+/* Threads that all wait for each other, and now and then fail, give up, or go away. */
+#define THREADS 8
+static atomic_int resumed, wrong;
+static int turns;
+static pthread_barrier_t start;
+
+static void *visit_and_wait(void *arg) {
+    uint32_t random = (uint32_t)(uintptr_t)arg + 1;
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < turns; i++) {
+        random = random * 1664525 + 1013904223;
+        tsc_conn *conn = new_conn(config);
+        atomic_int told = 0;
+        bool waits = false;
+        switch (random >> 30) {
+        case 0:
+            waits = tsc_conn_wait_callback(conn, PATIENCE, count_up, &told) == TSC_WAIT;
+            /* It may be told at this very moment; then it is told before it is gone. */
+            if (waits && tsc_conn_wait_end(conn) != TSC_OK)
+                while (atomic_load(&told) == 0)
+                    ;
+            break;
+        case 1:
+            tsc_conn_wait(conn, 1);
+            break;
+        default:
+            tsc_conn_wait(conn, PATIENCE);
+        }
+        tsc_session session = {0};
+        const bool offers = tsc_conn_offer(conn, &session, sizeof session) == TSC_OK;
+        sched_yield(); /* to the others, which may wait for this one */
+        switch (random >> 24 & 7) {
+        case 0:
+            tsc_conn_failed(conn, TSC_FAILURE_NOT_SENT);
+            break;
+        case 1:
+            break; /* nobody says how it ended */
+        default:
+            receive(conn, TLS13, LONG, "ticket");
+            if (tsc_conn_established(conn, offers) != TSC_OK)
+                atomic_fetch_add(&wrong, 1);
+            atomic_fetch_add(&resumed, offers);
+        }
+        tsc_conn_free(conn);
+    }
+    return NULL;
+}
+
+static void threads_wait_for_each_other(void **state) {
+    (void)state;
+    pthread_t threads[THREADS];
+    turns = rounds(4000);
+    atomic_store(&resumed, 0);
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, visit_and_wait, (void *)i), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    pthread_barrier_destroy(&start);
+    assert_int_equal(wrong, 0);
+    tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_forecast forecast;
+    assert_ok(tsc_config_forecast(config, &to, sizeof to, &forecast, sizeof forecast));
+    assert_int_equal(forecast.waiting + forecast.full_in_flight + forecast.resumed_in_flight, 0);
+    tsc_stats stats = stats_of(cache);
+    assert_int_equal(stats.resumed, atomic_load(&resumed));
+    assert_true(stats.resumed > 0);
+    assert_true(stats.waited > 0 || turns < 4000);
+    /* Each ticket is somewhere, and only there. */
+    assert_int_equal(stats.stored + stats.returned, stats.sessions + stats.offered +
+                                                        stats.displaced + stats.evicted +
+                                                        stats.expired + stats.removed);
+}
+
+static void a_forecast_of_nothing(void **state) {
+    (void)state;
+    tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_forecast forecast;
+    assert_ok(tsc_config_forecast(config, &to, sizeof to, &forecast, sizeof forecast));
+    const tsc_forecast nothing = {
+        .tickets_full = TSC_UNKNOWN, .tickets_resumed = TSC_UNKNOWN, .wait_ms = TSC_UNKNOWN};
+    assert_memory_equal(&forecast, &nothing, sizeof nothing);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_callback_tells_once),
+        TEST(nothing_to_wait_for),
+        TEST(the_wrong_moment),
+        TEST(a_descriptor_is_lent_until_the_conn_is_freed),
+        TEST(closing_or_freeing_the_cache_ends_all_waits),
+        TEST(callbacks_call_back),
+        TEST(threads_wait_for_each_other),
+        TEST(a_forecast_of_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
