@@ -3,8 +3,8 @@
 use super::offer::Offer;
 use super::{Config, Endpoint, Invalid};
 use crate::cache::{
-    Discard, Garbage, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session, Space,
-    Stats, Time, expiry,
+    Discard, EventKind, Key, Kind, Lifetime, Lineage, OwnedKey, Payload, SecretBytes, Session,
+    Space, Stats, Time, expiry,
 };
 use crate::lock::Mutex;
 use crate::platform;
@@ -147,7 +147,7 @@ impl Conn {
         self.check_process()?;
         let now = self.now();
         // Dropped after the lock is gone.
-        let mut garbage = Garbage::new();
+        let mut garbage = self.config.cache.garbage();
         let mut state = self.state.lock();
         if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
             let cache = &self.config.cache;
@@ -322,6 +322,14 @@ impl Conn {
             stats.resumed += u64::from(resumed);
             stats.refused += u64::from(refused.is_some());
         });
+        if offered.is_some() {
+            let kind = if resumed {
+                EventKind::Resumed
+            } else {
+                EventKind::Refused
+            };
+            cache.tell(&self.key(), kind, 1);
+        }
         Ok(())
     }
 
