@@ -24,17 +24,20 @@ fn main() {
         .expect("src/capi can be read by cbindgen")
         .write_to_file(out.join("tsc.h"));
     println!("cargo::metadata=include={}", out.display());
+    std::fs::write(out.join("stats_help.rs"), stats_help(&root)).expect("OUT_DIR can be written");
 }
 
 /// The files whose items make up the header, in the order in which a reader wants them.
-const CAPI: [&str; 11] = [
+const CAPI: [&str; 13] = [
     "version.rs",
     "status.rs",
+    "event.rs",
     "options.rs",
     "session.rs",
     "endpoint.rs",
     "cache.rs",
     "stats.rs",
+    "prometheus.rs",
     "config.rs",
     "forecast.rs",
     "conn.rs",
@@ -48,4 +51,29 @@ fn manual(root: &std::path::Path) -> String {
     text.lines()
         .map_while(|line| line.strip_prefix("//!"))
         .fold(String::new(), |all, line| all + "//" + line + "\n")
+}
+
+/// The macro `help!(field)`: what the documentation of `tsc_stats` says of that field, on one line. A
+/// field without documentation is one that the macro does not know.
+fn stats_help(root: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(root.join("src/capi/stats.rs")).expect("it is there");
+    let fields = text
+        .lines()
+        .skip_while(|line| !line.starts_with("pub struct tsc_stats"));
+    let mut arms = String::new();
+    let mut help = Vec::new();
+    for line in fields.take_while(|line| *line != "}").map(str::trim) {
+        if let Some(doc) = line.strip_prefix("/// ") {
+            help.push(doc);
+        } else if let Some(name) = line
+            .strip_prefix("pub ")
+            .and_then(|l| l.strip_suffix(": u64,"))
+        {
+            if !help.is_empty() {
+                arms += &format!("({name}) => {{ {:?} }};\n", help.join(" "));
+            }
+            help.clear();
+        }
+    }
+    format!("macro_rules! help {{\n{arms}}}\n")
 }

@@ -36,8 +36,8 @@
 //   needs of its cache, a conn what it needs of its config.
 // - Threads: any function may be called from any thread, also on the same handle at the same time;
 //   only freeing a handle must not run beside another use of that handle. The library starts no
-//   thread and holds no lock while it runs code of yours (release functions, clocks); such code may
-//   call the library.
+//   thread and holds no lock while it runs code of yours (release functions, clocks, on_event); such
+//   code may call the library.
 // - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
 //   conns that were made before the fork answer TSC_CLOSED in the child.
 // - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
@@ -72,6 +72,31 @@ struct rustls_client_config;
 
 // See TSC_VERSION_MAJOR.
 #define TSC_VERSION_PATCH 0
+
+// tsc_event.kind: sessions came into the cache.
+#define TSC_EVENT_STORED 1
+
+// tsc_event.kind: a session was handed out, to a conn that offers it or by tsc_get.
+#define TSC_EVENT_OFFERED 2
+
+// tsc_event.kind: a conn was established by resuming what it offered.
+#define TSC_EVENT_RESUMED 3
+
+// tsc_event.kind: a conn was established, and the server had not taken what it offered.
+#define TSC_EVENT_REFUSED 4
+
+// tsc_event.kind: sessions were dropped because their time was over. Told when they are found, which
+// may be later than that.
+#define TSC_EVENT_EXPIRED 5
+
+// tsc_event.kind: sessions were dropped to keep max_endpoints or max_bytes.
+#define TSC_EVENT_EVICTED 6
+
+// tsc_event.kind: nothing is offered to this endpoint for a while, because offering did harm there.
+#define TSC_EVENT_BREAKER_OPENED 7
+
+// tsc_event.kind: offering to this endpoint is tried again.
+#define TSC_EVENT_BREAKER_CLOSED 8
 
 // tsc_options.flags: keep nothing and offer nothing; every call still works.
 #define TSC_DISABLED 1
@@ -169,6 +194,36 @@ typedef struct tsc_config tsc_config;
 // One connection attempt's view of the cache: what it offers, what it receives, how it ended.
 typedef struct tsc_conn tsc_conn;
 
+// Something that happened in a cache, given to tsc_options.on_event. What it points to is lent for the
+// call. No part of a session is in it.
+typedef struct {
+    // TSC_EVENT_*. New ones may be added: do nothing for one that you do not know.
+    uint32_t kind;
+    // The endpoint's port; 0 if it has none, or a group stands in its place.
+    uint32_t port;
+    // To how many sessions at once; 0 for a breaker. They count in the field of tsc_stats that has the
+    // same name.
+    uint64_t count;
+    // The endpoint's host, in lower case. (NULL, 0) if a group stands in its place, and for sessions
+    // under a key of the caller's own.
+    const uint8_t *host;
+    // Its length.
+    size_t host_len;
+    // The name that the server's certificate is checked against, in lower case; the host's if none
+    // was given. (NULL, 0) for sessions under a key of the caller's own.
+    const uint8_t *server_name;
+    // Its length.
+    size_t server_name_len;
+    // The endpoint's group, or (NULL, 0).
+    const uint8_t *group;
+    // Its length.
+    size_t group_len;
+    // The key that tsc_put was given, or (NULL, 0) for the sessions of conns.
+    const uint8_t *key;
+    // Its length.
+    size_t key_len;
+} tsc_event;
+
 // How a cache is bounded. 0 in a field means its default; see the README for how to choose.
 typedef struct {
     // 0, or TSC_DISABLED and TSC_REUSE_WHEN_DRY combined by |.
@@ -205,6 +260,13 @@ typedef struct {
     uint32_t breaker_seconds;
     // Always 0.
     uint32_t reserved;
+    // Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
+    // the library: a field that ends beyond it is not there. Called on whichever thread is in the
+    // library, with no lock held and perhaps before the call that caused it has returned, until the
+    // last handle that can reach the cache is freed. It may call the library; it must not throw.
+    void (*on_event)(void *event_arg, const tsc_event *event, size_t size);
+    // Passed to on_event.
+    void *event_arg;
 } tsc_options;
 
 // What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
@@ -223,7 +285,7 @@ typedef struct {
     uint64_t age_ms;
 } tsc_session_info;
 
-// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions,
+// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 // bytes).
 typedef struct {
     // Sessions handed out: to a conn that offers them, or by tsc_get.
@@ -486,6 +548,25 @@ tsc_status tsc_clear(const tsc_cache *cache);
 tsc_status tsc_stats_get(const tsc_cache *cache,
                          tsc_stats *out,
                          size_t size);
+
+// Writes the statistics of a cache as text for Prometheus (text format 0.0.4, UTF-8).
+//
+// A field of tsc_stats that counts becomes the counter tsc_<field>_total; what is there now (endpoints,
+// sessions, bytes) the gauge tsc_<field>. Each line ends with a line feed; there is no NUL at the end.
+//
+// labels, labels_len: what to put between the braces of each metric, as in cluster="a",zone="b", so
+// that several caches can be told apart; (NULL, 0) for no labels. In a value, \\, \" and \n stand for
+// a backslash, a quotation mark and a line feed.
+// buf, cap: where the text goes; (NULL, 0) asks for the length alone.
+// len: gets the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
+// TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
+// TSC_TOO_SMALL: cap is below the length. A closed cache still answers.
+tsc_status tsc_stats_prometheus(const tsc_cache *cache,
+                                const char *labels,
+                                size_t labels_len,
+                                char *buf,
+                                size_t cap,
+                                size_t *len);
 
 // Makes a config for any TLS stack.
 //

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tsc::cache::{
-    Cache, Clock, Discard, Key, Kind, Lineage, Options, Payload, Session, Space, Stats, Time,
+    Cache, Clock, Discard, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
+    Time,
 };
 
 /// A cache whose time is set by hand, in milliseconds.
@@ -288,18 +289,35 @@ fn key(cache: &Cache, key: usize) -> Key<'_> {
 struct Both {
     cache: Cache,
     time: Arc<AtomicU64>,
+    /// How many sessions were told of, by kind of event.
+    told: Arc<[AtomicU64; 4]>,
     model: Model,
     token: Arc<()>,
     numbers: usize,
     taken: Vec<(usize, Session, Kept)>,
 }
 
+/// What the engine tells by itself.
+const TOLD: [EventKind; 4] = [
+    EventKind::Stored,
+    EventKind::Offered,
+    EventKind::Expired,
+    EventKind::Evicted,
+];
+
 impl Both {
     fn new(options: Options) -> Self {
         let (cache, time) = driven(options);
+        let told: Arc<[AtomicU64; 4]> = Arc::default();
+        let telling = Arc::clone(&told);
+        let cache = cache.telling(Box::new(move |event| {
+            let at = TOLD.iter().position(|&kind| kind == event.kind);
+            telling[at.expect("one of these")].fetch_add(event.count, Relaxed);
+        }));
         Self {
             cache,
             time,
+            told,
             model: Model::new(options),
             token: Arc::new(()),
             numbers: 0,
@@ -432,6 +450,8 @@ impl Both {
             },
         };
         assert_eq!(is, exact);
+        let told = self.told.each_ref().map(|count| count.load(Relaxed));
+        assert_eq!(told, [is.stored, is.offered, is.expired, is.evicted]);
         let options = self.cache.options();
         assert!(is.endpoints <= u64::from(options.max_endpoints));
         assert!(is.bytes <= options.max_bytes);

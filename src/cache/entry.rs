@@ -1,7 +1,8 @@
 //! What is kept for one key: its sessions, and when it was last used.
 
+use super::event::EventKind;
+use super::garbage::Garbage;
 use super::key::{Key, Space};
-use super::shard::Garbage;
 use super::usage::Usage;
 use super::{Kind, Options, Session, Time};
 use smallvec::SmallVec;
@@ -35,7 +36,7 @@ impl Stamp {
 #[repr(align(64))]
 pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
-    space: Space,
+    pub(super) space: Space,
     pub(super) used: Stamp,
     /// Nothing in here is over before this; may be too early.
     pub(super) soonest: Time,
@@ -116,6 +117,7 @@ impl Entry {
     /// Drops the sessions that are over, and says how many.
     pub(super) fn expire(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> u64 {
         let expired = self.extract(|session| session.expires <= now, usage, garbage);
+        garbage.tell_of(EventKind::Expired, expired, self);
         if let Some(soonest) = self.sessions.iter().map(|session| session.expires).min() {
             self.soonest = soonest;
         }

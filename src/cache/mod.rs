@@ -1,6 +1,8 @@
 //! The engine: a bounded, thread-safe store of sessions by key. Knows neither C nor TLS.
 
 mod entry;
+mod event;
+mod garbage;
 mod key;
 mod lifetime;
 mod options;
@@ -12,12 +14,15 @@ mod sync;
 mod time;
 mod usage;
 
+pub use event::{Event, EventKind, Listener};
+pub(crate) use garbage::Garbage;
 pub use key::{Key, OwnedKey, Space};
 pub(crate) use lifetime::expiry;
 pub use lifetime::{Lifetime, Lineage};
 pub use options::Options;
 pub use secret::SecretBytes;
 pub use session::{Kind, Payload, Session};
+pub(crate) use stats::each_stat;
 pub use stats::{Discard, Stats};
 pub use time::{Clock, Time};
 
@@ -26,7 +31,6 @@ use crate::process::PerProcess;
 use entry::Stamp;
 use foldhash::quality::RandomState;
 use secret::Arena;
-pub(crate) use shard::Garbage;
 use shard::{Eviction, Insertion, Newest, Shard};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -37,11 +41,12 @@ use usage::Usage;
 
 /// A bounded store of sessions.
 ///
-/// Payloads are dropped, and the clock is read, only while no lock is held: both may be foreign code,
-/// and may call back.
+/// Payloads are dropped, the clock is read and the listener told only while no lock is held: all of it
+/// may be foreign code, and may call back.
 pub struct Cache {
     options: Options,
     clock: Clock,
+    listener: Option<Listener>,
     hasher: RandomState,
     closed: AtomicBool,
     lineages: AtomicU64,
@@ -69,11 +74,19 @@ impl Cache {
         Self {
             options,
             clock,
+            listener: None,
             hasher: RandomState::default(),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
             era: PerProcess::new(Era::new(&options)),
         }
+    }
+
+    /// The same cache, and who is told what happens in it.
+    #[must_use]
+    pub fn telling(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
     }
 
     #[must_use]
@@ -145,6 +158,9 @@ impl Cache {
             Ok(()) => stats.stored += 1,
             Err(why) => stats.discard(why, 1),
         });
+        if done.is_ok() {
+            self.tell(key, EventKind::Stored, 1);
+        }
         done
     }
 
@@ -165,6 +181,9 @@ impl Cache {
             Err(Discard::Lifetime) => stats.expired += 1,
             Err(why) => stats.discard(why, 1),
         });
+        if kept == Err(Discard::Lifetime) {
+            self.tell(key, EventKind::Expired, 1);
+        }
     }
 
     /// Shows the newest session of a key to `copy`, under a lock, so `copy` does nothing but copy. If
@@ -179,7 +198,7 @@ impl Cache {
     ) -> Option<bool> {
         let now = self.clock.now();
         // Dropped, and so wiped, after the lock is gone.
-        let (mut garbage, mut taken) = (Garbage::new(), None);
+        let (mut garbage, mut taken) = (self.garbage(), None);
         match self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
             copy(session, now)
         }) {
@@ -191,7 +210,7 @@ impl Cache {
 
     /// Takes the newest session of a key. A single-use session is then the caller's alone.
     pub fn take(&self, key: &Key<'_>) -> Option<Session> {
-        self.take_at(key, self.clock.now(), &mut Garbage::new())
+        self.take_at(key, self.clock.now(), &mut self.garbage())
     }
 
     /// The same for a caller that holds a lock of its own: it has read the time before, and drops what
@@ -230,7 +249,12 @@ impl Cache {
             let reuse = self.options.reuse_when_dry;
             match state.newest(key, now, reuse, &era.epoch, &era.usage, taken, &mut take) {
                 Newest::Over => state.expire(key, now, &era.usage, garbage),
-                found => return found,
+                found => {
+                    if matches!(found, Newest::Taken) {
+                        garbage.tell(EventKind::Offered, 1, key);
+                    }
+                    return found;
+                }
             }
         }
     }
@@ -248,7 +272,7 @@ impl Cache {
     pub fn remove(&self, key: &Key<'_>) -> bool {
         let now = self.clock.now();
         let era = self.era();
-        let mut garbage = Garbage::new();
+        let mut garbage = self.garbage();
         era.shard(key)
             .lock()
             .remove(key, now, &era.usage, &mut garbage)
@@ -268,7 +292,7 @@ impl Cache {
     fn remove_where(&self, key: &Key<'_>, which: impl Fn(&Session) -> bool) {
         let now = self.clock.now();
         let era = self.era();
-        let mut garbage = Garbage::new();
+        let mut garbage = self.garbage();
         era.shard(key)
             .lock()
             .remove_sessions(key, now, &era.usage, &mut garbage, which);
@@ -279,7 +303,7 @@ impl Cache {
         let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {
-            let mut garbage = Garbage::new();
+            let mut garbage = self.garbage();
             shard.lock().clear(now, &era.usage, &mut garbage);
         }
     }
@@ -293,6 +317,25 @@ impl Cache {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed.load(Acquire)
+    }
+
+    /// Tells the listener, if there is one, what happened to a key. The caller holds no lock.
+    #[inline]
+    pub fn tell(&self, key: &Key<'_>, kind: EventKind, count: u64) {
+        if let Some(listener) = &self.listener {
+            listener(&Event {
+                kind,
+                count,
+                space: key.space,
+                key: key.bytes,
+            });
+        }
+    }
+
+    /// A place for what is to be done after a lock is gone, to be made before it is taken.
+    #[inline]
+    pub(crate) fn garbage(&self) -> Garbage<'_> {
+        Garbage::new(self.listener.as_ref())
     }
 
     /// Changes the statistics of the shard that a key is in.
@@ -320,9 +363,10 @@ impl Cache {
         self.admit(session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
         let (options, usage) = (&self.options, &era.usage);
+        // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
+        // stores something each time that something goes would take the room again and again.
+        let mut garbage = self.garbage();
         loop {
-            // Dropped after the lock is gone, whichever way this ends.
-            let mut garbage = Garbage::new();
             let mut state = shard.lock();
             // Under the lock, so that nothing comes in behind `close`.
             if self.is_closed() {
@@ -355,6 +399,7 @@ impl Cache {
                 let mut state = shard.lock();
                 if !state.drop_oldest(key, session.received, usage, &mut garbage) {
                     state.stats.evicted += 1;
+                    garbage.tell(EventKind::Evicted, 1, key);
                     drop(state);
                     return Ok(());
                 }

@@ -1,6 +1,8 @@
 //! One part of the cache: a table under a lock. What one key has is in one shard.
 
 use super::entry::{Entry, Stamp};
+use super::event::EventKind;
+use super::garbage::Garbage;
 use super::key::Key;
 use super::sync::{AtomicU64, Mutex, MutexGuard};
 use super::usage::Usage;
@@ -8,10 +10,6 @@ use super::{Kind, Options, Session, Stats, Time};
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
 use std::sync::atomic::Ordering::Relaxed;
-
-/// Sessions that left the table. Dropping them may run foreign code, so the caller does it after the
-/// lock is gone.
-pub(crate) type Garbage = Vec<Session>;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -101,6 +99,11 @@ impl State {
         match self.table.get_bucket_entry(bucket) {
             Ok(slot) if slot.get().is_of(key) => (Eviction::OnlyItself, used),
             Ok(slot) => {
+                garbage.tell_of(
+                    EventKind::Evicted,
+                    slot.get().sessions.len() as u64,
+                    slot.get(),
+                );
                 self.stats.evicted += remove(slot, usage, garbage);
                 (Eviction::Done, next)
             }
@@ -283,7 +286,9 @@ impl State {
         {
             return false;
         }
-        self.stats.evicted += u64::from(entry.drop_oldest(usage, garbage));
+        let evicted = entry.drop_oldest(usage, garbage).into();
+        garbage.tell(EventKind::Evicted, evicted, key);
+        self.stats.evicted += evicted;
         true
     }
 

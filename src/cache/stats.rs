@@ -1,28 +1,38 @@
 //! What happened in a cache, counted.
 
+/// The one list of statistics: calls a macro with what is counted up, and what is there now.
+macro_rules! each_stat {
+    ($do:ident) => {
+        $do! {
+            counters {
+                offered, resumed, refused, missed, stored, returned,
+                expired, evicted, displaced, removed,
+                discarded_lifetime, discarded_too_large, discarded_failed, discarded_unfinished,
+                discarded_disabled, discarded_no_memory,
+                established, failed, unfinished,
+                reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
+            }
+            gauges { endpoints, sessions, bytes, }
+        }
+    };
+}
+pub(crate) use each_stat;
+
 macro_rules! stats {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    (counters { $($counter:ident),* $(,)? } gauges { $($gauge:ident),* $(,)? }) => {
         /// Counts of what happened, and what is there now. The header describes each (`tsc_stats`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Stats { $($(#[$doc])* pub $name: u64),* }
+        pub struct Stats { $(pub $counter: u64,)* $(pub $gauge: u64),* }
 
         impl std::ops::AddAssign for Stats {
             fn add_assign(&mut self, other: Self) {
-                $(self.$name += other.$name;)*
+                $(self.$counter += other.$counter;)*
+                $(self.$gauge += other.$gauge;)*
             }
         }
     };
 }
-
-stats! {
-    offered, resumed, refused, missed, stored, returned,
-    expired, evicted, displaced, removed,
-    discarded_lifetime, discarded_too_large, discarded_failed, discarded_unfinished,
-    discarded_disabled, discarded_no_memory,
-    established, failed, unfinished,
-    reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
-    endpoints, sessions, bytes,
-}
+each_stat!(stats);
 
 /// Why a session was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::session::received;
-use super::slice::{bytes, bytes_up_to};
+use super::slice::{bytes, bytes_up_to, room};
 use super::tsc_status::{
     TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
 };
@@ -83,11 +83,16 @@ pub extern "C" fn tsc_cache_new(
         if !platform::watch_forks() {
             return Err(TSC_NO_MEMORY);
         }
-        let (options, clock) = options;
+        let (options, clock, listener) = options;
+        let cache = Cache::new(options, clock);
+        let cache = match listener {
+            Some(listener) => cache.telling(listener),
+            None => cache,
+        };
         hand_out(
             out,
             tsc_cache {
-                cache: Arc::new(Open(Supplies::new(Cache::new(options, clock)))),
+                cache: Arc::new(Open(Supplies::new(cache))),
             },
         );
         Ok(())
@@ -199,9 +204,7 @@ pub extern "C" fn tsc_get(
         let cache = open(cache)?;
         let key = key_of(cache, key, key_len)?;
         place(len)?;
-        if (buf.is_null() && cap != 0) || cap > isize::MAX as usize {
-            return Err(TSC_INVALID_ARGUMENT);
-        }
+        room(buf, cap)?;
         if !(info.is_null() && info_size == 0) {
             sized::place(info, info_size)?;
         }

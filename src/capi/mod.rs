@@ -36,8 +36,8 @@
 //!   needs of its cache, a conn what it needs of its config.
 //! - Threads: any function may be called from any thread, also on the same handle at the same time;
 //!   only freeing a handle must not run beside another use of that handle. The library starts no
-//!   thread and holds no lock while it runs code of yours (release functions, clocks); such code may
-//!   call the library.
+//!   thread and holds no lock while it runs code of yours (release functions, clocks, on_event); such
+//!   code may call the library.
 //! - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
 //!   conns that were made before the fork answer TSC_CLOSED in the child.
 //! - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
@@ -63,9 +63,11 @@ mod cache;
 mod config;
 mod conn;
 mod endpoint;
+mod event;
 mod forecast;
 mod guard;
 mod options;
+mod prometheus;
 mod session;
 mod sized;
 mod slice;
@@ -78,8 +80,10 @@ pub use cache::*;
 pub use config::*;
 pub use conn::*;
 pub use endpoint::*;
+pub use event::*;
 pub use forecast::*;
 pub use options::*;
+pub use prometheus::*;
 pub use session::*;
 pub use stats::*;
 pub use status::*;

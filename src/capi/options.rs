@@ -1,7 +1,8 @@
+use super::event::CallerListener;
 use super::guard::Answer;
-use super::sized;
 use super::tsc_status::TSC_UNSUPPORTED;
-use crate::cache::{Clock, Options};
+use super::{sized, tsc_event};
+use crate::cache::{Clock, Listener, Options};
 use std::ffi::c_void;
 
 /// tsc_options.flags: keep nothing and offer nothing; every call still works.
@@ -53,6 +54,14 @@ pub struct tsc_options {
     pub breaker_seconds: u32,
     /// Always 0.
     pub reserved: u32,
+    /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
+    /// the library: a field that ends beyond it is not there. Called on whichever thread is in the
+    /// library, with no lock held and perhaps before the call that caused it has returned, until the
+    /// last handle that can reach the cache is freed. It may call the library; it must not throw.
+    pub on_event:
+        Option<unsafe extern "C" fn(event_arg: *mut c_void, event: *const tsc_event, size: usize)>,
+    /// Passed to on_event.
+    pub event_arg: *mut c_void,
 }
 
 /// The caller's clock. It promised that its function may be called with its argument on any thread.
@@ -75,7 +84,10 @@ impl CallerClock {
 }
 
 /// Reads what the caller wants of a cache; 0 means the default, which `Options` has.
-pub(super) fn read(options: *const tsc_options, size: usize) -> Answer<(Options, Clock)> {
+pub(super) fn read(
+    options: *const tsc_options,
+    size: usize,
+) -> Answer<(Options, Clock, Option<Listener>)> {
     let given = sized::read(options, size)?;
     if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 || given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
@@ -117,5 +129,12 @@ pub(super) fn read(options: *const tsc_options, size: usize) -> Answer<(Options,
             Clock::Driven(Box::new(move || clock.now()))
         }
     };
-    Ok((options, clock))
+    let listener = given.on_event.map(|tell| -> Listener {
+        let listener = CallerListener {
+            tell,
+            arg: given.event_arg,
+        };
+        Box::new(move |event| listener.tell(event))
+    });
+    Ok((options, clock, listener))
 }

@@ -19,6 +19,7 @@ macro_rules! sized {
 }
 sized!(
     tsc_options,
+    tsc_event,
     tsc_session_info,
     tsc_session,
     tsc_endpoint,

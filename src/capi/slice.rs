@@ -1,7 +1,7 @@
 //! Bytes that the caller lends.
 
-use super::guard::Answer;
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_TOO_LARGE};
+use super::guard::{Answer, write};
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_TOO_SMALL};
 
 /// `(NULL, 0)` is the empty slice; NULL with a length, or a length that no object has, is refused.
 #[inline]
@@ -23,4 +23,25 @@ pub(super) fn bytes_up_to<'a>(data: *const u8, len: usize, limit: usize) -> Answ
         return Err(TSC_TOO_LARGE);
     }
     bytes(data, len)
+}
+
+/// Checks the room for bytes that the caller gets; `(NULL, 0)` is none.
+#[inline]
+pub(super) fn room(buf: *mut u8, cap: usize) -> Answer {
+    if (buf.is_null() && cap != 0) || cap > isize::MAX as usize {
+        return Err(TSC_INVALID_ARGUMENT);
+    }
+    Ok(())
+}
+
+/// Copies bytes into the room, if they fit, and writes their length either way. The room was checked
+/// with `room`, and `len` with `place`.
+pub(super) fn fill(data: &[u8], buf: *mut u8, cap: usize, len: *mut usize) -> Answer {
+    write(len, data.len());
+    if data.len() > cap {
+        return Err(TSC_TOO_SMALL);
+    }
+    // SAFETY: by the header's contract `buf` has room for `cap` bytes, and they are not the library's.
+    unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buf, data.len()) };
+    Ok(())
 }

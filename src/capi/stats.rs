@@ -1,8 +1,8 @@
 use super::guard::{guard, lent};
 use super::{sized, tsc_cache, tsc_status};
-use crate::cache::Stats;
+use crate::cache::{Stats, each_stat};
 
-/// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions,
+/// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 /// bytes).
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -68,40 +68,16 @@ pub struct tsc_stats {
     pub breaker_closed: u64,
 }
 
-impl From<Stats> for tsc_stats {
-    fn from(stats: Stats) -> Self {
-        Self {
-            offered: stats.offered,
-            resumed: stats.resumed,
-            refused: stats.refused,
-            missed: stats.missed,
-            stored: stats.stored,
-            returned: stats.returned,
-            expired: stats.expired,
-            evicted: stats.evicted,
-            displaced: stats.displaced,
-            removed: stats.removed,
-            discarded_lifetime: stats.discarded_lifetime,
-            discarded_too_large: stats.discarded_too_large,
-            discarded_failed: stats.discarded_failed,
-            discarded_unfinished: stats.discarded_unfinished,
-            discarded_disabled: stats.discarded_disabled,
-            discarded_no_memory: stats.discarded_no_memory,
-            established: stats.established,
-            failed: stats.failed,
-            unfinished: stats.unfinished,
-            endpoints: stats.endpoints,
-            sessions: stats.sessions,
-            bytes: stats.bytes,
-            reused: stats.reused,
-            waited: stats.waited,
-            waits_served: stats.waits_served,
-            withheld: stats.withheld,
-            breaker_opened: stats.breaker_opened,
-            breaker_closed: stats.breaker_closed,
+macro_rules! from_stats {
+    (counters { $($counter:ident),* $(,)? } gauges { $($gauge:ident),* $(,)? }) => {
+        impl From<Stats> for tsc_stats {
+            fn from(stats: Stats) -> Self {
+                Self { $($counter: stats.$counter,)* $($gauge: stats.$gauge),* }
+            }
         }
-    }
+    };
 }
+each_stat!(from_stats);
 
 /// Reads the statistics of a cache.
 ///

@@ -7,8 +7,8 @@ use super::supply::{Answer, Calls, End, Supply};
 use super::wait::{Wait, Waker};
 use super::{Config, Endpoint, Invalid};
 use crate::cache::{
-    Discard, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session, Stats, Time,
-    expiry,
+    Discard, EventKind, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session,
+    Stats, Time, expiry,
 };
 use crate::lock::Mutex;
 use crate::platform;
@@ -247,7 +247,7 @@ impl Conn {
         self.check_process()?;
         let now = self.now();
         // Dropped after the lock is gone.
-        let mut garbage = Garbage::new();
+        let mut garbage = self.config.cache().garbage();
         let waited;
         let mut state = self.state.lock();
         if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
@@ -269,7 +269,7 @@ impl Conn {
 
     /// The newest session of the cache, if it may be offered.
     #[inline]
-    fn choose(&self, now: Time, garbage: &mut Garbage) -> Option<Session> {
+    fn choose(&self, now: Time, garbage: &mut Garbage<'_>) -> Option<Session> {
         if !self.supply.allows(&self.flight, now) {
             return None;
         }
@@ -279,7 +279,7 @@ impl Conn {
     }
 
     /// The session that was kept for this attempt while it waited, if it is still good.
-    fn kept(&self, wait: &Arc<Wait>, now: Time, garbage: &mut Garbage) -> Option<Session> {
+    fn kept(&self, wait: &Arc<Wait>, now: Time, garbage: &mut Garbage<'_>) -> Option<Session> {
         self.supply.leave(wait);
         let session = wait.take()?;
         let expired = session.expires <= now;
@@ -287,6 +287,9 @@ impl Conn {
             return Some(session);
         }
         garbage.push(session);
+        if expired {
+            garbage.tell(EventKind::Expired, 1, &self.key());
+        }
         self.count(|stats| {
             stats.expired += u64::from(expired);
             stats.removed += u64::from(!expired);
@@ -471,6 +474,14 @@ impl Conn {
             stats.resumed += u64::from(resumed);
             stats.refused += u64::from(refused.is_some());
         });
+        if offered.is_some() {
+            let kind = if resumed {
+                EventKind::Resumed
+            } else {
+                EventKind::Refused
+            };
+            cache.tell(&self.key(), kind, 1);
+        }
         Ok(())
     }
 
@@ -569,16 +580,22 @@ impl Conn {
     }
 
     /// Tells those whose wait is over. No lock is held here.
-    fn make(&self, calls: Calls) {
-        match calls.breaker {
-            Some(Change::Opened) => self.count(|stats| stats.breaker_opened += 1),
-            Some(Change::Closed) => self.count(|stats| stats.breaker_closed += 1),
-            None => {}
+    fn make(&self, calls: Calls<'_>) {
+        if let Some(change) = calls.breaker {
+            let kind = match change {
+                Change::Opened => EventKind::BreakerOpened,
+                Change::Closed => EventKind::BreakerClosed,
+            };
+            self.count(|stats| match change {
+                Change::Opened => stats.breaker_opened += 1,
+                Change::Closed => stats.breaker_closed += 1,
+            });
+            self.config.cache().tell(&self.key(), kind, 0);
         }
         calls.make();
     }
 
-    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) -> Calls {
+    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) -> Calls<'_> {
         let cache = self.config.cache();
         let now = cache.now();
         let lineage = self.bounded(lineage, now, not_after.min_some(staged.not_after));
@@ -601,7 +618,7 @@ impl Conn {
         if stored {
             self.supply.brought(&self.flight, kind, now)
         } else {
-            Calls::default()
+            Calls::new(cache)
         }
     }
 

@@ -1,6 +1,6 @@
 //! A TLS configuration bound to a cache.
 
-use super::endpoint::push;
+use super::endpoint::{pull, push};
 use super::supply::Supply;
 use super::{Endpoint, Forecast, Invalid, Supplies};
 use crate::cache::{Cache, Space};
@@ -55,6 +55,16 @@ impl Config {
         }
         endpoint.encode(&mut key);
         key.into()
+    }
+
+    /// Whose sessions are at a key that a config of this process made.
+    pub fn endpoint_of(key: &[u8]) -> Option<Endpoint<'_>> {
+        let (&given, key) = key.split_first()?;
+        let (_, endpoint) = match given {
+            0 => key.split_at_checked(size_of::<u64>())?,
+            _ => pull(key)?,
+        };
+        Endpoint::decode(endpoint)
     }
 
     /// How many sessions conns to this endpoint would find.

@@ -21,7 +21,7 @@ pub enum Invalid {
     NameTooLong,
 }
 
-impl Endpoint<'_> {
+impl<'a> Endpoint<'a> {
     pub(super) fn check(&self) -> Result<(), Invalid> {
         if self.host.is_empty() {
             return Err(Invalid::NoHost);
@@ -54,12 +54,40 @@ impl Endpoint<'_> {
         }
         push_name(key, self.name());
     }
+
+    /// The endpoint that `encode` appended: names in lower case, the server name always there, host and
+    /// port absent where a group stands for them.
+    pub(super) fn decode(key: &'a [u8]) -> Option<Self> {
+        let (&grouped, key) = key.split_first()?;
+        let (first, key) = pull(key)?;
+        let (host, group, port, key) = match grouped {
+            0 => {
+                let (port, key) = key.split_first_chunk()?;
+                (first, &[][..], u16::from_be_bytes(*port), key)
+            }
+            1 => (&[][..], first, 0, key),
+            _ => return None,
+        };
+        let (server_name, rest) = pull(key)?;
+        rest.is_empty().then_some(Self {
+            host,
+            port,
+            server_name,
+            group,
+        })
+    }
 }
 
 fn push_name(key: &mut Vec<u8>, name: &[u8]) {
     let start = key.len() + 1;
     push(key, name);
     key[start..].make_ascii_lowercase();
+}
+
+/// Splits off what `push` appended.
+pub(super) fn pull(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&len, key) = key.split_first()?;
+    key.split_at_checked(len.into())
 }
 
 /// Appends bytes preceded by their length, of which `check` made sure that it fits.

@@ -41,7 +41,7 @@ impl Supplies {
         self.cache.close();
         let now = self.cache.now();
         let all: Vec<_> = self.table().lock().values().cloned().collect();
-        let calls: Vec<Calls> = all.iter().map(|supply| supply.close(now)).collect();
+        let calls: Vec<Calls<'_>> = all.iter().map(|supply| supply.close(now)).collect();
         calls.into_iter().for_each(Calls::make);
     }
 

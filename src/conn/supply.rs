@@ -66,14 +66,21 @@ pub struct Forecast {
 
 /// What to call, and what to drop, once no lock is held.
 #[must_use = "those who wait are not told otherwise"]
-#[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct Calls<'a> {
     wakers: Vec<Waker>,
-    garbage: Garbage,
+    garbage: Garbage<'a>,
     pub(super) breaker: Option<Change>,
 }
 
-impl Calls {
+impl<'a> Calls<'a> {
+    pub(super) fn new(cache: &'a Cache) -> Self {
+        Self {
+            wakers: Vec::new(),
+            garbage: cache.garbage(),
+            breaker: None,
+        }
+    }
+
     pub(super) fn make(self) {
         for waker in self.wakers {
             waker();
@@ -156,8 +163,8 @@ impl Supply {
         now: Time,
         deadline: Time,
         waker: Waker,
-    ) -> (Answer, Calls) {
-        let mut calls = Calls::default();
+    ) -> (Answer, Calls<'_>) {
+        let mut calls = Calls::new(&self.cache);
         // A breaker that is not closed is looked at when the conn makes its offer.
         let mut state = self.state.lock();
         if !state.breaker.is_closed() || self.cache.is_closed() || !self.cache.options().enabled {
@@ -189,8 +196,8 @@ impl Supply {
     }
 
     /// A session of this conn came into the cache, or one that was taken came back.
-    pub(super) fn brought(&self, flight: &Flight, kind: Kind, now: Time) -> Calls {
-        let mut calls = Calls::default();
+    pub(super) fn brought(&self, flight: &Flight, kind: Kind, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let nth = flight.bring();
         if let Some(handshake) = flight.handshake() {
@@ -206,8 +213,8 @@ impl Supply {
     }
 
     /// A session that a conn had taken is back in the cache.
-    pub(super) fn returned(&self, now: Time) -> Calls {
-        let mut calls = Calls::default();
+    pub(super) fn returned(&self, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         self.state.lock().serve(self, now, &mut calls);
         calls
     }
@@ -219,8 +226,8 @@ impl Supply {
         now: Time,
         offered: bool,
         resumed: bool,
-    ) -> Calls {
-        let mut calls = Calls::default();
+    ) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let handshake = if resumed {
             Handshake::Resumed
@@ -238,8 +245,8 @@ impl Supply {
     }
 
     /// A conn has ended, one way or the other, or brings nothing any more.
-    pub(super) fn ended(&self, flight: &Flight, now: Time, end: End) -> Calls {
-        let mut calls = Calls::default();
+    pub(super) fn ended(&self, flight: &Flight, now: Time, end: End) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let probe = flight.is_probe();
         match end {
@@ -264,8 +271,8 @@ impl Supply {
     }
 
     /// Nothing comes any more: all that wait do a full handshake.
-    pub(super) fn close(&self, now: Time) -> Calls {
-        let mut calls = Calls::default();
+    pub(super) fn close(&self, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         for wait in std::mem::take(&mut state.waits) {
             state.send_off(&wait, now, &mut calls);
@@ -311,7 +318,7 @@ impl Supply {
         }
     }
 
-    fn take(&self, now: Time, calls: &mut Calls) -> Option<Session> {
+    fn take(&self, now: Time, calls: &mut Calls<'_>) -> Option<Session> {
         // Looked at first, since a look-up that finds nothing is counted as a miss.
         if self.cache.available_at(&self.key(), now) == 0 {
             return None;
@@ -369,7 +376,7 @@ impl State {
     }
 
     /// Gives what is in the cache to those that wait, first come, first served.
-    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls) {
+    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
         while !self.waits.is_empty()
             && let Some(session) = supply.take(now, calls)
             && let Some(wait) = self.waits.pop_front()
@@ -381,7 +388,7 @@ impl State {
     }
 
     /// Something is not as it was expected to be: sends off those that would wait in vain.
-    fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls) {
+    fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
         self.review(now);
         let guarded = !self.breaker.is_closed();
         supply.guarded.store(guarded, Relaxed);
@@ -399,7 +406,7 @@ impl State {
     }
 
     /// Tells one that waits to do a full handshake.
-    fn send_off(&mut self, wait: &Wait, now: Time, calls: &mut Calls) {
+    fn send_off(&mut self, wait: &Wait, now: Time, calls: &mut Calls<'_>) {
         wait.flight.begin_full(now);
         calls.wakers.extend(wait.settle(None));
     }

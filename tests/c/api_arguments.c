@@ -158,6 +158,30 @@ static void reading_statistics(void **state) {
         assert_int_equal(((uint8_t *)&stats)[i], 0xA5);
 }
 
+static void statistics_as_text(void **state) {
+    (void)state;
+    static char buf[8192], untouched[8192];
+    memset(buf, 0xA5, sizeof buf);
+    memset(untouched, 0xA5, sizeof untouched);
+    size_t len = 77;
+#define TEXT(cache, labels, labels_len, buf, cap, len)                                             \
+    assert_status(tsc_stats_prometheus(cache, labels, labels_len, buf, cap, len),                  \
+                  TSC_INVALID_ARGUMENT)
+    TEXT(NULL, NULL, 0, buf, sizeof buf, &len);
+    TEXT(cache, NULL, 3, buf, sizeof buf, &len);
+    TEXT(cache, NULL, 0, NULL, sizeof buf, &len);
+    TEXT(cache, NULL, 0, buf, sizeof buf, NULL);
+    TEXT(cache, NULL, 0, NULL, 0, NULL);
+    EACH_IMPOSSIBLE(impossible_len) {
+        TEXT(cache, "a=\"b\"", impossible_len, buf, sizeof buf, &len);
+        TEXT(cache, NULL, impossible_len, buf, sizeof buf, &len);
+        TEXT(cache, NULL, 0, buf, impossible_len, &len);
+        TEXT(cache, NULL, 0, NULL, impossible_len, &len);
+    }
+    assert_int_equal(len, 77);
+    assert_memory_equal(buf, untouched, sizeof buf);
+}
+
 static void config_handles(void **state) {
     (void)state;
     tsc_config_options options = {0};
@@ -373,6 +397,7 @@ int main(void) {
         TEST(getting),
         TEST(looking_and_removing),
         TEST(reading_statistics),
+        TEST(statistics_as_text),
         TEST(config_handles),
         TEST(attaching_to_rustls),
         TEST(endpoints),

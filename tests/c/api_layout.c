@@ -7,7 +7,7 @@
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
 #define AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 
-SIZE(tsc_options, 64);
+SIZE(tsc_options, 80);
 AT(tsc_options, flags, 0);
 AT(tsc_options, max_endpoints, 4);
 AT(tsc_options, max_sessions_per_endpoint, 8);
@@ -21,6 +21,21 @@ AT(tsc_options, max_full_handshakes, 48);
 AT(tsc_options, breaker_failures, 52);
 AT(tsc_options, breaker_seconds, 56);
 AT(tsc_options, reserved, 60);
+AT(tsc_options, on_event, 64);
+AT(tsc_options, event_arg, 72);
+
+SIZE(tsc_event, 80);
+AT(tsc_event, kind, 0);
+AT(tsc_event, port, 4);
+AT(tsc_event, count, 8);
+AT(tsc_event, host, 16);
+AT(tsc_event, host_len, 24);
+AT(tsc_event, server_name, 32);
+AT(tsc_event, server_name_len, 40);
+AT(tsc_event, group, 48);
+AT(tsc_event, group_len, 56);
+AT(tsc_event, key, 64);
+AT(tsc_event, key_len, 72);
 
 SIZE(tsc_session_info, 24);
 AT(tsc_session_info, tls_version, 0);
@@ -130,21 +145,41 @@ _Static_assert(TSC_FAILURE_NOT_SENT == 1, "");
 _Static_assert(TSC_FAILURE_HANDSHAKE == 2, "");
 _Static_assert(TSC_FAILURE_TIMEOUT == 3, "");
 _Static_assert(TSC_FAILURE_LOGIN == 4, "");
+_Static_assert(TSC_EVENT_STORED == 1, "");
+_Static_assert(TSC_EVENT_OFFERED == 2, "");
+_Static_assert(TSC_EVENT_RESUMED == 3, "");
+_Static_assert(TSC_EVENT_REFUSED == 4, "");
+_Static_assert(TSC_EVENT_EXPIRED == 5, "");
+_Static_assert(TSC_EVENT_EVICTED == 6, "");
+_Static_assert(TSC_EVENT_BREAKER_OPENED == 7, "");
+_Static_assert(TSC_EVENT_BREAKER_CLOSED == 8, "");
 _Static_assert(TSC_CONN_OPEN == 1, "");
 _Static_assert(TSC_CONN_ESTABLISHED == 2, "");
 _Static_assert(TSC_CONN_FAILED == 3, "");
+
+static size_t size_told;
+static void last_field(void *key_len, const tsc_event *event, size_t size) {
+    size_told = size;
+    *(size_t *)key_len = event->key_len;
+}
 
 /* As the library sees them: the field that stands last is where the header says it is. */
 static void the_library_agrees_about_the_last_field(void **state) {
     (void)state;
     driven_clock clock = {0};
-    tsc_cache *cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &clock});
+    size_t key_len = 0;
+    tsc_cache *cache = new_cache((tsc_options){.clock = driven_clock_now,
+                                               .clock_arg = &clock,
+                                               .on_event = last_field,
+                                               .event_arg = &key_len});
     tsc_config *config = new_config(cache);
     full_handshake(config, TLS12, "session");
     driven_clock_advance(&clock, 5);
 
     tsc_session_info info = {0};
     assert_ok(put(cache, "key", TLS12, LONG, "session"));
+    assert_int_equal(key_len, 3);
+    assert_int_equal(size_told, sizeof(tsc_event));
     driven_clock_advance(&clock, 2);
     size_t len = 0;
     uint8_t data[16];

@@ -69,6 +69,11 @@ static tsc_status cache_new(const tsc_options *options, size_t size) {
     return status;
 }
 
+static void no_event(void *arg, const tsc_event *event, size_t size) {
+    (void)arg, (void)event, (void)size;
+    fail_msg("nobody asked for events");
+}
+
 static void options_of_an_older_caller_get_the_defaults(void **state) {
     (void)state;
     /* Only flags and max_endpoints: the other limits are the defaults, far above two sessions. */
@@ -85,6 +90,14 @@ static void options_of_an_older_caller_get_the_defaults(void **state) {
     assert_ok(put(made, "c", TLS13, LONG, "4"));
     assert_gets_nothing(made, "a");
     assert_int_equal(stats_of(made).endpoints, 2);
+    tsc_cache_free(made);
+
+    /* All but on_event, which is never called. */
+    now.on_event = no_event;
+    older = exactly(&now, sizeof now, offsetof(tsc_options, on_event));
+    assert_ok(tsc_cache_new(older, offsetof(tsc_options, on_event), &made));
+    free(older);
+    assert_ok(put(made, "a", TLS13, LONG, "1"));
     tsc_cache_free(made);
 
     /* Only flags. */

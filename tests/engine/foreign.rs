@@ -1,4 +1,5 @@
-//! No lock is held while foreign code runs: the clock, and what dropping a session sets off.
+//! No lock is held while foreign code runs: the clock, the listener, and what dropping a session sets
+//! off.
 
 use super::*;
 use std::cell::Cell;
@@ -14,7 +15,7 @@ thread_local! {
     static CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Foreign code (the clock, and whatever is dropped) that uses the cache and the connection itself.
+/// Foreign code (the clock, the listener, and whatever is dropped) that uses the cache and the connection itself.
 struct Foreign {
     time: AtomicU64,
     dropped: AtomicU64,
@@ -87,6 +88,7 @@ impl Stage {
             clock.call_back(false);
             clock.time.load(Relaxed)
         };
+        let listener = Arc::clone(&foreign);
         let options = Options {
             max_endpoints: 4,
             max_sessions_per_endpoint: 2,
@@ -95,7 +97,10 @@ impl Stage {
             ..WIDE
         };
         let config = Arc::new(Config {
-            supplies: Supplies::new(Cache::new(options, Clock::Driven(Box::new(read)))),
+            supplies: Supplies::new(
+                Cache::new(options, Clock::Driven(Box::new(read)))
+                    .telling(Box::new(move |_| listener.call_back(false))),
+            ),
             identity: Identity::own(),
             client_not_after: None,
         });

@@ -1,6 +1,7 @@
 //! The engine's and the connection's rules, one by one, by example.
 
 mod endpoint;
+mod event;
 mod foreign;
 mod lifetime;
 mod limits;
@@ -10,7 +11,7 @@ mod supply;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Time};
+use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Listener, Options, Payload, Session, Time};
 use tsc::conn::{Config, Conn, Counts, Endpoint, Identity, NotNow, Supplies, rules_of};
 
 const TLS_1_2: u32 = 0x0303;
@@ -45,12 +46,24 @@ impl World {
         Self::with_client(options, None)
     }
 
+    fn telling(options: Options, listener: Listener) -> Self {
+        Self::with(options, None, |cache| cache.telling(listener))
+    }
+
     fn with_client(options: Options, client_not_after: Option<i64>) -> Self {
+        Self::with(options, client_not_after, |cache| cache)
+    }
+
+    fn with(
+        options: Options,
+        client_not_after: Option<i64>,
+        finish: impl FnOnce(Cache) -> Cache,
+    ) -> Self {
         let time = Arc::new(AtomicU64::new(START));
         let read = Arc::clone(&time);
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         let config = Config {
-            supplies: Supplies::new(Cache::new(options, clock)),
+            supplies: Supplies::new(finish(Cache::new(options, clock))),
             identity: Identity::own(),
             client_not_after,
         };

@@ -548,3 +548,37 @@ fn when_the_breaker_opens_nobody_waits_on() {
     assert_eq!((other.told(), offer(&other.conn)), (1, Ok(None)));
     assert_eq!(world.cache().stats().breaker_opened, 1);
 }
+
+#[test]
+fn the_breaker_is_told_of() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let options = Options {
+        breaker_failures: 1,
+        breaker_seconds: 60,
+        ..WIDE
+    };
+    let world = World::telling(
+        options,
+        Box::new(move |event| {
+            use tsc::cache::EventKind::{BreakerClosed, BreakerOpened};
+            if matches!(event.kind, BreakerOpened | BreakerClosed) {
+                let endpoint = Config::endpoint_of(event.key).expect("a conn's key");
+                let port = endpoint.port;
+                tell.lock().expect("not poisoned").push((event.kind, port));
+            }
+        }),
+    );
+    let events = || {
+        let told = std::mem::take(&mut *told.lock().expect("not poisoned"));
+        let names = told
+            .into_iter()
+            .map(|(kind, port)| (format!("{kind:?}"), port));
+        names.collect::<Vec<_>>()
+    };
+    (0..3).for_each(|_| drop(visit_harmful(&world)));
+    assert_eq!(events(), [("BreakerOpened".to_owned(), HOST.port)]);
+    world.at(60_000);
+    assert!(world.go(&world.connect(), DOUBLES));
+    assert_eq!(events(), [("BreakerClosed".to_owned(), HOST.port)]);
+}

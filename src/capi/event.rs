@@ -1,0 +1,124 @@
+use crate::cache::{Event, EventKind, Space};
+use crate::conn::{Config, Endpoint};
+use std::ffi::c_void;
+
+/// tsc_event.kind: sessions came into the cache.
+pub const TSC_EVENT_STORED: u32 = 1;
+/// tsc_event.kind: a session was handed out, to a conn that offers it or by tsc_get.
+pub const TSC_EVENT_OFFERED: u32 = 2;
+/// tsc_event.kind: a conn was established by resuming what it offered.
+pub const TSC_EVENT_RESUMED: u32 = 3;
+/// tsc_event.kind: a conn was established, and the server had not taken what it offered.
+pub const TSC_EVENT_REFUSED: u32 = 4;
+/// tsc_event.kind: sessions were dropped because their time was over. Told when they are found, which
+/// may be later than that.
+pub const TSC_EVENT_EXPIRED: u32 = 5;
+/// tsc_event.kind: sessions were dropped to keep max_endpoints or max_bytes.
+pub const TSC_EVENT_EVICTED: u32 = 6;
+/// tsc_event.kind: nothing is offered to this endpoint for a while, because offering did harm there.
+pub const TSC_EVENT_BREAKER_OPENED: u32 = 7;
+/// tsc_event.kind: offering to this endpoint is tried again.
+pub const TSC_EVENT_BREAKER_CLOSED: u32 = 8;
+
+/// Something that happened in a cache, given to tsc_options.on_event. What it points to is lent for the
+/// call. No part of a session is in it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tsc_event {
+    /// TSC_EVENT_*. New ones may be added: do nothing for one that you do not know.
+    pub kind: u32,
+    /// The endpoint's port; 0 if it has none, or a group stands in its place.
+    pub port: u32,
+    /// To how many sessions at once; 0 for a breaker. They count in the field of tsc_stats that has the
+    /// same name.
+    pub count: u64,
+    /// The endpoint's host, in lower case. (NULL, 0) if a group stands in its place, and for sessions
+    /// under a key of the caller's own.
+    pub host: *const u8,
+    /// Its length.
+    pub host_len: usize,
+    /// The name that the server's certificate is checked against, in lower case; the host's if none
+    /// was given. (NULL, 0) for sessions under a key of the caller's own.
+    pub server_name: *const u8,
+    /// Its length.
+    pub server_name_len: usize,
+    /// The endpoint's group, or (NULL, 0).
+    pub group: *const u8,
+    /// Its length.
+    pub group_len: usize,
+    /// The key that tsc_put was given, or (NULL, 0) for the sessions of conns.
+    pub key: *const u8,
+    /// Its length.
+    pub key_len: usize,
+}
+
+fn kind_of(kind: EventKind) -> u32 {
+    match kind {
+        EventKind::Stored => TSC_EVENT_STORED,
+        EventKind::Offered => TSC_EVENT_OFFERED,
+        EventKind::Resumed => TSC_EVENT_RESUMED,
+        EventKind::Refused => TSC_EVENT_REFUSED,
+        EventKind::Expired => TSC_EVENT_EXPIRED,
+        EventKind::Evicted => TSC_EVENT_EVICTED,
+        EventKind::BreakerOpened => TSC_EVENT_BREAKER_OPENED,
+        EventKind::BreakerClosed => TSC_EVENT_BREAKER_CLOSED,
+    }
+}
+
+impl tsc_event {
+    /// What is lent of an event; `None`: it is about no key that this library makes.
+    fn of(event: &Event<'_>) -> Option<Self> {
+        const NOWHERE: Endpoint<'_> = Endpoint {
+            host: &[],
+            port: 0,
+            server_name: &[],
+            group: &[],
+        };
+        let (endpoint, key) = match event.space {
+            Space::Conn => (Config::endpoint_of(event.key)?, &[][..]),
+            Space::Caller => (NOWHERE, event.key),
+        };
+        let lent = |bytes: &[u8]| {
+            if bytes.is_empty() {
+                std::ptr::null()
+            } else {
+                bytes.as_ptr()
+            }
+        };
+        Some(Self {
+            kind: kind_of(event.kind),
+            port: endpoint.port.into(),
+            count: event.count,
+            host: lent(endpoint.host),
+            host_len: endpoint.host.len(),
+            server_name: lent(endpoint.server_name),
+            server_name_len: endpoint.server_name.len(),
+            group: lent(endpoint.group),
+            group_len: endpoint.group.len(),
+            key: lent(key),
+            key_len: key.len(),
+        })
+    }
+}
+
+/// The caller's function that is told. It promised that it may be called with its argument on any
+/// thread.
+pub(super) struct CallerListener {
+    pub(super) tell: unsafe extern "C" fn(*mut c_void, *const tsc_event, usize),
+    pub(super) arg: *mut c_void,
+}
+
+// SAFETY: the header says that it is called on any thread.
+unsafe impl Send for CallerListener {}
+// SAFETY: as above.
+unsafe impl Sync for CallerListener {}
+
+impl CallerListener {
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        if let Some(event) = tsc_event::of(event) {
+            // SAFETY: the header's contract: the function may be called with this argument until the
+            // last handle that can reach the cache is freed.
+            unsafe { (self.tell)(self.arg, &raw const event, size_of::<tsc_event>()) }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use super::guard::{guard, lent, place};
+use super::slice::{bytes, fill, room};
+use super::tsc_status::TSC_INVALID_ARGUMENT;
+use super::{tsc_cache, tsc_status};
+use crate::cache::{Stats, each_stat};
+use std::ffi::c_char;
+use std::fmt::{self, Write};
+
+// `help!(field)`: what the header says of that field of tsc_stats, on one line. From build.rs.
+include!(concat!(env!("OUT_DIR"), "/stats_help.rs"));
+
+/// Writes the statistics of a cache as text for Prometheus (text format 0.0.4, UTF-8).
+///
+/// A field of tsc_stats that counts becomes the counter tsc_<field>_total; what is there now (endpoints,
+/// sessions, bytes) the gauge tsc_<field>. Each line ends with a line feed; there is no NUL at the end.
+///
+/// labels, labels_len: what to put between the braces of each metric, as in cluster="a",zone="b", so
+/// that several caches can be told apart; (NULL, 0) for no labels. In a value, \\, \" and \n stand for
+/// a backslash, a quotation mark and a line feed.
+/// buf, cap: where the text goes; (NULL, 0) asks for the length alone.
+/// len: gets the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
+/// TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
+/// TSC_TOO_SMALL: cap is below the length. A closed cache still answers.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_stats_prometheus(
+    cache: *const tsc_cache,
+    labels: *const c_char,
+    labels_len: usize,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = lent(cache)?;
+        let labels = std::str::from_utf8(bytes(labels.cast(), labels_len)?);
+        let labels = labels.ok().filter(|labels| are_labels(labels));
+        let labels = labels.ok_or(TSC_INVALID_ARGUMENT)?;
+        place(len)?;
+        room(buf.cast(), cap)?;
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = expose(&cache.engine().stats(), labels, &mut text);
+        fill(text.as_bytes(), buf.cast(), cap, len)
+    })
+}
+
+fn expose(stats: &Stats, labels: &str, text: &mut String) -> fmt::Result {
+    let (open, close) = if labels.is_empty() {
+        ("", "")
+    } else {
+        ("{", "}")
+    };
+    let mut metric = |kind: &str, name: &str, suffix: &str, help: &str, value: u64| {
+        writeln!(text, "# HELP tsc_{name}{suffix} {help}")?;
+        writeln!(text, "# TYPE tsc_{name}{suffix} {kind}")?;
+        writeln!(text, "tsc_{name}{suffix}{open}{labels}{close} {value}")
+    };
+    macro_rules! metrics {
+        (counters { $($counter:ident),* $(,)? } gauges { $($gauge:ident),* $(,)? }) => {
+            $(metric("counter", stringify!($counter), "_total", help!($counter), stats.$counter)?;)*
+            $(metric("gauge", stringify!($gauge), "", help!($gauge), stats.$gauge)?;)*
+        };
+    }
+    each_stat!(metrics);
+    Ok(())
+}
+
+/// Whether this is `name="value"` any number of times with commas between, and no name twice.
+fn are_labels(text: &str) -> bool {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Some((name, after)) = label(rest) else {
+            return false;
+        };
+        if names.contains(&name) {
+            return false;
+        }
+        names.push(name);
+        rest = match after.strip_prefix(',') {
+            Some("") => return false,
+            Some(next) => next,
+            None if after.is_empty() => after,
+            None => return false,
+        };
+    }
+    true
+}
+
+/// Splits off one label: its name, and what comes after its value.
+fn label(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.split_once("=\"")?;
+    let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
+    // Names that begin with two underscores are Prometheus's own.
+    let named = name.starts_with(begins)
+        && !name.starts_with("__")
+        && name.chars().all(|c| begins(c) || c.is_ascii_digit());
+    let mut value = rest.char_indices();
+    while let Some((at, c)) = value.next() {
+        match c {
+            '"' => return named.then_some((name, &rest[at + 1..])),
+            '\n' => return None,
+            '\\' if !matches!(value.next()?.1, '\\' | '"' | 'n') => return None,
+            _ => {}
+        }
+    }
+    None
+}
