@@ -10,7 +10,7 @@ examples: build deps-demo ## Compiles the demo and the examples that the README 
 test-demo: examples
 
 DEMO     = build/demo/client build/demo/server
-EXAMPLES = build/demo/openssl_client build/demo/rustls_client
+EXAMPLES = build/demo/openssl_client build/demo/pool_client build/demo/rustls_client
 
 CC_DEMO = $(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Ibindings/c -Ibuild/include
 
@@ -21,9 +21,11 @@ CORE = -Lbuild/core -ltsc '-Wl,-rpath,$$ORIGIN/../core'
 build/demo/client: examples/demo/client.c examples/demo/openssl.c examples/demo/rustls.c
 build/demo/client: LIBS = $(FULL) -lssl -lcrypto
 build/demo/server: examples/demo/server.c
-build/demo/server: LIBS = -lssl -lcrypto
+build/demo/server: LIBS = -lssl -lcrypto -pthread
 build/demo/openssl_client: examples/openssl_client.c
 build/demo/openssl_client: LIBS = $(CORE) -lssl -lcrypto
+build/demo/pool_client: examples/pool_client.c
+build/demo/pool_client: LIBS = $(CORE) -lssl -lcrypto -pthread
 build/demo/rustls_client: examples/rustls_client.c
 build/demo/rustls_client: LIBS = $(FULL)
 

@@ -72,6 +72,10 @@ resumed" ] || status=1
     expect 0 resumed
 done
 
+test="a pool: all but the first connection resume"
+run "$server" sh -c 'build/demo/pool_client localhost ${SERVER#*:} "$CAFILE" 32'
+expect 0 '^31 of 32 resumed$'
+
 test="a server of its own: everything resumes"
 CONNECTIONS=20 run "$server" "$client" --echo
 expect 0 '^OpenSSL [0-9.a-z]+ +1\.2 +20 +19 ' '^OpenSSL [0-9.a-z]+ +1\.3 +20 +19 ' \

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -114,8 +115,16 @@ static int listen_on_loopback(uint16_t *port) {
     return fd;
 }
 
+struct connection {
+    SSL_CTX *ctx;
+    int fd;
+};
+
 /* One connection, one exchange. What goes wrong here is for the client to notice. */
-static void serve(SSL_CTX *ctx, int fd) {
+static void *serve(void *argument) {
+    SSL_CTX *ctx = ((struct connection *)argument)->ctx;
+    int fd = ((struct connection *)argument)->fd;
+    free(argument);
     struct timeval patience = {.tv_sec = 10};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -131,6 +140,21 @@ static void serve(SSL_CTX *ctx, int fd) {
     ERR_clear_error();
     SSL_free(ssl);
     close(fd);
+    return NULL;
+}
+
+/* Serves a connection in a thread of its own: a client may have several in its hands. */
+static void begin(SSL_CTX *ctx, int fd) {
+    struct connection *connection = malloc(sizeof *connection);
+    pthread_t thread;
+    if (connection)
+        *connection = (struct connection){ctx, fd};
+    if (!connection || pthread_create(&thread, NULL, serve, connection) != 0) {
+        free(connection);
+        close(fd);
+        return;
+    }
+    pthread_detach(thread);
 }
 
 /* Serves until the other end of life, which only the command and its children hold, is closed. */
@@ -143,7 +167,7 @@ static void serve_until_orphaned(SSL_CTX *ctx, int listener, int life) {
             return;
         int fd = accept(listener, NULL, NULL);
         if (fd >= 0)
-            serve(ctx, fd);
+            begin(ctx, fd);
     }
 }
 
@@ -176,9 +200,7 @@ int main(int argc, char **argv) {
         signal(SIGHUP, SIG_IGN);
         serve_until_orphaned(ctx, listener, life[0]);
         unlink(cafile);
-        close(listener);
-        SSL_CTX_free(ctx);
-        return 0;
+        _exit(0); /* without waiting for the threads that still serve */
     }
     close(life[0]);
     close(listener);
