@@ -11,11 +11,11 @@
 pub mod cache;
 pub mod capi;
 pub mod conn;
-mod lock;
 mod platform;
 mod process;
 #[cfg(feature = "rustls")]
 mod rustls;
+mod sync;
 
 /// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
 /// this library keeps.

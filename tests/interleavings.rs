@@ -1,17 +1,17 @@
-//! The engine under many interleavings of its threads, tried one by one by a checker:
+//! The engine and its conns under many interleavings of its threads, tried one by one by a checker:
 //!
 //!     RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
 //!         cargo test --no-default-features --test interleavings
 //!
-//! The checker switches threads at each atomic and lock of the engine (`src/cache/sync.rs`), and fails
+//! The checker switches threads at each atomic and lock of the library (`src/sync.rs`), and fails
 //! when threads wait for each other, or when they go on without end.
 #![cfg(shuttle)]
 
 use shuttle::thread;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Space, Time};
-use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Supplies, rules_of};
+use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Plan, Supplies, rules_of};
 
 /// The fewest endpoints that make a cache of several shards.
 const SHARDED: u32 = 65;
@@ -387,5 +387,89 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
         let stats = config.cache().stats();
         assert_eq!(stats.sessions, 4 - times.iter().sum::<u64>());
         assert_eq!(stats.stored, 4);
+    });
+}
+
+/// An attempt that waits, and how often it was told to go.
+type Waiting = (Arc<Conn>, Arc<AtomicU64>);
+
+#[test]
+fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
+    in_many_orders(|| {
+        const HOST: Endpoint<'_> = Endpoint {
+            host: b"host",
+            port: 1,
+            server_name: b"",
+            group: b"",
+        };
+        let config = Arc::new(Config {
+            supplies: Supplies::new(driven(Options::default())),
+            identity: Identity::own(),
+            client_not_after: None,
+        });
+        let connect = |config: &Arc<Config>| Conn::new(config, &HOST).expect("a good endpoint");
+        let used = Arc::new([(); 2].map(|()| AtomicU64::new(0)));
+        // What an attempt does once it may go.
+        let finish = |conn: &Conn, used: &[AtomicU64; 2]| match conn
+            .offer(|session, _| number_of(session))
+            .expect("open")
+        {
+            Some(number) => {
+                used[number as usize].fetch_add(1, Relaxed);
+                conn.established(true).expect("open");
+            }
+            None => conn.failed(Failure::Handshake).expect("open"),
+        };
+        let leader = connect(&config);
+        assert_eq!(leader.offer(|_, _| ()), Ok(None));
+        let waiting: Arc<[Mutex<Option<Waiting>>; 3]> = Arc::default();
+        let asks = |at: usize| -> Box<dyn FnOnce() + Send> {
+            let (config, waiting, used) =
+                (Arc::clone(&config), Arc::clone(&waiting), Arc::clone(&used));
+            Box::new(move || {
+                let conn = connect(&config);
+                let told = Arc::new(AtomicU64::new(0));
+                let tell = Arc::clone(&told);
+                let waker = move || {
+                    tell.fetch_add(1, Relaxed);
+                };
+                let plan = conn.plan(1000, Box::new(waker)).expect("open");
+                if plan == Plan::Go {
+                    finish(&conn, &used);
+                } else {
+                    *waiting[at].lock().expect("not poisoned") = Some((conn, told));
+                }
+            })
+        };
+        let leads = || -> Box<dyn FnOnce() + Send> {
+            let leader = Arc::clone(&leader);
+            Box::new(move || {
+                let rules = rules_of(0x0304, 1).expect("known");
+                for number in 0..2u32 {
+                    let payload = Payload::Value(Arc::new(number));
+                    leader.receive(payload, 1, 0, rules, None).expect("kept");
+                }
+                leader.established(false).expect("open");
+            })
+        };
+        together(vec![asks(0), asks(1), asks(2), leads()]);
+        drop(leader);
+        // Of those that are left each is told in its turn, by the end of the one before at the latest.
+        loop {
+            let next = waiting.iter().find_map(|slot| {
+                let mut slot = slot.lock().expect("not poisoned");
+                let may_go = |(_, told): &mut Waiting| told.load(Relaxed) == 1;
+                slot.take_if(may_go)
+            });
+            let Some((conn, _)) = next else { break };
+            finish(&conn, &used);
+        }
+        let left = |slot: &Mutex<Option<Waiting>>| slot.lock().expect("not poisoned").is_some();
+        assert!(!waiting.iter().any(left), "one waits for nothing");
+        let times = [0, 1].map(|number: usize| used[number].load(Relaxed));
+        assert!(times.iter().all(|&times| times <= 1), "{times:?}");
+        let forecast = config.forecast(&HOST).expect("a good endpoint");
+        assert_eq!(forecast.waiting + forecast.full_in_flight, 0);
+        assert_eq!(forecast.resumed_in_flight, 0);
     });
 }

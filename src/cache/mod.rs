@@ -10,7 +10,6 @@ mod secret;
 mod session;
 mod shard;
 mod stats;
-mod sync;
 mod time;
 mod usage;
 
@@ -28,6 +27,7 @@ pub use time::{Clock, Time};
 
 use crate::platform;
 use crate::process::PerProcess;
+use crate::sync::{AtomicBool, AtomicU64};
 use entry::Stamp;
 use foldhash::quality::RandomState;
 use secret::Arena;
@@ -36,7 +36,6 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use sync::{AtomicBool, AtomicU64};
 use usage::Usage;
 
 /// A bounded store of sessions.

@@ -8,8 +8,8 @@
     reason = "hands out pieces of mapped pages; SecretBytes owns its piece alone"
 )]
 
-use crate::lock::Mutex;
 use crate::platform;
+use crate::sync::Mutex;
 use rlsf::Tlsf;
 use std::alloc::Layout;
 use std::mem::MaybeUninit;

@@ -2,7 +2,7 @@
 //! hold at every moment.
 
 use super::Options;
-use super::sync::AtomicUsize;
+use crate::sync::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Default)]

@@ -10,8 +10,8 @@ use crate::cache::{
     Discard, EventKind, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session,
     Stats, Time, expiry,
 };
-use crate::lock::Mutex;
 use crate::platform;
+use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::sync::{Arc, Condvar, PoisonError};
 use std::time::{Duration, Instant};
@@ -534,7 +534,7 @@ impl Conn {
     }
 
     /// Ends an attempt without success: staged sessions go, what was not sent goes back.
-    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, why: Discard, end: End) {
+    fn end(&self, mut state: MutexGuard<'_, State>, why: Discard, end: End) {
         state.ended = Some(Ended::Failed(why));
         let staged = std::mem::take(&mut state.staged);
         state.counts.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);

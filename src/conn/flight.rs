@@ -1,7 +1,8 @@
 //! An attempt that may bring tickets.
 
 use crate::cache::{Lineage, Time};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What kind of handshake an attempt does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

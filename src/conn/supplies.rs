@@ -2,8 +2,8 @@
 
 use super::supply::{Calls, Supply};
 use crate::cache::{Cache, Space};
-use crate::lock::Mutex;
 use crate::process::PerProcess;
+use crate::sync::Mutex;
 use foldhash::quality::RandomState;
 use std::collections::HashMap;
 use std::fmt;

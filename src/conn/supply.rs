@@ -5,10 +5,10 @@ use super::flight::{Flight, Handshake};
 use super::forecast::Rates;
 use super::wait::{Wait, Waker};
 use crate::cache::{Cache, Garbage, Key, Kind, OwnedKey, Session, Stats, Time};
-use crate::lock::Mutex;
+use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// A caller that says "established" before it has read anything still has tickets to come. It is given
 /// as long again as its handshake took, and twice that, but not less than this, before they are taken

@@ -2,7 +2,7 @@
 
 use super::flight::Flight;
 use crate::cache::{Session, Time};
-use crate::lock::Mutex;
+use crate::sync::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
