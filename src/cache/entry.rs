@@ -31,8 +31,6 @@ impl Stamp {
     }
 }
 
-/// Two cache lines long, and begins with one: a look-up reads no third.
-#[repr(align(64))]
 pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     space: Space,
@@ -151,5 +149,3 @@ impl Entry {
         self.sessions.is_empty() && (self.note == 0 || self.soonest <= now)
     }
 }
-
-const _: () = assert!(size_of::<Entry>() == 128);

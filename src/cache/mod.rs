@@ -1,5 +1,6 @@
 //! The engine: a bounded, thread-safe store of sessions by key. Knows neither C nor TLS.
 
+mod bucket;
 mod entry;
 mod key;
 mod lifetime;
@@ -23,7 +24,7 @@ pub use time::{Clock, Time};
 
 use crate::platform;
 use entry::Stamp;
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use once_cell::race::OnceBox;
 use secret::Arena;
 pub(crate) use shard::Garbage;
