@@ -11,6 +11,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+/// Nanoseconds per call, one figure a round.
+pub type Rounds = Vec<f64>;
+
 /// How many rounds a comparison takes; TSC_BENCH_ROUNDS sets it.
 pub fn rounds() -> usize {
     let set = std::env::var("TSC_BENCH_ROUNDS");
@@ -227,8 +230,19 @@ pub fn overhead(endpoints: usize, session_bytes: usize) -> f64 {
     (taken - given as f64) / endpoints as f64
 }
 
-/// Prints each figure with its goal, and remembers whether one was missed.
+/// What a ratio should be.
+pub enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Anything: to be compared with another line.
+    Shown,
+}
+
+/// Measures what the command line asks for, prints each figure with its goal, and remembers whether
+/// one was missed.
 pub struct Report {
+    /// Only the lines whose names contain this.
+    only: Option<String>,
     missed: usize,
 }
 
@@ -238,41 +252,55 @@ impl Report {
             "{:<54} {:>9} {:>9} {:>7}  goal",
             "median of each round", "ns", "ns", "ratio"
         );
-        Self { missed: 0 }
+        // `cargo bench` passes options of its own.
+        let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+        Self { only, missed: 0 }
     }
 
-    /// a / b, which should be at most `goal`, or at least.
-    pub fn compare(&mut self, what: &str, a: &[f64], b: &[f64], goal: f64, at_least: bool) {
-        let ratio = median(a.iter().zip(b).map(|(a, b)| a / b).collect());
-        let met = if at_least {
-            ratio >= goal
-        } else {
-            ratio <= goal
-        };
-        let sign = if at_least { "≥" } else { "≤" };
-        let (a, b) = (median(a.to_vec()), median(b.to_vec()));
-        self.line(
-            met,
-            format!("{what:<54} {a:>9.1} {b:>9.1} {ratio:>7.2}  {sign} {goal}"),
-        );
+    /// a / b.
+    pub fn compare(&mut self, what: &str, goal: Goal, measure: impl FnOnce() -> (Rounds, Rounds)) {
+        if !self.wants(what) {
+            return;
+        }
+        let (a, b) = measure();
+        let ratio = median(a.iter().zip(&b).map(|(a, b)| a / b).collect());
+        let (a, b) = (median(a), median(b));
+        let line = format!("{what:<54} {a:>9.1} {b:>9.1} {ratio:>7.2}");
+        match goal {
+            Goal::AtMost(goal) => self.line(ratio <= goal, format!("{line}  ≤ {goal}")),
+            Goal::AtLeast(goal) => self.line(ratio >= goal, format!("{line}  ≥ {goal}")),
+            Goal::Shown => println!("{line}"),
+        }
     }
 
     /// a - b, which should be at most `goal` nanoseconds.
-    pub fn above(&mut self, what: &str, a: &[f64], b: &[f64], goal: f64) {
-        let above = median(a.iter().zip(b).map(|(a, b)| a - b).collect());
-        let (a, b) = (median(a.to_vec()), median(b.to_vec()));
+    pub fn above(&mut self, what: &str, goal: f64, measure: impl FnOnce() -> (Rounds, Rounds)) {
+        if !self.wants(what) {
+            return;
+        }
+        let (a, b) = measure();
+        let above = median(a.iter().zip(&b).map(|(a, b)| a - b).collect());
+        let (a, b) = (median(a), median(b));
         self.line(
             above <= goal,
             format!("{what:<54} {a:>9.1} {b:>9.1} {above:>4.1} ns  ≤ {goal}"),
         );
     }
 
-    pub fn bytes(&mut self, what: &str, bytes: f64, goal: u32) {
+    pub fn bytes(&mut self, what: &str, goal: u32, measure: impl FnOnce() -> f64) {
+        if !self.wants(what) {
+            return;
+        }
+        let bytes = measure();
         let met = bytes <= f64::from(goal);
         self.line(
             met,
             format!("{what:<54} {:>9} {:>9} {bytes:>5.0} B  ≤ {goal}", "", ""),
         );
+    }
+
+    fn wants(&self, what: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| what.contains(only))
     }
 
     fn line(&mut self, met: bool, line: String) {

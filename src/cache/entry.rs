@@ -32,8 +32,6 @@ impl Stamp {
     }
 }
 
-/// Two cache lines long, and begins with one: a look-up reads no third.
-#[repr(align(64))]
 pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     pub(super) space: Space,
@@ -149,5 +147,3 @@ impl Entry {
         self.sessions.is_empty()
     }
 }
-
-const _: () = assert!(size_of::<Entry>() == 128);

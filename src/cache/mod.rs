@@ -1,5 +1,6 @@
 //! The engine: a bounded, thread-safe store of sessions by key. Knows neither C nor TLS.
 
+mod bucket;
 mod entry;
 mod event;
 mod garbage;
@@ -29,7 +30,7 @@ use crate::platform;
 use crate::process::PerProcess;
 use crate::sync::{AtomicBool, AtomicU64};
 use entry::Stamp;
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use secret::Arena;
 use shard::{Eviction, Insertion, Newest, Shard};
 use std::fmt;

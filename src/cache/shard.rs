@@ -1,5 +1,6 @@
 //! One part of the cache: a table under a lock. What one key has is in one shard.
 
+use super::bucket::Bucket;
 use super::entry::{Entry, Stamp};
 use super::event::EventKind;
 use super::garbage::Garbage;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Default)]
 pub(super) struct State {
-    table: HashTable<Entry>,
+    table: HashTable<Bucket>,
     last: Stamp,
     /// The bucket at which the next look for expired entries begins.
     sweep: usize,
@@ -138,7 +139,8 @@ impl State {
         let size = session.size;
         match table.entry(key.hash, |entry| entry.is_of(key), |entry| hash(&entry.key)) {
             Slot::Occupied(mut slot) => {
-                let entry = slot.get_mut();
+                let bucket = slot.get_mut();
+                let entry = &mut **bucket;
                 entry.used = stamp;
                 stats.expired += entry.expire(now, usage, garbage);
                 let room = entry.make_room(&session, options, usage, garbage);
@@ -153,6 +155,7 @@ impl State {
                     return Insertion::Full(session);
                 }
                 entry.add(session);
+                bucket.mark_newest();
             }
             Slot::Vacant(slot) => {
                 if !usage.reserve(options, true, size) {
@@ -160,7 +163,7 @@ impl State {
                 }
                 let mut entry = Entry::new(key, stamp);
                 entry.add(session);
-                slot.insert(entry);
+                slot.insert(Bucket::new(entry));
                 // The next use anywhere counts as later than all before.
                 epoch.fetch_add(1, Relaxed);
             }
@@ -189,11 +192,16 @@ impl State {
         let State {
             table, stats, last, ..
         } = self;
-        let Ok(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) else {
+        let found = table.find_entry(key.hash, |bucket| {
+            bucket.fetch();
+            bucket.is_of(key)
+        });
+        let Ok(mut slot) = found else {
             stats.missed += 1;
             return Newest::None;
         };
-        let entry = slot.get_mut();
+        let bucket = slot.get_mut();
+        let entry = &mut **bucket;
         if entry.soonest <= now {
             return Newest::Over;
         }
@@ -218,6 +226,8 @@ impl State {
                 // It has no sessions left to drop.
                 usage.release(true, 0);
                 slot.remove();
+            } else {
+                bucket.mark_newest();
             }
         }
         Newest::Taken
@@ -311,7 +321,8 @@ impl State {
 
     pub(super) fn clear(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) {
         self.purge_all(now, usage, garbage);
-        for entry in std::mem::take(&mut self.table) {
+        for bucket in std::mem::take(&mut self.table) {
+            let entry = bucket.into_entry();
             usage.release(true, entry.bytes());
             self.stats.removed += entry.sessions.len() as u64;
             garbage.extend(entry.sessions);
@@ -360,8 +371,9 @@ impl State {
 }
 
 /// Takes an entry out of the table, and says how many sessions it had.
-fn remove(slot: OccupiedEntry<'_, Entry>, usage: &Usage, garbage: &mut Garbage) -> u64 {
-    let (entry, _) = slot.remove();
+fn remove(slot: OccupiedEntry<'_, Bucket>, usage: &Usage, garbage: &mut Garbage) -> u64 {
+    let (bucket, _) = slot.remove();
+    let entry = bucket.into_entry();
     usage.release(true, entry.bytes());
     let dropped = entry.sessions.len() as u64;
     garbage.extend(entry.sessions);
