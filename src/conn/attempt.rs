@@ -144,7 +144,7 @@ impl Conn {
     }
 
     fn now(&self) -> Time {
-        self.config.cache().now()
+        self.supply.cache.now()
     }
 
     /// Bytes that were received, in memory for secrets.
@@ -247,7 +247,7 @@ impl Conn {
         self.check_process()?;
         let now = self.now();
         // Dropped after the lock is gone.
-        let mut garbage = self.config.cache().garbage();
+        let mut garbage = self.supply.cache.garbage();
         let waited;
         let mut state = self.state.lock();
         if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
@@ -273,12 +273,13 @@ impl Conn {
         if !self.supply.allows(&self.flight, now) {
             return None;
         }
-        let session = self.config.cache().take_at(&self.key(), now, garbage)?;
+        let session = self.supply.cache.take_at(&self.key(), now, garbage)?;
         self.flight.begin_resumed(now, session.lineage);
         Some(session)
     }
 
     /// The session that was kept for this attempt while it waited, if it is still good.
+    #[cold]
     fn kept(&self, wait: &Arc<Wait>, now: Time, garbage: &mut Garbage<'_>) -> Option<Session> {
         self.supply.leave(wait);
         let session = wait.take()?;
