@@ -28,7 +28,7 @@ fn main() {
 }
 
 /// The files whose items make up the header, in the order in which a reader wants them.
-const CAPI: [&str; 11] = [
+const CAPI: [&str; 12] = [
     "version.rs",
     "status.rs",
     "event.rs",
@@ -40,6 +40,7 @@ const CAPI: [&str; 11] = [
     "prometheus.rs",
     "config.rs",
     "conn.rs",
+    "export.rs",
 ];
 
 /// The header's opening: the module documentation of `src/capi/mod.rs`, which is the manual.

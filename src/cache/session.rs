@@ -44,6 +44,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Kept as an object, which means nothing outside this process.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.payload, Payload::Value(_))
+    }
+
     /// A second one of a reusable session, for a connection to offer; `None` if memory cannot be had.
     pub(super) fn share(&self, arena: &Arc<Arena>) -> Option<Self> {
         let payload = match &self.payload {

@@ -32,6 +32,9 @@ pub enum tsc_status {
     TSC_UNSUPPORTED = 9,
     /// An error inside the library was contained. Treat it as "no session" and please report it.
     TSC_PANIC = 10,
+    /// What was to be imported is not what was exported with this key and for this config. Nothing was
+    /// imported.
+    TSC_NOT_AUTHENTIC = 12,
 }
 
 /// Describes a status in one short English sentence without a full stop.
@@ -39,7 +42,8 @@ pub enum tsc_status {
 /// Never NULL, also for numbers that are no status; static, not to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
-    const TEXTS: [&str; 11] = [
+    const NONE: &str = "not a status of this library\0";
+    const TEXTS: [&str; 13] = [
         "done\0",
         "no session to offer, do a full handshake\0",
         "an argument is NULL, out of range or of a wrong size\0",
@@ -51,12 +55,10 @@ pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
         "the connection is past the point where this call has a meaning\0",
         "this build or version of the library cannot do it\0",
         "an error inside the library was contained\0",
+        NONE,
+        "not what was exported with this key and for this config\0",
     ];
-    TEXTS
-        .get(status as usize)
-        .unwrap_or(&"not a status of this library\0")
-        .as_ptr()
-        .cast()
+    TEXTS.get(status as usize).unwrap_or(&NONE).as_ptr().cast()
 }
 
 impl From<Discard> for tsc_status {

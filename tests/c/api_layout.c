@@ -112,10 +112,12 @@ _Static_assert(TSC_DISCARDED == 7, "");
 _Static_assert(TSC_WRONG_STATE == 8, "");
 _Static_assert(TSC_UNSUPPORTED == 9, "");
 _Static_assert(TSC_PANIC == 10, "");
+_Static_assert(TSC_NOT_AUTHENTIC == 12, "");
 
 _Static_assert(TSC_DISABLED == 1, "");
 _Static_assert(TSC_MAX_NAME == 255, "");
 _Static_assert(TSC_MAX_KEY == 1024, "");
+_Static_assert(TSC_EXPORT_KEY == 32, "");
 _Static_assert(TSC_FAILURE_NOT_SENT == 1, "");
 _Static_assert(TSC_FAILURE_HANDSHAKE == 2, "");
 _Static_assert(TSC_FAILURE_TIMEOUT == 3, "");
@@ -188,14 +190,14 @@ static void the_version_is_that_of_the_header(void **state) {
 
 static void every_status_has_its_own_text(void **state) {
     (void)state;
-    for (uint32_t status = TSC_OK; status <= TSC_PANIC; status++) {
+    for (uint32_t status = TSC_OK; status <= TSC_NOT_AUTHENTIC; status++) {
         const char *text = tsc_status_text(status);
         assert_non_null(text);
         assert_true(strlen(text) > 0 && text[strlen(text) - 1] != '.');
         for (uint32_t other = TSC_OK; other < status; other++)
             assert_string_not_equal(text, tsc_status_text(other));
     }
-    assert_non_null(tsc_status_text(TSC_PANIC + 1));
+    assert_non_null(tsc_status_text(TSC_NOT_AUTHENTIC + 1));
     assert_non_null(tsc_status_text(UINT32_MAX));
 }
 
