@@ -1,5 +1,7 @@
 /* Export and import through the C API: what moves, what stays, and what is refused. Two caches
  * stand for two processes; openssl_export.c has real ones. */
+#include <pthread.h>
+
 #include "api.h"
 #include "child.h"
 
@@ -264,6 +266,73 @@ static void a_child_exports_only_its_own(void **state) {
     free(it.data);
 }
 
+/* While tickets are got, put and exported by many threads, each is in one place. */
+enum { TICKETS = 4000, THREADS = 6 };
+static atomic_int tickets_made, seen[TICKETS];
+static atomic_bool wrong;
+
+static void see(const uint8_t *ticket) {
+    uint32_t number;
+    memcpy(&number, ticket, sizeof number);
+    if (number >= TICKETS || atomic_fetch_add(&seen[number], 1) != 0)
+        atomic_store(&wrong, true);
+}
+
+static void get_all(const tsc_cache *cache, char key) {
+    uint8_t ticket[4];
+    size_t len = 0;
+    while (tsc_get(cache, (const uint8_t *)&key, 1, ticket, sizeof ticket, &len, NULL, 0) == TSC_OK)
+        see(ticket);
+}
+
+static void *put_and_get(void *arg) {
+    const char first = (char)('a' + (uintptr_t)arg % 2);
+    for (;;) {
+        const int ticket = atomic_fetch_add(&tickets_made, 1);
+        if (ticket >= TICKETS)
+            return NULL;
+        const char key[] = {(char)(first + ticket % 3), '\0'};
+        if (put_bytes(old_cache, key, TLS13, &ticket, sizeof ticket) != TSC_OK)
+            atomic_store(&wrong, true);
+        if (ticket % 4 == 0)
+            get_all(old_cache, first);
+    }
+}
+
+static void *export_and_import(void *arg) {
+    (void)arg;
+    static uint8_t buf[1 << 16];
+    while (atomic_load(&tickets_made) < TICKETS) {
+        size_t len = 0, count = 0;
+        if (tsc_cache_export(old_cache, secret, sizeof secret, buf, sizeof buf, &len, NULL) !=
+                TSC_OK ||
+            tsc_cache_import(new_cache_, secret, sizeof secret, buf, len, &count) != TSC_OK)
+            atomic_store(&wrong, true);
+        for (char key = 'a'; key <= 'd'; key++)
+            get_all(new_cache_, key);
+    }
+    return NULL;
+}
+
+static void a_ticket_is_got_or_exported_and_never_both(void **state) {
+    (void)state;
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i == 0 ? export_and_import : put_and_get, (void *)i),
+            0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (char key = 'a'; key <= 'd'; key++)
+        get_all(old_cache, key);
+    assert_false(atomic_load(&wrong));
+    /* Those that are missing made room for others. */
+    int missing = 0;
+    for (int i = 0; i < TICKETS; i++)
+        missing += seen[i] == 0;
+    assert_int_equal(missing, stats_of(old_cache).displaced + stats_of(new_cache_).displaced);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -276,6 +345,7 @@ int main(void) {
         TEST(without_an_identity_there_is_nothing_to_say),
         TEST(a_closed_cache),
         TEST(a_child_exports_only_its_own),
+        TEST(a_ticket_is_got_or_exported_and_never_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
