@@ -28,7 +28,7 @@ fn main() {
 }
 
 /// The files whose items make up the header, in the order in which a reader wants them.
-const CAPI: [&str; 13] = [
+const CAPI: [&str; 14] = [
     "version.rs",
     "status.rs",
     "event.rs",
@@ -42,6 +42,7 @@ const CAPI: [&str; 13] = [
     "forecast.rs",
     "conn.rs",
     "wait.rs",
+    "export.rs",
 ];
 
 /// The header's opening: the module documentation of `src/capi/mod.rs`, which is the manual.

@@ -14,7 +14,8 @@
 //   that descend, by resumption, from one full handshake).
 // - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
 //   first.
-// - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
+// - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child. They
+//   leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
 // - Trouble in here means a full handshake, never an error for the user of the connection. If a server
 //   breaks off because a session was offered, that attempt fails and the next is a full handshake.
 //
@@ -143,6 +144,9 @@ struct rustls_client_config;
 // tsc_conn_info.state: failed; what arrives now is discarded.
 #define TSC_CONN_FAILED 3
 
+// The length of the key that exports are sealed with, in bytes.
+#define TSC_EXPORT_KEY 32
+
 // What a function answers. The values are pinned; new ones are only appended.
 enum tsc_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -176,6 +180,9 @@ enum tsc_status
     TSC_PANIC = 10,
     // A session is on its way: make the offer when the wait is over.
     TSC_WAIT = 11,
+    // What was to be imported is not what was exported with this key and for this config. Nothing was
+    // imported.
+    TSC_NOT_AUTHENTIC = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -307,7 +314,8 @@ typedef struct {
     // Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
     // reusable one that was renewed.
     uint64_t displaced;
-    // Sessions dropped with a lineage of which one was refused, by tsc_remove or by tsc_clear.
+    // Sessions dropped with a lineage of which one was refused, by tsc_remove, by tsc_clear, or because
+    // they were exported.
     uint64_t removed;
     // Sessions not kept because their lifetime was zero or over on arrival.
     uint64_t discarded_lifetime;
@@ -774,6 +782,71 @@ tsc_status tsc_conn_wait_fd(const tsc_conn *conn,
 // tsc_conn_offer, tsc_conn_failed and tsc_conn_free end a wait, too, but do not say which it was: use
 // this first if what arg points to is to be freed.
 tsc_status tsc_conn_wait_end(const tsc_conn *conn);
+
+// Seals the sessions of a config for the next process to import, as for a warm restart.
+//
+// The sessions of every endpoint of the config, and of all that carry the same identity. A single-use
+// session leaves the cache with the export, or it could be offered twice; a reusable one stays as
+// well. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with
+// TSC_SSL_SERIALISE, and rustls's cannot be exported. What conns have taken or staged is not in it.
+//
+// Who has an export and its key has the sessions. Import it once, in one process: the library cannot
+// know of a second time, in which every single-use session would be offered again. It is encrypted
+// with ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports.
+//
+// key, key_len: TSC_EXPORT_KEY random bytes.
+// buf, cap: where the export goes; (NULL, 0) asks for the length alone. The library writes no file.
+// len: gets the length, also with TSC_TOO_SMALL, which leaves everything in the cache. It changes with
+// what the cache has, so leave some room or ask again.
+// left_out: gets how many sessions stayed because they are objects; NULL if not wanted.
+// TSC_TOO_SMALL: cap is below the length. TSC_UNSUPPORTED: the config has no identity
+// (tsc_config_options), so that nothing could tell in another process which config is the same; or
+// the system has no random numbers. TSC_CLOSED. TSC_NO_MEMORY.
+tsc_status tsc_config_export(const tsc_config *config,
+                             const uint8_t *key,
+                             size_t key_len,
+                             uint8_t *buf,
+                             size_t cap,
+                             size_t *len,
+                             size_t *left_out);
+
+// Takes in what tsc_config_export sealed in another process, for a config with the same identity.
+//
+// All of it or, if a byte of it is not as it was, nothing. Lifetimes go on by the wall clock: nothing
+// is offered for longer than was left at the export, and the limits of this config and its cache hold
+// as well. What is over by now, or over a limit, is dropped and counted in the statistics. Import
+// before the first connection.
+//
+// key, key_len: the key of the export. data, len: the export.
+// count: gets how many sessions came into the cache.
+// TSC_NOT_AUTHENTIC: it was altered or cut short, or made with another key, for another identity, for
+// the caller's own keys, or by a version of the library with another format. TSC_DISCARDED: the wall
+// clock stands before the export, so that nobody can tell how much time is left. TSC_UNSUPPORTED: the
+// config has no identity. TSC_CLOSED. TSC_NO_MEMORY. With each of these nothing was imported.
+tsc_status tsc_config_import(const tsc_config *config,
+                             const uint8_t *key,
+                             size_t key_len,
+                             const uint8_t *data,
+                             size_t len,
+                             size_t *count);
+
+// The same as tsc_config_export for the sessions under keys of the caller's own (tsc_put).
+tsc_status tsc_cache_export(const tsc_cache *cache,
+                            const uint8_t *key,
+                            size_t key_len,
+                            uint8_t *buf,
+                            size_t cap,
+                            size_t *len,
+                            size_t *left_out);
+
+// The same as tsc_config_import for what tsc_cache_export sealed. The caller's keys are in it: that
+// they mean the same in both processes is the caller's to know.
+tsc_status tsc_cache_import(const tsc_cache *cache,
+                            const uint8_t *key,
+                            size_t key_len,
+                            const uint8_t *data,
+                            size_t len,
+                            size_t *count);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -5,12 +5,14 @@
 //!
 //! - [`cache`]: the engine. Sessions by key, limits, lifetimes, statistics. Knows neither C nor TLS.
 //! - [`conn`]: one connection attempt: offer, receive, established or failed.
+//! - [`export`]: sessions that go from one process to the next, sealed.
 //! - `rustls`: a rustls session store over a conn, and attaching to a rustls configuration.
 //! - [`capi`]: the C functions.
 
 pub mod cache;
 pub mod capi;
 pub mod conn;
+pub mod export;
 mod platform;
 mod process;
 #[cfg(feature = "rustls")]

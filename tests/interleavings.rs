@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Space, Time};
 use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Plan, Supplies, rules_of};
+use tsc::export::{KEY, Scope};
 
 /// The fewest endpoints that make a cache of several shards.
 const SHARDED: u32 = 65;
@@ -273,6 +274,54 @@ fn nothing_remains_in_a_closed_cache() {
         ]);
         let stats = cache.stats();
         assert_eq!((stats.endpoints, stats.sessions, stats.bytes), (0, 0, 0));
+    });
+}
+
+#[test]
+fn a_session_is_taken_or_exported_and_never_both() {
+    in_many_orders(|| {
+        let options = Options {
+            max_endpoints: SHARDED,
+            ..Options::default()
+        };
+        let cache = cache(options);
+        let put_bytes = |cache: &Cache, key: u8| {
+            let payload = Payload::Bytes(cache.keep(&[key]).expect("kept"));
+            let session = session(1, Kind::SingleUse, 1);
+            put(cache, key, Session { payload, ..session }).expect("kept");
+        };
+        put_bytes(&cache, 0);
+        put_bytes(&cache, 1);
+        let taken = Arc::new(AtomicU64::new(0));
+        let exported = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let take_both = |first: u8| -> Box<dyn FnOnce() + Send> {
+            let (cache, taken) = (Arc::clone(&cache), Arc::clone(&taken));
+            Box::new(move || {
+                for key in [first, 1 - first] {
+                    if take(&cache, key).is_some() {
+                        taken.fetch_add(1, Relaxed);
+                    }
+                }
+            })
+        };
+        let (exporting, out) = (Arc::clone(&cache), Arc::clone(&exported));
+        together(vec![
+            take_both(0),
+            Box::new(move || {
+                put_bytes(&exporting, 2);
+                let export = Scope::Caller(&exporting).export(&[1; KEY], usize::MAX);
+                *out.lock().expect("not poisoned") = export.expect("room").sealed;
+                assert!(take(&exporting, 2).is_none());
+            }),
+            take_both(1),
+        ]);
+        let next = Cache::new(options, Clock::Driven(Box::new(|| 0)));
+        let exported = exported.lock().expect("not poisoned");
+        let imported = Scope::Caller(&next).import(&[1; KEY], &exported);
+        let imported = imported.expect("authentic") as u64;
+        assert_eq!(taken.load(Relaxed) + imported, 3);
+        let stats = cache.stats();
+        assert_eq!((stats.sessions, stats.removed), (0, imported));
     });
 }
 

@@ -49,3 +49,17 @@ pub(crate) fn expiry(
         .plus_seconds(given.min(options.ttl_seconds))
         .min(lineage.ends)
 }
+
+/// The same for a session that comes from another process: received so long ago, and with so much left
+/// of what bounded it there (in milliseconds). This cache's own bounds hold as well.
+pub(crate) fn restored(
+    options: &Options,
+    now: Time,
+    age: u64,
+    left: u64,
+    lineage: Lineage,
+) -> Time {
+    let longest = u64::from(SEVEN_DAYS_SECONDS.min(options.ttl_seconds)) * 1000;
+    let left = left.min(longest.saturating_sub(age));
+    now.plus_ms(left).min(lineage.ends)
+}

@@ -17,8 +17,8 @@ mod usage;
 pub use event::{Event, EventKind, Listener};
 pub(crate) use garbage::Garbage;
 pub use key::{Key, OwnedKey, Space};
-pub(crate) use lifetime::expiry;
 pub use lifetime::{Lifetime, Lineage};
+pub(crate) use lifetime::{expiry, restored};
 pub use options::Options;
 pub use secret::SecretBytes;
 pub use session::{Kind, Payload, Session};
@@ -99,6 +99,12 @@ impl Cache {
         self.clock.now()
     }
 
+    /// The wall clock, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
     /// The key of these bytes in this cache.
     #[inline]
     #[must_use]
@@ -119,8 +125,17 @@ impl Cache {
 
     /// A lineage that begins with a full handshake at `begun`.
     pub fn new_lineage(&self, begun: Time) -> Lineage {
+        self.numbered_lineage(self.reserve_lineages(1), begun)
+    }
+
+    /// The first of so many numbers that no lineage has.
+    pub(crate) fn reserve_lineages(&self, count: u64) -> u64 {
+        self.lineages.fetch_add(count, Relaxed)
+    }
+
+    pub(crate) fn numbered_lineage(&self, id: u64, begun: Time) -> Lineage {
         Lineage {
-            id: self.lineages.fetch_add(1, Relaxed),
+            id,
             ends: begun.plus_seconds(self.options.max_lineage_age_seconds),
         }
     }
@@ -306,6 +321,44 @@ impl Cache {
             let mut garbage = self.garbage();
             shard.lock().clear(now, &era.usage, &mut garbage);
         }
+    }
+
+    /// Shows to `copy` all sessions under keys that begin so, those of the least recently used key first
+    /// and of each key the oldest first. If it says that all is well, those that are single-use and kept
+    /// as bytes leave, at the same moment; the answer is how many sessions are kept as objects.
+    ///
+    /// All shards are locked meanwhile, so `copy` does nothing but copy.
+    pub(crate) fn move_out<E>(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        copy: impl FnOnce(&[(&[u8], &Session)], Time) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let now = self.clock.now();
+        let era = self.era();
+        let mut garbage = self.garbage();
+        // In this order always; nobody else has more than one.
+        let mut shards: Vec<_> = era.shards.iter().map(Shard::lock).collect();
+        for shard in &mut shards {
+            shard.purge_all(now, &era.usage, &mut garbage);
+        }
+        let mut entries: Vec<_> = shards
+            .iter()
+            .flat_map(|shard| shard.entries(space, prefix))
+            .collect();
+        entries.sort_by_key(|entry| entry.used);
+        let sessions: Vec<(&[u8], &Session)> = entries
+            .iter()
+            .flat_map(|entry| entry.sessions.iter().map(|session| (&*entry.key, session)))
+            .collect();
+        copy(&sessions, now)?;
+        let objects = sessions.iter().filter(|(_, session)| session.is_object());
+        let objects = objects.count();
+        for shard in &mut shards {
+            shard.move_out(space, prefix, &era.usage, &mut garbage);
+        }
+        drop(shards);
+        Ok(objects)
     }
 
     /// Drops everything, and keeps nothing from here on.

@@ -55,6 +55,11 @@ impl Session {
         !matches!(self.payload, Payload::Unique(_))
     }
 
+    /// Kept as an object, which means nothing outside this process.
+    pub(super) fn is_object(&self) -> bool {
+        !matches!(self.payload, Payload::Bytes(_))
+    }
+
     /// A second one of a session that stays in the cache, for a connection to offer: it does not go
     /// back, so it counts as reusable. `None`: memory cannot be had, or it cannot be shared.
     pub(super) fn share(&self, arena: &Arc<Arena>) -> Option<Self> {

@@ -4,7 +4,7 @@ use super::bucket::Bucket;
 use super::entry::{Entry, Stamp};
 use super::event::EventKind;
 use super::garbage::Garbage;
-use super::key::Key;
+use super::key::{Key, Space};
 use super::usage::Usage;
 use super::{Kind, Options, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -340,7 +340,7 @@ impl State {
         }
     }
 
-    fn purge_all(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> bool {
+    pub(super) fn purge_all(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> bool {
         let mut any = false;
         for bucket in 0..self.table.num_buckets() {
             any |= self.purge(bucket, now, usage, garbage);
@@ -363,6 +363,36 @@ impl State {
             remove(slot, usage, garbage);
         }
         over || expired != 0
+    }
+
+    /// The entries whose keys begin so.
+    pub(super) fn entries(&self, space: Space, prefix: &[u8]) -> impl Iterator<Item = &Entry> {
+        let begins = move |entry: &&Entry| entry.space == space && entry.key.starts_with(prefix);
+        self.table.iter().map(|bucket| &**bucket).filter(begins)
+    }
+
+    /// Drops the single-use sessions that are kept as bytes under keys that begin so.
+    pub(super) fn move_out(
+        &mut self,
+        space: Space,
+        prefix: &[u8],
+        usage: &Usage,
+        garbage: &mut Garbage,
+    ) {
+        for bucket in 0..self.table.num_buckets() {
+            let Ok(mut slot) = self.table.get_bucket_entry(bucket) else {
+                continue;
+            };
+            let entry = slot.get_mut();
+            if entry.space != space || !entry.key.starts_with(prefix) {
+                continue;
+            }
+            let moves = |session: &Session| session.kind == Kind::SingleUse && !session.is_object();
+            self.stats.removed += entry.extract(moves, usage, garbage);
+            if entry.is_over() {
+                remove(slot, usage, garbage);
+            }
+        }
     }
 
     pub(super) fn sessions(&self) -> usize {

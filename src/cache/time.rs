@@ -14,6 +14,17 @@ impl Time {
         Time(self.0.saturating_add(u64::from(seconds) * 1000))
     }
 
+    #[must_use]
+    pub fn plus_ms(self, milliseconds: u64) -> Time {
+        Time(self.0.saturating_add(milliseconds))
+    }
+
+    /// That long ago, or when the clock began if that is later.
+    #[must_use]
+    pub fn minus_ms(self, milliseconds: u64) -> Time {
+        Time(self.0.saturating_sub(milliseconds))
+    }
+
     /// Milliseconds since `earlier`; 0 if a driven clock went back.
     #[must_use]
     pub fn since(self, earlier: Time) -> u64 {
@@ -36,6 +47,12 @@ pub enum Clock {
     System,
     /// A clock that is driven by hand. Called with no lock held.
     Driven(Box<dyn Fn() -> u64 + Send + Sync>),
+    /// The same for both clocks of a machine: the monotonic one, and the wall clock in milliseconds
+    /// since the Unix epoch.
+    BothDriven(
+        Box<dyn Fn() -> u64 + Send + Sync>,
+        Box<dyn Fn() -> i64 + Send + Sync>,
+    ),
 }
 
 impl Clock {
@@ -43,7 +60,14 @@ impl Clock {
     pub(crate) fn now(&self) -> Time {
         match self {
             Clock::System => Time(platform::monotonic_ms()),
-            Clock::Driven(read) => Time(read()),
+            Clock::Driven(read) | Clock::BothDriven(read, _) => Time(read()),
+        }
+    }
+
+    pub(crate) fn wall_ms(&self) -> i64 {
+        match self {
+            Clock::System | Clock::Driven(_) => platform::wall_ms(),
+            Clock::BothDriven(_, read) => read(),
         }
     }
 }

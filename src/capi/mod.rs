@@ -14,7 +14,8 @@
 //!   that descend, by resumption, from one full handshake).
 //! - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
 //!   first.
-//! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child.
+//! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child. They
+//!   leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
 //! - Trouble in here means a full handshake, never an error for the user of the connection. If a server
 //!   breaks off because a session was offered, that attempt fails and the next is a full handshake.
 //!
@@ -64,6 +65,7 @@ mod config;
 mod conn;
 mod endpoint;
 mod event;
+mod export;
 mod forecast;
 mod guard;
 mod options;
@@ -81,6 +83,7 @@ pub use config::*;
 pub use conn::*;
 pub use endpoint::*;
 pub use event::*;
+pub use export::*;
 pub use forecast::*;
 pub use options::*;
 pub use prometheus::*;

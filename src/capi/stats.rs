@@ -26,7 +26,8 @@ pub struct tsc_stats {
     /// Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
     /// reusable one that was renewed.
     pub displaced: u64,
-    /// Sessions dropped with a lineage of which one was refused, by tsc_remove or by tsc_clear.
+    /// Sessions dropped with a lineage of which one was refused, by tsc_remove, by tsc_clear, or because
+    /// they were exported.
     pub removed: u64,
     /// Sessions not kept because their lifetime was zero or over on arrival.
     pub discarded_lifetime: u64,

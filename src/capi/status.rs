@@ -34,6 +34,9 @@ pub enum tsc_status {
     TSC_PANIC = 10,
     /// A session is on its way: make the offer when the wait is over.
     TSC_WAIT = 11,
+    /// What was to be imported is not what was exported with this key and for this config. Nothing was
+    /// imported.
+    TSC_NOT_AUTHENTIC = 12,
 }
 
 /// Describes a status in one short English sentence without a full stop.
@@ -41,7 +44,7 @@ pub enum tsc_status {
 /// Never NULL, also for numbers that are no status; static, not to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
-    const TEXTS: [&str; 12] = [
+    const TEXTS: [&str; 13] = [
         "done\0",
         "no session to offer, do a full handshake\0",
         "an argument is NULL, out of range or of a wrong size\0",
@@ -54,6 +57,7 @@ pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
         "this build or version of the library cannot do it\0",
         "an error inside the library was contained\0",
         "a session is on its way, wait for it\0",
+        "not what was exported with this key and for this config\0",
     ];
     TEXTS
         .get(status as usize)

@@ -42,6 +42,13 @@ impl Config {
 
     /// Where the sessions of this config and an endpoint are.
     fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+        let mut key = self.prefix();
+        endpoint.encode(&mut key);
+        key.into()
+    }
+
+    /// What the keys of this config begin with, and those of no other identity.
+    pub(crate) fn prefix(&self) -> Vec<u8> {
         let mut key = Vec::with_capacity(64);
         match &self.identity {
             Identity::Own(number) => {
@@ -53,8 +60,7 @@ impl Config {
                 push(&mut key, bytes);
             }
         }
-        endpoint.encode(&mut key);
-        key.into()
+        key
     }
 
     /// Whose sessions are at a key that a config of this process made.

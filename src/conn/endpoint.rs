@@ -57,7 +57,7 @@ impl<'a> Endpoint<'a> {
 
     /// The endpoint that `encode` appended: names in lower case, the server name always there, host and
     /// port absent where a group stands for them.
-    pub(super) fn decode(key: &'a [u8]) -> Option<Self> {
+    pub(crate) fn decode(key: &'a [u8]) -> Option<Self> {
         let (&grouped, key) = key.split_first()?;
         let (first, key) = pull(key)?;
         let (host, group, port, key) = match grouped {

@@ -212,6 +212,66 @@ static void config_handles(void **state) {
     assert_int_equal(count, 77);
 }
 
+static void exporting_and_importing(void **state) {
+    (void)state;
+    tsc_config_options options = {.identity = (const uint8_t *)"name", .identity_len = 4};
+    tsc_config *named = NULL;
+    assert_ok(tsc_config_new(cache, &options, sizeof options, &named));
+    uint8_t key[TSC_EXPORT_KEY + 1] = {0}, buf[1024], untouched[1024];
+    memset(buf, 0xA5, sizeof buf);
+    memset(untouched, 0xA5, sizeof untouched);
+    size_t len = 77, left_out = 77, count = 77;
+    const size_t key_len = TSC_EXPORT_KEY, cap = sizeof buf;
+    assert_ok(put(cache, "key", TLS13, LONG, "session"));
+    full_handshake(named, TLS13, "session");
+#define EXPORT(...) assert_status(tsc_config_export(__VA_ARGS__, &left_out), TSC_INVALID_ARGUMENT)
+#define CACHE_EXPORT(...)                                                                          \
+    assert_status(tsc_cache_export(__VA_ARGS__, &left_out), TSC_INVALID_ARGUMENT)
+#define IMPORT(...) assert_status(tsc_config_import(__VA_ARGS__), TSC_INVALID_ARGUMENT)
+#define CACHE_IMPORT(...) assert_status(tsc_cache_import(__VA_ARGS__), TSC_INVALID_ARGUMENT)
+    EXPORT(NULL, key, key_len, buf, cap, &len);
+    EXPORT(named, NULL, key_len, buf, cap, &len);
+    EXPORT(named, NULL, 0, buf, cap, &len);
+    EXPORT(named, key, key_len - 1, buf, cap, &len);
+    EXPORT(named, key, key_len + 1, buf, cap, &len);
+    EXPORT(named, key, key_len, NULL, cap, &len);
+    EXPORT(named, key, key_len, buf, cap, NULL);
+    CACHE_EXPORT(NULL, key, key_len, buf, cap, &len);
+    CACHE_EXPORT(cache, NULL, key_len, buf, cap, &len);
+    CACHE_EXPORT(cache, key, key_len - 1, buf, cap, &len);
+    CACHE_EXPORT(cache, key, key_len, NULL, cap, &len);
+    CACHE_EXPORT(cache, key, key_len, buf, cap, NULL);
+    IMPORT(NULL, key, key_len, buf, cap, &count);
+    IMPORT(named, NULL, key_len, buf, cap, &count);
+    IMPORT(named, key, key_len - 1, buf, cap, &count);
+    IMPORT(named, key, key_len + 1, buf, cap, &count);
+    IMPORT(named, key, key_len, NULL, cap, &count);
+    IMPORT(named, key, key_len, buf, cap, NULL);
+    CACHE_IMPORT(NULL, key, key_len, buf, cap, &count);
+    CACHE_IMPORT(cache, NULL, key_len, buf, cap, &count);
+    CACHE_IMPORT(cache, key, key_len - 1, buf, cap, &count);
+    CACHE_IMPORT(cache, key, key_len, NULL, cap, &count);
+    CACHE_IMPORT(cache, key, key_len, buf, cap, NULL);
+    EACH_IMPOSSIBLE(impossible_len) {
+        EXPORT(named, key, impossible_len, buf, cap, &len);
+        EXPORT(named, key, key_len, buf, impossible_len, &len);
+        EXPORT(named, key, key_len, NULL, impossible_len, &len);
+        CACHE_EXPORT(cache, key, impossible_len, buf, cap, &len);
+        CACHE_EXPORT(cache, key, key_len, buf, impossible_len, &len);
+        IMPORT(named, key, impossible_len, buf, cap, &count);
+        IMPORT(named, key, key_len, buf, impossible_len, &count);
+        CACHE_IMPORT(cache, key, impossible_len, buf, cap, &count);
+        CACHE_IMPORT(cache, key, key_len, NULL, impossible_len, &count);
+    }
+    assert_int_equal(len, 77);
+    assert_int_equal(left_out, 77);
+    assert_int_equal(count, 77);
+    assert_memory_equal(buf, untouched, sizeof buf);
+    assert_int_equal(config_available(named), 1);
+    assert_gets(cache, "key", "session");
+    tsc_config_free(named);
+}
+
 static void attaching_to_rustls(void **state) {
     (void)state;
     const struct rustls_client_config *rustls = UNTOUCHED;
@@ -399,6 +459,7 @@ int main(void) {
         TEST(reading_statistics),
         TEST(statistics_as_text),
         TEST(config_handles),
+        TEST(exporting_and_importing),
         TEST(attaching_to_rustls),
         TEST(endpoints),
         TEST(conns),

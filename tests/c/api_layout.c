@@ -135,12 +135,14 @@ _Static_assert(TSC_WRONG_STATE == 8, "");
 _Static_assert(TSC_UNSUPPORTED == 9, "");
 _Static_assert(TSC_PANIC == 10, "");
 _Static_assert(TSC_WAIT == 11, "");
+_Static_assert(TSC_NOT_AUTHENTIC == 12, "");
 
 _Static_assert(TSC_DISABLED == 1, "");
 _Static_assert(TSC_REUSE_WHEN_DRY == 2, "");
 _Static_assert(TSC_UNKNOWN == UINT32_MAX, "");
 _Static_assert(TSC_MAX_NAME == 255, "");
 _Static_assert(TSC_MAX_KEY == 1024, "");
+_Static_assert(TSC_EXPORT_KEY == 32, "");
 _Static_assert(TSC_FAILURE_NOT_SENT == 1, "");
 _Static_assert(TSC_FAILURE_HANDSHAKE == 2, "");
 _Static_assert(TSC_FAILURE_TIMEOUT == 3, "");
@@ -213,14 +215,14 @@ static void the_version_is_that_of_the_header(void **state) {
 
 static void every_status_has_its_own_text(void **state) {
     (void)state;
-    for (uint32_t status = TSC_OK; status <= TSC_WAIT; status++) {
+    for (uint32_t status = TSC_OK; status <= TSC_NOT_AUTHENTIC; status++) {
         const char *text = tsc_status_text(status);
         assert_non_null(text);
         assert_true(strlen(text) > 0 && text[strlen(text) - 1] != '.');
         for (uint32_t other = TSC_OK; other < status; other++)
             assert_string_not_equal(text, tsc_status_text(other));
     }
-    assert_non_null(tsc_status_text(TSC_WAIT + 1));
+    assert_non_null(tsc_status_text(TSC_NOT_AUTHENTIC + 1));
     assert_non_null(tsc_status_text(UINT32_MAX));
 }
 

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod event;
+mod export;
 mod foreign;
 mod lifetime;
 mod limits;

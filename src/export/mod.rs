@@ -1,0 +1,298 @@
+//! Sessions that go from one process to the next, sealed with a key of the caller's.
+//!
+//! An export is a header, what was sealed, and a tag. The header is the magic bytes, the format's
+//! version, the scope, the time of the export by the wall clock, and a nonce; it and the identity of the
+//! config are authenticated along. All numbers are big-endian.
+
+mod aead;
+mod record;
+
+use crate::cache::{Cache, Lineage, Payload, Session, Space, restored};
+use crate::conn::{Config, Endpoint, Identity};
+use record::{Record, Records};
+use zeroize::Zeroizing;
+
+pub use aead::KEY;
+
+/// The longest key of the caller's own, in bytes.
+pub const MAX_KEY: usize = 1024;
+
+const MAGIC: [u8; 4] = *b"tscx";
+/// Grows with every change of what is written here and in `record`.
+const VERSION: u8 = 1;
+const HEADER: usize = MAGIC.len() + 4 + size_of::<i64>() + aead::NONCE;
+
+/// Whose sessions.
+pub enum Scope<'a> {
+    /// Those under keys of the caller's own.
+    Caller(&'a Cache),
+    /// Those of a config that can be told again in another process, by this identity.
+    Config(&'a Config, &'a [u8]),
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// So many bytes are needed.
+    TooSmall(usize),
+    /// Not what was exported with this key for this scope, by this version of the format.
+    NotAuthentic,
+    /// The wall clock stands before the export, so that nobody can tell how much time is left.
+    ClockBehind,
+    /// The system has no random numbers.
+    NoRandom,
+    NoMemory,
+}
+
+/// What was exported.
+pub struct Export {
+    pub sealed: Vec<u8>,
+    /// How many sessions stay behind because they are objects.
+    pub left_out: usize,
+}
+
+impl<'a> Scope<'a> {
+    /// `None`: the config's sessions mean nothing outside this process.
+    #[must_use]
+    pub fn of(config: &'a Config) -> Option<Self> {
+        match &config.identity {
+            Identity::Own(_) => None,
+            Identity::Given(identity) => Some(Self::Config(config, identity)),
+        }
+    }
+
+    fn cache(&self) -> &Cache {
+        match self {
+            Self::Caller(cache) => cache,
+            Self::Config(config, _) => config.cache(),
+        }
+    }
+
+    fn space(&self) -> Space {
+        match self {
+            Self::Caller(_) => Space::Caller,
+            Self::Config(..) => Space::Conn,
+        }
+    }
+
+    /// What the keys of this scope begin with, which is not exported.
+    fn prefix(&self) -> Vec<u8> {
+        match self {
+            Self::Caller(_) => Vec::new(),
+            Self::Config(config, _) => config.prefix(),
+        }
+    }
+
+    /// Whether what follows the prefix is of the form that keys have.
+    fn is_key(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Caller(_) => (1..=MAX_KEY).contains(&key.len()),
+            Self::Config(..) => Endpoint::decode(key).is_some(),
+        }
+    }
+
+    fn client_not_after(&self) -> Option<i64> {
+        match self {
+            Self::Caller(_) => None,
+            Self::Config(config, _) => config.client_not_after,
+        }
+    }
+
+    /// The bytes before what is sealed, and those that are authenticated.
+    fn header(&self, exported: i64, nonce: &[u8; aead::NONCE]) -> (Vec<u8>, Vec<u8>) {
+        let (scope, identity) = match *self {
+            Self::Caller(_) => (0, &[][..]),
+            Self::Config(_, identity) => (1, identity),
+        };
+        let mut header = Vec::with_capacity(HEADER);
+        header.extend(MAGIC);
+        header.extend([VERSION, scope, 0, 0]);
+        header.extend(exported.to_be_bytes());
+        header.extend(nonce);
+        let authenticated = [&header, identity].concat();
+        (header, authenticated)
+    }
+
+    /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes. Those that
+    /// may be used once leave the cache, all at one moment; or, on an error, none.
+    pub fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
+        let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
+        let (header, authenticated) = self.header(self.cache().wall_ms(), &nonce);
+        let prefix = self.prefix();
+        let mut sealed = Zeroizing::new(Vec::new());
+        let left_out = self
+            .cache()
+            .move_out(self.space(), &prefix, |sessions, now| {
+                let records = || {
+                    sessions.iter().filter_map(|&(key, session)| {
+                        Record::of(&key[prefix.len()..], session, now)
+                    })
+                };
+                let len = HEADER + records().map(|record| record.len()).sum::<usize>() + aead::TAG;
+                if len > room {
+                    return Err(Refused::TooSmall(len));
+                }
+                // All at once: a vector that grows would leave copies behind.
+                if sealed.try_reserve_exact(len).is_err() {
+                    return Err(Refused::NoMemory);
+                }
+                sealed.extend_from_slice(&header);
+                records().for_each(|record| record.write(&mut sealed));
+                Ok(())
+            })?;
+        let tag = aead::seal(key, &nonce, &authenticated, &mut sealed[HEADER..]);
+        sealed.extend_from_slice(&tag);
+        Ok(Export {
+            sealed: std::mem::take(&mut *sealed),
+            left_out,
+        })
+    }
+
+    /// Puts the sessions of an export into the cache, and says how many it took. On an error it took
+    /// none.
+    pub fn import(&self, key: &[u8; KEY], export: &[u8]) -> Result<usize, Refused> {
+        let (header, sealed) = export
+            .split_at_checked(HEADER)
+            .ok_or(Refused::NotAuthentic)?;
+        let rest = &header[MAGIC.len() + 4..];
+        let (exported, nonce) = rest.split_first_chunk().ok_or(Refused::NotAuthentic)?;
+        let exported = i64::from_be_bytes(*exported);
+        let nonce = nonce.try_into().map_err(|_| Refused::NotAuthentic)?;
+        let (expected, authenticated) = self.header(exported, nonce);
+        if header != expected {
+            return Err(Refused::NotAuthentic);
+        }
+        let mut opened = Zeroizing::new(Vec::new());
+        if opened.try_reserve_exact(sealed.len()).is_err() {
+            return Err(Refused::NoMemory);
+        }
+        opened.extend_from_slice(sealed);
+        let opened = aead::open(key, nonce, &authenticated, &mut opened);
+        let opened = opened.ok_or(Refused::NotAuthentic)?;
+
+        // All of it is looked at before any of it is taken.
+        let mut lineages = 0;
+        for record in Records(opened) {
+            let record = record.filter(|record| self.is_key(record.key));
+            let record = record.ok_or(Refused::NotAuthentic)?;
+            lineages = lineages.max(record.lineage.saturating_add(1));
+        }
+        let passed = self.cache().wall_ms().checked_sub(exported);
+        let passed = passed.and_then(|passed| u64::try_from(passed).ok());
+        let passed = passed.ok_or(Refused::ClockBehind)?;
+        let lineages = self.cache().reserve_lineages(lineages);
+        let prefix = self.prefix();
+        let taken = Records(opened)
+            .flatten()
+            .filter(|record| self.take(record, &prefix, passed, lineages));
+        Ok(taken.count())
+    }
+
+    /// Puts one session into the cache, `passed` milliseconds after the export.
+    fn take(&self, record: &Record<'_>, prefix: &[u8], passed: u64, lineages: u64) -> bool {
+        let cache = self.cache();
+        let key = [prefix, record.key].concat();
+        let key = cache.key(self.space(), &key);
+        let now = cache.now();
+        // Numbered anew, so that they are not taken for lineages of this process.
+        let begun = cache.numbered_lineage(lineages.wrapping_add(record.lineage), now);
+        let left = now.plus_ms(record.lineage_left.saturating_sub(passed));
+        let lineage = Lineage {
+            ends: begun.ends.min(left),
+            ..begun
+        }
+        .until(now, self.client_not_after());
+        let age = record.age.saturating_add(passed);
+        let left = record.left.saturating_sub(passed);
+        let payload = match cache.keep(record.bytes) {
+            Ok(payload) => payload,
+            Err(why) => {
+                cache.count(&key, |stats| stats.discard(why, 1));
+                return false;
+            }
+        };
+        let session = Session {
+            payload: Payload::Bytes(payload),
+            kind: record.kind,
+            label: record.label,
+            size: record.bytes.len(),
+            received: now.minus_ms(age),
+            expires: restored(cache.options(), now, age, left, lineage),
+            lineage,
+        };
+        cache.put(&key, session).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Clock, Kind, Options};
+    use crate::conn::Supplies;
+
+    const KEY_OF_ALL: [u8; KEY] = [1; KEY];
+
+    fn sealed(scope: &Scope<'_>, text: &[u8]) -> Vec<u8> {
+        let nonce = aead::nonce().expect("random numbers");
+        let (mut export, authenticated) = scope.header(0, &nonce);
+        let mut text = text.to_vec();
+        let tag = aead::seal(&KEY_OF_ALL, &nonce, &authenticated, &mut text);
+        export.extend(text);
+        export.extend(tag);
+        export
+    }
+
+    fn record(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        let record = Record {
+            kind: Kind::SingleUse,
+            label: 0x0304,
+            age: 0,
+            left: 1000,
+            lineage: u64::MAX,
+            lineage_left: u64::MAX,
+            key,
+            bytes,
+        };
+        record.write(&mut text);
+        assert_eq!(text.len(), record.len());
+        text
+    }
+
+    /// Who has the key can seal what is no export: that, too, is rejected whole.
+    #[test]
+    fn what_was_sealed_badly_brings_nothing() {
+        let clock = Clock::BothDriven(Box::new(|| 5), Box::new(|| 0));
+        let config = Config {
+            supplies: Supplies::new(Cache::new(Options::default(), clock)),
+            identity: Identity::Given((*b"id").into()),
+            client_not_after: None,
+        };
+        let scopes = [
+            (Scope::Caller(config.cache()), &b"key"[..]),
+            (
+                Scope::of(&config).expect("it has one"),
+                &[0, 1, b'h', 0, 1, 1, b'h'],
+            ),
+        ];
+        for (scope, key) in scopes {
+            let import = |text: &[u8]| scope.import(&KEY_OF_ALL, &sealed(&scope, text));
+            let before = config.cache().stats().stored;
+            let (first, second) = (record(key, b"session"), record(key, b"another"));
+            let both = [&first[..], &second].concat();
+            for len in (1..first.len()).chain(first.len() + 1..both.len()) {
+                assert_eq!(import(&both[..len]), Err(Refused::NotAuthentic), "{len}");
+            }
+            let no_kind = [&first[..], &[2], &second[1..]].concat();
+            for second in [record(key, b""), record(b"", b"x"), no_kind] {
+                let bad = [&first[..], &second].concat();
+                assert_eq!(import(&bad), Err(Refused::NotAuthentic));
+            }
+            let no_key = vec![0; MAX_KEY + 1];
+            let bad = [first, record(&no_key, b"x")].concat();
+            assert_eq!(import(&bad), Err(Refused::NotAuthentic));
+            assert_eq!(config.cache().stats().stored, before);
+            assert_eq!(import(&both), Ok(2));
+        }
+    }
+}

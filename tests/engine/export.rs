@@ -1,0 +1,623 @@
+//! From one process to the next: what is taken along, and that nothing lives longer for it.
+
+use super::*;
+use proptest::prelude::*;
+use std::sync::atomic::AtomicI64;
+use tsc::cache::Space;
+use tsc::conn::Failure;
+use tsc::export::{KEY, Refused, Scope};
+
+const SECRET: [u8; KEY] = [7; KEY];
+const DAY: u32 = 24 * HOUR;
+/// What the wall clock says when a test begins: an evening in 2025, in milliseconds.
+const EVENING: i64 = 1_760_000_000_000;
+
+/// A process: its own cache and monotonic clock, and the wall clock that all processes share.
+struct Process {
+    world: World,
+    wall: Arc<AtomicI64>,
+}
+
+impl Process {
+    fn first(options: Options) -> Self {
+        Self::begin(options, START, Arc::new(AtomicI64::new(EVENING)), None)
+    }
+
+    fn begin(options: Options, start: u64, wall: Arc<AtomicI64>, not_after: Option<i64>) -> Self {
+        let time = Arc::new(AtomicU64::new(start));
+        let (read, read_wall) = (Arc::clone(&time), Arc::clone(&wall));
+        let clock = Clock::BothDriven(
+            Box::new(move || read.load(Relaxed)),
+            Box::new(move || read_wall.load(Relaxed)),
+        );
+        let config = Config {
+            supplies: Supplies::new(Cache::new(options, clock)),
+            identity: Identity::Given((*b"verifies").into()),
+            client_not_after: not_after,
+        };
+        let world = World {
+            time,
+            config: Arc::new(config),
+        };
+        Self { world, wall }
+    }
+
+    /// One that begins so much later; its monotonic clock has nothing to do with the other's.
+    fn next(&self, options: Options, later: i64) -> Self {
+        self.wall.fetch_add(later, Relaxed);
+        Self::begin(options, 5, Arc::clone(&self.wall), None)
+    }
+
+    fn pass(&self, milliseconds: u64) {
+        self.world.time.fetch_add(milliseconds, Relaxed);
+        self.wall
+            .fetch_add(i64::try_from(milliseconds).expect("small"), Relaxed);
+    }
+
+    fn config_named(&self, identity: &[u8]) -> Arc<Config> {
+        Arc::new(Config {
+            supplies: Arc::clone(&self.world.config.supplies),
+            identity: Identity::Given(identity.into()),
+            client_not_after: None,
+        })
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        scope(&self.world.config)
+    }
+
+    fn export(&self) -> Vec<u8> {
+        export(&self.scope())
+    }
+
+    fn import(&self, export: &[u8]) -> Result<usize, Refused> {
+        self.scope().import(&SECRET, export)
+    }
+
+    /// A full handshake that brings sessions, told apart by their bytes.
+    fn full(&self, version: u32, lifetime: u32, sessions: &[&[u8]]) {
+        full(&self.world.config, &HOST, version, lifetime, sessions);
+    }
+
+    /// Takes all that there is for the host, newest first; a reusable one ends it.
+    fn take_all(&self) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let conn = self.world.connect();
+            match offered(&conn) {
+                None => return all,
+                Some(bytes) if all.contains(&bytes) => return all,
+                Some(bytes) => all.push(bytes),
+            }
+            conn.failed(Failure::Login).expect("open");
+        }
+    }
+}
+
+fn scope(config: &Config) -> Scope<'_> {
+    Scope::of(config).expect("it has an identity")
+}
+
+fn export(scope: &Scope<'_>) -> Vec<u8> {
+    scope.export(&SECRET, usize::MAX).expect("room").sealed
+}
+
+fn full(
+    config: &Arc<Config>,
+    endpoint: &Endpoint<'_>,
+    version: u32,
+    lifetime: u32,
+    sessions: &[&[u8]],
+) {
+    let conn = connect(config, endpoint);
+    receive_bytes(&conn, version, lifetime, sessions);
+    conn.established(false).expect("open");
+}
+
+fn receive_bytes(conn: &Conn, version: u32, lifetime: u32, sessions: &[&[u8]]) {
+    let label = u16::try_from(version).expect("two bytes");
+    for bytes in sessions {
+        let payload = Payload::Bytes(conn.keep(bytes).expect("kept"));
+        let rules = rules_of(version, lifetime).expect("known");
+        conn.receive(payload, bytes.len(), label, rules, None)
+            .map_err(|(why, _)| why)
+            .expect("kept");
+    }
+}
+
+fn offered(conn: &Conn) -> Option<Vec<u8>> {
+    let bytes = |session: &Session| match &session.payload {
+        Payload::Bytes(bytes) => bytes.to_vec(),
+        Payload::Value(_) | Payload::Unique(_) => panic!("these tests store bytes"),
+    };
+    conn.offer(|session, _| bytes(session)).expect("open")
+}
+
+#[test]
+fn single_use_sessions_move_and_a_reusable_one_is_copied() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"a", b"b"]);
+    old.pass(1000);
+    old.full(TLS_1_2, HOUR, &[b"r"]);
+    old.pass(1000);
+    old.full(TLS_1_3, HOUR, &[b"c"]);
+    let export = old.export();
+    let stats = old.world.cache().stats();
+    assert_eq!((stats.sessions, stats.removed, stats.bytes), (1, 3, 1));
+    assert_eq!(old.take_all(), [b"r"]);
+
+    let new = old.next(WIDE, 0);
+    assert_eq!(new.import(&export), Ok(4));
+    assert_eq!(new.world.cache().stats().stored, 4);
+    let conn = new.world.connect();
+    let shown =
+        conn.offer(|session, now| (session.label, session.kind, now.since(session.received)));
+    assert_eq!(shown, Ok(Some((TLS_1_3 as u16, Kind::SingleUse, 0))));
+    conn.release();
+    assert_eq!(new.take_all(), [&b"c"[..], b"r"]);
+}
+
+#[test]
+fn what_is_exported_is_nowhere_in_the_export() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"0123456789abcdef"]);
+    old.full(TLS_1_2, HOUR, &[b"0123456789abcdef"]);
+    let (one, other) = (old.export(), old.export());
+    for word in [&b"0123456789"[..], b"db.example", b"verifies"] {
+        assert!(!one.windows(word.len()).any(|window| window == word));
+    }
+    // The nonce is another each time, and so is all that comes after it.
+    assert_ne!(one[16..28], other[16..28]);
+    let same = one[28..].iter().zip(&other[28..]).filter(|(a, b)| a == b);
+    assert!(same.count() < 10);
+}
+
+#[test]
+fn too_little_room_leaves_everything_where_it_is() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"a", b"b"]);
+    let Err(Refused::TooSmall(needed)) = old.scope().export(&SECRET, 0).map(|_| ()) else {
+        panic!("there is no room");
+    };
+    for room in 0..needed {
+        let refused = old.scope().export(&SECRET, room).map(|_| ());
+        assert_eq!(refused, Err(Refused::TooSmall(needed)));
+    }
+    assert_eq!(old.world.available(), 2);
+    let export = old.scope().export(&SECRET, needed).expect("just enough");
+    assert_eq!(export.sealed.len(), needed);
+    assert_eq!(old.world.available(), 0);
+    assert_eq!(old.next(WIDE, 0).import(&export.sealed), Ok(2));
+}
+
+#[test]
+fn nothing_is_an_export_too() {
+    let old = Process::first(WIDE);
+    let export = old.export();
+    assert_eq!(old.next(WIDE, 0).import(&export), Ok(0));
+}
+
+#[test]
+fn objects_stay_and_are_counted() {
+    let old = Process::first(WIDE);
+    let conn = old.world.connect();
+    receive(&conn, 1, TLS_1_3, HOUR).expect("kept");
+    receive(&conn, 2, TLS_1_2, HOUR).expect("kept");
+    receive_bytes(&conn, TLS_1_3, HOUR, &[b"bytes"]);
+    conn.established(false).expect("open");
+    let export = old.scope().export(&SECRET, usize::MAX).expect("room");
+    assert_eq!(export.left_out, 2);
+    assert_eq!(old.world.available(), 2);
+    let new = old.next(WIDE, 0);
+    assert_eq!(new.import(&export.sealed), Ok(1));
+    assert_eq!(new.take_all(), [b"bytes"]);
+}
+
+#[test]
+fn a_scope_is_one_identity_or_the_callers_keys() {
+    let old = Process::first(WIDE);
+    let cache = old.world.cache();
+    let (a, ab) = (old.config_named(b"a"), old.config_named(b"ab"));
+    full(&a, &HOST, TLS_1_2, HOUR, &[b"of a"]);
+    full(&ab, &HOST, TLS_1_2, HOUR, &[b"of ab"]);
+    old.full(TLS_1_2, HOUR, &[b"of the config"]);
+    // A key of the caller's own that looks like one of a config.
+    let key = [&[1, 1, b'a'][..], b"own"].concat();
+    let own = cache.key(Space::Caller, &key);
+    let payload = Payload::Bytes(cache.keep(b"of the caller").expect("kept"));
+    let of_the_caller = Session {
+        payload,
+        size: 13,
+        ..session(Kind::SingleUse, 13, START)
+    };
+    cache.put(&own, of_the_caller).expect("kept");
+    let exports = [
+        export(&scope(&a)),
+        export(&scope(&ab)),
+        old.export(),
+        export(&Scope::Caller(cache)),
+    ];
+    for (at, export) in exports.iter().enumerate() {
+        let new = old.next(WIDE, 0);
+        let (a, ab) = (new.config_named(b"a"), new.config_named(b"ab"));
+        let scopes = [
+            scope(&a),
+            scope(&ab),
+            new.scope(),
+            Scope::Caller(new.world.cache()),
+        ];
+        for (other, scope) in scopes.iter().enumerate() {
+            let expected = if at == other {
+                Ok(1)
+            } else {
+                Err(Refused::NotAuthentic)
+            };
+            assert_eq!(scope.import(&SECRET, export), expected, "{at} into {other}");
+        }
+        assert_eq!(new.world.cache().stats().sessions, 1);
+        let key = new.world.cache().key(Space::Caller, &key);
+        assert_eq!(new.world.cache().available(&key), usize::from(at == 3));
+    }
+    let own = World::new(WIDE);
+    assert!(Scope::of(&own.config).is_none());
+}
+
+#[test]
+fn who_was_used_last_is_the_last_to_go() {
+    const HOSTS: u8 = 40;
+    let old = Process::first(WIDE);
+    let names: Vec<[u8; 1]> = (0..HOSTS).map(|host| [host]).collect();
+    let hosts: Vec<_> = names.iter().map(|name| to(name, 1, b"", b"")).collect();
+    for host in &hosts {
+        full(&old.world.config, host, TLS_1_2, HOUR, &[b"session"]);
+    }
+    let small = Options {
+        max_endpoints: u32::from(HOSTS) / 2,
+        ..WIDE
+    };
+    let new = old.next(small, 0);
+    assert_eq!(new.import(&old.export()), Ok(HOSTS.into()));
+    for (at, host) in hosts.iter().enumerate() {
+        let there = new.world.config.available(host).expect("good");
+        assert_eq!(there == 1, at >= hosts.len() / 2, "{at}");
+    }
+}
+
+#[test]
+fn what_is_over_is_not_exported() {
+    let old = Process::first(WIDE);
+    let conn = old.world.connect();
+    receive(&conn, 1, TLS_1_3, 1).expect("kept");
+    receive_bytes(&conn, TLS_1_3, 1, &[b"a"]);
+    receive_bytes(&conn, TLS_1_3, 2, &[b"b"]);
+    conn.established(false).expect("open");
+    old.pass(1000);
+    let export = old.scope().export(&SECRET, usize::MAX).expect("room");
+    assert_eq!(export.left_out, 0);
+    let stats = old.world.cache().stats();
+    assert_eq!((stats.expired, stats.removed), (2, 1));
+    assert_eq!(old.next(WIDE, 0).import(&export.sealed), Ok(1));
+}
+
+#[test]
+fn what_comes_of_an_import_ends_with_its_lineage() {
+    let bounded = Options {
+        max_lineage_age_seconds: 100,
+        ..WIDE
+    };
+    let old = Process::first(bounded);
+    old.full(TLS_1_3, HOUR, &[b"a"]);
+    old.pass(10_000);
+    let export = old.export();
+    let new = old.next(WIDE, 20_000);
+    assert_eq!(new.import(&export), Ok(1));
+    let conn = new.world.connect();
+    assert_eq!(offered(&conn), Some(b"a".to_vec()));
+    receive_bytes(&conn, TLS_1_3, HOUR, &[b"renewed"]);
+    conn.established(true).expect("open");
+    new.pass(69_999);
+    assert_eq!(new.world.available(), 1);
+    new.pass(1);
+    assert_eq!(new.world.available(), 0);
+}
+
+#[test]
+fn a_lineage_stays_together_and_apart_from_others() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"a1", b"a2"]);
+    old.pass(1);
+    old.full(TLS_1_3, HOUR, &[b"b1", b"b2"]);
+    let new = old.next(WIDE, 0);
+    // The new process numbers its own lineages as the old one did.
+    new.full(TLS_1_3, HOUR, &[b"x1"]);
+    new.full(TLS_1_3, HOUR, &[b"y1"]);
+    assert_eq!(new.import(&old.export()), Ok(4));
+    new.full(TLS_1_3, HOUR, &[b"z1"]);
+    let conn = new.world.connect();
+    let mut held = Vec::new();
+    loop {
+        let conn = new.world.connect();
+        match offered(&conn).expect("there") {
+            bytes if bytes == b"b2" => {
+                conn.established(false).expect("refused");
+                break;
+            }
+            _ => held.push(conn),
+        }
+    }
+    held.iter()
+        .for_each(|conn| conn.failed(Failure::NotSent).expect("open"));
+    drop(conn);
+    let mut left = new.take_all();
+    left.sort();
+    assert_eq!(left, [&b"a1"[..], b"a2", b"x1", b"y1", b"z1"]);
+}
+
+#[test]
+fn a_wall_clock_that_stands_before_the_export_brings_nothing() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, DAY, &[b"a"]);
+    old.full(TLS_1_2, DAY, &[b"b"]);
+    let export = old.export();
+    let new = old.next(WIDE, -1);
+    assert_eq!(new.import(&export), Err(Refused::ClockBehind));
+    assert_eq!(new.world.cache().stats().sessions, 0);
+    let new = old.next(WIDE, i64::MIN / 2);
+    assert_eq!(new.import(&export), Err(Refused::ClockBehind));
+    // The first moment at which it is not before it.
+    old.wall.store(EVENING, Relaxed);
+    assert_eq!(old.next(WIDE, 0).import(&export), Ok(2));
+}
+
+#[test]
+fn a_wall_clock_at_its_end_ends_everything() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_2, DAY, &[b"b"]);
+    let export = old.export();
+    let new = old.next(WIDE, i64::MAX - EVENING);
+    assert_eq!(new.import(&export), Ok(0));
+    assert_eq!(new.world.cache().stats().discarded_lifetime, 1);
+}
+
+#[test]
+fn the_clients_certificate_ends_what_is_imported() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_2, DAY, &[b"b"]);
+    let export = old.export();
+    for (not_after, count) in [(1, 0), (i64::MAX, 1)] {
+        let new = Process::begin(WIDE, 5, Arc::clone(&old.wall), Some(not_after));
+        assert_eq!(new.import(&export), Ok(count));
+    }
+}
+
+/// What bounds a session before and after, in seconds, and how much time passes.
+#[derive(Clone, Debug)]
+struct Journey {
+    version: u32,
+    lifetime: u32,
+    ttl: [u32; 2],
+    lineage_age: [u32; 2],
+    /// Before the export, and until the import, in milliseconds.
+    kept: u64,
+    between: u64,
+    /// How long the new process has been on its monotonic clock.
+    started: u64,
+}
+
+fn journey() -> impl Strategy<Value = Journey> {
+    let seconds = || prop_oneof![1..20u32, 1..10 * DAY, Just(u32::MAX)];
+    let time = || prop_oneof![Just(0), 0..20_000u64, 0..u64::from(8 * DAY) * 1000];
+    (
+        prop_oneof![Just(TLS_1_2), Just(TLS_1_3)],
+        seconds(),
+        [seconds(), seconds()],
+        [seconds(), seconds()],
+        time(),
+        time(),
+        time(),
+    )
+        .prop_map(
+            |(version, lifetime, ttl, lineage_age, kept, between, started)| Journey {
+                version,
+                lifetime,
+                ttl,
+                lineage_age,
+                kept,
+                between,
+                started,
+            },
+        )
+}
+
+impl Journey {
+    fn options(&self, at: usize) -> Options {
+        Options {
+            ttl_seconds: self.ttl[at],
+            max_lineage_age_seconds: self.lineage_age[at],
+            ..WIDE
+        }
+    }
+
+    /// For how long after it was received the session may be offered, in milliseconds.
+    fn lives(&self) -> u64 {
+        let bounds = [
+            self.lifetime,
+            self.ttl[0],
+            self.ttl[1],
+            self.lineage_age[0],
+            7 * DAY,
+        ];
+        let here = bounds.map(|seconds| u64::from(seconds) * 1000);
+        // Where its lineage began is not known in the new process: at the latest when it came.
+        let lineage = self.kept + self.between + u64::from(self.lineage_age[1]) * 1000;
+        here.into_iter().min().expect("some").min(lineage)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_import_lives_as_long_as_it_would_have_and_not_longer(journey in journey()) {
+        let old = Process::first(journey.options(0));
+        old.full(journey.version, journey.lifetime, &[b"session"]);
+        old.pass(journey.kept);
+        let export = old.export();
+        let wall = Arc::clone(&old.wall);
+        wall.fetch_add(journey.between as i64, Relaxed);
+        let new = Process::begin(journey.options(1), journey.started, wall, None);
+
+        let before = old.world.config.cache().options();
+        let gone = journey.kept
+            >= u64::from(journey.lifetime.min(before.ttl_seconds).min(7 * DAY).min(journey.lineage_age[0])) * 1000;
+        let lives = journey.lives();
+        let age = journey.kept + journey.between;
+        let imported = new.import(&export).expect("authentic");
+        prop_assert_eq!(imported, usize::from(!gone && age < lives));
+        if imported == 1 {
+            new.pass(lives - age - 1);
+            prop_assert_eq!(new.world.available(), 1);
+            new.pass(1);
+            prop_assert_eq!(new.world.available(), 0);
+        }
+    }
+
+    #[test]
+    fn what_goes_there_and_back_is_what_it_was(
+        sessions in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..100), any::<bool>(), 0..4u8), 0..20),
+    ) {
+        let old = Process::first(WIDE);
+        for (bytes, reusable, host) in &sessions {
+            let version = if *reusable { TLS_1_2 } else { TLS_1_3 };
+            full(&old.world.config, &to(&[b'a' + host], 1, b"", b""), version, HOUR, &[bytes]);
+            old.pass(1);
+        }
+        let there = old.world.cache().stats();
+        let export = old.export();
+        let new = old.next(WIDE, 10);
+        prop_assert_eq!(new.import(&export), Ok(there.sessions as usize));
+        let here = new.world.cache().stats();
+        prop_assert_eq!((here.sessions, here.bytes, here.endpoints), (there.sessions, there.bytes, there.endpoints));
+        // The same again, from the new one; and of each endpoint the newest first.
+        let newest = new.next(WIDE, 10);
+        prop_assert_eq!(newest.import(&new.export()), Ok(here.sessions as usize));
+        for host in 0..4 {
+            let host_name = [b'a' + host];
+            let of_host: Vec<_> = sessions.iter().filter(|(_, _, of)| *of == host).collect();
+            let conn = connect(&newest.world.config, &to(&host_name, 1, b"", b""));
+            prop_assert_eq!(offered(&conn), of_host.last().map(|(bytes, _, _)| bytes.clone()));
+        }
+    }
+
+    #[test]
+    fn nothing_comes_of_random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
+        let new = Process::first(WIDE);
+        let mut bytes = bytes;
+        if header {
+            // A header that is in order as far as can be.
+            let empty = new.export();
+            bytes.splice(0..bytes.len().min(28), empty[..28].iter().copied());
+        }
+        prop_assert_eq!(new.import(&bytes), Err(Refused::NotAuthentic));
+    }
+}
+
+/// An export of three sessions, and a process to try what came of it.
+fn an_export() -> (Vec<u8>, Process) {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"one", b"two"]);
+    old.full(TLS_1_2, HOUR, &[b"three"]);
+    let export = old.export();
+    let new = old.next(WIDE, 0);
+    (export, new)
+}
+
+#[test]
+fn an_export_that_was_altered_is_rejected_whole() {
+    let (export, new) = an_export();
+    let rejects = |altered: &[u8], how: &str| {
+        assert_eq!(new.import(altered), Err(Refused::NotAuthentic), "{how}");
+    };
+    for at in 0..export.len() {
+        for bit in 0..8 {
+            let mut altered = export.clone();
+            altered[at] ^= 1 << bit;
+            rejects(&altered, &format!("bit {bit} of byte {at}"));
+        }
+        rejects(&export[..at], &format!("cut to {at}"));
+        rejects(&export[at + 1..], &format!("begun at {}", at + 1));
+        let without = [&export[..at], &export[at + 1..]].concat();
+        rejects(&without, &format!("without byte {at}"));
+        let with = [&export[..at], &[0], &export[at..]].concat();
+        rejects(&with, &format!("with a byte before {at}"));
+    }
+    rejects(&[&export[..], &[0]].concat(), "with a byte at the end");
+    rejects(&[&export[..], &export[..]].concat(), "twice");
+    assert_eq!(
+        new.scope().import(&[8; KEY], &export),
+        Err(Refused::NotAuthentic)
+    );
+    let mut key = SECRET;
+    key[31] ^= 1;
+    assert_eq!(
+        new.scope().import(&key, &export),
+        Err(Refused::NotAuthentic)
+    );
+    assert_eq!(new.world.cache().stats().sessions, 0);
+    assert_eq!(new.import(&export), Ok(3));
+}
+
+/// An export of format 1, made once: what this reads must be read for as long as the format is 1, by
+/// both builds, and what changes it must change the number.
+#[test]
+fn the_format_is_what_it_was() {
+    const EXPORT: &str = "\
+        747363780101000000000199c82cc0004ede780a9ce968d04706238a257988d283529eedce4fd0419ddbdba225\
+        95d2fb50e2077159cfc1716086c5b1aa9bafcbaa4f32244dfbdd703031759f8dcf1c20863c3d672850f8903491\
+        46fba481291a49617536bccebe6c5f4332348f7cb272edef2d3b68b0d13503dd60abe434905625751b868998f8\
+        c67fd1b103b7d958758c0f86b1201a13fb8c8eb9b14cc25c97cc76f2495da3fb8438092ffd5899b7d33a9180fa\
+        f02f12843e7d0b8fcccc9d70224f371cb5ad1476b1940b2810c00b929526623980463ed37e7b97c7042e9ac98c\
+        02d334c984d31d4d64da256a6ad2e7c79785e48cf6ac39d6aaff39ef\
+        ";
+    let hex = |at: usize| u8::from_str_radix(&EXPORT[at..at + 2], 16).expect("hex");
+    let export: Vec<u8> = (0..EXPORT.len()).step_by(2).map(hex).collect();
+    let (made, new) = an_export();
+    assert_eq!(made.len(), export.len());
+    assert_eq!(made[..16], export[..16]);
+    assert_eq!(new.import(&export), Ok(3));
+    assert_eq!(new.take_all(), [b"three"]);
+}
+
+#[test]
+fn an_import_is_bounded_by_the_limits_of_its_cache() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"small", b"larger than that"]);
+    let export = old.export();
+    let strict = Options {
+        max_session_bytes: 8,
+        ..WIDE
+    };
+    let new = old.next(strict, 0);
+    assert_eq!(new.import(&export), Ok(1));
+    assert_eq!(new.world.cache().stats().discarded_too_large, 1);
+    let disabled = Options {
+        enabled: false,
+        ..WIDE
+    };
+    assert_eq!(old.next(disabled, 0).import(&export), Ok(0));
+}
+
+#[test]
+fn what_a_connection_holds_is_not_exported() {
+    let old = Process::first(WIDE);
+    old.full(TLS_1_3, HOUR, &[b"a", b"b"]);
+    let conn = old.world.connect();
+    assert_eq!(offered(&conn), Some(b"b".to_vec()));
+    let staged = old.world.connect();
+    receive_bytes(&staged, TLS_1_3, HOUR, &[b"c"]);
+    let new = old.next(WIDE, 0);
+    assert_eq!(new.import(&old.export()), Ok(1));
+    assert_eq!(new.take_all(), [b"a"]);
+    conn.failed(Failure::NotSent).expect("open");
+    assert_eq!(old.take_all(), [b"b"]);
+}
