@@ -83,7 +83,7 @@ impl<'a> Calls<'a> {
 
     pub(super) fn make(self) {
         for waker in self.wakers {
-            waker();
+            waker.wake();
         }
     }
 }
@@ -189,10 +189,17 @@ impl Supply {
         (Answer::Wait(wait), calls)
     }
 
-    /// A conn waits no longer.
-    pub(super) fn leave(&self, wait: &Arc<Wait>) {
+    /// A conn waits no longer, and goes on without a session if none was kept for it. If it waited in
+    /// vain, others may, too.
+    pub(super) fn leave(&self, wait: &Arc<Wait>, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         state.waits.retain(|other| !Arc::ptr_eq(other, wait));
+        if !wait.is_over() {
+            wait.flight.begin_full(now);
+        }
+        state.rearrange(self, now, &mut calls);
+        calls
     }
 
     /// A session of this conn came into the cache, or one that was taken came back.
@@ -241,6 +248,15 @@ impl Supply {
             state.breaker.full(now, self.limits())
         };
         state.rearrange(self, now, &mut calls);
+        // Should it bring nothing, only one that waits can find out.
+        if !state.rates.is_complete(flight)
+            && let Some(first) = state.waits.front()
+        {
+            let grace = grace_of(flight, now).saturating_add(1);
+            if grace < first.deadline.since(now) {
+                first.hasten(grace);
+            }
+        }
         calls
     }
 
@@ -327,6 +343,12 @@ impl Supply {
     }
 }
 
+/// For how long an attempt that was established may still bring what it is expected to.
+fn grace_of(flight: &Flight, established: Time) -> u64 {
+    let took = established.since(flight.begun());
+    took.saturating_mul(2).max(LEAST_GRACE_MS)
+}
+
 /// How a conn ended that was not established, or that no longer brings anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -339,6 +361,7 @@ pub(super) enum End {
 impl State {
     /// Expects nothing more of it; false: nothing was expected any more.
     fn forget(&mut self, flight: &Flight) -> bool {
+        flight.end();
         let is_it = |other: &Arc<Flight>| std::ptr::eq(Arc::as_ptr(other), flight);
         let at = self.flights.iter().position(is_it);
         at.map(|at| self.flights.swap_remove(at)).is_some()
@@ -352,10 +375,10 @@ impl State {
             else {
                 return true;
             };
-            let took = established.since(flight.begun());
-            let over = now.since(established) > (2 * took).max(LEAST_GRACE_MS);
+            let over = now.since(established) > grace_of(flight, established);
             if over {
                 rates.brought_all(handshake, flight.brought());
+                flight.end();
             }
             !over
         });
@@ -389,9 +412,12 @@ impl State {
 
     /// Something is not as it was expected to be: sends off those that would wait in vain.
     fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
-        self.review(now);
         let guarded = !self.breaker.is_closed();
         supply.guarded.store(guarded, Relaxed);
+        if self.waits.is_empty() {
+            return;
+        }
+        self.review(now);
         self.serve(supply, now, calls);
         for wait in std::mem::take(&mut self.waits) {
             let ahead = self.waits.len() as u64;
