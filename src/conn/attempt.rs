@@ -470,6 +470,8 @@ impl Conn {
             let calls = self.publish(session, lineage, not_after);
             self.make(calls);
         }
+        let calls = self.supply.published(&self.flight, now);
+        self.make(calls);
         self.supply.set_note(note);
         self.count(|stats| {
             stats.established += 1;

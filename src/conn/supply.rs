@@ -197,8 +197,8 @@ impl Supply {
         state.waits.retain(|other| !Arc::ptr_eq(other, wait));
         if !wait.is_over() {
             wait.flight.begin_full(now);
+            state.rearrange(self, now, &mut calls);
         }
-        state.rearrange(self, now, &mut calls);
         calls
     }
 
@@ -247,11 +247,26 @@ impl Supply {
         } else {
             state.breaker.full(now, self.limits())
         };
-        state.rearrange(self, now, &mut calls);
-        // Should it bring nothing, only one that waits can find out.
-        if !state.rates.is_complete(flight)
+        let limited = self.cache.options().max_full_handshakes != 0;
+        if calls.breaker.is_some() || limited {
+            state.rearrange(self, now, &mut calls);
+        }
+        calls
+    }
+
+    /// All that a conn had received when it was established has come into the cache.
+    pub(super) fn published(&self, flight: &Flight, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
+        let mut state = self.state.lock();
+        if flight.brought() != 0 {
+            // What else there is to come is learned when it does.
+            if state.forget(flight) && state.learn(flight) {
+                state.rearrange(self, now, &mut calls);
+            }
+        } else if !flight.is_over()
             && let Some(first) = state.waits.front()
         {
+            // Should it bring nothing, only one that waits can find out.
             let grace = grace_of(flight, now).saturating_add(1);
             if grace < first.deadline.since(now) {
                 first.hasten(grace);
@@ -270,12 +285,12 @@ impl Supply {
             End::Over if probe => state.breaker.undecided(now),
             End::Over => {}
         }
-        if state.forget(flight)
-            && let (Some(_), Some(handshake)) = (flight.established(), flight.handshake())
-        {
-            state.rates.brought_all(handshake, flight.brought());
+        if state.forget(flight) {
+            if flight.established().is_some() {
+                state.learn(flight);
+            }
+            state.rearrange(self, now, &mut calls);
         }
-        state.rearrange(self, now, &mut calls);
         calls
     }
 
@@ -365,6 +380,13 @@ impl State {
         let is_it = |other: &Arc<Flight>| std::ptr::eq(Arc::as_ptr(other), flight);
         let at = self.flights.iter().position(is_it);
         at.map(|at| self.flights.swap_remove(at)).is_some()
+    }
+
+    /// Believes that an attempt has brought all that it will. Says whether that is less than was
+    /// expected.
+    fn learn(&mut self, flight: &Flight) -> bool {
+        let brought = |handshake| self.rates.brought_all(handshake, flight.brought());
+        flight.handshake().is_some_and(brought)
     }
 
     /// Believes those that were established for a while to have brought all that they will.
