@@ -261,9 +261,12 @@ impl Conn {
         if !self.supply.allows(&self.flight, now) {
             return None;
         }
-        let session = self.supply.cache.take_at(&self.key(), now, garbage)?;
-        self.flight.begin_resumed(now, session.lineage);
-        Some(session)
+        let session = self.supply.cache.take_at(&self.key(), now, garbage);
+        match &session {
+            Some(session) => self.flight.begin_resumed(now, session.lineage),
+            None => self.supply.has_none(&self.flight, now),
+        }
+        session
     }
 
     /// Leaves the queue, and leases what was kept for this attempt if it is still good.

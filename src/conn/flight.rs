@@ -45,6 +45,7 @@ impl Flight {
 
     /// It offers a session of this lineage.
     pub(super) fn begin_resumed(&self, now: Time, lineage: Lineage) {
+        self.refused.store(false, Relaxed);
         self.lineage.store(lineage.id, Relaxed);
         self.begin(2, now);
     }

@@ -156,6 +156,14 @@ impl Supply {
         allowed
     }
 
+    /// A conn that may offer a session has none: if it was to be the probe, another may be.
+    pub(super) fn has_none(&self, flight: &Flight, now: Time) {
+        if flight.is_probe() {
+            flight.set_probe(false);
+            self.state.lock().breaker.undecided(now);
+        }
+    }
+
     /// A conn asks what to do, and would wait until `deadline`.
     pub(super) fn ask(
         &self,
@@ -215,7 +223,10 @@ impl Supply {
         if state.rates.is_complete(flight) {
             state.forget(flight);
         }
-        state.serve(self, now, &mut calls);
+        // One who did not wait may have been quicker.
+        if !state.serve(self, now, &mut calls) {
+            state.rearrange(self, now, &mut calls);
+        }
         calls
     }
 
@@ -420,8 +431,9 @@ impl State {
         most == 0 || self.flights.iter().filter(is_full).count() < most
     }
 
-    /// Gives what is in the cache to those that wait, first come, first served.
-    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+    /// Gives what is in the cache to those that wait, first come, first served; false: there was nothing.
+    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
+        let waiting = self.waits.len();
         while !self.waits.is_empty()
             && let Some(session) = supply.take(now, calls)
             && let Some(wait) = self.waits.pop_front()
@@ -430,6 +442,7 @@ impl State {
             supply.count(|stats| stats.waits_served += 1);
             calls.wakers.extend(wait.settle(Some(session)));
         }
+        self.waits.len() != waiting
     }
 
     /// Something is not as it was expected to be: sends off those that would wait in vain.

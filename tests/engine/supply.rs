@@ -561,7 +561,38 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
             probe.failed(Failure::NotSent).expect("open");
         }
     }
+    // Nor does one that has nothing to try make the next one wait.
+    world.cache().clear();
+    assert_eq!(offer(&world.connect()), Ok(None));
+    world.full(&[9]);
     assert!(offer(&world.connect()).expect("open").is_some());
+}
+
+#[test]
+fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
+    // Takes each ticket between the moment in which it is stored and that in which the queue is
+    // looked through.
+    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Conn>>));
+    let steals = Arc::clone(&thief);
+    let listener = move |event: &tsc::cache::Event<'_>| {
+        let thief = match event.kind {
+            tsc::cache::EventKind::Stored => steals.lock().expect("not poisoned").take(),
+            _ => None,
+        };
+        if let Some(thief) = thief {
+            assert_eq!(offer(&thief), Ok(Some(1)));
+            thief.sent().expect("open");
+            thief.failed(Failure::Login).expect("open");
+        }
+    };
+    let world = World::telling(WIDE, Box::new(listener));
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let waits = world.ask(LONG);
+    *thief.lock().expect("not poisoned") = Some(world.connect());
+    receive(&leader, 1, TLS_1_3, HOUR).expect("staged");
+    leader.established(false).expect("open");
+    assert_eq!((waits.told(), offer(&waits.conn)), (1, Ok(None)));
 }
 
 #[test]
