@@ -342,6 +342,18 @@ fn rustls_never_reuses_a_ticket() {
         ]
     );
     assert_eq!(peer.cache.stats().reused, 0);
+    // Nor is one expected to serve all that wait.
+    let leader = config.conn(2);
+    let client = leader.client(NAME);
+    let waits = |conn: &Conn| {
+        extern "C" fn ready(_: *mut std::ffi::c_void) {}
+        tsc_conn_wait_callback(conn.0, 60_000, Some(ready), ptr::null_mut())
+    };
+    let others = [(); 3].map(|()| config.conn(2));
+    let answers = [0, 1, 2].map(|at: usize| waits(&others[at]));
+    assert_eq!(answers, [tsc_status::TSC_WAIT; 3]);
+    peer.run(client, &leader, true);
+    assert_eq!(peer.cache.stats().waits_served, 2);
 }
 
 #[test]
