@@ -62,6 +62,7 @@ clean: ## Removes what was built
 	rm -rf build
 
 -include demo.mk
+-include storm.mk
 
 ##@ Test
 
@@ -178,7 +179,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 deps: deps-build deps-demo deps-test ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test:
+deps-build deps-demo deps-test deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -186,5 +187,5 @@ deps-build deps-demo deps-test:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test
+    deps deps-build deps-demo deps-test deps-storm deps-plot
 .SECONDARY:
