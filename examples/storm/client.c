@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -309,6 +310,9 @@ static struct measure run(enum mode mode) {
     struct measure measure;
     measure = open_pools(mode, config, client.nodes, client.setting.nodes, &storm);
     close_pools(&storm);
+    /* A node needs a moment until it is back, in which nothing is heard of it. */
+    if (strcmp(client.scenario, "cold") != 0)
+        poll(NULL, 0, 300);
     if (strcmp(client.scenario, "restart") == 0) {
         measure = restart_nodes(mode, config);
     } else if (strcmp(client.scenario, "reconnect") == 0) {

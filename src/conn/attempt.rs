@@ -589,6 +589,9 @@ impl Conn {
 
     /// Tells those whose wait is over. No lock is held here.
     fn make(&self, calls: Calls<'_>) {
+        if calls.stale {
+            self.supply.cache.remove(&self.key());
+        }
         if let Some(change) = calls.breaker {
             let kind = match change {
                 Change::Opened => EventKind::BreakerOpened,
@@ -657,6 +660,9 @@ impl Drop for Conn {
             // The parent's; its threads may have been in the middle of a change.
             std::mem::forget(std::mem::take(self.state.get_mut()));
             return;
+        }
+        if self.flight.established().is_some() {
+            self.supply.gone();
         }
         // The TLS connection is gone: whatever it has not brought, it will not.
         if !self.flight.is_over() {

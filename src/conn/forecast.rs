@@ -70,6 +70,12 @@ impl Rates {
         flight.established().is_some() && expected.is_some_and(|(n, _)| flight.brought() >= n)
     }
 
+    /// When it is known whether the server takes what a flight offers; at once, if nobody knows.
+    pub(super) fn verdict(&self, flight: &Flight, now: Time) -> Time {
+        let (_, millis) = self.of(Handshake::Resumed).unwrap_or_default();
+        arrival(flight, millis, now)
+    }
+
     /// How many conns can be given a session until `deadline` by those in flight, and by those that
     /// will be resumed with what they bring: each session that comes early is another's beginning.
     pub(super) fn capacity(&self, flights: &[Arc<Flight>], now: Time, deadline: Time) -> u64 {
@@ -83,9 +89,7 @@ impl Rates {
                 return UNLIMITED;
             };
             let tickets = tickets.saturating_sub(flight.brought());
-            // One that is late is taken to need as long again as it is late.
-            let due = Time(flight.begun().0.saturating_add(millis));
-            let comes = Time(now.0.max(due.0).saturating_add(now.since(due)));
+            let comes = arrival(flight, millis, now);
             if tickets == 0 || comes > deadline {
                 continue;
             }
@@ -98,6 +102,13 @@ impl Rates {
         }
         capacity
     }
+}
+
+/// When an attempt that takes so long is through. One that is late is taken to need as long again as it
+/// is late.
+fn arrival(flight: &Flight, millis: u64, now: Time) -> Time {
+    let due = Time(flight.begun().0.saturating_add(millis));
+    Time(now.0.max(due.0).saturating_add(now.since(due)))
 }
 
 /// How many sessions come of some, if each brings `each` more in every generation.

@@ -5,7 +5,7 @@ use super::flight::{Flight, Handshake};
 use super::forecast::Rates;
 use super::wait::{Wait, Waker};
 use crate::cache::{Cache, Garbage, Key, OwnedKey, Session, Stats, Time};
-use crate::sync::{AtomicBool, AtomicU64, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 /// not to come.
 const LEAST_GRACE_MS: u64 = 20;
 
+/// For how long after the server took or sent a session what is in the cache is taken to be good, even
+/// if no connection lives.
+const PROOF_MS: u64 = 250;
+
 /// What the conns to one endpoint of one config know of each other.
 pub(super) struct Supply {
     pub(super) cache: Arc<Cache>,
@@ -23,6 +27,8 @@ pub(super) struct Supply {
     pub(super) used: AtomicU64,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
+    /// How many conns are established and still there.
+    alive: AtomicUsize,
     /// Something small that the TLS stack wants to know again; 0 is nothing.
     note: AtomicU16,
     state: Mutex<State>,
@@ -36,6 +42,8 @@ struct State {
     waits: VecDeque<Arc<Wait>>,
     rates: Rates,
     breaker: Breaker,
+    /// When the server last took a session, or sent one.
+    proven: Time,
 }
 
 /// What a conn that asks is told.
@@ -70,6 +78,8 @@ pub(super) struct Calls<'a> {
     wakers: Vec<Waker>,
     garbage: Garbage<'a>,
     pub(super) breaker: Option<Change>,
+    /// What is in the cache for this endpoint is of no use any more.
+    pub(super) stale: bool,
 }
 
 impl<'a> Calls<'a> {
@@ -78,6 +88,7 @@ impl<'a> Calls<'a> {
             wakers: Vec::new(),
             garbage: cache.garbage(),
             breaker: None,
+            stale: false,
         }
     }
 
@@ -95,6 +106,7 @@ impl Supply {
             key,
             used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
+            alive: AtomicUsize::new(0),
             note: AtomicU16::new(0),
             state: Mutex::default(),
         }
@@ -179,6 +191,7 @@ impl Supply {
             return (Answer::Full, calls);
         }
         if state.waits.is_empty()
+            && !state.is_tried(self, now, deadline)
             && let Some(session) = self.take(now, &mut calls)
         {
             flight.begin_resumed(now, session.lineage);
@@ -188,7 +201,7 @@ impl Supply {
         let ahead = state.waits.len() as u64;
         // Others may already wait for what one that was told to go will bring.
         let goes = deadline <= now || flight.handshake().is_some();
-        if goes || (state.can_begin_full(self) && !state.comes(now, deadline, ahead)) {
+        if goes || (state.can_begin_full(self) && !state.comes(self, now, deadline, ahead)) {
             flight.begin_full(now);
             return (Answer::Full, calls);
         }
@@ -216,13 +229,14 @@ impl Supply {
         let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let nth = flight.bring();
+        state.proven = now;
         if let Some(handshake) = flight.handshake() {
             let millis = now.since(flight.begun());
             state.rates.brought(handshake, nth, millis);
             state.rates.reusable = reusable;
         }
-        if state.rates.is_complete(flight) {
-            state.forget(flight);
+        if state.rates.is_complete(flight) && state.forget(flight) {
+            state.learn(flight);
         }
         // One who did not wait may have been quicker.
         if !state.serve(self, now, &mut calls) {
@@ -253,7 +267,16 @@ impl Supply {
         } else {
             Handshake::Full
         };
+        let doubtful = state.is_doubtful(self, now);
         flight.establish(now, handshake);
+        self.alive.fetch_add(1, Relaxed);
+        if resumed {
+            state.proven = now;
+            state.serve(self, now, &mut calls);
+        } else if offered && doubtful {
+            // The one that tried was refused, and those who wait need not try the rest.
+            calls.stale = !state.waits.is_empty();
+        }
         calls.breaker = if offered {
             state.breaker.withstood()
         } else {
@@ -285,6 +308,11 @@ impl Supply {
             }
         }
         calls
+    }
+
+    /// The connection of a conn that was established is gone.
+    pub(super) fn gone(&self) {
+        self.alive.fetch_sub(1, Relaxed);
     }
 
     /// A conn has ended, one way or the other, or brings nothing any more.
@@ -324,7 +352,7 @@ impl Supply {
     }
 
     pub(super) fn forecast(&self, now: Time) -> Forecast {
-        let available = self.cache.available_at(&self.key(), now) as u64;
+        let available = self.available(now) as u64;
         let mut state = self.state.lock();
         state.review(now);
         let (rates, waiting) = (state.rates, state.waits.len() as u64);
@@ -344,7 +372,7 @@ impl Supply {
             resumed_ms: rates.resumed.millis,
             wait_ms: match available {
                 _ if breaker_open => None,
-                0 => state.shortest_wait(now, waiting),
+                0 => state.shortest_wait(self, now, waiting),
                 _ => Some(0),
             },
             breaker_open,
@@ -361,9 +389,13 @@ impl Supply {
         }
     }
 
+    fn available(&self, now: Time) -> usize {
+        self.cache.available_at(&self.key(), now)
+    }
+
     fn take(&self, now: Time, calls: &mut Calls<'_>) -> Option<Session> {
         // Looked at first, since a look-up that finds nothing is counted as a miss.
-        if self.cache.available_at(&self.key(), now) == 0 {
+        if self.available(now) == 0 {
             return None;
         }
         self.cache.take_at(&self.key(), now, &mut calls.garbage)
@@ -418,9 +450,31 @@ impl State {
         });
     }
 
+    /// Whether what is in the cache may be of no use: no connection lives that would show the server to
+    /// be the same as before, and it is a while since a session was taken or sent.
+    fn is_doubtful(&self, supply: &Supply, now: Time) -> bool {
+        supply.alive.load(Relaxed) == 0 && now.since(self.proven) > PROOF_MS
+    }
+
+    /// Whether a conn tries what is in doubt, and its verdict is expected until `deadline`.
+    fn is_tried(&self, supply: &Supply, now: Time, deadline: Time) -> bool {
+        let tries = |flight: &&Arc<Flight>| {
+            flight.handshake() == Some(Handshake::Resumed) && flight.established().is_none()
+        };
+        self.is_doubtful(supply, now)
+            && self
+                .flights
+                .iter()
+                .filter(tries)
+                .any(|flight| self.rates.verdict(flight, now) <= deadline)
+    }
+
     /// Whether a session is expected, for one with so many ahead, until `deadline`.
-    fn comes(&self, now: Time, deadline: Time, ahead: u64) -> bool {
-        self.rates.capacity(&self.flights, now, deadline) > ahead
+    fn comes(&self, supply: &Supply, now: Time, deadline: Time, ahead: u64) -> bool {
+        let tried = self.is_tried(supply, now, deadline);
+        let stock = if tried { supply.available(now) } else { 0 };
+        let capacity = self.rates.capacity(&self.flights, now, deadline);
+        capacity.saturating_add(stock as u64) > ahead
     }
 
     /// Whether another full handshake may begin.
@@ -435,7 +489,8 @@ impl State {
     /// Gives what is in the cache to those that wait, first come, first served; false: there was nothing.
     fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
         let waiting = self.waits.len();
-        while !self.waits.is_empty()
+        while let Some(first) = self.waits.front()
+            && !self.is_tried(supply, now, first.deadline)
             && let Some(session) = supply.take(now, calls)
             && let Some(wait) = self.waits.pop_front()
         {
@@ -458,7 +513,7 @@ impl State {
         for wait in std::mem::take(&mut self.waits) {
             let ahead = self.waits.len() as u64;
             let stays = wait.deadline > now
-                && (self.comes(now, wait.deadline, ahead) || !self.can_begin_full(supply));
+                && (self.comes(supply, now, wait.deadline, ahead) || !self.can_begin_full(supply));
             if stays && !guarded {
                 self.waits.push_back(wait);
             } else {
@@ -474,9 +529,9 @@ impl State {
     }
 
     /// The shortest time for which one with so many ahead would have to wait.
-    fn shortest_wait(&self, now: Time, ahead: u64) -> Option<u64> {
+    fn shortest_wait(&self, supply: &Supply, now: Time, ahead: u64) -> Option<u64> {
         const LONGEST_MS: u64 = 3600 * 1000;
-        let comes = |millis| self.comes(now, Time(now.0.saturating_add(millis)), ahead);
+        let comes = |millis| self.comes(supply, now, Time(now.0.saturating_add(millis)), ahead);
         if !comes(LONGEST_MS) {
             return None;
         }

@@ -487,6 +487,117 @@ fn a_refused_lineage_is_not_put_back_by_others() {
     assert_eq!(world.cache().stats().returned, 0);
 }
 
+#[test]
+fn what_a_resumed_handshake_brings_is_known_even_if_it_comes_after_the_verdict() {
+    let world = World::new(WIDE);
+    let bring = |resumed| {
+        let conn = world.connect();
+        assert_eq!(offer(&conn).expect("open").is_some(), resumed);
+        conn.established(resumed).expect("open");
+        world.time.fetch_add(10, Relaxed);
+        for number in [1, 2] {
+            receive(&conn, number, TLS_1_3, HOUR).expect("published");
+        }
+    };
+    bring(false);
+    bring(true);
+    let forecast = world.forecast();
+    assert_eq!(forecast.tickets_full, Some(2));
+    assert_eq!(forecast.tickets_resumed, Some(2));
+}
+
+/// A world with a stock of tickets, each of its own lineage, of a server whose handshakes take 10 ms, and
+/// whose connections are all gone for a second.
+fn with_stock(tickets: u32) -> World {
+    let world = World::new(WIDE);
+    for number in 100..100 + tickets {
+        let conn = world.connect();
+        conn.sent().expect("open");
+        world.time.fetch_add(10, Relaxed);
+        receive(&conn, number, TLS_1_3, HOUR).expect("staged");
+        conn.established(false).expect("open");
+    }
+    world.at(2000);
+    world
+}
+
+#[test]
+fn of_a_stock_that_may_be_stale_one_is_tried_and_the_others_wait_for_the_verdict() {
+    // The server was restarted, and takes none of them.
+    let world = with_stock(20);
+    let all: Vec<_> = (0..20).map(|_| world.ask(LONG)).collect();
+    let waiting = all.iter().filter(|one| one.plan == Plan::Wait).count();
+    assert_eq!((all[0].plan, waiting), (Plan::Go, 19));
+    assert_eq!(offer(&all[0].conn), Ok(Some(119)));
+    for number in [1, 2] {
+        receive(&all[0].conn, number, TLS_1_3, HOUR).expect("staged");
+    }
+    all[0].conn.established(false).expect("open");
+    // Two have the new ones, and nobody is given an old one.
+    let told: Vec<_> = all.iter().map(Asked::told).collect();
+    assert_eq!(
+        (told[..4].to_vec(), told.iter().sum()),
+        (vec![0, 1, 1, 0], 2)
+    );
+    assert_eq!(
+        (offer(&all[1].conn), offer(&all[2].conn)),
+        (Ok(Some(1)), Ok(Some(2)))
+    );
+    assert_eq!(world.available(), 0);
+
+    // It was not: all are given one as soon as the first has been taken.
+    let world = with_stock(20);
+    let all: Vec<_> = (0..20).map(|_| world.ask(LONG)).collect();
+    assert_eq!(offer(&all[0].conn), Ok(Some(119)));
+    all[0].conn.established(true).expect("open");
+    for one in &all[1..] {
+        assert_eq!(one.told(), 1);
+        assert!(offer(&one.conn).expect("open").is_some());
+    }
+}
+
+#[test]
+fn a_stock_that_is_known_to_be_good_is_given_out_at_once() {
+    let all_go = |world: &World, max_wait_ms| {
+        let all: Vec<_> = (0..5).map(|_| world.ask(max_wait_ms)).collect();
+        all.iter().filter(|one| one.plan == Plan::Go).count()
+    };
+    // A connection lives.
+    let world = with_stock(20);
+    let lives = world.connect();
+    assert!(world.go(&lives, DOUBLES));
+    world.at(5000);
+    assert_eq!(all_go(&world, LONG), 5);
+    drop(lives);
+    // None does, and it is a while; but then there was one a moment ago.
+    world.at(10_000);
+    assert_eq!(all_go(&world, LONG), 1);
+    assert!(world.go(&world.connect(), DOUBLES));
+    assert_eq!(all_go(&world, LONG), 5);
+    // The verdict would come too late.
+    assert_eq!(all_go(&with_stock(20), 9), 5);
+    assert_eq!(all_go(&with_stock(20), 10), 1);
+}
+
+#[test]
+fn a_trial_that_fails_makes_room_for_another() {
+    let ends: [fn(&Conn); 3] = [
+        |conn| conn.failed(Failure::Handshake).expect("open"),
+        |conn| conn.failed(Failure::NotSent).expect("open"),
+        |conn| conn.release(),
+    ];
+    for end in ends {
+        let world = with_stock(20);
+        let all: Vec<_> = (0..4).map(|_| world.ask(LONG)).collect();
+        end(&all[0].conn);
+        let told: Vec<_> = all.iter().map(Asked::told).collect();
+        assert_eq!(told, [0, 1, 0, 0]);
+        assert!(offer(&all[1].conn).expect("open").is_some());
+        all[1].conn.established(true).expect("open");
+        assert_eq!((all[2].told(), all[3].told()), (1, 1));
+    }
+}
+
 /// One attempt at a server that breaks every connection which offers a session.
 fn visit_harmful(world: &World) -> bool {
     let conn = world.connect();
