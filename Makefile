@@ -14,7 +14,7 @@ INCLUDE = -Iinclude -Ibindings/c -Ibuild/include -Itests/c
 HEADERS = include/tsc.h $(wildcard bindings/c/*.h) $(wildcard tests/c/*.h)
 
 # What clang-format looks after; include/tsc.h is cbindgen's.
-C_FILES = $(shell find bindings/c examples tests/c benches -name '*.[ch]' 2>/dev/null | sort)
+C_FILES = $(shell find bindings examples tests benches -name '*.[ch]' -o -name '*.[ch]pp' | sort)
 
 # Every tests/c/<kind>_<name>.c is one test program.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
@@ -61,11 +61,12 @@ clean: ## Removes what was built
 	rm -rf build
 
 -include demo.mk
+-include install.mk
 
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-install
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
@@ -174,9 +175,9 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test:
+deps-build deps-demo deps-test deps-install:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -184,5 +185,5 @@ deps-build deps-demo deps-test:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test
+    deps deps-build deps-demo deps-test deps-install
 .SECONDARY:
