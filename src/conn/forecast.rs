@@ -56,9 +56,11 @@ impl Rates {
         rate.tickets = Some(rate.tickets.unwrap_or(0).max(nth));
     }
 
-    /// An attempt will bring no more than these.
-    pub(super) fn brought_all(&mut self, handshake: Handshake, tickets: u32) {
+    /// An attempt will bring no more than these. Says whether that is less than was expected.
+    pub(super) fn brought_all(&mut self, handshake: Handshake, tickets: u32) -> bool {
+        let expected = self.of(handshake);
         self.seen(handshake).tickets = Some(tickets);
+        expected.is_none_or(|(expected, _)| tickets < expected)
     }
 
     /// Whether an attempt has brought all that is expected of it.
@@ -226,7 +228,8 @@ mod tests {
         rates.brought(Handshake::Full, 1, 40);
         assert_eq!((rates.full.tickets, rates.full.millis), (Some(2), 70));
         assert_eq!(rates.resumed, Rate::default());
-        rates.brought_all(Handshake::Full, 0);
+        assert!(!rates.brought_all(Handshake::Full, 2));
+        assert!(rates.brought_all(Handshake::Full, 0));
         assert_eq!(rates.full.tickets, Some(0));
         rates.brought(Handshake::Full, 1, 10);
         assert_eq!((rates.full.tickets, rates.full.millis), (Some(1), 10));
