@@ -62,11 +62,12 @@ clean: ## Removes what was built
 
 -include demo.mk
 -include install.mk
+-include cpp.mk
 
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-install
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-install test-bindings
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
@@ -153,8 +154,8 @@ update-symbols: build ## Writes the exported symbols to tests/abi
 check-soname: build ## Checks the SONAME of both builds
 	@tests/check/soname build/core build/full
 
-check-headers: deps-test build/include/rustls.h ## Compiles each header alone and twice, as C11 and C++17
-	@tests/check/headers include/tsc.h $(wildcard bindings/c/*.h)
+check-headers: deps-test build/include/rustls.h ## Compiles each header alone and twice, as C11, C++17 and C++20
+	@tests/check/headers include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
 
 check-others: deps-test ## Compiles tsc_openssl.h against OpenSSL 1.1.1, 3 and 4, AWS-LC and BoringSSL
 	@sh tests/headers/others.sh
@@ -175,9 +176,9 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test deps-install ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test deps-install:
+deps-build deps-demo deps-test deps-install deps-cpp:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -185,5 +186,5 @@ deps-build deps-demo deps-test deps-install:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test deps-install
+    deps deps-build deps-demo deps-test deps-install deps-cpp
 .SECONDARY:
