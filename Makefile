@@ -166,9 +166,9 @@ check-static: build ## Links and runs a test against each static library
 check-header: deps-build ## Compares include/tsc.h with what src/capi makes of it
 	$(CARGO) test --quiet --no-default-features --test header
 
-check-readme: build deps-demo ## Compares the C in the README with the examples, and runs its cc lines
+check-readme: build deps-demo deps-cpp ## Compares C and C++ in the README with the examples, and runs its cc and c++ lines
 	$(CARGO) test --quiet --no-default-features --test readme
-	@sed -n 's|^cc .*|& -o build/readme-example|p' README.md | sh -ex
+	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
 
 size: build ## Checks the size of the stripped libraries against their limits
 	@tests/check/size build/core 600
