@@ -20,6 +20,7 @@ C_FILES = $(shell find bindings examples tests benches -name '*.[ch]' -o -name '
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
 OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
 RUSTLS_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/rustls_*.c))
+UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
 
 ##@ Build
 
@@ -93,8 +94,8 @@ test-interleavings: deps-test ## Runs the threads of the engine in many orders, 
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle
 
 test-c: deps-test c-tests ## Runs the C tests against both builds
-	@tests/check/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS)
-	@tests/check/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS)
+	@tests/check/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
+	@tests/check/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
 
 test-asan: deps-test c-tests-asan ## Runs the C tests under the address and undefined-behaviour sanitizers
 	@tests/check/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
@@ -118,7 +119,7 @@ build/bench/openssl_storage: benches/openssl_storage.c $(HEADERS) | deps-demo bu
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror $(INCLUDE) -o $@ $< \
 	    -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
-ALL_C_TESTS = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS)
+ALL_C_TESTS = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
 c-tests: $(ALL_C_TESTS:%=build/test/native/%)
 c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
 
@@ -128,6 +129,7 @@ build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover
 # program.
 LINK_api     = -Lbuild/core -ltsc -lcmocka -pthread
 LINK_openssl = tests/c/peer.c -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+LINK_unload  = -ldl -lcmocka -pthread
 LINK_rustls  = tests/c/peer.c -Lbuild/full -ltsc -lcmocka -lssl -lcrypto -pthread
 
 # Two rules: one pattern rule with two targets would count as having made both at once.

@@ -617,14 +617,14 @@ impl Conn {
             expires,
             lineage,
         };
-        let kind = session.kind;
+        let reusable = session.is_reusable(cache.options());
         let stored = cache.put(&self.key(), session).is_ok();
         let mut state = self.state.lock();
         state.counts.stored += u32::from(stored);
         state.counts.discarded += u32::from(!stored);
         drop(state);
         if stored {
-            self.supply.brought(&self.flight, kind, now)
+            self.supply.brought(&self.flight, reusable, now)
         } else {
             Calls::new(cache)
         }

@@ -4,7 +4,7 @@ use super::breaker::{Breaker, Change, Limits};
 use super::flight::{Flight, Handshake};
 use super::forecast::Rates;
 use super::wait::{Wait, Waker};
-use crate::cache::{Cache, Garbage, Key, Kind, OwnedKey, Session, Stats, Time};
+use crate::cache::{Cache, Garbage, Key, OwnedKey, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -211,14 +211,15 @@ impl Supply {
     }
 
     /// A session of this conn came into the cache, or one that was taken came back.
-    pub(super) fn brought(&self, flight: &Flight, kind: Kind, now: Time) -> Calls<'_> {
+    /// `reusable`: it can serve any number of conns.
+    pub(super) fn brought(&self, flight: &Flight, reusable: bool, now: Time) -> Calls<'_> {
         let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let nth = flight.bring();
         if let Some(handshake) = flight.handshake() {
             let millis = now.since(flight.begun());
             state.rates.brought(handshake, nth, millis);
-            state.rates.reusable = kind == Kind::Reusable || self.cache.options().reuse_when_dry;
+            state.rates.reusable = reusable;
         }
         if state.rates.is_complete(flight) {
             state.forget(flight);
