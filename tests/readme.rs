@@ -23,7 +23,10 @@ fn compare(language: &str) {
     let mut marked = Vec::new();
     for entry in fs::read_dir(root.join("examples")).expect("examples/ is there") {
         let path = entry.expect("examples/ can be read").path();
-        if path.extension().is_some_and(|extension| extension == language) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == language)
+        {
             let source = fs::read_to_string(&path).expect("an example can be read");
             marked.extend(between(&source, "/* [tsc] */", "/* [/tsc] */"));
         }
