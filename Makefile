@@ -64,6 +64,7 @@ clean: ## Removes what was built
 -include demo.mk
 -include install.mk
 -include cpp.mk
+-include storm.mk
 
 ##@ Test
 
@@ -180,7 +181,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 deps: deps-build deps-demo deps-test deps-install deps-cpp ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test deps-install deps-cpp:
+deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -188,5 +189,5 @@ deps-build deps-demo deps-test deps-install deps-cpp:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test deps-install deps-cpp
+    deps deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot
 .SECONDARY:
