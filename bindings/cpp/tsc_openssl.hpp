@@ -37,8 +37,13 @@ inline void on_context_free(void *, void *kept, CRYPTO_EX_DATA *, int, long, voi
     delete static_cast<std::shared_ptr<const listener> *>(kept);
 }
 
-// Keeps a cache's listener for as long as the SSL_CTX: its configs can call it.
-inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
+// Keeps a cache's listener for as long as the SSL_CTX: its configs can call it. Its index is one
+// per program or shared object, as those of tsc_openssl.h are.
+#ifndef _WIN32
+__attribute__((visibility("hidden")))
+#endif
+inline status
+keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
     if (!of.listening())
         return TSC_OK;
     // After those of tsc_openssl.h, for it is to be freed after what they hold.
