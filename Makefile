@@ -69,7 +69,8 @@ clean: ## Removes what was built
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-install test-bindings
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind \
+	    test-demo test-install test-bindings storm-quick
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
