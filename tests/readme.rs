@@ -1,19 +1,32 @@
-//! The C that the README shows is C that the tests compile and run: its C blocks are made of regions
-//! of the examples, marked by `/* [tsc] */` and `/* [/tsc] */`, and each such region is shown.
+//! The C and C++ that the README shows are what the tests compile and run: its blocks are made of
+//! regions of the examples, marked by `/* [tsc] */` and `/* [/tsc] */`, and each such region is shown.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn the_readmes_c_is_that_of_the_examples() {
+    compare("c");
+}
+
+#[test]
+fn the_readmes_cpp_is_that_of_the_examples() {
+    compare("cpp");
+}
+
+/// Blocks of a language in the README, and the regions of the examples with its name as extension.
+fn compare(language: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).expect("README.md is there");
-    let shown = between(&readme, "```c", "```");
+    let shown = between(&readme, &format!("```{language}"), "```");
 
     let mut marked = Vec::new();
     for entry in fs::read_dir(root.join("examples")).expect("examples/ is there") {
         let path = entry.expect("examples/ can be read").path();
-        if path.extension().is_some_and(|extension| extension == "c") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == language)
+        {
             let source = fs::read_to_string(&path).expect("an example can be read");
             marked.extend(between(&source, "/* [tsc] */", "/* [/tsc] */"));
         }
