@@ -50,27 +50,23 @@ type Attempt struct {
 // Begin begins an attempt. It never fails: if there is trouble (a closed config, a name that is too
 // long), the attempt offers nothing, and its Established says what it was. Close it.
 func (c *Config) Begin(endpoint Endpoint) *Attempt {
-	a := new(Attempt)
-	a.err = a.begin(c, &endpoint)
-	if c == nil {
-		a.tls = &tls.Config{}
-	} else {
+	a := &Attempt{tls: &tls.Config{}}
+	if c != nil {
+		endpoint = c.named(endpoint)
 		a.tls = c.tls.Clone()
 	}
-	if a.tls.ServerName == "" || endpoint.ServerName != "" {
-		a.tls.ServerName = endpoint.ServerName
-	}
+	a.tls.ServerName = endpoint.ServerName
 	a.tls.ClientSessionCache = a
+	a.err = a.begin(c, endpoint)
 	return a
 }
 
-func (a *Attempt) begin(c *Config, endpoint *Endpoint) error {
+func (a *Attempt) begin(c *Config, endpoint Endpoint) error {
 	config, err := c.acquire()
 	if err != nil {
 		return err
 	}
 	defer c.handle.release()
-	*endpoint = c.named(*endpoint)
 	given, err := endpoint.c()
 	if err != nil {
 		return err
@@ -126,11 +122,9 @@ func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
 // Put is called by crypto/tls with each session that the server sends, and with nil when it gives up
 // the one that was offered.
 func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
-	conn, err := a.acquire()
-	if err != nil {
+	if a == nil {
 		return
 	}
-	defer a.handle.release()
 	if state == nil {
 		// The handshake failed, or it goes on without the session because a certificate is over.
 		// Which it was is known later: by the verdict, or if there is none by Close.
@@ -138,10 +132,20 @@ func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
 		return
 	}
 	if session, ok := encodeSession(state); ok {
-		C.tscgo_conn_receive(conn, C.uint32_t(session.version), C.uint32_t(session.lifetime),
-			(*C.uint8_t)(unsafe.Pointer(&session.bytes[0])), C.size_t(len(session.bytes)))
+		a.receive(session)
 		session.wipe()
 	}
+}
+
+func (a *Attempt) receive(session session) error {
+	conn, err := a.acquire()
+	if err != nil {
+		return err
+	}
+	defer a.handle.release()
+	return failure(C.tscgo_conn_receive(conn, C.uint32_t(session.version),
+		C.uint32_t(session.lifetime), (*C.uint8_t)(unsafe.Pointer(&session.bytes[0])),
+		C.size_t(len(session.bytes))))
 }
 
 // Established says that the handshake is done, and so is the application's own login. What was
