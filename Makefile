@@ -61,11 +61,12 @@ clean: ## Removes what was built
 	rm -rf build
 
 -include demo.mk
+-include go.mk
 
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-go
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
@@ -174,7 +175,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-go ## Installs what is missing (Debian), or names it
 
 deps-build deps-demo deps-test:
 	@tests/check/deps $(@:deps-%=%)
