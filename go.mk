@@ -1,20 +1,23 @@
 ##@ Go
 
-# Go looks for the library with pkg-config; this one says that it is in the build tree.
-GO_ENV = PKG_CONFIG_PATH=$(CURDIR)/build/go LD_LIBRARY_PATH=$(CURDIR)/build/core
-GO_TEST = cd bindings/go && $(GO_ENV)
+# Go looks for the library with pkg-config, and this one says that it is in the build tree. Of headers
+# and libraries outside its module Go doesn't notice when they change, but of flags it does.
+GO_ENV = PKG_CONFIG_PATH=$(CURDIR)/build/go LD_LIBRARY_PATH=$(CURDIR)/build/core CGO_CFLAGS="-O2 -g \
+    -DTSC_BUILD=$$(cat include/tsc.h build/core/libtsc.a build/core/libtsc.so | cksum | cut -d ' ' -f 1)"
+IN_GO = export $(GO_ENV) && cd bindings/go &&
 
-test-go: lint-go bundle-go ## Tests the Go binding, with the race detector and against the static library
-	$(GO_TEST) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -timeout 5m ./...
-	$(GO_TEST) go test -tags tsc_static ./...
+test-go: lint-go bundle-go ## Tests the Go binding: race detector, static library, inside a driver
+	@$(IN_GO) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -count=1 -timeout 5m ./...
+	@$(IN_GO) go test -tags tsc_static -count=1 ./...
+	@$(IN_GO) cd drivers && go test -count=1 -timeout 5m ./...
 	@tests/check/go-needs-cgo bindings/go
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
 	@test -z "$$(gofmt -l bindings/go | tee /dev/stderr)"
-	$(GO_TEST) go vet ./...
+	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
 bench-go: deps-go build/go/tsc.pc ## Measures the Go binding
-	$(GO_TEST) go test -run '^$$' -bench . -benchmem
+	@$(IN_GO) go test -run '^$$' -bench . -benchmem
 
 # The folder that the build tag tsc_static looks into first.
 bundle-go: build ## Puts header and static library beside the Go binding, for the build tag tsc_static
