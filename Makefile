@@ -20,6 +20,7 @@ C_FILES = $(shell find bindings/c examples tests/c benches -name '*.[ch]' 2>/dev
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
 OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
 RUSTLS_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/rustls_*.c))
+UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
 
 ##@ Build
 
@@ -61,6 +62,7 @@ clean: ## Removes what was built
 	rm -rf build
 
 -include demo.mk
+-include storm.mk
 -include go.mk
 
 ##@ Test
@@ -92,8 +94,8 @@ test-interleavings: deps-test ## Runs the threads of the engine in many orders, 
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle
 
 test-c: deps-test c-tests ## Runs the C tests against both builds
-	@tests/check/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS)
-	@tests/check/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS)
+	@tests/check/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
+	@tests/check/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
 
 test-asan: deps-test c-tests-asan ## Runs the C tests under the address and undefined-behaviour sanitizers
 	@tests/check/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
@@ -117,7 +119,7 @@ build/bench/openssl_storage: benches/openssl_storage.c $(HEADERS) | deps-demo bu
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror $(INCLUDE) -o $@ $< \
 	    -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
-ALL_C_TESTS = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS)
+ALL_C_TESTS = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
 c-tests: $(ALL_C_TESTS:%=build/test/native/%)
 c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
 
@@ -127,6 +129,7 @@ build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover
 # program.
 LINK_api     = -Lbuild/core -ltsc -lcmocka -pthread
 LINK_openssl = tests/c/peer.c -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+LINK_unload  = -ldl -lcmocka -pthread
 LINK_rustls  = tests/c/peer.c -Lbuild/full -ltsc -lcmocka -lssl -lcrypto -pthread
 
 # Two rules: one pattern rule with two targets would count as having made both at once.
@@ -177,7 +180,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 deps: deps-build deps-demo deps-test deps-go ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test:
+deps-build deps-demo deps-test deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -185,5 +188,5 @@ deps-build deps-demo deps-test:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test
+    deps deps-build deps-demo deps-test deps-storm deps-plot
 .SECONDARY:

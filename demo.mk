@@ -29,7 +29,7 @@ build/demo/pool_client: LIBS = $(CORE) -lssl -lcrypto -pthread
 build/demo/rustls_client: examples/rustls_client.c
 build/demo/rustls_client: LIBS = $(FULL)
 
-$(DEMO) $(EXAMPLES): examples/tcp.h examples/demo/demo.h include/tsc.h bindings/c/tsc_openssl.h
+$(DEMO) $(EXAMPLES): examples/tcp.h examples/certificate.h examples/demo/demo.h include/tsc.h bindings/c/tsc_openssl.h
 	@mkdir -p $(@D)
 	$(CC_DEMO) -o $@ $(filter %.c,$^) $(LIBS)
 

@@ -181,7 +181,7 @@ impl Alarm {
         // SAFETY: a new descriptor, of which nobody else knows.
         let timer = unsafe { OwnedFd::from_raw_fd(timer) };
         let alarm = Self { timer };
-        alarm.fire_in(u64::from(millis) * 1_000_000);
+        alarm.ring_in(millis.into());
         Some(alarm)
     }
 
@@ -190,19 +190,13 @@ impl Alarm {
         self.timer.as_raw_fd()
     }
 
-    pub(crate) fn ring(&self) {
-        self.fire_in(0);
-    }
-
-    fn fire_in(&self, nanos: u64) {
-        const SECOND: u64 = 1_000_000_000;
-        // Zero would be "never".
-        let nanos = nanos.max(1);
+    /// Has it ring after this time, in place of when it would have.
+    pub(crate) fn ring_in(&self, millis: u64) {
         // SAFETY: all-zero is a value.
         let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
-        // The longest is 2^32 milliseconds.
-        time.it_value.tv_sec = (nanos / SECOND) as libc::time_t;
-        time.it_value.tv_nsec = (nanos % SECOND) as libc::c_long;
+        time.it_value.tv_sec = libc::time_t::try_from(millis / 1000).unwrap_or(libc::time_t::MAX);
+        // Zero would be "never".
+        time.it_value.tv_nsec = ((millis % 1000 * 1_000_000) as libc::c_long).max(1);
         // SAFETY: our own timer, and a valid time to read.
         unsafe { libc::timerfd_settime(self.fd(), 0, &raw const time, std::ptr::null_mut()) };
     }
@@ -220,5 +214,5 @@ impl Alarm {
         -1
     }
 
-    pub(crate) fn ring(&self) {}
+    pub(crate) fn ring_in(&self, _: u64) {}
 }

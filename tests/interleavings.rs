@@ -11,7 +11,7 @@ use shuttle::thread;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Space, Time};
-use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Plan, Supplies, rules_of};
+use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Plan, Supplies, Waker, rules_of};
 use tsc::export::{KEY, Scope};
 
 /// The fewest endpoints that make a cache of several shards.
@@ -482,7 +482,7 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
                 let waker = move || {
                     tell.fetch_add(1, Relaxed);
                 };
-                let plan = conn.plan(1000, Box::new(waker)).expect("open");
+                let plan = conn.plan(1000, Waker::new(waker)).expect("open");
                 if plan == Plan::Go {
                     finish(&conn, &used);
                 } else {

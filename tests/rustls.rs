@@ -293,6 +293,38 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
 }
 
 #[test]
+fn the_logger_stays_free_for_the_program() {
+    use tsc::rustls_ffi::{client::rustls_client_config, connection::rustls_connection};
+    let peer = Peer::new(&[&version::TLS13], |_| ());
+    let config = peer.attach();
+    let conn = config.conn(1);
+    let mut rustls = ptr::null();
+    let done = tsc_conn_rustls_config(conn.0, &mut rustls);
+    assert_eq!(done, tsc_status::TSC_OK);
+    let mut tls = ptr::null_mut();
+    let rustls: *const rustls_client_config = rustls.cast();
+    rustls_client_config::rustls_client_connection_new(
+        rustls,
+        c"db.example.com".as_ptr(),
+        &mut tls,
+    );
+    assert!(!tls.is_null());
+    // This takes the logger in a rustls-ffi that is built otherwise.
+    rustls_connection::rustls_connection_set_log_callback(tls, None);
+    rustls_connection::rustls_connection_free(tls);
+    rustls_client_config::rustls_client_config_free(rustls);
+    struct Program;
+    impl log::Log for Program {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            false
+        }
+        fn log(&self, _: &log::Record<'_>) {}
+        fn flush(&self) {}
+    }
+    log::set_logger(&Program).expect("nobody has set one");
+}
+
+#[test]
 fn rustls_never_reuses_a_ticket() {
     let mut peer = Peer::new(&[&version::TLS13], |_| ());
     peer.cache = Cache::with_flags(TSC_REUSE_WHEN_DRY);
@@ -310,6 +342,18 @@ fn rustls_never_reuses_a_ticket() {
         ]
     );
     assert_eq!(peer.cache.stats().reused, 0);
+    // Nor is one expected to serve all that wait.
+    let leader = config.conn(2);
+    let client = leader.client(NAME);
+    let waits = |conn: &Conn| {
+        extern "C" fn ready(_: *mut std::ffi::c_void) {}
+        tsc_conn_wait_callback(conn.0, 60_000, Some(ready), ptr::null_mut())
+    };
+    let others = [(); 3].map(|()| config.conn(2));
+    let answers = [0, 1, 2].map(|at: usize| waits(&others[at]));
+    assert_eq!(answers, [tsc_status::TSC_WAIT; 3]);
+    peer.run(client, &leader, true);
+    assert_eq!(peer.cache.stats().waits_served, 2);
 }
 
 #[test]

@@ -261,8 +261,8 @@ impl Cache {
         let era = self.era();
         let mut state = era.shard(key).lock();
         loop {
-            let reuse = self.options.reuse_when_dry;
-            match state.newest(key, now, reuse, &era.epoch, &era.usage, taken, &mut take) {
+            let options = &self.options;
+            match state.newest(key, now, options, &era.epoch, &era.usage, taken, &mut take) {
                 Newest::Over => state.expire(key, now, &era.usage, garbage),
                 found => {
                     if matches!(found, Newest::Taken) {

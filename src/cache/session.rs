@@ -1,7 +1,7 @@
 //! What one resumption needs.
 
 use super::secret::Arena;
-use super::{Lineage, SecretBytes, Time};
+use super::{Lineage, Options, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -46,13 +46,10 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn is_single_use(&self) -> bool {
-        self.kind == Kind::SingleUse
-    }
-
-    /// Whether it can be in the cache and with a connection at the same time.
-    pub(super) fn can_be_shared(&self) -> bool {
-        !matches!(self.payload, Payload::Unique(_))
+    /// Whether it can serve more than one connection, as the last one of its key.
+    pub(crate) fn is_reusable(&self, options: &Options) -> bool {
+        let shared = options.reuse_when_dry && !matches!(self.payload, Payload::Unique(_));
+        self.kind == Kind::Reusable || shared
     }
 
     /// Kept as an object, which means nothing outside this process.

@@ -173,7 +173,7 @@ impl State {
 
     /// Shows `take` the newest session of a key, with whether it stays in the table when it is used, and
     /// the place where a taken session goes. If it says true, that was a use, and a session that does
-    /// not stay leaves the table for that place. `reuse`: the last single-use session stays, too.
+    /// not stay leaves the table for that place. The last one stays if it can be used again.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of it is looked at under one lock"
@@ -183,7 +183,7 @@ impl State {
         &mut self,
         key: &Key<'_>,
         now: Time,
-        reuse: bool,
+        options: &Options,
         epoch: &AtomicU64,
         usage: &Usage,
         taken: &mut Option<Session>,
@@ -210,7 +210,7 @@ impl State {
             return Newest::None;
         };
         let dry = entry.sessions.len() == 1;
-        let again = reuse && dry && session.is_single_use() && session.can_be_shared();
+        let again = dry && session.kind == Kind::SingleUse && session.is_reusable(options);
         let stays = session.kind == Kind::Reusable || again;
         if !take(session, stays, taken) {
             return Newest::Left;

@@ -1,7 +1,7 @@
 use super::guard::{guard, lent, place, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
 use super::{tsc_conn, tsc_status};
-use crate::conn::Plan;
+use crate::conn::{Plan, Waker};
 use crate::platform::Alarm;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub extern "C" fn tsc_conn_wait_callback(
         let conn = &lent(conn)?.conn;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
         let ready = Ready { call, arg };
-        answer(conn.plan(max_wait_ms, Box::new(move || ready.call()))?)
+        answer(conn.plan(max_wait_ms, Waker::new(move || ready.call()))?)
     })
 }
 
@@ -97,10 +97,10 @@ pub extern "C" fn tsc_conn_wait_fd(
             return Err(TSC_UNSUPPORTED);
         }
         let alarm = Arc::new(Alarm::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
-        let rings = Arc::clone(&alarm);
-        let plan = conn
-            .conn
-            .plan(max_wait_ms, Box::new(move || rings.ring()))?;
+        let (rings, hastens) = (Arc::clone(&alarm), Arc::clone(&alarm));
+        let waker =
+            Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
+        let plan = conn.conn.plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, alarm.fd());
             *conn.alarm.lock() = Some(alarm);

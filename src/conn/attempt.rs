@@ -2,6 +2,7 @@
 
 use super::breaker::Change;
 use super::flight::Flight;
+use super::gate::Gate;
 use super::offer::Offer;
 use super::supply::{Answer, Calls, End, Supply};
 use super::wait::{Wait, Waker};
@@ -13,8 +14,7 @@ use crate::cache::{
 use crate::platform;
 use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
-use std::sync::{Arc, Condvar, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,26 +200,12 @@ impl Conn {
 
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
     pub fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
-        let deadline = Instant::now().checked_add(Duration::from_millis(max_wait_ms.into()));
-        let gate = Arc::new((std::sync::Mutex::new(false), Condvar::new()));
-        let opens = Arc::clone(&gate);
-        let waker = move || {
-            *opens.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            opens.1.notify_one();
-        };
-        if self.plan(max_wait_ms, Box::new(waker))? == Plan::Go {
-            return Ok(());
-        }
-        let mut open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*open {
-            let left = deadline.map_or(Duration::MAX, |at| {
-                at.saturating_duration_since(Instant::now())
-            });
-            if left.is_zero() {
-                break;
-            }
-            let woken = gate.1.wait_timeout(open, left);
-            open = woken.unwrap_or_else(PoisonError::into_inner).0;
+        let gate = Arc::new(Gate::closed_for(max_wait_ms.into()));
+        let (opens, hastens) = (Arc::clone(&gate), Arc::clone(&gate));
+        let waker =
+            Waker::new(move || opens.open_in(0)).hastened_by(move |millis| hastens.open_in(millis));
+        if self.plan(max_wait_ms, waker)? == Plan::Wait {
+            gate.pass();
         }
         Ok(())
     }
@@ -227,18 +213,22 @@ impl Conn {
     /// Gives up a place in the queue. `WrongState`: there is none, or the wait is over.
     pub fn end_wait(&self) -> Result<(), NotNow> {
         self.check_process()?;
+        let now = self.now();
         let mut state = self.state.lock();
         let Some(wait) = state.wait.as_ref() else {
             return Err(NotNow::WrongState);
         };
-        self.supply.leave(wait);
-        if wait.is_over() {
-            return Err(NotNow::WrongState);
-        }
-        let left = state.wait.take();
+        let calls = self.supply.leave(wait, now);
+        let ended = !wait.is_over();
+        let left = state.wait.take_if(|_| ended);
         drop(state);
         drop(left);
-        Ok(())
+        self.make(calls);
+        if ended {
+            Ok(())
+        } else {
+            Err(NotNow::WrongState)
+        }
     }
 
     /// Leases the session to offer, the same at each call, and shows it to `look`: what that sees stays
@@ -248,14 +238,12 @@ impl Conn {
         let now = self.now();
         // Dropped after the lock is gone.
         let mut garbage = self.supply.cache.garbage();
-        let waited;
         let mut state = self.state.lock();
+        if state.wait.is_some() {
+            state = self.end_of_wait(state, now);
+        }
         if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
-            waited = state.wait.take();
-            let kept = waited
-                .as_ref()
-                .and_then(|wait| self.kept(wait, now, &mut garbage));
-            let Some(session) = kept.or_else(|| self.choose(now, &mut garbage)) else {
+            let Some(session) = self.choose(now, &mut garbage) else {
                 self.flight.begin_full(now);
                 return Ok(None);
             };
@@ -273,29 +261,45 @@ impl Conn {
         if !self.supply.allows(&self.flight, now) {
             return None;
         }
-        let session = self.supply.cache.take_at(&self.key(), now, garbage)?;
-        self.flight.begin_resumed(now, session.lineage);
-        Some(session)
+        let session = self.supply.cache.take_at(&self.key(), now, garbage);
+        match &session {
+            Some(session) => self.flight.begin_resumed(now, session.lineage),
+            None => self.supply.has_none(&self.flight, now),
+        }
+        session
     }
 
-    /// The session that was kept for this attempt while it waited, if it is still good.
+    /// Leaves the queue, and leases what was kept for this attempt if it is still good.
     #[cold]
-    fn kept(&self, wait: &Arc<Wait>, now: Time, garbage: &mut Garbage<'_>) -> Option<Session> {
-        self.supply.leave(wait);
-        let session = wait.take()?;
-        let expired = session.expires <= now;
-        if !expired && !self.flight.is_refused() {
-            return Some(session);
+    fn end_of_wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        now: Time,
+    ) -> MutexGuard<'a, State> {
+        let Some(wait) = state.wait.take() else {
+            return state;
+        };
+        let calls = self.supply.leave(&wait, now);
+        let kept = wait.take();
+        let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
+        let good = !expired && !self.flight.is_refused();
+        let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
+        if let Some(session) = kept {
+            state.lease(session);
         }
-        garbage.push(session);
+        drop(state);
+        if spoilt.is_some() {
+            self.count(|stats| {
+                stats.expired += u64::from(expired);
+                stats.removed += u64::from(!expired);
+            });
+        }
         if expired {
-            garbage.tell(EventKind::Expired, 1, &self.key());
+            self.supply.cache.tell(&self.key(), EventKind::Expired, 1);
         }
-        self.count(|stats| {
-            stats.expired += u64::from(expired);
-            stats.removed += u64::from(!expired);
-        });
-        None
+        drop((spoilt, wait));
+        self.make(calls);
+        self.state.lock()
     }
 
     /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
@@ -469,6 +473,8 @@ impl Conn {
             let calls = self.publish(session, lineage, not_after);
             self.make(calls);
         }
+        let calls = self.supply.published(&self.flight, now);
+        self.make(calls);
         self.supply.set_note(note);
         self.count(|stats| {
             stats.established += 1;
@@ -561,8 +567,9 @@ impl Conn {
     /// Leaves the queue, and puts back what was kept for this attempt.
     fn return_kept(&self, wait: Option<Arc<Wait>>) {
         if let Some(wait) = wait {
-            self.supply.leave(&wait);
+            let calls = self.supply.leave(&wait, self.now());
             self.put_back(wait.take());
+            self.make(calls);
         }
     }
 
@@ -610,14 +617,14 @@ impl Conn {
             expires,
             lineage,
         };
-        let kind = session.kind;
+        let reusable = session.is_reusable(cache.options());
         let stored = cache.put(&self.key(), session).is_ok();
         let mut state = self.state.lock();
         state.counts.stored += u32::from(stored);
         state.counts.discarded += u32::from(!stored);
         drop(state);
         if stored {
-            self.supply.brought(&self.flight, kind, now)
+            self.supply.brought(&self.flight, reusable, now)
         } else {
             Calls::new(cache)
         }
@@ -652,8 +659,10 @@ impl Drop for Conn {
             return;
         }
         // The TLS connection is gone: whatever it has not brought, it will not.
-        let calls = self.supply.ended(&self.flight, self.now(), End::Over);
-        self.make(calls);
+        if !self.flight.is_over() {
+            let calls = self.supply.ended(&self.flight, self.now(), End::Over);
+            self.make(calls);
+        }
     }
 }
 

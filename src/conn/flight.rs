@@ -28,6 +28,8 @@ pub(super) struct Flight {
     established: AtomicU64,
     /// How many sessions of it came into the cache.
     brought: AtomicU32,
+    /// Whether no more is expected of it.
+    over: AtomicBool,
     /// Whether it tries, for all others, if the server stands offers again.
     probe: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Flight {
 
     /// It offers a session of this lineage.
     pub(super) fn begin_resumed(&self, now: Time, lineage: Lineage) {
+        self.refused.store(false, Relaxed);
         self.lineage.store(lineage.id, Relaxed);
         self.begin(2, now);
     }
@@ -87,6 +90,15 @@ impl Flight {
 
     pub(super) fn brought(&self) -> u32 {
         self.brought.load(Relaxed)
+    }
+
+    /// Nothing more is expected of it.
+    pub(super) fn end(&self) {
+        self.over.store(true, Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 
     /// A session of this lineage was refused by the server.

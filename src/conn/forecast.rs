@@ -53,12 +53,15 @@ impl Rates {
                 _ => millis,
             };
         }
-        rate.tickets = Some(rate.tickets.unwrap_or(0).max(nth));
+        // Of the first of its kind, `brought_all` tells how many: until then what was expected stands.
+        rate.tickets = rate.tickets.map(|tickets| tickets.max(nth));
     }
 
-    /// An attempt will bring no more than these.
-    pub(super) fn brought_all(&mut self, handshake: Handshake, tickets: u32) {
+    /// An attempt will bring no more than these. Says whether that is less than was expected.
+    pub(super) fn brought_all(&mut self, handshake: Handshake, tickets: u32) -> bool {
+        let expected = self.of(handshake);
         self.seen(handshake).tickets = Some(tickets);
+        expected.is_none_or(|(expected, _)| tickets < expected)
     }
 
     /// Whether an attempt has brought all that is expected of it.
@@ -220,16 +223,31 @@ mod tests {
     fn rates_are_learned() {
         let mut rates = Rates::default();
         rates.brought(Handshake::Full, 1, 80);
-        rates.brought(Handshake::Full, 2, 90);
+        assert_eq!(rates.full.tickets, None, "there may be more");
+        rates.brought(Handshake::Full, 2, 80);
+        rates.brought_all(Handshake::Full, 2);
         assert_eq!((rates.full.tickets, rates.full.millis), (Some(2), 80));
         // Slowly, since one connection says little about time.
         rates.brought(Handshake::Full, 1, 40);
         assert_eq!((rates.full.tickets, rates.full.millis), (Some(2), 70));
         assert_eq!(rates.resumed, Rate::default());
-        rates.brought_all(Handshake::Full, 0);
+        assert!(!rates.brought_all(Handshake::Full, 2));
+        assert!(rates.brought_all(Handshake::Full, 0));
         assert_eq!(rates.full.tickets, Some(0));
         rates.brought(Handshake::Full, 1, 10);
         assert_eq!((rates.full.tickets, rates.full.millis), (Some(1), 10));
+    }
+
+    #[test]
+    fn the_first_resumed_handshake_is_held_against_the_full_one() {
+        let mut rates = rates((2, 100), None);
+        rates.brought(Handshake::Resumed, 1, 50);
+        assert!(
+            rates.brought_all(Handshake::Resumed, 1),
+            "two were expected"
+        );
+        rates.brought(Handshake::Resumed, 1, 50);
+        assert!(!rates.brought_all(Handshake::Resumed, 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod config;
 mod endpoint;
 mod flight;
 mod forecast;
+mod gate;
 mod offer;
 mod supplies;
 mod supply;

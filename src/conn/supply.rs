@@ -4,7 +4,7 @@ use super::breaker::{Breaker, Change, Limits};
 use super::flight::{Flight, Handshake};
 use super::forecast::Rates;
 use super::wait::{Wait, Waker};
-use crate::cache::{Cache, Garbage, Key, Kind, OwnedKey, Session, Stats, Time};
+use crate::cache::{Cache, Garbage, Key, OwnedKey, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl<'a> Calls<'a> {
 
     pub(super) fn make(self) {
         for waker in self.wakers {
-            waker();
+            waker.wake();
         }
     }
 }
@@ -156,6 +156,14 @@ impl Supply {
         allowed
     }
 
+    /// A conn that may offer a session has none: if it was to be the probe, another may be.
+    pub(super) fn has_none(&self, flight: &Flight, now: Time) {
+        if flight.is_probe() {
+            flight.set_probe(false);
+            self.state.lock().breaker.undecided(now);
+        }
+    }
+
     /// A conn asks what to do, and would wait until `deadline`.
     pub(super) fn ask(
         &self,
@@ -189,26 +197,37 @@ impl Supply {
         (Answer::Wait(wait), calls)
     }
 
-    /// A conn waits no longer.
-    pub(super) fn leave(&self, wait: &Arc<Wait>) {
+    /// A conn waits no longer, and goes on without a session if none was kept for it. If it waited in
+    /// vain, others may, too.
+    pub(super) fn leave(&self, wait: &Arc<Wait>, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         state.waits.retain(|other| !Arc::ptr_eq(other, wait));
+        if !wait.is_over() {
+            wait.flight.begin_full(now);
+            state.rearrange(self, now, &mut calls);
+        }
+        calls
     }
 
     /// A session of this conn came into the cache, or one that was taken came back.
-    pub(super) fn brought(&self, flight: &Flight, kind: Kind, now: Time) -> Calls<'_> {
+    /// `reusable`: it can serve any number of conns.
+    pub(super) fn brought(&self, flight: &Flight, reusable: bool, now: Time) -> Calls<'_> {
         let mut calls = Calls::new(&self.cache);
         let mut state = self.state.lock();
         let nth = flight.bring();
         if let Some(handshake) = flight.handshake() {
             let millis = now.since(flight.begun());
             state.rates.brought(handshake, nth, millis);
-            state.rates.reusable = kind == Kind::Reusable || self.cache.options().reuse_when_dry;
+            state.rates.reusable = reusable;
         }
         if state.rates.is_complete(flight) {
             state.forget(flight);
         }
-        state.serve(self, now, &mut calls);
+        // One who did not wait may have been quicker.
+        if !state.serve(self, now, &mut calls) {
+            state.rearrange(self, now, &mut calls);
+        }
         calls
     }
 
@@ -240,7 +259,31 @@ impl Supply {
         } else {
             state.breaker.full(now, self.limits())
         };
-        state.rearrange(self, now, &mut calls);
+        let limited = self.cache.options().max_full_handshakes != 0;
+        if calls.breaker.is_some() || limited {
+            state.rearrange(self, now, &mut calls);
+        }
+        calls
+    }
+
+    /// All that a conn had received when it was established has come into the cache.
+    pub(super) fn published(&self, flight: &Flight, now: Time) -> Calls<'_> {
+        let mut calls = Calls::new(&self.cache);
+        let mut state = self.state.lock();
+        if flight.brought() != 0 {
+            // What else there is to come is learned when it does.
+            if state.forget(flight) && state.learn(flight) {
+                state.rearrange(self, now, &mut calls);
+            }
+        } else if !flight.is_over()
+            && let Some(first) = state.waits.front()
+        {
+            // Should it bring nothing, only one that waits can find out.
+            let grace = grace_of(flight, now).saturating_add(1);
+            if grace < first.deadline.since(now) {
+                first.hasten(grace);
+            }
+        }
         calls
     }
 
@@ -254,12 +297,12 @@ impl Supply {
             End::Over if probe => state.breaker.undecided(now),
             End::Over => {}
         }
-        if state.forget(flight)
-            && let (Some(_), Some(handshake)) = (flight.established(), flight.handshake())
-        {
-            state.rates.brought_all(handshake, flight.brought());
+        if state.forget(flight) {
+            if flight.established().is_some() {
+                state.learn(flight);
+            }
+            state.rearrange(self, now, &mut calls);
         }
-        state.rearrange(self, now, &mut calls);
         calls
     }
 
@@ -327,6 +370,12 @@ impl Supply {
     }
 }
 
+/// For how long an attempt that was established may still bring what it is expected to.
+fn grace_of(flight: &Flight, established: Time) -> u64 {
+    let took = established.since(flight.begun());
+    took.saturating_mul(2).max(LEAST_GRACE_MS)
+}
+
 /// How a conn ended that was not established, or that no longer brings anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -339,9 +388,17 @@ pub(super) enum End {
 impl State {
     /// Expects nothing more of it; false: nothing was expected any more.
     fn forget(&mut self, flight: &Flight) -> bool {
+        flight.end();
         let is_it = |other: &Arc<Flight>| std::ptr::eq(Arc::as_ptr(other), flight);
         let at = self.flights.iter().position(is_it);
         at.map(|at| self.flights.swap_remove(at)).is_some()
+    }
+
+    /// Believes that an attempt has brought all that it will. Says whether that is less than was
+    /// expected.
+    fn learn(&mut self, flight: &Flight) -> bool {
+        let brought = |handshake| self.rates.brought_all(handshake, flight.brought());
+        flight.handshake().is_some_and(brought)
     }
 
     /// Believes those that were established for a while to have brought all that they will.
@@ -352,10 +409,10 @@ impl State {
             else {
                 return true;
             };
-            let took = established.since(flight.begun());
-            let over = now.since(established) > (2 * took).max(LEAST_GRACE_MS);
+            let over = now.since(established) > grace_of(flight, established);
             if over {
                 rates.brought_all(handshake, flight.brought());
+                flight.end();
             }
             !over
         });
@@ -375,8 +432,9 @@ impl State {
         most == 0 || self.flights.iter().filter(is_full).count() < most
     }
 
-    /// Gives what is in the cache to those that wait, first come, first served.
-    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+    /// Gives what is in the cache to those that wait, first come, first served; false: there was nothing.
+    fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
+        let waiting = self.waits.len();
         while !self.waits.is_empty()
             && let Some(session) = supply.take(now, calls)
             && let Some(wait) = self.waits.pop_front()
@@ -385,13 +443,17 @@ impl State {
             supply.count(|stats| stats.waits_served += 1);
             calls.wakers.extend(wait.settle(Some(session)));
         }
+        self.waits.len() != waiting
     }
 
     /// Something is not as it was expected to be: sends off those that would wait in vain.
     fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
-        self.review(now);
         let guarded = !self.breaker.is_closed();
         supply.guarded.store(guarded, Relaxed);
+        if self.waits.is_empty() {
+            return;
+        }
+        self.review(now);
         self.serve(supply, now, calls);
         for wait in std::mem::take(&mut self.waits) {
             let ahead = self.waits.len() as u64;

@@ -6,8 +6,35 @@ use crate::sync::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
-/// Tells whoever waits that the wait is over. Called once at the most, with no lock held.
-pub type Waker = Box<dyn FnOnce() + Send>;
+/// How whoever waits is told.
+pub struct Waker {
+    wake: Box<dyn FnOnce() + Send>,
+    hasten: Option<Box<dyn Fn(u64) + Send>>,
+}
+
+impl Waker {
+    /// `wake` says that the wait is over. It is called once at the most, with no lock held.
+    pub fn new(wake: impl FnOnce() + Send + 'static) -> Self {
+        Self {
+            wake: Box::new(wake),
+            hasten: None,
+        }
+    }
+
+    /// `hasten` brings the end of the wait forward to so many milliseconds from now, for one that has a
+    /// clock of its own. It is called under a lock, so it is not foreign code.
+    #[must_use]
+    pub fn hastened_by(self, hasten: impl Fn(u64) + Send + 'static) -> Self {
+        Self {
+            hasten: Some(Box::new(hasten)),
+            ..self
+        }
+    }
+
+    pub(super) fn wake(self) {
+        (self.wake)();
+    }
+}
 
 pub(super) struct Wait {
     pub(super) deadline: Time,
@@ -36,6 +63,15 @@ impl Wait {
         match std::mem::replace(&mut *self.outcome.lock(), Outcome::Over(session)) {
             Outcome::Waiting(waker) => Some(waker),
             Outcome::Over(_) => None,
+        }
+    }
+
+    /// There is reason to wait for so long, and not longer.
+    pub(super) fn hasten(&self, millis: u64) {
+        if let Outcome::Waiting(waker) = &*self.outcome.lock()
+            && let Some(hasten) = &waker.hasten
+        {
+            hasten(millis);
         }
     }
 

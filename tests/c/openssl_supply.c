@@ -242,6 +242,35 @@ static void a_server_that_issues_none_makes_nobody_wait_twice(void **state) {
     tear_down(it);
 }
 
+// Not even the first time does the deadline have to pass: what an established connection has not
+// brought for a while, it will not.
+static void a_first_burst_at_a_server_that_issues_none(void **state) {
+    (void)state;
+    fixture it =
+        set_up((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 0}, (tsc_options){0});
+    uint32_t port = (uint32_t)peer_port(it.server);
+    SSL *leader = client_ssl(it.ctx, client_dial((int)port));
+    assert_int_equal(tsc_ssl_begin(leader, "localhost", port), TSC_OK);
+    SSL *waiting[2] = {client_ssl(it.ctx, -1), client_ssl(it.ctx, -1)};
+    struct pollfd polls[2] = {{-1, POLLIN, 0}, {-1, POLLIN, 0}};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tsc_ssl_prepare(waiting[i], "localhost", port), TSC_OK);
+        assert_int_equal(tsc_conn_wait_fd(tsc_ssl_conn(waiting[i]), 10 * PATIENCE_MS, &polls[i].fd),
+                         TSC_WAIT);
+    }
+    assert_int_equal(SSL_connect(leader), 1);
+    assert_int_equal(tsc_ssl_established(leader), TSC_OK); // and stays open
+    assert_int_equal(poll(&polls[0], 1, PATIENCE_MS), 1);
+    assert_int_equal(tsc_ssl_offer(waiting[0]), TSC_OK);
+    assert_int_equal(poll(&polls[1], 1, PATIENCE_MS), 1);
+    assert_int_equal(tsc_ssl_offer(waiting[1]), TSC_OK);
+    assert_int_equal(forecast_of(it).tickets_full, 0);
+    SSL_free(waiting[1]);
+    SSL_free(waiting[0]);
+    client_close(leader);
+    tear_down(it);
+}
+
 static void prepared_and_offered_in_order(void **state) {
     (void)state;
     fixture it = set_up(DOUBLES, (tsc_options){0});
@@ -345,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_pool_on_an_event_loop),
         cmocka_unit_test(the_descriptor_is_readable_at_the_deadline),
         cmocka_unit_test(a_server_that_issues_none_makes_nobody_wait_twice),
+        cmocka_unit_test(a_first_burst_at_a_server_that_issues_none),
         cmocka_unit_test(prepared_and_offered_in_order),
         cmocka_unit_test(a_server_that_resets),
         cmocka_unit_test(a_server_that_hangs),

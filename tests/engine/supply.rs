@@ -2,7 +2,7 @@
 
 use super::*;
 use std::sync::atomic::AtomicUsize;
-use tsc::conn::{Failure, Forecast, Plan};
+use tsc::conn::{Failure, Forecast, Plan, Waker};
 
 /// Patience that plays no part in a test.
 const LONG: u32 = 1_000_000;
@@ -26,7 +26,7 @@ fn ask(conn: Arc<Conn>, max_wait_ms: u32) -> Asked {
     let waker = move || {
         tell.fetch_add(1, Relaxed);
     };
-    let plan = conn.plan(max_wait_ms, Box::new(waker)).expect("open");
+    let plan = conn.plan(max_wait_ms, Waker::new(waker)).expect("open");
     Asked { conn, plan, told }
 }
 
@@ -406,12 +406,47 @@ fn established_before_the_tickets_come_they_are_waited_for_a_little() {
 }
 
 #[test]
+fn of_tickets_that_do_not_come_the_first_that_waits_finds_out_and_all_know() {
+    let world = World::new(WIDE);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let hastened = Arc::new(AtomicU64::new(0));
+    let hasten = Arc::clone(&hastened);
+    let first = world.connect();
+    let waker = Waker::new(|| ()).hastened_by(move |millis| hasten.store(millis, Relaxed));
+    assert_eq!(first.plan(LONG, waker), Ok(Plan::Wait));
+    let others = [(); 5].map(|()| world.ask(LONG));
+    world.at(100);
+    leader.established(false).expect("open");
+    // As long again as the handshake took, twice.
+    assert_eq!(hastened.load(Relaxed), 201);
+    world.at(301);
+    assert_eq!(offer(&first), Ok(None));
+    for one in &others {
+        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(None)));
+    }
+    assert_eq!(world.forecast().tickets_full, Some(0));
+}
+
+#[test]
+fn nobody_is_hastened_beyond_the_deadline() {
+    let world = World::new(WIDE);
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let waiting = world.connect();
+    let waker = Waker::new(|| ()).hastened_by(|_| panic!("it would end sooner by itself"));
+    assert_eq!(waiting.plan(150, waker), Ok(Plan::Wait));
+    world.at(100);
+    leader.established(false).expect("open");
+}
+
+#[test]
 fn a_conn_asks_once_and_before_its_offer() {
     let world = World::new(WIDE);
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     leader.sent().expect("open");
-    let plan = |conn: &Conn| conn.plan(LONG, Box::new(|| ()));
+    let plan = |conn: &Conn| conn.plan(LONG, Waker::new(|| ()));
     assert_eq!(plan(&leader), Err(NotNow::WrongState));
     let waiting = world.ask(LONG);
     assert_eq!(plan(&waiting.conn), Err(NotNow::WrongState));
@@ -526,7 +561,38 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
             probe.failed(Failure::NotSent).expect("open");
         }
     }
+    // Nor does one that has nothing to try make the next one wait.
+    world.cache().clear();
+    assert_eq!(offer(&world.connect()), Ok(None));
+    world.full(&[9]);
     assert!(offer(&world.connect()).expect("open").is_some());
+}
+
+#[test]
+fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
+    // Takes each ticket between the moment in which it is stored and that in which the queue is
+    // looked through.
+    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Conn>>));
+    let steals = Arc::clone(&thief);
+    let listener = move |event: &tsc::cache::Event<'_>| {
+        let thief = match event.kind {
+            tsc::cache::EventKind::Stored => steals.lock().expect("not poisoned").take(),
+            _ => None,
+        };
+        if let Some(thief) = thief {
+            assert_eq!(offer(&thief), Ok(Some(1)));
+            thief.sent().expect("open");
+            thief.failed(Failure::Login).expect("open");
+        }
+    };
+    let world = World::telling(WIDE, Box::new(listener));
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let waits = world.ask(LONG);
+    *thief.lock().expect("not poisoned") = Some(world.connect());
+    receive(&leader, 1, TLS_1_3, HOUR).expect("staged");
+    leader.established(false).expect("open");
+    assert_eq!((waits.told(), offer(&waits.conn)), (1, Ok(None)));
 }
 
 #[test]
