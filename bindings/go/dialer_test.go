@@ -301,6 +301,10 @@ func TestACancelledWaitEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if got := stats(t, cache); got.Failed != 2 || got.Unfinished != 0 {
+		t.Fatalf("%+v", got)
+	}
+
 	// And closing the cache ends it, with a full handshake.
 	go func() {
 		conn, err := dialer.DialStaged(context.Background(), "tcp", addr)
