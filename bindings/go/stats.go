@@ -3,8 +3,8 @@ package tsc
 // #include "bridge.h"
 import "C"
 
-// Stats count what happened in a cache since it was made; the last three fields of the first block say
-// what is in it now. tsc.h describes each.
+// Stats count what happened in a cache since it was made; Endpoints, Sessions and Bytes say what is in
+// it now. tsc.h describes each.
 type Stats struct {
 	Offered, Resumed, Refused, Missed      uint64
 	Stored, Returned                       uint64
