@@ -68,7 +68,7 @@ clean: ## Removes what was built
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo test-go
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo storm-quick test-go
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 

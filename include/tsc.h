@@ -755,7 +755,8 @@ tsc_status tsc_conn_wait(const tsc_conn *conn,
 // wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
 // returned. It may call any function of this library, tsc_conn_offer among them.
 // The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-// max_wait_ms, and call tsc_conn_wait_end when it fires.
+// max_wait_ms, and call tsc_conn_wait_end when it fires. For the same reason a first burst at a
+// server that issues no sessions waits to the end here, while the other two calls notice earlier.
 // ready: not NULL. arg: passed to it.
 // Other statuses: see tsc_conn_wait.
 tsc_status tsc_conn_wait_callback(const tsc_conn *conn,

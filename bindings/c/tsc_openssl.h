@@ -34,10 +34,9 @@
 //
 // or, in an event loop,
 //
-//     int fd;                                        // see tsc_conn_wait_fd,
-//     tsc_conn_wait_callback tsc_ssl_prepare(ssl, host, port); if
-//     (tsc_conn_wait_fd(tsc_ssl_conn(ssl), 200, &fd) == TSC_WAIT)
-//         ...                                        // until fd is readable
+//     tsc_ssl_prepare(ssl, host, port);
+//     if (tsc_conn_wait_fd(tsc_ssl_conn(ssl), 200, &fd) == TSC_WAIT)
+//         poll_until_readable(fd);                   // or tsc_conn_wait_callback
 //     tsc_ssl_offer(ssl);                            // last thing before the handshake
 //
 // # What to mind
