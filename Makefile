@@ -14,7 +14,7 @@ INCLUDE = -Iinclude -Ibindings/c -Ibuild/include -Itests/c
 HEADERS = include/tsc.h $(wildcard bindings/c/*.h) $(wildcard tests/c/*.h)
 
 # What clang-format looks after; include/tsc.h is cbindgen's.
-C_FILES = $(shell find bindings/c examples tests/c benches -name '*.[ch]' 2>/dev/null | sort)
+C_FILES = $(shell find bindings examples tests benches -name '*.[ch]' -o -name '*.[ch]pp' | sort)
 
 # Every tests/c/<kind>_<name>.c is one test program.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
@@ -62,12 +62,16 @@ clean: ## Removes what was built
 	rm -rf build
 
 -include demo.mk
+-include install.mk
+-include cpp.mk
 -include storm.mk
+-include go.mk
 
 ##@ Test
 
 test: ## Runs everything that CI runs
-	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind test-demo storm-quick
+	@tests/check/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind \
+	    test-demo test-install test-bindings storm-quick
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
@@ -155,8 +159,8 @@ update-symbols: build ## Writes the exported symbols to tests/abi
 check-soname: build ## Checks the SONAME of both builds
 	@tests/check/soname build/core build/full
 
-check-headers: deps-test build/include/rustls.h ## Compiles each header alone and twice, as C11 and C++17
-	@tests/check/headers include/tsc.h $(wildcard bindings/c/*.h)
+check-headers: deps-test build/include/rustls.h ## Compiles each header alone and twice, as C11, C++17 and C++20
+	@tests/check/headers include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
 
 check-others: deps-test ## Compiles tsc_openssl.h against OpenSSL 1.1.1, 3 and 4, AWS-LC and BoringSSL
 	@sh tests/headers/others.sh
@@ -167,9 +171,9 @@ check-static: build ## Links and runs a test against each static library
 check-header: deps-build ## Compares include/tsc.h with what src/capi makes of it
 	$(CARGO) test --quiet --no-default-features --test header
 
-check-readme: build deps-demo ## Compares the C in the README with the examples, and runs its cc lines
+check-readme: build deps-demo deps-cpp ## Compares C and C++ in the README with the examples, and runs its cc and c++ lines
 	$(CARGO) test --quiet --no-default-features --test readme
-	@sed -n 's|^cc .*|& -o build/readme-example|p' README.md | sh -ex
+	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
 
 size: build ## Checks the size of the stripped libraries against their limits
 	@tests/check/size build/core 600
@@ -177,9 +181,9 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go ## Installs what is missing (Debian), or names it
 
-deps-build deps-demo deps-test deps-storm deps-plot:
+deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)
 
 .PHONY: help build header clean \
@@ -187,5 +191,5 @@ deps-build deps-demo deps-test deps-storm deps-plot:
     test-demo c-tests c-tests-asan bench bench-openssl \
     check check-header check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
-    deps deps-build deps-demo deps-test deps-storm deps-plot
+    deps deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot
 .SECONDARY:

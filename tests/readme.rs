@@ -1,21 +1,42 @@
-//! The C that the README shows is C that the tests compile and run: its C blocks are made of regions
-//! of the examples, marked by `/* [tsc] */` and `/* [/tsc] */`, and each such region is shown.
+//! What the README shows is code that the tests compile and run: its blocks are made of regions of the
+//! examples, marked by `[tsc]` and `[/tsc]` in a comment, and each such region is shown.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn the_readmes_c_is_that_of_the_examples() {
+    compare("c", "examples", ".c", ["/* [tsc] */", "/* [/tsc] */"]);
+}
+
+#[test]
+fn the_readmes_cpp_is_that_of_the_examples() {
+    compare("cpp", "examples", ".cpp", ["/* [tsc] */", "/* [/tsc] */"]);
+}
+
+#[test]
+fn the_readmes_go_is_that_of_the_example() {
+    compare(
+        "go",
+        "bindings/go",
+        "example_test.go",
+        ["// [tsc]", "// [/tsc]"],
+    );
+}
+
+/// Compares the README's blocks of a language with the regions of the files in a folder whose names
+/// end in a certain way.
+fn compare(language: &str, folder: &str, ending: &str, [open, close]: [&str; 2]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).expect("README.md is there");
-    let shown = between(&readme, "```c", "```");
+    let shown = between(&readme, &format!("```{language}"), "```");
 
     let mut marked = Vec::new();
-    for entry in fs::read_dir(root.join("examples")).expect("examples/ is there") {
-        let path = entry.expect("examples/ can be read").path();
-        if path.extension().is_some_and(|extension| extension == "c") {
+    for entry in fs::read_dir(root.join(folder)).expect("the examples are there") {
+        let path = entry.expect("their folder can be read").path();
+        if path.to_string_lossy().ends_with(ending) {
             let source = fs::read_to_string(&path).expect("an example can be read");
-            marked.extend(between(&source, "/* [tsc] */", "/* [/tsc] */"));
+            marked.extend(between(&source, open, close));
         }
     }
     assert!(!marked.is_empty(), "no example has a marked region");

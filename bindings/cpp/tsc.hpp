@@ -1,0 +1,805 @@
+// tsc.hpp: libtsc for C++17. tsc.h is the manual; this header only translates: handles that free
+// themselves, views in place of pointers and lengths, std::chrono, and callables.
+//
+//     auto cache = *tsc::cache::make();                       // once per program or cluster object
+//     auto config = *tsc::config::make(cache);                // once per TLS configuration
+//
+//     auto conn = *tsc::conn::make(config, {"db.example", 9142}); // per connection
+//     if (auto session = conn.offer())
+//         ...                                                 // offer session->data or ->object
+//     ...
+//     conn.established(resumed);                              // or
+//     conn.failed(tsc::failure::login)
+//
+// For OpenSSL see tsc_openssl.hpp.
+//
+// # Conventions, besides those of tsc.h
+//
+// - Errors: nothing here throws, unless you ask for it by result::value or tsc::check. A function
+//   that gives something answers with a result, whose status says why there is nothing; one that
+//   gives nothing answers with a status. Both may stand for "do a full handshake".
+// - Ownership: cache, config and conn own their handle and free it; they can be moved and not
+// copied.
+//   A handle that is empty (default-made, moved from, or what a failed result holds) answers
+//   TSC_INVALID_ARGUMENT to every call and does nothing. They may end in any order.
+// - Threads: const calls may run at the same time on one object, as in C. Moving, assigning and
+//   destroying may not run beside anything else on it; conn::wait with a handler, and the calls
+//   of conn that are not const, not beside each other.
+// - NULL: no argument may be a null pointer unless its description says so. Views may be empty.
+// - Exceptions of yours: a listener or handler that throws is contained, and the exception is lost,
+//   for there is no one to catch it. Without exceptions (-fno-exceptions) and without RTTI
+//   everything here works, except result::value, tsc::check and tsc::error, which are not there.
+// - Everything is there since version 0.1.0 where nothing else is said.
+
+#ifndef TSC_HPP
+#define TSC_HPP
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define TSC_EXCEPTIONS_ 1
+#include <stdexcept>
+#endif
+#if __cplusplus >= 202002L && __has_include(<span>)
+#include <span>
+#endif
+
+#include "tsc.h"
+
+namespace tsc {
+
+// TSC_OK and its kin, of tsc.h.
+using status = ::tsc_status;
+
+// Plain data, as in tsc.h. Start from {}.
+using options = ::tsc_options;
+using session_info = ::tsc_session_info;
+using forecast = ::tsc_forecast;
+using conn_info = ::tsc_conn_info;
+
+// Describes a status in one short sentence. Never null; static.
+[[nodiscard]] inline const char *text(status of) noexcept {
+    return ::tsc_status_text(of);
+}
+
+// The version of the library in use: "major.minor.patch", and major << 16 | minor << 8 | patch.
+[[nodiscard]] inline const char *version() noexcept {
+    return ::tsc_version();
+}
+[[nodiscard]] inline std::uint32_t version_number() noexcept {
+    return ::tsc_version_number();
+}
+
+// Whether the library in use has rustls in it.
+[[nodiscard]] inline bool has_rustls() noexcept {
+    return ::tsc_has_rustls() != 0;
+}
+
+#ifdef TSC_EXCEPTIONS_
+// What result::value and check throw.
+class error : public std::runtime_error {
+  public:
+    explicit error(::tsc_status why) : std::runtime_error(text(why)), why_(why) {}
+    [[nodiscard]] ::tsc_status status() const noexcept {
+        return why_;
+    }
+
+  private:
+    ::tsc_status why_;
+};
+
+// Throws a tsc::error unless the status is TSC_OK.
+inline void check(status of) {
+    if (of != TSC_OK)
+        throw error(of);
+}
+#endif
+
+// A value, or the status that says why there is none. Without a value it holds an empty T (an empty
+// handle, 0), so that taking it is always sound.
+template <class T> class [[nodiscard]] result {
+  public:
+    result(::tsc_status why) noexcept : why_(why) {}
+    result(T value) noexcept : value_(std::move(value)) {}
+
+    // Whether there is a value.
+    explicit operator bool() const noexcept {
+        return why_ == TSC_OK;
+    }
+    [[nodiscard]] ::tsc_status status() const noexcept {
+        return why_;
+    }
+    T &operator*() &noexcept {
+        return value_;
+    }
+    const T &operator*() const &noexcept {
+        return value_;
+    }
+    T &&operator*() &&noexcept {
+        return std::move(value_);
+    }
+    T *operator->() noexcept {
+        return &value_;
+    }
+    const T *operator->() const noexcept {
+        return &value_;
+    }
+
+#ifdef TSC_EXCEPTIONS_
+    // The value; throws a tsc::error if there is none.
+    T value() && {
+        check(why_);
+        return std::move(value_);
+    }
+#endif
+
+  private:
+    ::tsc_status why_ = TSC_OK;
+    T value_{};
+};
+
+// A view of bytes that somebody else owns. Made of a pointer and a length, of text, and of whatever
+// has its elements, one byte each, in a row (std::vector, std::array, std::span, an array). A
+// string literal counts without its NUL.
+class bytes {
+  public:
+    constexpr bytes() noexcept = default;
+    constexpr bytes(const std::uint8_t *data, std::size_t size) noexcept
+        : data_(data), size_(size) {}
+    bytes(std::string_view text) noexcept
+        : data_(reinterpret_cast<const std::uint8_t *>(text.data())), size_(text.size()) {}
+    // text: NUL-terminated, or null for nothing.
+    bytes(const char *text) noexcept : bytes(text ? std::string_view(text) : std::string_view()) {}
+    template <class C, class E = std::remove_pointer_t<decltype(std::data(std::declval<C &>()))>,
+              class = std::enable_if_t<sizeof(E) == 1 && std::is_trivially_copyable_v<E>>>
+    bytes(const C &of) noexcept
+        : data_(reinterpret_cast<const std::uint8_t *>(std::data(of))), size_(std::size(of)) {}
+
+    [[nodiscard]] constexpr const std::uint8_t *data() const noexcept {
+        return data_;
+    }
+    [[nodiscard]] constexpr std::size_t size() const noexcept {
+        return size_;
+    }
+    [[nodiscard]] constexpr bool empty() const noexcept {
+        return size_ == 0;
+    }
+    [[nodiscard]] constexpr const std::uint8_t *begin() const noexcept {
+        return data_;
+    }
+    [[nodiscard]] constexpr const std::uint8_t *end() const noexcept {
+        return data_ + size_;
+    }
+    constexpr const std::uint8_t &operator[](std::size_t at) const noexcept {
+        return data_[at];
+    }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<const char *>(data_), size_};
+    }
+#ifdef __cpp_lib_span
+    operator std::span<const std::uint8_t>() const noexcept {
+        return {data_, size_};
+    }
+#endif
+
+  private:
+    const std::uint8_t *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Bytes of its own, zeroed before they are freed: they may be a session.
+class buffer {
+  public:
+    buffer() noexcept = default;
+    buffer(buffer &&from) noexcept
+        : data_(std::exchange(from.data_, nullptr)), room_(std::exchange(from.room_, 0)),
+          size_(std::exchange(from.size_, 0)) {}
+    buffer &operator=(buffer &&from) noexcept {
+        std::swap(data_, from.data_);
+        std::swap(room_, from.room_);
+        std::swap(size_, from.size_);
+        return *this;
+    }
+    ~buffer() {
+        for (volatile std::uint8_t *at = data_; at != data_ + room_; ++at)
+            *at = 0;
+        delete[] data_;
+    }
+
+    [[nodiscard]] const std::uint8_t *data() const noexcept {
+        return data_;
+    }
+    [[nodiscard]] std::size_t size() const noexcept {
+        return size_;
+    }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return bytes(data_, size_).text();
+    }
+
+    // Calls fill(data, room, &size) with more and more room, for as long as it answers
+    // TSC_TOO_SMALL. Gives the last answer.
+    template <class Fill> static result<buffer> filled(Fill &&fill) noexcept {
+        buffer it;
+        ::tsc_status why = fill(nullptr, std::size_t{0}, &it.size_);
+        while (why == TSC_TOO_SMALL) {
+            // Some more than is needed now: it may have grown by the next call.
+            std::size_t room = it.size_ + it.size_ / 8 + 64;
+            it = buffer();
+            it.data_ = new (std::nothrow) std::uint8_t[room]();
+            if (!it.data_)
+                return TSC_NO_MEMORY;
+            it.room_ = room;
+            why = fill(it.data_, room, &it.size_);
+        }
+        if (why != TSC_OK)
+            return why;
+        return it;
+    }
+
+  private:
+    std::uint8_t *data_ = nullptr;
+    std::size_t room_ = 0;
+    std::size_t size_ = 0;
+};
+
+// Something that happened in a cache. What its views show is lent for the call of the listener.
+class event {
+  public:
+    event(const ::tsc_event &of, std::size_t size) noexcept : of_(of), size_(size) {}
+
+    // TSC_EVENT_*; new ones may be added.
+    [[nodiscard]] std::uint32_t kind() const noexcept {
+        return of_.kind;
+    }
+    [[nodiscard]] std::uint32_t port() const noexcept {
+        return of_.port;
+    }
+    [[nodiscard]] std::uint64_t count() const noexcept {
+        return of_.count;
+    }
+    [[nodiscard]] std::string_view host() const noexcept {
+        return bytes(of_.host, of_.host_len).text();
+    }
+    [[nodiscard]] std::string_view server_name() const noexcept {
+        return bytes(of_.server_name, of_.server_name_len).text();
+    }
+    [[nodiscard]] std::string_view group() const noexcept {
+        return bytes(of_.group, of_.group_len).text();
+    }
+    // The key that cache::put was given.
+    [[nodiscard]] bytes key() const noexcept {
+        return size_ >= sizeof of_ ? bytes(of_.key, of_.key_len) : bytes();
+    }
+
+  private:
+    const ::tsc_event &of_;
+    std::size_t size_;
+};
+
+// Called on whichever thread is in the library, on several at once, with no lock held. It lives
+// until the last cache, config, conn and attached SSL_CTX that can call it is gone: it must not own
+// one.
+using listener = std::function<void(const event &)>;
+
+namespace detail {
+
+using listening = std::shared_ptr<const listener>;
+
+// Runs what is the user's. There is nobody beneath who could catch what it throws.
+template <class F> void contained(F &&run) noexcept {
+#ifdef TSC_EXCEPTIONS_
+    try {
+        run();
+    } catch (...) {
+    }
+#else
+    run();
+#endif
+}
+
+inline void on_event(void *arg, const ::tsc_event *it, std::size_t size) noexcept {
+    contained([&] { (*static_cast<const listener *>(arg))(event(*it, size)); });
+}
+
+inline result<listening> keep(listener from) noexcept {
+#ifdef TSC_EXCEPTIONS_
+    try {
+        return std::make_shared<const listener>(std::move(from));
+    } catch (...) {
+        return TSC_NO_MEMORY;
+    }
+#else
+    return std::make_shared<const listener>(std::move(from));
+#endif
+}
+
+inline std::uint32_t clamped(std::chrono::milliseconds of) noexcept {
+    if (of.count() <= 0)
+        return 0;
+    return of.count() < UINT32_MAX ? static_cast<std::uint32_t>(of.count()) : UINT32_MAX;
+}
+
+// A handle of the library's, which it frees, and what has to live as long.
+template <class T, void (*free)(T *)> class handle {
+  public:
+    handle() noexcept = default;
+    handle(T *of, listening with) noexcept : with_(std::move(with)), of_(of) {}
+    handle(handle &&from) noexcept
+        : with_(std::move(from.with_)), of_(std::exchange(from.of_, nullptr)) {}
+    handle &operator=(handle &&from) noexcept {
+        if (this != &from) {
+            free(std::exchange(of_, std::exchange(from.of_, nullptr)));
+            with_ = std::move(from.with_); // after what may call it
+        }
+        return *this;
+    }
+    ~handle() {
+        free(of_);
+    }
+    [[nodiscard]] T *get() const noexcept {
+        return of_;
+    }
+    [[nodiscard]] const listening &with() const noexcept {
+        return with_;
+    }
+
+  private:
+    listening with_;
+    T *of_ = nullptr;
+};
+
+// What conn::wait was given, until it is called or given up.
+struct waiter {
+    virtual ~waiter() = default;
+    virtual void call() noexcept = 0; // and ends the waiter
+
+    // The library passes the waiter from thread to thread and orders that; said once more where
+    // tools that do not see into the library can see it.
+    std::atomic<bool> ready{false};
+};
+
+template <class F> struct waiter_for final : waiter {
+    template <class G> explicit waiter_for(G &&of) : run(std::forward<G>(of)) {}
+    void call() noexcept override {
+        contained(run);
+        delete this;
+    }
+    F run;
+};
+
+inline void on_ready(void *arg) noexcept {
+    auto *it = static_cast<waiter *>(arg);
+    (void)it->ready.load(std::memory_order_acquire);
+    it->call();
+}
+
+template <class T, class D> void release(void *object) noexcept {
+    D()(static_cast<T *>(object));
+}
+
+} // namespace detail
+
+// What distinguishes a config. See tsc_config_options.
+struct config_options {
+    bytes identity = {};
+    std::int64_t client_not_after = 0;
+    std::uint32_t tickets_new_session = 0;
+    std::uint32_t tickets_resumption = 0;
+
+    [[nodiscard]] ::tsc_config_options raw() const noexcept {
+        ::tsc_config_options to{};
+        to.identity = identity.data();
+        to.identity_len = identity.size();
+        to.client_not_after = client_not_after;
+        to.tickets_new_session = tickets_new_session;
+        to.tickets_resumption = tickets_resumption;
+        return to;
+    }
+};
+
+// Who sessions are for. See tsc_endpoint.
+struct endpoint {
+    std::string_view host;
+    std::uint32_t port = 0;
+    std::string_view server_name = {}; // empty: the host
+    std::string_view group = {};       // empty: none
+
+    [[nodiscard]] ::tsc_endpoint raw() const noexcept {
+        const bytes a(host), b(server_name), c(group);
+        ::tsc_endpoint to{};
+        to.host = a.data();
+        to.host_len = a.size();
+        to.server_name = b.data();
+        to.server_name_len = b.size();
+        to.group = c.data();
+        to.group_len = c.size();
+        to.port = port;
+        return to;
+    }
+};
+
+// A session under a key of one's own, with what is known of it.
+struct stored {
+    buffer data;
+    session_info info{};
+};
+
+// What an export is: the sealed bytes, and how many sessions stayed because they are objects.
+struct exported {
+    buffer data;
+    std::size_t left_out = 0;
+};
+
+// A bounded, thread-safe store of sessions.
+class cache {
+  public:
+    cache() noexcept = default;
+
+    // Makes a cache. on_event: told what happens in it, or nothing. Where one is given it takes the
+    // place of how.on_event.
+    static result<cache> make(const options &how = {}, listener on_event = nullptr) noexcept {
+        options full = how;
+        detail::listening with;
+        if (on_event) {
+            auto kept = detail::keep(std::move(on_event));
+            if (!kept)
+                return kept.status();
+            with = *std::move(kept);
+            full.on_event = detail::on_event;
+            full.event_arg = const_cast<listener *>(with.get());
+        }
+        ::tsc_cache *made = nullptr;
+        const ::tsc_status why = ::tsc_cache_new(&full, sizeof full, &made);
+        if (why != TSC_OK)
+            return why;
+        return cache(made, std::move(with));
+    }
+
+    // A second handle to the same cache, for another owner.
+    [[nodiscard]] result<cache> share() const noexcept {
+        ::tsc_cache *made = nullptr;
+        const ::tsc_status why = ::tsc_cache_share(get(), &made);
+        if (why != TSC_OK)
+            return why;
+        return cache(made, it_.with());
+    }
+
+    // Closes the cache for all its handles; see tsc_cache_close.
+    status close() const noexcept {
+        return ::tsc_cache_close(get());
+    }
+
+    // tsc_put, tsc_get and their kin: sessions under keys of one's own.
+    [[nodiscard]] status put(bytes key, const session_info &info, bytes session) const noexcept {
+        return ::tsc_put(get(), key.data(), key.size(), &info, sizeof info, session.data(),
+                         session.size());
+    }
+    [[nodiscard]] result<stored> take(bytes key) const noexcept {
+        stored out;
+        auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
+            return ::tsc_get(get(), key.data(), key.size(), to, room, size, &out.info,
+                             sizeof out.info);
+        });
+        if (!data)
+            return data.status();
+        out.data = *std::move(data);
+        return out;
+    }
+    [[nodiscard]] result<std::size_t> available(bytes key) const noexcept {
+        std::size_t count = 0;
+        const ::tsc_status why = ::tsc_available(get(), key.data(), key.size(), &count);
+        return why == TSC_OK ? result<std::size_t>(count) : why;
+    }
+    // TSC_NOT_FOUND: there was none.
+    status remove(bytes key) const noexcept {
+        return ::tsc_remove(get(), key.data(), key.size());
+    }
+    status clear() const noexcept {
+        return ::tsc_clear(get());
+    }
+
+    [[nodiscard]] result<::tsc_stats> stats() const noexcept {
+        ::tsc_stats out{};
+        const ::tsc_status why = ::tsc_stats_get(get(), &out, sizeof out);
+        return why == TSC_OK ? result<::tsc_stats>(out) : why;
+    }
+    // The statistics as text for Prometheus; labels as in cluster="a", or empty.
+    [[nodiscard]] result<buffer> prometheus(std::string_view labels = {}) const noexcept {
+        return buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
+            return ::tsc_stats_prometheus(get(), labels.data(), labels.size(),
+                                          reinterpret_cast<char *>(to), room, size);
+        });
+    }
+
+    // Seals the sessions under keys of one's own, and takes them in; see tsc_cache_export. key:
+    // TSC_EXPORT_KEY random bytes.
+    [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
+        exported out;
+        auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
+            return ::tsc_cache_export(get(), key.data(), key.size(), to, room, size, &out.left_out);
+        });
+        if (!data)
+            return data.status();
+        out.data = *std::move(data);
+        return out;
+    }
+    // Gives how many came into the cache.
+    result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
+        std::size_t count = 0;
+        const ::tsc_status why =
+            ::tsc_cache_import(get(), key.data(), key.size(), data.data(), data.size(), &count);
+        return why == TSC_OK ? result<std::size_t>(count) : why;
+    }
+
+    // The handle, lent; null if this is empty.
+    [[nodiscard]] const ::tsc_cache *get() const noexcept {
+        return it_.get();
+    }
+    // What on_event was given here, to be kept as long as something can call it; null: nothing.
+    [[nodiscard]] std::shared_ptr<const listener> listening() const noexcept {
+        return it_.with();
+    }
+
+  private:
+    cache(::tsc_cache *of, detail::listening with) noexcept : it_(of, std::move(with)) {}
+    detail::handle<::tsc_cache, ::tsc_cache_free> it_;
+};
+
+// One TLS configuration, bound to one cache.
+class config {
+  public:
+    config() noexcept = default;
+
+    // For any TLS stack.
+    static result<config> make(const cache &of, const config_options &how = {}) noexcept {
+        const auto raw = how.raw();
+        ::tsc_config *made = nullptr;
+        const ::tsc_status why = ::tsc_config_new(of.get(), &raw, sizeof raw, &made);
+        if (why != TSC_OK)
+            return why;
+        return config(made, of.listening());
+    }
+    // Of a finished rustls configuration, which is only looked at; null is TSC_INVALID_ARGUMENT.
+    static result<config> attach(const cache &of, const ::rustls_client_config *rustls,
+                                 const config_options &how = {}) noexcept {
+        const auto raw = how.raw();
+        ::tsc_config *made = nullptr;
+        const ::tsc_status why = ::tsc_config_attach(of.get(), rustls, &raw, sizeof raw, &made);
+        if (why != TSC_OK)
+            return why;
+        return config(made, of.listening());
+    }
+
+    [[nodiscard]] result<std::size_t> available(const endpoint &to) const noexcept {
+        const auto raw = to.raw();
+        std::size_t count = 0;
+        const ::tsc_status why = ::tsc_config_available(get(), &raw, sizeof raw, &count);
+        return why == TSC_OK ? result<std::size_t>(count) : why;
+    }
+    [[nodiscard]] result<::tsc_forecast> forecast(const endpoint &to) const noexcept {
+        const auto raw = to.raw();
+        ::tsc_forecast out{};
+        const ::tsc_status why = ::tsc_config_forecast(get(), &raw, sizeof raw, &out, sizeof out);
+        return why == TSC_OK ? result<::tsc_forecast>(out) : why;
+    }
+
+    // Seals the sessions of this config, and takes them in; see tsc_config_export.
+    [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
+        exported out;
+        auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
+            return ::tsc_config_export(get(), key.data(), key.size(), to, room, size,
+                                       &out.left_out);
+        });
+        if (!data)
+            return data.status();
+        out.data = *std::move(data);
+        return out;
+    }
+    result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
+        std::size_t count = 0;
+        const ::tsc_status why =
+            ::tsc_config_import(get(), key.data(), key.size(), data.data(), data.size(), &count);
+        return why == TSC_OK ? result<std::size_t>(count) : why;
+    }
+
+    // The handle, lent; null if this is empty.
+    [[nodiscard]] const ::tsc_config *get() const noexcept {
+        return it_.get();
+    }
+    [[nodiscard]] std::shared_ptr<const listener> listening() const noexcept {
+        return it_.with();
+    }
+
+  private:
+    config(::tsc_config *of, detail::listening with) noexcept : it_(of, std::move(with)) {}
+    detail::handle<::tsc_config, ::tsc_config_free> it_;
+};
+
+// A session to offer. What it shows is lent until established, failed, or the end of the conn.
+struct session {
+    bytes data;             // as it was received; empty if it is an object
+    void *object = nullptr; // as it was received; null if it is bytes
+    std::uint32_t tls_version = 0;
+    std::chrono::seconds lifetime{}; // for which it may still be offered
+    std::chrono::milliseconds age{};
+};
+
+// Why an attempt failed; see TSC_FAILURE_*.
+enum class failure : std::uint32_t {
+    not_sent = TSC_FAILURE_NOT_SENT,
+    handshake = TSC_FAILURE_HANDSHAKE,
+    timeout = TSC_FAILURE_TIMEOUT,
+    login = TSC_FAILURE_LOGIN,
+};
+
+// One connection attempt.
+class conn {
+  public:
+    conn() noexcept = default;
+    conn(conn &&from) noexcept
+        : it_(std::move(from.it_)), waiter_(std::exchange(from.waiter_, nullptr)) {}
+    conn &operator=(conn &&from) noexcept {
+        if (this != &from) {
+            give_up();
+            it_ = std::move(from.it_);
+            waiter_ = std::exchange(from.waiter_, nullptr);
+        }
+        return *this;
+    }
+    ~conn() {
+        give_up();
+    }
+
+    static result<conn> make(const config &of, const endpoint &to) noexcept {
+        const auto raw = to.raw();
+        ::tsc_conn *made = nullptr;
+        const ::tsc_status why = ::tsc_conn_new(of.get(), &raw, sizeof raw, &made);
+        if (why != TSC_OK)
+            return why;
+        return conn(made, of.listening());
+    }
+
+    // The session to offer, leased to this conn. TSC_NOT_FOUND: do a full handshake. Ends a wait.
+    [[nodiscard]] result<session> offer() noexcept {
+        give_up();
+        ::tsc_session raw{};
+        const ::tsc_status why = ::tsc_conn_offer(get(), &raw, sizeof raw);
+        if (why != TSC_OK)
+            return why;
+        session out;
+        out.data = bytes(raw.data, raw.len);
+        out.object = raw.object;
+        out.tls_version = raw.tls_version;
+        out.lifetime = std::chrono::seconds(raw.lifetime_seconds);
+        out.age = std::chrono::milliseconds(raw.age_ms);
+        return out;
+    }
+    // Call it before the first bytes are written.
+    status sent() const noexcept {
+        return ::tsc_conn_sent(get());
+    }
+
+    // Takes a session that the server sent, as bytes, which are copied.
+    status receive(const session_info &info, bytes data) const noexcept {
+        return ::tsc_conn_receive(get(), &info, sizeof info, data.data(), data.size());
+    }
+    // Takes it as an object. On TSC_OK object is empty, and D is called on any thread when the
+    // library is done; else object is as it was. size: what it costs in memory.
+    template <class T, class D>
+    status receive(const session_info &info, std::unique_ptr<T, D> &object,
+                   std::size_t size) const noexcept {
+        static_assert(std::is_empty_v<D> && std::is_default_constructible_v<D>,
+                      "the deleter has to do without state");
+        const status why = ::tsc_conn_receive_object(get(), &info, sizeof info, object.get(), size,
+                                                     detail::release<T, D>);
+        if (why == TSC_OK)
+            (void)object.release();
+        return why;
+    }
+    // not_after: when the server's certificate ends, in Unix seconds.
+    status set_not_after(std::int64_t not_after) const noexcept {
+        return ::tsc_conn_set_not_after(get(), not_after);
+    }
+
+    // How the attempt ended. Either may be ignored: what goes wrong costs a full handshake.
+    status established(bool resumed) noexcept {
+        give_up();
+        return ::tsc_conn_established(get(), resumed);
+    }
+    status failed(failure why) noexcept {
+        give_up();
+        return ::tsc_conn_failed(get(), static_cast<std::uint32_t>(why));
+    }
+
+    [[nodiscard]] result<conn_info> info() const noexcept {
+        conn_info out{};
+        const ::tsc_status why = ::tsc_conn_info_get(get(), &out, sizeof out);
+        return why == TSC_OK ? result<conn_info>(out) : why;
+    }
+    // The rustls configuration for this connection, which the caller frees.
+    [[nodiscard]] result<const ::rustls_client_config *> rustls_config() const noexcept {
+        const ::rustls_client_config *out = nullptr;
+        const ::tsc_status why = ::tsc_conn_rustls_config(get(), &out);
+        return why == TSC_OK ? result<const ::rustls_client_config *>(out) : why;
+    }
+
+    // Waits, for at most so long, while a session is on its way; see tsc_conn_wait. Fractions of a
+    // millisecond are cut off; below 0 is 0.
+    status wait(std::chrono::milliseconds longest) const noexcept {
+        return ::tsc_conn_wait(get(), detail::clamped(longest));
+    }
+
+    // The same without blocking: by a callable that takes nothing, which may be movable only.
+    //
+    // TSC_WAIT: ready is called once, on whichever thread ended the wait, possibly before this has
+    // returned; it may use the conn, but not end it while this runs. The library starts no thread:
+    // set a timer of your own to `longest`, and call wait_end when it fires. Otherwise, and if the
+    // wait is given up (wait_end, offer, established, failed, the end of the conn), ready is
+    // destroyed and not called. TSC_OK: there is nothing to wait for. TSC_NO_MEMORY. Throws what
+    // copying or moving `ready` throws.
+    template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
+    [[nodiscard]] status wait(std::chrono::milliseconds longest, F &&ready) {
+        using own = detail::waiter_for<std::decay_t<F>>;
+        auto *fresh = new (std::nothrow) own(std::forward<F>(ready));
+        if (!fresh)
+            return TSC_NO_MEMORY;
+        // Known before the library has it: the callable may make the offer.
+        detail::waiter *before = std::exchange(waiter_, fresh);
+        fresh->ready.store(true, std::memory_order_release);
+        const status why =
+            ::tsc_conn_wait_callback(get(), detail::clamped(longest), detail::on_ready, fresh);
+        if (why != TSC_WAIT) {
+            waiter_ = before; // it may still wait
+            delete fresh;
+        }
+        return why;
+    }
+    // The same for an event loop: a descriptor that becomes readable when the wait is over, at the
+    // deadline too, or -1 if there is nothing to wait for. It is lent until the end of the conn:
+    // poll it, do not read or close it.
+    [[nodiscard]] result<int> wait_fd(std::chrono::milliseconds longest) const noexcept {
+        std::int32_t fd = -1;
+        const ::tsc_status why = ::tsc_conn_wait_fd(get(), detail::clamped(longest), &fd);
+        return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
+    }
+    // TSC_OK: the wait is over, and what wait was given is not called. TSC_WRONG_STATE: there is no
+    // wait, or it is being called.
+    status wait_end() noexcept {
+        const status why = ::tsc_conn_wait_end(get());
+        if (why == TSC_OK)
+            delete std::exchange(waiter_, nullptr);
+        return why;
+    }
+
+    // The handle, lent; null if this is empty.
+    [[nodiscard]] const ::tsc_conn *get() const noexcept {
+        return it_.get();
+    }
+
+  private:
+    conn(::tsc_conn *of, detail::listening with) noexcept : it_(of, std::move(with)) {}
+
+    // The library forgets a callback with its conn and says nothing, so it is asked first.
+    void give_up() noexcept {
+        if (waiter_)
+            (void)wait_end();
+    }
+
+    detail::handle<::tsc_conn, ::tsc_conn_free> it_;
+    // Of the last wait with a handler. Only good for as long as the library says that it waits.
+    detail::waiter *waiter_ = nullptr;
+};
+
+} // namespace tsc
+
+#endif // TSC_HPP

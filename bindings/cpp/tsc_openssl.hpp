@@ -1,0 +1,161 @@
+// tsc_openssl.hpp: libtsc for C++ programs on OpenSSL, and on what is built on it: Boost.Asio,
+// Asio.
+//
+//     tsc::cache cache = *tsc::cache::make();              // once per program or cluster object
+//     tsc::ssl::attach(ctx, cache);                        // once per SSL_CTX, when it is set up
+//
+//     tsc::ssl::begin(ssl, {host, port});                  // last thing before the handshake
+//     if (handshake(ssl) && login(ssl))
+//         tsc::ssl::established(ssl);
+//     else
+//         tsc::ssl::failed(ssl);
+//
+// With Asio, ctx is ssl::context::native_handle() and ssl is ssl::stream::native_handle().
+//
+// It is tsc_openssl.h in C++'s words; what to mind is said there. What it makes is freed with the
+// SSL and the SSL_CTX; the cache may end before or after them. A status may be ignored: whatever
+// goes wrong costs a full handshake, never a connection. One SSL is used by one thread at a time,
+// in Asio by its strand. No pointer may be null, or the answer is TSC_INVALID_ARGUMENT. Nothing
+// throws. Since 0.1.0.
+
+#ifndef TSC_OPENSSL_HPP
+#define TSC_OPENSSL_HPP
+
+#include <chrono>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include "tsc.hpp"
+#include "tsc_openssl.h"
+
+namespace tsc::ssl {
+
+namespace detail {
+
+inline void on_context_free(void *, void *kept, CRYPTO_EX_DATA *, int, long, void *) noexcept {
+    delete static_cast<std::shared_ptr<const listener> *>(kept);
+}
+
+// Keeps a cache's listener for as long as the SSL_CTX: its configs can call it. Its index is one
+// per program or shared object, as those of tsc_openssl.h are.
+#ifndef _WIN32
+__attribute__((visibility("hidden")))
+#endif
+inline status
+keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
+    if (!of.listening())
+        return TSC_OK;
+    // After those of tsc_openssl.h, for it is to be freed after what they hold.
+    static const int index =
+        tsc_ssl_indexes_make_()
+            ? SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, on_context_free)
+            : -1;
+    auto *kept = new (std::nothrow) std::shared_ptr<const listener>(of.listening());
+    auto *before = index >= 0 ? SSL_CTX_get_ex_data(ctx, index) : nullptr;
+    const bool set = kept && index >= 0 && SSL_CTX_set_ex_data(ctx, index, kept);
+    // Of an attachment that came to nothing.
+    on_context_free(nullptr, set ? before : kept, nullptr, 0, 0, nullptr);
+    return set ? TSC_OK : TSC_NO_MEMORY;
+}
+
+} // namespace detail
+
+// The endpoint that a connection to `to` has: its server name, if it says none, is the SNI name
+// that is set on ssl, or else the host.
+[[nodiscard]] inline endpoint endpoint_of(const SSL *ssl, endpoint to) noexcept {
+    if (ssl && to.server_name.empty())
+        if (const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))
+            to.server_name = name;
+    return to;
+}
+
+// tsc_ssl_attach. flags: 0 or TSC_SSL_SERIALISE.
+inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = {},
+                     std::uint32_t flags = 0) noexcept {
+    if (!ctx || !to.get())
+        return TSC_INVALID_ARGUMENT;
+    if (tsc_ssl_config(ctx))
+        return TSC_WRONG_STATE;
+    // First: from the attachment on it may be called.
+    const status kept = detail::keep_listener(ctx, to);
+    const auto raw = how.raw();
+    return kept == TSC_OK ? tsc_ssl_attach(ctx, to.get(), &raw, flags) : kept;
+}
+
+// tsc_ssl_prepare: begins an attempt and offers nothing yet. In between it may wait (wait_fd).
+inline status prepare(SSL *ssl, const endpoint &to) noexcept {
+    const auto raw = endpoint_of(ssl, to).raw();
+    return tsc_ssl_prepare_endpoint(ssl, &raw);
+}
+
+// tsc_ssl_offer: offers a session on an SSL that was prepared.
+inline status offer(SSL *ssl) noexcept {
+    return tsc_ssl_offer(ssl);
+}
+
+// tsc_ssl_begin: both in one. Last thing before the handshake.
+inline status begin(SSL *ssl, const endpoint &to) noexcept {
+    const status why = prepare(ssl, to);
+    return why == TSC_OK ? offer(ssl) : why;
+}
+
+// begin for a thread that may be blocked: waits while a session is on its way, at most so long.
+inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds longest) noexcept {
+    const status why = prepare(ssl, to);
+    if (why != TSC_OK)
+        return why;
+    // Should it not come to a wait, the offer is made all the same.
+    (void)tsc_conn_wait(tsc_ssl_conn(ssl), tsc::detail::clamped(longest));
+    return offer(ssl);
+}
+
+// Between prepare and offer, for an event loop: a descriptor that becomes readable when the wait is
+// over, or -1 if there is nothing to wait for. Lent until SSL_free: with Asio, give it to a
+// posix::stream_descriptor, wait for wait_read, and release() it.
+[[nodiscard]] inline result<int> wait_fd(SSL *ssl, std::chrono::milliseconds longest) noexcept {
+    std::int32_t fd = -1;
+    const status why = tsc_conn_wait_fd(tsc_ssl_conn(ssl), tsc::detail::clamped(longest), &fd);
+    return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
+}
+
+// TLS is verified and the application's own login done; an application without one calls it right
+// after the handshake.
+inline status established(SSL *ssl) noexcept {
+    return tsc_ssl_established(ssl);
+}
+
+// The attempt failed. Call it before SSL_free, SSL_clear and SSL_shutdown.
+inline status failed(SSL *ssl) noexcept {
+    return tsc_ssl_failed(ssl);
+}
+
+// How many sessions connections to this endpoint would find. to: with its server name, if it is not
+// the host.
+[[nodiscard]] inline result<std::size_t> available(const SSL_CTX *ctx,
+                                                   const endpoint &to) noexcept {
+    const auto raw = to.raw();
+    std::size_t count = 0;
+    const status why = tsc_config_available(tsc_ssl_config(ctx), &raw, sizeof raw, &count);
+    return why == TSC_OK ? result<std::size_t>(count) : why;
+}
+
+// What connections to this endpoint may expect.
+[[nodiscard]] inline result<tsc_forecast> forecast(const SSL_CTX *ctx,
+                                                   const endpoint &to) noexcept {
+    const auto raw = to.raw();
+    tsc_forecast out{};
+    const status why = tsc_config_forecast(tsc_ssl_config(ctx), &raw, sizeof raw, &out, sizeof out);
+    return why == TSC_OK ? result<tsc_forecast>(out) : why;
+}
+
+// What became of the attempt so far.
+[[nodiscard]] inline result<conn_info> info(const SSL *ssl) noexcept {
+    conn_info out{};
+    const status why = tsc_conn_info_get(tsc_ssl_conn(ssl), &out, sizeof out);
+    return why == TSC_OK ? result<conn_info>(out) : why;
+}
+
+} // namespace tsc::ssl
+
+#endif // TSC_OPENSSL_HPP

@@ -1,0 +1,200 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"crypto/tls"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A Failure says why an attempt failed, which decides what becomes of the session that was offered.
+type Failure uint32
+
+const (
+	// NotSent: the ClientHello was never sent. A session that was kept for the attempt goes back.
+	NotSent = Failure(C.TSC_FAILURE_NOT_SENT)
+	// HandshakeFailed: if a session was offered, it and all of its lineage are dropped.
+	HandshakeFailed = Failure(C.TSC_FAILURE_HANDSHAKE)
+	// TimedOut: the server fell silent during the handshake. Treated as HandshakeFailed.
+	TimedOut = Failure(C.TSC_FAILURE_TIMEOUT)
+	// LoginFailed: TLS was fine, the application's own login was not.
+	LoginFailed = Failure(C.TSC_FAILURE_LOGIN)
+)
+
+// An Attempt is one connection attempt's view of the cache, for drivers that make their tls.Conn by
+// themselves: what it offers, what it receives, how it ended. It is the tls.ClientSessionCache of that
+// one connection, and ignores the key that crypto/tls passes.
+//
+//	attempt := config.Begin(endpoint)
+//	conn := tls.Client(raw, attempt.TLSConfig())
+//	err := conn.HandshakeContext(ctx)           // and a login
+//	attempt.Established(conn.ConnectionState()) // or attempt.Failed(tsc.HandshakeFailed)
+//	…
+//	attempt.Close() // with the connection
+//
+// Who forgets Established sees Stats.Unfinished grow and the cache stay empty.
+type Attempt struct {
+	tls    *tls.Config
+	err    error // why there is no handle
+	handle handle
+	// Held while a session is lent or a verdict ends the lending. Never waited for: whoever finds it
+	// held is told so, since the holder may be calling OnEvent.
+	lent sync.Mutex
+	// crypto/tls gave up the session that was offered.
+	dropped atomic.Bool
+}
+
+// Begin begins an attempt. It never fails: if there is trouble (a closed config, a name that is too
+// long), the attempt offers nothing, and its Established says what it was. Close it.
+func (c *Config) Begin(endpoint Endpoint) *Attempt {
+	a := &Attempt{tls: &tls.Config{}}
+	if c != nil {
+		endpoint = c.named(endpoint)
+		a.tls = c.tls.Clone()
+	}
+	a.tls.ServerName = endpoint.ServerName
+	a.tls.ClientSessionCache = a
+	a.err = a.begin(c, endpoint)
+	return a
+}
+
+func (a *Attempt) begin(c *Config, endpoint Endpoint) error {
+	config, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.handle.release()
+	given, err := endpoint.c()
+	if err != nil {
+		return err
+	}
+	made := C.tscgo_conn_new(config, given)
+	if err := failure(made.status); err != nil {
+		return err
+	}
+	open(a, &a.handle, unsafe.Pointer(made.conn), func(ptr unsafe.Pointer) {
+		C.tsc_conn_free((*C.tsc_conn)(ptr))
+	})
+	return nil
+}
+
+func (a *Attempt) acquire() (*C.tsc_conn, error) {
+	if a == nil {
+		return nil, ErrInvalidArgument
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if ptr := a.handle.acquire(); ptr != nil {
+		return (*C.tsc_conn)(ptr), nil
+	}
+	return nil, ErrClosed
+}
+
+// TLSConfig gives the tls.Config for this one connection: the config's, with the endpoint's server
+// name and this attempt in it.
+func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
+
+// Get is called by crypto/tls when it makes the ClientHello.
+func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
+	conn, err := a.acquire()
+	if err != nil {
+		return nil, false
+	}
+	defer a.handle.release()
+	if !a.lent.TryLock() {
+		return nil, false
+	}
+	defer a.lent.Unlock()
+	offer := C.tscgo_conn_offer(conn)
+	if offer.status != C.TSC_OK || offer.session.data == nil {
+		return nil, false
+	}
+	// A copy: the library's is lent until the verdict, and crypto/tls keeps parts of what it parses.
+	// What can't be parsed is spent, and takes its lineage along when the attempt is established.
+	session := decodeSession(C.GoBytes(unsafe.Pointer(offer.session.data), C.int(offer.session.len)))
+	return session, session != nil
+}
+
+// Put is called by crypto/tls with each session that the server sends, and with nil when it gives up
+// the one that was offered.
+func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
+	if a == nil {
+		return
+	}
+	if state == nil {
+		// The handshake failed, or it goes on without the session because a certificate is over.
+		// Which it was is known later: by the verdict, or if there is none by Close.
+		a.dropped.Store(true)
+		return
+	}
+	if session, ok := encodeSession(state); ok {
+		a.receive(session)
+		session.wipe()
+	}
+}
+
+func (a *Attempt) receive(session session) error {
+	conn, err := a.acquire()
+	if err != nil {
+		return err
+	}
+	defer a.handle.release()
+	return failure(C.tscgo_conn_receive(conn, C.uint32_t(session.version),
+		C.uint32_t(session.lifetime), (*C.uint8_t)(unsafe.Pointer(&session.bytes[0])),
+		C.size_t(len(session.bytes))))
+}
+
+// Established says that the handshake is done, and so is the application's own login. What was
+// received is published, and what still comes goes straight into the cache. The error may be ignored:
+// it means that the cache could not be used, or that a verdict was given before (ErrWrongState).
+func (a *Attempt) Established(state tls.ConnectionState) error {
+	var notAfter C.int64_t
+	if len(state.PeerCertificates) > 0 {
+		notAfter = C.int64_t(state.PeerCertificates[0].NotAfter.Unix())
+	}
+	var resumed C.int32_t
+	if state.DidResume {
+		resumed = 1
+	}
+	return a.verdict(func(conn *C.tsc_conn) C.tsc_status {
+		return C.tscgo_conn_established(conn, notAfter, resumed)
+	})
+}
+
+// Failed says that the attempt failed. What was received is discarded. The error may be ignored.
+func (a *Attempt) Failed(why Failure) error {
+	return a.verdict(func(conn *C.tsc_conn) C.tsc_status {
+		return C.tsc_conn_failed(conn, C.uint32_t(why))
+	})
+}
+
+func (a *Attempt) verdict(say func(*C.tsc_conn) C.tsc_status) error {
+	conn, err := a.acquire()
+	if err != nil {
+		return err
+	}
+	defer a.handle.release()
+	if !a.lent.TryLock() {
+		return ErrWrongState
+	}
+	defer a.lent.Unlock()
+	return failure(say(conn))
+}
+
+// Close frees the attempt; call it when the connection is closed. After Established what was received
+// stays. Without a verdict it is discarded. Closing again does nothing.
+func (a *Attempt) Close() error {
+	if a == nil {
+		return ErrInvalidArgument
+	}
+	if a.dropped.Load() {
+		// Has no effect if there was a verdict.
+		a.Failed(HandshakeFailed)
+	}
+	a.handle.close()
+	return nil
+}

@@ -1,0 +1,169 @@
+// What Go asks of the library, shaped so that each operation is one call: a call from Go to C costs
+// more than most of these do. Results come by value, because what Go passes a pointer to is moved to
+// its heap.
+
+#ifndef TSC_GO_BRIDGE_H
+#define TSC_GO_BRIDGE_H
+
+#include <string.h>
+#include <tsc.h>
+
+#if TSC_VERSION_MAJOR != 0 || TSC_VERSION_MINOR < 1
+#error "this version of package tsc needs the headers of libtsc 0.1 or newer, before 1.0"
+#endif
+
+#define TSCGO_VERSION (TSC_VERSION_MAJOR << 16 | TSC_VERSION_MINOR << 8 | TSC_VERSION_PATCH)
+
+// Exported by event.go and wait.go. The numbers stand for Go values, see registry.go.
+extern void tscgoEvent(uintptr_t number, tsc_event *event);
+extern void tscgoReady(uintptr_t number);
+
+static inline void tscgo_on_event(void *number, const tsc_event *event, size_t size) {
+    tsc_event known;
+    memset(&known, 0, sizeof known);
+    memcpy(&known, event, size < sizeof known ? size : sizeof known);
+    tscgoEvent((uintptr_t)number, &known);
+}
+
+static inline void tscgo_on_ready(void *number) {
+    tscgoReady((uintptr_t)number);
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_cache *cache;
+} tscgo_cache;
+
+static inline tscgo_cache tscgo_cache_new(tsc_options options, uintptr_t events) {
+    tscgo_cache made = {0};
+    if (events != 0) {
+        options.on_event = tscgo_on_event;
+        options.event_arg = (void *)events;
+    }
+    made.status = tsc_cache_new(&options, sizeof options, &made.cache);
+    return made;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_stats stats;
+} tscgo_stats;
+
+static inline tscgo_stats tscgo_stats_get(const tsc_cache *cache) {
+    tscgo_stats got;
+    memset(&got, 0, sizeof got);
+    got.status = tsc_stats_get(cache, &got.stats, sizeof got.stats);
+    return got;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_config *config;
+} tscgo_config;
+
+static inline tscgo_config tscgo_config_new(const tsc_cache *cache, tsc_config_options options) {
+    tscgo_config made = {0};
+    made.status = tsc_config_new(cache, &options, sizeof options, &made.config);
+    return made;
+}
+
+typedef struct {
+    tsc_status status;
+    size_t count;
+} tscgo_count;
+
+static inline tscgo_count tscgo_config_available(const tsc_config *config, tsc_endpoint endpoint) {
+    tscgo_count got = {0};
+    got.status = tsc_config_available(config, &endpoint, sizeof endpoint, &got.count);
+    return got;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_forecast forecast;
+} tscgo_forecast;
+
+static inline tscgo_forecast tscgo_config_forecast(const tsc_config *config,
+                                                   tsc_endpoint endpoint) {
+    tscgo_forecast got;
+    memset(&got, 0, sizeof got);
+    got.status = tsc_config_forecast(config, &endpoint, sizeof endpoint, &got.forecast,
+                                     sizeof got.forecast);
+    return got;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_conn *conn;
+} tscgo_conn;
+
+static inline tscgo_conn tscgo_conn_new(const tsc_config *config, tsc_endpoint endpoint) {
+    tscgo_conn made = {0};
+    made.status = tsc_conn_new(config, &endpoint, sizeof endpoint, &made.conn);
+    return made;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_session session;
+} tscgo_offer;
+
+// crypto/tls asks for the session while it makes the ClientHello, and tells nobody when that is
+// written: what is handed out here counts as sent.
+static inline tscgo_offer tscgo_conn_offer(const tsc_conn *conn) {
+    tscgo_offer got;
+    memset(&got, 0, sizeof got);
+    got.status = tsc_conn_offer(conn, &got.session, sizeof got.session);
+    if (got.status == TSC_OK)
+        tsc_conn_sent(conn);
+    return got;
+}
+
+static inline tsc_session_info tscgo_info(uint32_t tls_version, uint32_t lifetime) {
+    tsc_session_info info;
+    memset(&info, 0, sizeof info);
+    info.tls_version = tls_version;
+    info.lifetime_seconds = lifetime;
+    return info;
+}
+
+static inline tsc_status tscgo_conn_receive(const tsc_conn *conn, uint32_t tls_version,
+                                            uint32_t lifetime, const uint8_t *data, size_t len) {
+    tsc_session_info info = tscgo_info(tls_version, lifetime);
+    return tsc_conn_receive(conn, &info, sizeof info, data, len);
+}
+
+static inline tsc_status tscgo_conn_established(const tsc_conn *conn, int64_t not_after,
+                                                int32_t resumed) {
+    if (not_after > 0)
+        tsc_conn_set_not_after(conn, not_after);
+    return tsc_conn_established(conn, resumed);
+}
+
+static inline tsc_status tscgo_conn_wait(const tsc_conn *conn, uint32_t max_wait_ms,
+                                         uintptr_t number) {
+    return tsc_conn_wait_callback(conn, max_wait_ms, tscgo_on_ready, (void *)number);
+}
+
+static inline tsc_status tscgo_put(const tsc_cache *cache, const uint8_t *key, size_t key_len,
+                                   uint32_t tls_version, uint32_t lifetime, const uint8_t *data,
+                                   size_t len) {
+    tsc_session_info info = tscgo_info(tls_version, lifetime);
+    return tsc_put(cache, key, key_len, &info, sizeof info, data, len);
+}
+
+static inline tscgo_count tscgo_get(const tsc_cache *cache, const uint8_t *key, size_t key_len,
+                                    uint8_t *buf, size_t cap) {
+    tscgo_count got = {0};
+    got.status = tsc_get(cache, key, key_len, buf, cap, &got.count, NULL, 0);
+    return got;
+}
+
+static inline tscgo_count tscgo_available(const tsc_cache *cache, const uint8_t *key,
+                                          size_t key_len) {
+    tscgo_count got = {0};
+    got.status = tsc_available(cache, key, key_len, &got.count);
+    return got;
+}
+
+#endif

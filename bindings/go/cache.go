@@ -1,0 +1,123 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"unsafe"
+)
+
+// A Cache is a bounded store of sessions. One per cluster of servers is usual. It may be used by any
+// number of goroutines at once.
+type Cache struct {
+	handle handle
+	events uintptr // in eventFuncs, or 0
+}
+
+// NewCache makes a cache. Close it when it is no longer needed.
+//
+// It fails with ErrInvalidArgument if a number in options is out of range, and with ErrUnsupported if
+// the library in use is older than the header that this package was compiled against.
+func NewCache(options Options) (*Cache, error) {
+	if err := checkVersion(); err != nil {
+		return nil, err
+	}
+	given, err := options.c()
+	if err != nil {
+		return nil, err
+	}
+	c := new(Cache)
+	if options.OnEvent != nil {
+		c.events = eventFuncs.add(options.OnEvent)
+	}
+	made := C.tscgo_cache_new(given, C.uintptr_t(c.events))
+	if err := failure(made.status); err != nil {
+		eventFuncs.remove(c.events)
+		return nil, err
+	}
+	open(c, &c.handle, unsafe.Pointer(made.cache), func(ptr unsafe.Pointer) {
+		C.tsc_cache_free((*C.tsc_cache)(ptr))
+	})
+	return c, nil
+}
+
+func (c *Cache) acquire() (*C.tsc_cache, error) {
+	if c == nil {
+		return nil, ErrInvalidArgument
+	}
+	if ptr := c.handle.acquire(); ptr != nil {
+		return (*C.tsc_cache)(ptr), nil
+	}
+	return nil, ErrClosed
+}
+
+// Close drops every session. What uses the cache stays valid and finds nothing: connections are made
+// by full handshakes, and those that wait for a session wait no longer. Closing again does nothing.
+func (c *Cache) Close() error {
+	cache, err := c.acquire()
+	if err == ErrClosed {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// At once, also while other calls are in it and so keep the handle from being freed.
+	err = failure(C.tsc_cache_close(cache))
+	c.handle.release()
+	if c.handle.close() {
+		eventFuncs.remove(c.events)
+	}
+	return err
+}
+
+// Clear drops every session of every endpoint and config.
+func (c *Cache) Clear() error {
+	cache, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.handle.release()
+	return failure(C.tsc_clear(cache))
+}
+
+// Stats tells what happened in the cache since it was made, and what is in it now.
+func (c *Cache) Stats() (Stats, error) {
+	cache, err := c.acquire()
+	if err != nil {
+		return Stats{}, err
+	}
+	defer c.handle.release()
+	got := C.tscgo_stats_get(cache)
+	return newStats(&got.stats), failure(got.status)
+}
+
+// Prometheus gives the statistics as text for Prometheus (text format 0.0.4). labels is what to put
+// between the braces of each metric, as in cluster="a",zone="b", or empty.
+func (c *Cache) Prometheus(labels string) (string, error) {
+	cache, err := c.acquire()
+	if err != nil {
+		return "", err
+	}
+	defer c.handle.release()
+	// The length is asked for only if the usual is not enough. It grows with the numbers.
+	for length := C.size_t(8 << 10); ; length += 256 {
+		buf := make([]byte, length)
+		status := C.tsc_stats_prometheus(cache, (*C.char)(unsafe.Pointer(bytesOf(labels))),
+			C.size_t(len(labels)), (*C.char)(unsafe.Pointer(&buf[0])), length, &length)
+		switch err := failure(status); err {
+		case nil:
+			return string(buf[:length]), nil
+		case tooSmall:
+		default:
+			return "", err
+		}
+	}
+}
+
+// bytesOf gives what C may read for the time of a call. The library wants NULL for nothing.
+func bytesOf(s string) *C.uint8_t {
+	if s == "" {
+		return nil
+	}
+	return (*C.uint8_t)(unsafe.Pointer(unsafe.StringData(s)))
+}

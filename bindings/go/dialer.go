@@ -1,0 +1,74 @@
+//go:build cgo
+
+package tsc
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// A Dialer dials TLS connections that resume what earlier ones to the same endpoint received. Its
+// fields are not to be changed once it is in use; then it may be used by any number of goroutines.
+type Dialer struct {
+	// Whose sessions, and with which tls.Config. Required.
+	Config *Config
+	// Dials the network; nil is the zero net.Dialer. Its Timeout doesn't bound the handshake; the
+	// context does.
+	NetDialer *net.Dialer
+	// How long a connection may wait for a session that others will bring. 0: none waits. It pays
+	// where a pool opens many connections at once.
+	MaxWait time.Duration
+	// The label that stands in place of host and port, see [Endpoint]. Nearly always empty.
+	Group string
+}
+
+// DialContext connects and does the handshake, as tls.Dialer.DialContext does. It says "established"
+// right then, so it is for those who have no login of their own. The net.Conn is a [*Conn].
+func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := d.DialStaged(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	conn.Established()
+	return conn, nil
+}
+
+// DialStaged connects and does the handshake. What the server sends is published only when the caller
+// says [Conn.Established], after its login; otherwise it says [Conn.Failed]. Either way it closes the
+// connection in the end.
+//
+// Errors are those of the network and of crypto/tls; trouble of the cache is none. ErrInvalidArgument
+// means that the Dialer has no Config.
+func (d *Dialer) DialStaged(ctx context.Context, network, addr string) (*Conn, error) {
+	if d.Config == nil {
+		return nil, ErrInvalidArgument
+	}
+	netDialer := d.NetDialer
+	if netDialer == nil {
+		netDialer = new(net.Dialer)
+	}
+	raw, err := netDialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := endpointOf(ctx, network, addr)
+	if err != nil {
+		raw.Close()
+		return nil, err
+	}
+	endpoint.Group = d.Group
+	conn := d.Config.Client(raw, endpoint)
+	if err := conn.attempt.Wait(ctx, d.MaxWait); err != nil {
+		conn.attempt.Failed(NotSent)
+		conn.attempt.Close()
+		raw.Close()
+		return nil, err
+	}
+	if err := conn.HandshakeContext(ctx); err != nil {
+		conn.Failed(err)
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}

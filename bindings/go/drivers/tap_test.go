@@ -1,0 +1,164 @@
+package drivers
+
+import (
+	"encoding/binary"
+	"net"
+	"sync"
+	"testing"
+)
+
+// A tap stands between driver and server and reads what both say in clear: the wire's word for whether
+// a session was offered and resumed.
+type tap struct {
+	addr string
+	mu   sync.Mutex
+	seen []*exchange
+}
+
+// An exchange is how one connection began.
+type exchange struct {
+	mu             sync.Mutex
+	client, server []byte
+}
+
+func newTap(t *testing.T, server string) *tap {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	tap := &tap{addr: listener.Addr().String()}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close() // as the driver would have seen it
+				continue
+			}
+			seen := new(exchange)
+			tap.mu.Lock()
+			tap.seen = append(tap.seen, seen)
+			tap.mu.Unlock()
+			go seen.carry(client, server, &seen.server)
+			go seen.carry(server, client, &seen.client)
+		}
+	}()
+	return tap
+}
+
+func (e *exchange) carry(to, from net.Conn, noted *[]byte) {
+	defer to.Close()
+	defer from.Close()
+	for buf := make([]byte, 16<<10); ; {
+		n, err := from.Read(buf)
+		e.mu.Lock()
+		if len(*noted) < 16<<10 {
+			*noted = append(*noted, buf[:n]...)
+		}
+		e.mu.Unlock()
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// counts says of all connections that got as far as a ServerHello how many there were, how many
+// offered a session, and how many the server resumed.
+func (p *tap) counts(t *testing.T) (all, offered, resumed int) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, seen := range p.seen {
+		seen.mu.Lock()
+		client, server := messages(seen.client), messages(seen.server)
+		seen.mu.Unlock()
+		if len(client) == 0 || len(server) == 0 {
+			continue
+		}
+		all++
+		hello, answer := extensions(t, client[0]), extensions(t, server[0])
+		_, psk := hello[preSharedKey]
+		if psk || len(hello[sessionTicket]) > 0 {
+			offered++
+		}
+		if _, tls13 := answer[supportedVersions]; tls13 {
+			if _, taken := answer[preSharedKey]; taken {
+				resumed++
+			}
+			continue
+		}
+		// TLS 1.2 sends its certificate in clear, unless it resumes.
+		certificate := false
+		for _, message := range server {
+			certificate = certificate || message[0] == 11
+		}
+		if !certificate {
+			resumed++
+		}
+	}
+	return all, offered, resumed
+}
+
+const (
+	sessionTicket     = 35
+	preSharedKey      = 41
+	supportedVersions = 43
+)
+
+// messages gives the handshake messages that went in clear, before anything else.
+func messages(wire []byte) (found [][]byte) {
+	var clear []byte
+	for len(wire) >= 5 && wire[0] == 22 {
+		length := int(binary.BigEndian.Uint16(wire[3:]))
+		if len(wire) < 5+length {
+			break
+		}
+		clear = append(clear, wire[5:5+length]...)
+		wire = wire[5+length:]
+	}
+	for len(clear) >= 4 {
+		length := int(clear[1])<<16 | int(clear[2])<<8 | int(clear[3])
+		if len(clear) < 4+length {
+			break
+		}
+		found = append(found, clear[:4+length])
+		clear = clear[4+length:]
+	}
+	return found
+}
+
+// extensions gives those of a ClientHello or ServerHello.
+func extensions(t *testing.T, hello []byte) map[uint16][]byte {
+	t.Helper()
+	defer func() {
+		if recover() != nil {
+			t.Fatal("not a hello")
+		}
+	}()
+	rest := hello[4+2+32:]
+	rest = rest[1+rest[0]:] // session id
+	if hello[0] == 1 {
+		rest = rest[2+binary.BigEndian.Uint16(rest):] // cipher suites
+		rest = rest[1+rest[0]:]                       // compression methods
+	} else {
+		rest = rest[2+1:]
+	}
+	found := map[uint16][]byte{}
+	if len(rest) < 2 {
+		return found
+	}
+	for rest = rest[2:]; len(rest) > 0; {
+		length := binary.BigEndian.Uint16(rest[2:])
+		found[binary.BigEndian.Uint16(rest)] = rest[4 : 4+length]
+		rest = rest[4+length:]
+	}
+	return found
+}

@@ -1,0 +1,77 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"log"
+	"runtime/debug"
+	"unsafe"
+)
+
+// An EventKind says what an [Event] tells.
+type EventKind uint32
+
+// Kinds of events. New ones may be added: do nothing for one that you don't know.
+const (
+	// EventStored: sessions came into the cache.
+	EventStored = EventKind(C.TSC_EVENT_STORED)
+	// EventOffered: a session was handed out.
+	EventOffered = EventKind(C.TSC_EVENT_OFFERED)
+	// EventResumed: an attempt was established by resuming what it offered.
+	EventResumed = EventKind(C.TSC_EVENT_RESUMED)
+	// EventRefused: an attempt was established, and the server had not taken what it offered.
+	EventRefused = EventKind(C.TSC_EVENT_REFUSED)
+	// EventExpired: sessions were found whose time was over.
+	EventExpired = EventKind(C.TSC_EVENT_EXPIRED)
+	// EventEvicted: sessions were dropped to keep MaxEndpoints or MaxBytes.
+	EventEvicted = EventKind(C.TSC_EVENT_EVICTED)
+	// EventBreakerOpened: nothing is offered to the endpoint for a while, because it did harm there.
+	EventBreakerOpened = EventKind(C.TSC_EVENT_BREAKER_OPENED)
+	// EventBreakerClosed: offering is tried again.
+	EventBreakerClosed = EventKind(C.TSC_EVENT_BREAKER_CLOSED)
+)
+
+// An Event is something that happened in a cache. No part of a session is in it.
+type Event struct {
+	Kind EventKind
+	// To how many sessions at once; 0 for a breaker.
+	Count uint64
+	// Whose sessions: names in lower case, Host and Port empty if there is a group. All are empty for
+	// the sessions of a View.
+	Endpoint Endpoint
+	// The View's key, or empty.
+	Key string
+}
+
+var eventFuncs registry[func(Event)]
+
+//export tscgoEvent
+func tscgoEvent(number C.uintptr_t, c *C.tsc_event) {
+	tell, ok := eventFuncs.get(uintptr(number))
+	if !ok {
+		return
+	}
+	// A panic must not unwind the library's frames. As in net/http, it costs what it interrupted and
+	// is not kept secret.
+	defer func() {
+		if reason := recover(); reason != nil {
+			log.Printf("tsc: panic in OnEvent: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	tell(Event{
+		Kind:  EventKind(c.kind),
+		Count: uint64(c.count),
+		Endpoint: Endpoint{
+			Host:       stringOf(c.host, c.host_len),
+			Port:       int(c.port),
+			ServerName: stringOf(c.server_name, c.server_name_len),
+			Group:      stringOf(c.group, c.group_len),
+		},
+		Key: stringOf(c.key, c.key_len),
+	})
+}
+
+func stringOf(data *C.uint8_t, length C.size_t) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length)))
+}

@@ -1,0 +1,3 @@
+module github.com/libtsc/libtsc/bindings/go
+
+go 1.24

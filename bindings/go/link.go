@@ -1,0 +1,6 @@
+//go:build !tsc_static
+
+package tsc
+
+// #cgo pkg-config: tsc
+import "C"

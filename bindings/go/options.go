@@ -1,0 +1,95 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"math"
+	"time"
+)
+
+// Never, in BreakerFailures, keeps the breaker closed.
+const Never = -1
+
+// Options bound a [Cache]. The zero value, in any field, stands for the library's default; the README
+// says how to choose. Durations are kept in whole seconds, and one below a second is one second.
+type Options struct {
+	// Keep nothing and offer nothing; everything still works.
+	Disabled bool
+	// Offer the last TLS 1.3 ticket of an endpoint again and again, until a new one comes. It costs
+	// privacy, see the library's documentation.
+	ReuseWhenDry bool
+	// Endpoints that the cache remembers. Default 100.
+	MaxEndpoints int
+	// Sessions per endpoint; the oldest goes first. Default 64.
+	MaxSessionsPerEndpoint int
+	// After this, nothing received is offered any more, whatever its own lifetime. Default an hour.
+	TTL time.Duration
+	// Bytes of all sessions together. Default 8 MiB.
+	MaxBytes int64
+	// Bytes of one session. Default 64 KiB.
+	MaxSessionBytes int
+	// How long sessions may descend from one full handshake. Default a day.
+	MaxLineageAge time.Duration
+	// Full handshakes to one endpoint at once, among connections that wait. Default any number.
+	MaxFullHandshakes int
+	// After so many failures of connections that offered a session, an endpoint is offered nothing for
+	// a while. Default 3; Never.
+	BreakerFailures int
+	// That while, at first. Default a minute.
+	BreakerTime time.Duration
+	// Called when something happens to sessions, on whichever goroutine is in this package, perhaps on
+	// several at once, and perhaps before the call that caused it has returned. It may use the cache,
+	// and close it. A panic in it ends there: it is logged, and what the cache was doing goes on.
+	//
+	// A cache with OnEvent is to be closed; the garbage collector may not be able to do it.
+	OnEvent func(Event)
+}
+
+// c fails with ErrInvalidArgument if a number doesn't fit.
+func (o *Options) c() (c C.tsc_options, err error) {
+	if o.Disabled {
+		c.flags |= C.TSC_DISABLED
+	}
+	if o.ReuseWhenDry {
+		c.flags |= C.TSC_REUSE_WHEN_DRY
+	}
+	failures := int64(o.BreakerFailures)
+	if failures == Never {
+		failures = math.MaxUint32
+	}
+	for _, field := range []struct {
+		to   *C.uint32_t
+		from int64
+	}{
+		{&c.max_endpoints, int64(o.MaxEndpoints)},
+		{&c.max_sessions_per_endpoint, int64(o.MaxSessionsPerEndpoint)},
+		{&c.ttl_seconds, seconds(o.TTL)},
+		{&c.max_session_bytes, int64(o.MaxSessionBytes)},
+		{&c.max_lineage_age_seconds, seconds(o.MaxLineageAge)},
+		{&c.max_full_handshakes, int64(o.MaxFullHandshakes)},
+		{&c.breaker_failures, failures},
+		{&c.breaker_seconds, seconds(o.BreakerTime)},
+	} {
+		if field.from < 0 || field.from > math.MaxUint32 {
+			return c, ErrInvalidArgument
+		}
+		*field.to = C.uint32_t(field.from)
+	}
+	if o.MaxBytes < 0 {
+		return c, ErrInvalidArgument
+	}
+	c.max_bytes = C.uint64_t(o.MaxBytes)
+	return c, nil
+}
+
+// seconds rounds down, but what is not 0 stays so: 0 would mean the default.
+func seconds(d time.Duration) int64 {
+	if d > 0 && d < time.Second {
+		return 1
+	}
+	if d < 0 {
+		return -1
+	}
+	return int64(d / time.Second)
+}

@@ -1,0 +1,70 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Wait waits, if one is expected in time, for a session that another attempt at the same endpoint will
+// bring; then, or when limit is over, the handshake may begin. Call it when the network connection
+// stands. No thread is blocked.
+//
+// It fails only if ctx is done, with ctx.Err().
+func (a *Attempt) Wait(ctx context.Context, limit time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	if err := ctx.Err(); err != nil || limit <= 0 {
+		return err
+	}
+	ready := make(chan struct{})
+	number := waits.add(ready)
+	defer waits.remove(number)
+	if !a.queue(limit, number) {
+		return nil
+	}
+	defer a.leave()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ready:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// queue says whether there is something to wait for.
+func (a *Attempt) queue(limit time.Duration, number uintptr) bool {
+	conn, err := a.acquire()
+	if err != nil {
+		return false
+	}
+	defer a.handle.release()
+	// Rounded up, so that less than a millisecond isn't "don't wait".
+	ms := min((limit+time.Millisecond-1)/time.Millisecond, math.MaxUint32)
+	return C.tscgo_conn_wait(conn, C.uint32_t(ms), C.uintptr_t(number)) == C.TSC_WAIT
+}
+
+// leave gives up the place in the queue, if the attempt is still in it.
+func (a *Attempt) leave() {
+	if conn, err := a.acquire(); err == nil {
+		C.tsc_conn_wait_end(conn)
+		a.handle.release()
+	}
+}
+
+var waits registry[chan struct{}]
+
+// The library calls this once for each wait, perhaps when the deadline has been there first.
+//
+//export tscgoReady
+func tscgoReady(number C.uintptr_t) {
+	if ready, ok := waits.get(uintptr(number)); ok {
+		close(ready)
+	}
+}

@@ -1,0 +1,47 @@
+##@ C++
+
+CXX_TEST = $(CXX) -std=c++17 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Werror
+CXX_INCLUDE = -Iinclude -Ibindings/c -Ibindings/cpp -Itests/c -Itests/cpp
+CXX_HEADERS = include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp tests/cpp/*.hpp) tests/c/peer.h
+
+# Every tests/cpp/<name>.cpp is one test program, cpp_<name>. ThreadSanitizer and AddressSanitizer
+# cannot be had in one program.
+CPP_TESTS := $(patsubst tests/cpp/%.cpp,cpp_%,$(wildcard tests/cpp/*.cpp))
+CPP_MODES = native noexcept asan tsan
+
+test-bindings: test-cpp ## Runs the tests of the bindings
+
+test-cpp: deps-cpp cpp-tests cpp-examples ## Runs the C++ tests: as they are, without exceptions, under ASan, UBSan and TSan
+	@for mode in $(CPP_MODES); do tests/check/c-tests $$mode build/core $(CPP_TESTS) || exit 1; done
+	@tests/check/c-tests native build/full $(CPP_TESTS)
+	@sh tests/cpp/examples.sh
+
+cpp-tests: $(foreach mode,$(CPP_MODES),$(CPP_TESTS:%=build/test/$(mode)/%))
+
+build/test/asan/cpp_%:     CXX_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
+build/test/tsan/cpp_%:     CXX_TEST += -fsanitize=thread
+build/test/noexcept/cpp_%: CXX_TEST += -std=c++20 -fno-exceptions -fno-rtti
+
+# The servers are C's.
+build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
+	@mkdir -p $(@D)
+	$(CC_TEST) $(INCLUDE) -c -o $@ $<
+
+define CPP_TEST
+build/test/$(1)/cpp_%: tests/cpp/%.cpp build/test/peer.o $$(CXX_HEADERS) | build deps-cpp
+	@mkdir -p $$(@D)
+	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+endef
+$(foreach mode,$(CPP_MODES),$(eval $(call CPP_TEST,$(mode))))
+
+CPP_EXAMPLES = build/demo/asio_client build/demo/asio_pool
+cpp-examples: $(CPP_EXAMPLES) build/demo/server ## Compiles the examples on Asio
+
+build/demo/asio_client: CXX_DEMO = -std=c++17
+# GCC takes how Asio allocates coroutines for a mistake (-Wmismatched-new-delete).
+build/demo/asio_pool:   CXX_DEMO = -std=c++20 -Wno-mismatched-new-delete
+$(CPP_EXAMPLES): build/demo/%: examples/%.cpp $(CXX_HEADERS) | build deps-cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_DEMO) -O1 -g -Wall -Wextra -Wpedantic -Werror $(CXX_INCLUDE) -o $@ $< $(CORE) -lssl -lcrypto -pthread
+
+.PHONY: test-bindings test-cpp cpp-tests cpp-examples

@@ -1,0 +1,37 @@
+##@ Go
+
+# Go looks for the library with pkg-config, and this one says that it is in the build tree. Of headers
+# and libraries outside its module Go doesn't notice when they change, but of flags it does.
+GO_ENV = PKG_CONFIG_PATH=$(CURDIR)/build/go LD_LIBRARY_PATH=$(CURDIR)/build/core CGO_CFLAGS="-O2 -g \
+    -DTSC_BUILD=$$(cat include/tsc.h build/core/libtsc.a build/core/libtsc.so | cksum | cut -d ' ' -f 1)"
+IN_GO = export $(GO_ENV) && cd bindings/go &&
+
+test-bindings: test-go
+
+test-go: lint-go bundle-go ## Tests the Go binding: race detector, static library, inside a driver
+	@$(IN_GO) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -count=1 -timeout 5m ./...
+	@$(IN_GO) go test -tags tsc_static -count=1 ./...
+	@$(IN_GO) cd drivers && go test -count=1 -timeout 5m ./...
+	@tests/check/go-needs-cgo bindings/go
+
+lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
+	@test -z "$$(gofmt -l bindings/go | tee /dev/stderr)"
+	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
+
+bench-go: deps-go build/go/tsc.pc ## Measures the Go binding
+	@$(IN_GO) go test -run '^$$' -bench . -benchmem
+
+# The folder that the build tag tsc_static looks into first.
+bundle-go: build ## Puts header and static library beside the Go binding, for the build tag tsc_static
+	@mkdir -p bindings/go/lib
+	@cp include/tsc.h build/core/libtsc.a bindings/go/lib/
+
+build/go/tsc.pc: go.mk | build
+	@mkdir -p $(@D)
+	@printf '%s\n' 'Name: tsc' 'Description: libtsc in its build tree' 'Version: 0' \
+	    'Cflags: -I$(CURDIR)/include' 'Libs: -L$(CURDIR)/build/core -ltsc' >$@
+
+deps-go:
+	@tests/check/deps go
+
+.PHONY: test-go lint-go bench-go bundle-go deps-go

@@ -1,0 +1,157 @@
+/* tests/vectors/conn.txt, in C. */
+
+#include "api.h"
+
+enum { NAMES = 16, WORDS = 12 };
+
+static const char *const STATUSES[] = {"ok",          "not_found",  "invalid_argument", "too_small",
+                                       "too_large",   "no_memory",  "closed",           "discarded",
+                                       "wrong_state", "unsupported"};
+
+typedef struct {
+    char name[32];
+    void *handle;
+} named;
+
+static tsc_cache *cache;
+static driven_clock now;
+static named configs[NAMES], conns[NAMES];
+
+static named *find(named *all, const char *name) {
+    int i = 0;
+    while (all[i].name[0] && strcmp(all[i].name, name) != 0)
+        i++;
+    assert_true(i < NAMES - 1);
+    snprintf(all[i].name, sizeof all[i].name, "%s", name);
+    return &all[i];
+}
+
+static void begin(void) {
+    for (int i = 0; i < NAMES; i++) {
+        tsc_conn_free(conns[i].handle);
+        tsc_config_free(configs[i].handle);
+        conns[i] = configs[i] = (named){.name = ""};
+    }
+    tsc_cache_free(cache);
+    cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &now});
+}
+
+static tsc_endpoint endpoint_of(char **words) {
+    const char *text[3] = {words[0], words[2], words[3]};
+    for (int i = 0; i < 3; i++)
+        text[i] = strcmp(text[i], "-") == 0 ? "" : text[i];
+    return (tsc_endpoint){.host = (const uint8_t *)text[0],
+                          .host_len = strlen(text[0]),
+                          .server_name = (const uint8_t *)text[1],
+                          .server_name_len = strlen(text[1]),
+                          .group = (const uint8_t *)text[2],
+                          .group_len = strlen(text[2]),
+                          .port = (uint32_t)atoi(words[1])};
+}
+
+static uint32_t failure_of(const char *word) {
+    static const char *const names[] = {"", "not_sent", "handshake", "timeout", "login"};
+    uint32_t why = 1;
+    while (strcmp(names[why], word) != 0)
+        assert_true(++why < sizeof names / sizeof *names);
+    return why;
+}
+
+/* Does what a line says, and writes what is answered; nothing, for what has no answer. */
+static void run(char **words, char *answer, size_t size) {
+    const char *verb = words[0];
+    tsc_status status = TSC_OK;
+    answer[0] = 0;
+    if (strcmp(verb, "case") == 0) {
+        begin();
+        return;
+    } else if (strcmp(verb, "clock") == 0) {
+        driven_clock_advance(&now, (uint64_t)atoi(words[1]) * SECOND);
+        return;
+    } else if (strcmp(verb, "close") == 0) {
+        assert_ok(tsc_cache_close(cache));
+        return;
+    } else if (strcmp(verb, "config") == 0) {
+        tsc_config *config = NULL;
+        assert_ok(tsc_config_new(cache, NULL, 0, &config));
+        find(configs, words[1])->handle = config;
+        return;
+    } else if (strcmp(verb, "available") == 0) {
+        snprintf(answer, size, "%zu",
+                 available_to(find(configs, words[1])->handle, endpoint_of(words + 2)));
+        return;
+    }
+    named *of = find(conns, words[1]);
+    tsc_conn *conn = of->handle;
+    if (strcmp(verb, "conn") == 0) {
+        tsc_endpoint to = endpoint_of(words + 3);
+        status = tsc_conn_new(find(configs, words[2])->handle, &to, sizeof to, &conn);
+        of->handle = conn;
+    } else if (strcmp(verb, "receive") == 0) {
+        status = receive(conn, strcmp(words[2], "13") == 0 ? TLS13 : TLS12,
+                         (uint32_t)atoi(words[3]), words[4]);
+    } else if (strcmp(verb, "offer") == 0) {
+        tsc_session session = {0};
+        status = tsc_conn_offer(conn, &session, sizeof session);
+        if (status == TSC_OK) {
+            snprintf(answer, size, "%.*s", (int)session.len, (const char *)session.data);
+            return;
+        }
+    } else if (strcmp(verb, "sent") == 0) {
+        status = tsc_conn_sent(conn);
+    } else if (strcmp(verb, "established") == 0) {
+        status = tsc_conn_established(conn, strcmp(words[2], "resumed") == 0);
+    } else if (strcmp(verb, "failed") == 0) {
+        status = tsc_conn_failed(conn, failure_of(words[2]));
+    } else if (strcmp(verb, "free") == 0) {
+        tsc_conn_free(conn);
+        of->handle = NULL;
+        return;
+    } else {
+        fail_msg("no such verb: %s", verb);
+    }
+    assert_true(status < sizeof STATUSES / sizeof *STATUSES);
+    snprintf(answer, size, "%s", STATUSES[status]);
+}
+
+static void every_language_is_answered_the_same(void **state) {
+    (void)state;
+    static const char path[] = "tests/vectors/conn.txt";
+    char line[256], title[256] = "", answer[64];
+    int number = 0, answers = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        char *words[WORDS] = {NULL}, *expected = NULL;
+        int count = 0;
+        number++;
+        if (line[0] == '#')
+            continue;
+        if (strncmp(line, "case ", 5) == 0)
+            snprintf(title, sizeof title, "%s", line + 5);
+        for (char *word = strtok(line, " \n"); word && count < WORDS - 1;
+             word = strtok(NULL, " \n"))
+            if (strcmp(word, "=") == 0)
+                expected = strtok(NULL, " \n");
+            else
+                words[count++] = word;
+        if (count == 0)
+            continue;
+        run(words, answer, sizeof answer);
+        if (strcmp(answer, expected ? expected : "") != 0)
+            fail_msg("%s:%d: %s is answered with \"%s\" (%s)", path, number, words[0], answer,
+                     title);
+        answers += expected != NULL;
+    }
+    fclose(file);
+    begin();
+    tsc_cache_free(cache);
+    assert_true(answers > 100);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_language_is_answered_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+// tsc_openssl.hpp over real connections: what resumes says the server.
+
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <poll.h>
+
+#include "test.hpp"
+#include "tsc_openssl.hpp"
+
+extern "C" {
+#include "peer.h"
+}
+
+using namespace std::chrono_literals;
+
+// A server, and a client's SSL_CTX attached to a cache.
+struct fixture {
+    explicit fixture(peer_manner manner, std::uint32_t flags = 0, tsc::listener told = nullptr)
+        : cache(*tsc::cache::make({}, std::move(told))), ctx(client_context()),
+          server(peer_own(manner)) {
+        REQUIRE(tsc::ssl::attach(ctx, cache, {}, flags) == TSC_OK);
+    }
+    fixture(const fixture &) = delete;
+    ~fixture() {
+        SSL_CTX_free(ctx);
+        peer_free(server);
+    }
+    [[nodiscard]] tsc::endpoint node() const {
+        return {"localhost", static_cast<std::uint32_t>(peer_port(server))};
+    }
+    tsc::cache cache;
+    SSL_CTX *ctx;
+    peer *server;
+};
+
+static peer_manner manner(int tls_version, int tickets = 2) {
+    peer_manner it{};
+    it.tls_version = tls_version;
+    it.tickets = tickets;
+    return it;
+}
+
+// A connection that stands and is to be begun.
+struct connection {
+    explicit connection(fixture &to) : ssl(client_ssl(to.ctx, client_dial(peer_port(to.server)))) {}
+    connection(const connection &) = delete;
+    ~connection() {
+        client_close(ssl);
+    }
+    // Handshake, login, verdict. Gives whether it resumed, of which both ends say the same.
+    bool resumes() {
+        char answer[256];
+        REQUIRE(SSL_connect(ssl) == 1);
+        REQUIRE(client_ask(ssl, "/", answer, sizeof answer) > 0);
+        REQUIRE(tsc::ssl::established(ssl) == TSC_OK);
+        const bool resumed = std::strstr(answer, "Reused") != nullptr;
+        REQUIRE(resumed == (SSL_session_reused(ssl) != 0));
+        REQUIRE(tsc::ssl::info(ssl)->resumed == (resumed ? 1u : 0u));
+        return resumed;
+    }
+    SSL *ssl;
+};
+
+static bool resumes(fixture &to) {
+    connection it(to);
+    REQUIRE(tsc::ssl::begin(it.ssl, to.node()) == TSC_OK);
+    return it.resumes();
+}
+
+static void reconnecting_resumes() {
+    for (const int tls_version : {TLS1_2_VERSION, TLS1_3_VERSION})
+        for (const std::uint32_t flags : {0u, TSC_SSL_SERIALISE}) {
+            fixture it(manner(tls_version), flags);
+            REQUIRE(!resumes(it) && *tsc::ssl::available(it.ctx, it.node()) > 0);
+            REQUIRE(resumes(it) && resumes(it));
+            REQUIRE(it.cache.stats()->resumed == 2);
+            REQUIRE(tsc::ssl::forecast(it.ctx, it.node())->tickets_full >= 1);
+        }
+}
+
+static void an_endpoint_has_its_own() {
+    fixture it(manner(TLS1_3_VERSION));
+    REQUIRE(!resumes(it));
+    // The same server by another host, port, group or server name is another endpoint.
+    const auto port = it.node().port;
+    for (const tsc::endpoint &other :
+         {tsc::endpoint{"127.0.0.1", port}, tsc::endpoint{"localhost", port + 1},
+          tsc::endpoint{"localhost", port, "other.example"},
+          tsc::endpoint{"localhost", port, {}, "group"}}) {
+        connection to(it);
+        REQUIRE(tsc::ssl::begin(to.ssl, other) == TSC_OK && tsc::ssl::info(to.ssl)->offered == 0);
+        REQUIRE(!to.resumes());
+    }
+    REQUIRE(resumes(it));
+}
+
+static void a_failed_login_publishes_nothing() {
+    fixture it(manner(TLS1_3_VERSION));
+    {
+        connection to(it);
+        char answer[256];
+        REQUIRE(tsc::ssl::begin(to.ssl, it.node()) == TSC_OK && SSL_connect(to.ssl) == 1);
+        REQUIRE(client_ask(to.ssl, "/denied", answer, sizeof answer) > 0);
+        REQUIRE(tsc::ssl::failed(to.ssl) == TSC_OK);
+        REQUIRE(tsc::ssl::established(to.ssl) == TSC_WRONG_STATE);
+    }
+    REQUIRE(*tsc::ssl::available(it.ctx, it.node()) == 0 && !resumes(it));
+}
+
+static void everything_ends_in_any_order() {
+    for (const bool cache_first : {true, false}) {
+        auto alive = std::make_shared<int>(0);
+        std::weak_ptr<int> listening = alive;
+        {
+            fixture it(manner(TLS1_3_VERSION), 0, [alive](const tsc::event &) { ++*alive; });
+            alive.reset();
+            REQUIRE(!resumes(it));
+            connection to(it);
+            REQUIRE(tsc::ssl::begin(to.ssl, it.node()) == TSC_OK);
+            if (cache_first)
+                it.cache = {};
+            SSL_CTX_free(std::exchange(it.ctx, nullptr)); // to.ssl keeps it
+            // What the SSL_CTX can still call is there.
+            REQUIRE(!listening.expired());
+            (void)to.resumes();
+        }
+        REQUIRE(listening.expired());
+    }
+}
+
+static void a_closed_cache_costs_full_handshakes() {
+    fixture it(manner(TLS1_3_VERSION));
+    REQUIRE(!resumes(it) && it.cache.close() == TSC_OK);
+    REQUIRE(!resumes(it) && !resumes(it));
+    SSL_CTX *other = client_context();
+    REQUIRE(tsc::ssl::attach(other, it.cache) == TSC_CLOSED);
+    SSL_CTX_free(other);
+}
+
+static void a_wait_by_descriptor() {
+    fixture it(manner(TLS1_3_VERSION));
+    connection first(it), second(it);
+    REQUIRE(tsc::ssl::prepare(first.ssl, it.node()) == TSC_OK);
+    REQUIRE(*tsc::ssl::wait_fd(first.ssl, 1h) == -1 && tsc::ssl::offer(first.ssl) == TSC_OK);
+    REQUIRE(tsc::ssl::prepare(second.ssl, it.node()) == TSC_OK);
+    pollfd polled{*tsc::ssl::wait_fd(second.ssl, 1h), POLLIN, 0};
+    REQUIRE(polled.fd >= 0 && poll(&polled, 1, 0) == 0);
+    REQUIRE(!first.resumes());
+    REQUIRE(poll(&polled, 1, 20000) == 1);
+    REQUIRE(tsc::ssl::offer(second.ssl) == TSC_OK && second.resumes());
+}
+
+static void a_wait_that_blocks() {
+    fixture it(manner(TLS1_3_VERSION));
+    connection first(it), second(it);
+    REQUIRE(tsc::ssl::begin(first.ssl, it.node()) == TSC_OK);
+    bool resumed = false;
+    std::thread waits([&] {
+        REQUIRE(tsc::ssl::begin_wait(second.ssl, it.node(), 20s) == TSC_OK);
+        resumed = second.resumes();
+    });
+    while (tsc::ssl::forecast(it.ctx, it.node())->waiting == 0)
+        std::this_thread::yield();
+    REQUIRE(!first.resumes());
+    waits.join();
+    REQUIRE(resumed);
+}
+
+static void what_cannot_be_is_answered() {
+    auto cache = *tsc::cache::make();
+    SSL_CTX *ctx = client_context();
+    SSL *ssl = client_ssl(ctx, -1);
+    REQUIRE(tsc::ssl::begin(ssl, {"localhost", 1}) == TSC_WRONG_STATE); // not attached
+    REQUIRE(tsc::ssl::established(ssl) == TSC_WRONG_STATE);
+    REQUIRE(tsc::ssl::failed(ssl) == TSC_WRONG_STATE && tsc::ssl::offer(ssl) == TSC_WRONG_STATE);
+    REQUIRE(tsc::ssl::wait_fd(ssl, 1s).status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::info(ssl).status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::available(ctx, {"localhost", 1}).status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::attach(ctx, tsc::cache()) == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::attach(nullptr, cache) == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::attach(ctx, cache, {}, 1u << 31) == TSC_UNSUPPORTED);
+    REQUIRE(tsc::ssl::attach(ctx, cache, {std::string(300, 'i')}) == TSC_TOO_LARGE);
+    REQUIRE(tsc::ssl::attach(ctx, cache) == TSC_OK);
+    REQUIRE(tsc::ssl::attach(ctx, cache) == TSC_WRONG_STATE);
+    REQUIRE(tsc::ssl::begin(ssl, {"", 1}) == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::begin(ssl, {"localhost", 65536}) == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::begin(nullptr, {"localhost", 1}) == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::ssl::begin_wait(nullptr, {"localhost", 1}, 1s) == TSC_INVALID_ARGUMENT);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+}
+
+// An attachment that failed may be tried again with a listener.
+static void attaching_again_after_a_failure() {
+    auto heard = std::make_shared<int>(0);
+    auto cache = *tsc::cache::make({}, [heard](const tsc::event &) {});
+    SSL_CTX *ctx = client_context();
+    REQUIRE(tsc::ssl::attach(ctx, cache, {}, 1u << 31) == TSC_UNSUPPORTED);
+    REQUIRE(tsc::ssl::attach(ctx, cache) == TSC_OK);
+    SSL_CTX_free(ctx);
+    cache = {};
+    REQUIRE(heard.use_count() == 1);
+}
+
+int main() {
+    REQUIRE(peer_setup(nullptr) == 0);
+    RUN(reconnecting_resumes);
+    RUN(an_endpoint_has_its_own);
+    RUN(a_failed_login_publishes_nothing);
+    RUN(everything_ends_in_any_order);
+    RUN(a_closed_cache_costs_full_handshakes);
+    RUN(a_wait_by_descriptor);
+    RUN(a_wait_that_blocks);
+    RUN(what_cannot_be_is_answered);
+    RUN(attaching_again_after_a_failure);
+    return peer_teardown(nullptr);
+}

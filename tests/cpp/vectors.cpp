@@ -1,0 +1,131 @@
+// tests/vectors/conn.txt, in C++.
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "test.hpp"
+#include "tsc.hpp"
+
+using words = std::vector<std::string>;
+
+static std::uint64_t now = 0;
+
+static std::string name_of(tsc::status status) {
+    static const char *const names[] = {
+        "ok",        "not_found", "invalid_argument", "too_small",   "too_large",
+        "no_memory", "closed",    "discarded",        "wrong_state", "unsupported"};
+    REQUIRE(status < std::size(names));
+    return names[status];
+}
+
+static std::string_view text_of(const std::string &word) {
+    return word == "-" ? std::string_view() : std::string_view(word);
+}
+
+static tsc::endpoint endpoint_of(const words &of, std::size_t at) {
+    return {text_of(of[at]), static_cast<std::uint32_t>(std::stoul(of[at + 1])),
+            text_of(of[at + 2]), text_of(of[at + 3])};
+}
+
+static tsc::failure failure_of(const std::string &word) {
+    static const std::map<std::string, tsc::failure> names{{"not_sent", tsc::failure::not_sent},
+                                                           {"handshake", tsc::failure::handshake},
+                                                           {"timeout", tsc::failure::timeout},
+                                                           {"login", tsc::failure::login}};
+    REQUIRE(names.count(word) == 1);
+    return names.at(word);
+}
+
+struct world {
+    world() {
+        tsc::options options{};
+        options.clock = [](void *) { return now; };
+        cache = *tsc::cache::make(options);
+    }
+
+    // Does what a line says, and gives what is answered; nothing, for what has no answer.
+    std::string run(const words &of) {
+        const std::string &verb = of[0];
+        if (verb == "clock") {
+            now += std::stoul(of[1]) * 1000;
+            return "";
+        }
+        if (verb == "close") {
+            REQUIRE(cache.close() == TSC_OK);
+            return "";
+        }
+        if (verb == "config") {
+            configs[of[1]] = *tsc::config::make(cache);
+            return "";
+        }
+        if (verb == "available")
+            return std::to_string(*configs[of[1]].available(endpoint_of(of, 2)));
+        if (verb == "free") {
+            conns.erase(of[1]);
+            return "";
+        }
+        tsc::conn &conn = conns[of[1]];
+        if (verb == "conn") {
+            auto made = tsc::conn::make(configs[of[2]], endpoint_of(of, 3));
+            conn = *std::move(made);
+            return name_of(made.status());
+        }
+        if (verb == "receive") {
+            tsc::session_info info{};
+            info.tls_version = of[2] == "13" ? 0x0304 : 0x0303;
+            info.lifetime_seconds = static_cast<std::uint32_t>(std::stoul(of[3]));
+            return name_of(conn.receive(info, of[4]));
+        }
+        if (verb == "offer") {
+            auto session = conn.offer();
+            return session ? std::string(session->data.text()) : name_of(session.status());
+        }
+        if (verb == "sent")
+            return name_of(conn.sent());
+        if (verb == "established")
+            return name_of(conn.established(of[2] == "resumed"));
+        REQUIRE(verb == "failed");
+        return name_of(conn.failed(failure_of(of[2])));
+    }
+
+    tsc::cache cache;
+    std::map<std::string, tsc::config> configs;
+    std::map<std::string, tsc::conn> conns;
+};
+
+static void every_language_is_answered_the_same() {
+    std::ifstream file("tests/vectors/conn.txt");
+    REQUIRE(file.is_open());
+    std::unique_ptr<world> current;
+    int number = 0, answers = 0;
+    for (std::string line; std::getline(file, line);) {
+        number++;
+        if (line.empty() || line[0] == '#')
+            continue;
+        std::istringstream in(line);
+        words of;
+        std::string expected, word;
+        while (in >> word)
+            if (word == "=")
+                in >> expected;
+            else
+                of.push_back(word);
+        if (of[0] == "case") {
+            current = std::make_unique<world>();
+            continue;
+        }
+        const std::string answer = current->run(of);
+        if (answer != expected)
+            std::fprintf(stderr, "conn.txt:%d: %s: %s\n", number, line.c_str(), answer.c_str());
+        REQUIRE(answer == expected);
+        answers += !expected.empty();
+    }
+    REQUIRE(answers > 100);
+}
+
+int main() {
+    RUN(every_language_is_answered_the_same);
+}
