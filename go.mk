@@ -15,7 +15,7 @@ test-go: lint-go bundle-go ## Tests the Go binding: race detector, static librar
 	@tests/check/go-needs-cgo bindings/go
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
-	@test -z "$$(gofmt -l bindings/go | tee /dev/stderr)"
+	@unformatted=$$(gofmt -l bindings/go); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
 bench-go: deps-go build/go/tsc.pc ## Measures the Go binding
