@@ -9,8 +9,10 @@ require (
 )
 
 require (
+	github.com/apache/cassandra-gocql-driver/v2 v2.1.2 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dgryski/go-rendezvous v0.0.0-20200823014737-9f7001d12a5f // indirect
+	gopkg.in/inf.v0 v0.9.1 // indirect
 )
 
 replace github.com/libtsc/libtsc/bindings/go => ../
