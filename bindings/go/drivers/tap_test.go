@@ -19,6 +19,7 @@ type tap struct {
 type exchange struct {
 	mu             sync.Mutex
 	client, server []byte
+	ends           [2]net.Conn
 }
 
 func newTap(t *testing.T, server string) *tap {
@@ -40,7 +41,7 @@ func newTap(t *testing.T, server string) *tap {
 				client.Close() // as the driver would have seen it
 				continue
 			}
-			seen := new(exchange)
+			seen := &exchange{ends: [2]net.Conn{client, server}}
 			tap.mu.Lock()
 			tap.seen = append(tap.seen, seen)
 			tap.mu.Unlock()
@@ -67,6 +68,16 @@ func (e *exchange) carry(to, from net.Conn, noted *[]byte) {
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
+	}
+}
+
+// cut breaks all connections that go through it, as a network may.
+func (p *tap) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, seen := range p.seen {
+		seen.ends[0].Close()
+		seen.ends[1].Close()
 	}
 }
 
