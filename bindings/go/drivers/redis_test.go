@@ -133,14 +133,14 @@ func TestRedisReconnectsResume(t *testing.T) {
 			}
 			one.Close()
 		}
-		if all, offered, resumed := tap.counts(t); all != 10 || offered != 9 || resumed != 9 {
-			t.Fatalf("of %d, %d offered and %d resumed", all, offered, resumed)
+		if got := tap.count(); got != (count{10, 9, 9}) {
+			t.Fatalf("%+v", got)
 		}
 		// A pool finds the tickets that are there, or waits for them.
 		dialer.MaxWait = 10 * time.Second
 		use(t, client(tap.addr, dialer))
-		if all, _, resumed := tap.counts(t); all != 18 || resumed != 17 {
-			t.Fatalf("of %d, %d resumed", all, resumed)
+		if got := tap.count(); got.all != 18 || got.resumed != 17 {
+			t.Fatalf("%+v", got)
 		}
 	})
 }
@@ -189,15 +189,14 @@ func TestRedisRestartedUnderLoad(t *testing.T) {
 			t.Fatalf("%+v", stats)
 		}
 		// And then all is as before.
-		before, _, resumedBefore := tap.counts(t)
+		before := tap.count()
 		one := client(tap.addr, dialer)
 		defer one.Close()
 		if err := one.Ping(context.Background()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		all, _, resumed := tap.counts(t)
-		if all != before+1 || resumed != resumedBefore+1 || resumed < all/2 {
-			t.Fatalf("of %d, %d resumed; before %d and %d", all, resumed, before, resumedBefore)
+		if got := tap.count(); got.since(before) != (count{1, 1, 1}) || got.resumed < got.all/2 {
+			t.Fatalf("%+v; before %+v", got, before)
 		}
 	})
 }
@@ -217,8 +216,8 @@ func TestRedisOnAnotherPortOrWithAnotherCertificate(t *testing.T) {
 			one.Close()
 		}
 		for _, tap := range []*tap{first, second} {
-			if all, offered, _ := tap.counts(t); all != 1 || offered != 0 {
-				t.Fatalf("of %d, %d offered a session", all, offered)
+			if got := tap.count(); got != (count{1, 0, 0}) {
+				t.Fatalf("%+v", got)
 			}
 		}
 	})
