@@ -167,4 +167,31 @@ static inline tscgo_count tscgo_get(const tsc_cache *cache, const uint8_t *key, 
     return got;
 }
 
+// Nobody asks what was left out: Go keeps no objects.
+static inline tscgo_count tscgo_config_export(const tsc_config *config, const uint8_t *key,
+                                              uint8_t *buf, size_t cap) {
+    tscgo_count got = {0};
+    got.status = tsc_config_export(config, key, TSC_EXPORT_KEY, buf, cap, &got.count, NULL);
+    return got;
+}
+
+static inline tscgo_count tscgo_config_import(const tsc_config *config, const uint8_t *key,
+                                              const uint8_t *data, size_t len) {
+    tscgo_count got = {0};
+    got.status = tsc_config_import(config, key, TSC_EXPORT_KEY, data, len, &got.count);
+    return got;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_conn_info info;
+} tscgo_info_of;
+
+static inline tscgo_info_of tscgo_conn_info_get(const tsc_conn *conn) {
+    tscgo_info_of got;
+    memset(&got, 0, sizeof got);
+    got.status = tsc_conn_info_get(conn, &got.info, sizeof got.info);
+    return got;
+}
+
 #endif
