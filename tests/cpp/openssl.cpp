@@ -170,6 +170,49 @@ static void a_wait_that_blocks() {
     REQUIRE(resumed);
 }
 
+// As a client library has it that makes the SSL itself.
+static void a_starter_begins() {
+    fixture it(manner(TLS1_3_VERSION));
+    auto kept = std::make_shared<int>(0);
+    const auto counting = [kept, &it](SSL *ssl) {
+        ++*kept;
+        REQUIRE(tsc::ssl::begin(ssl, it.node()) == TSC_OK);
+    };
+    const auto hidden = [&it] { return connection(it).resumes(); };
+    REQUIRE(tsc::ssl::on_start(it.ctx, counting) == TSC_OK);
+    REQUIRE(!hidden() && hidden() && *kept == 2);
+    // Another takes its place, and none that of the other.
+    const auto uses = kept.use_count();
+    REQUIRE(tsc::ssl::on_start(it.ctx, [&](SSL *ssl) { counting(ssl); }) == TSC_OK);
+    REQUIRE(kept.use_count() == uses - 1 && hidden() && *kept == 3);
+    REQUIRE(tsc::ssl::on_start(it.ctx, nullptr) == TSC_OK);
+    connection to(it);
+    REQUIRE(SSL_connect(to.ssl) == 1 && tsc_ssl_conn(to.ssl) == nullptr && *kept == 3);
+    // It is gone with the SSL_CTX.
+    SSL_CTX *other = client_context();
+    REQUIRE(tsc::ssl::on_start(other, counting) == TSC_WRONG_STATE);
+    REQUIRE(tsc::ssl::attach(other, it.cache) == TSC_OK);
+    REQUIRE(tsc::ssl::on_start(other, counting) == TSC_OK && kept.use_count() == uses);
+    SSL_CTX_free(other);
+    REQUIRE(kept.use_count() == uses - 1);
+    REQUIRE(tsc::ssl::on_start(nullptr, counting) == TSC_INVALID_ARGUMENT);
+}
+
+#ifdef TSC_EXCEPTIONS_
+static void a_starter_that_throws_costs_nothing() {
+    fixture it(manner(TLS1_3_VERSION));
+    REQUIRE(!resumes(it));
+    REQUIRE(tsc::ssl::on_start(it.ctx, [&](SSL *ssl) {
+                tsc::ssl::begin(ssl, it.node());
+                throw 1;
+            }) == TSC_OK);
+    REQUIRE(connection(it).resumes());
+    REQUIRE(tsc::ssl::on_start(it.ctx, [](SSL *) { throw 2; }) == TSC_OK);
+    connection to(it);
+    REQUIRE(SSL_connect(to.ssl) == 1 && !SSL_session_reused(to.ssl));
+}
+#endif
+
 static void what_cannot_be_is_answered() {
     auto cache = *tsc::cache::make();
     SSL_CTX *ctx = client_context();
@@ -215,6 +258,10 @@ int main() {
     RUN(a_closed_cache_costs_full_handshakes);
     RUN(a_wait_by_descriptor);
     RUN(a_wait_that_blocks);
+    RUN(a_starter_begins);
+#ifdef TSC_EXCEPTIONS_
+    RUN(a_starter_that_throws_costs_nothing);
+#endif
     RUN(what_cannot_be_is_answered);
     RUN(attaching_again_after_a_failure);
     return peer_teardown(nullptr);
