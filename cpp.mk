@@ -22,6 +22,9 @@ build/test/asan/cpp_%:     CXX_TEST += -fsanitize=address,undefined -fno-sanitiz
 build/test/tsan/cpp_%:     CXX_TEST += -fsanitize=thread
 build/test/noexcept/cpp_%: CXX_TEST += -std=c++20 -fno-exceptions -fno-rtti
 
+# What a test needs besides.
+LINK_cpp_mosquitto = -lmosquittopp
+
 # The servers are C's.
 build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
 	@mkdir -p $(@D)
@@ -30,7 +33,7 @@ build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
 define CPP_TEST
 build/test/$(1)/cpp_%: tests/cpp/%.cpp build/test/peer.o $$(CXX_HEADERS) | build deps-cpp
 	@mkdir -p $$(@D)
-	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o -Lbuild/core -ltsc -lcmocka $$(LINK_cpp_$$*) -lssl -lcrypto -pthread
 endef
 $(foreach mode,$(CPP_MODES),$(eval $(call CPP_TEST,$(mode))))
 

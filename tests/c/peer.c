@@ -278,6 +278,30 @@ static void begin_nginx(peer *self) {
     begin_process(self, execute_nginx);
 }
 
+static void execute_mosquitto(peer *self) {
+    bool brief = self->manner.short_certificate;
+    char configuration[PATH + 32];
+    snprintf(configuration, sizeof configuration, "%s/mosquitto-%d.conf", directory, self->port);
+    FILE *file = fopen(configuration, "w");
+    assert_non_null(file);
+    // Where root runs the tests, its certificates are root's.
+    fprintf(file,
+            "user root\nlog_dest stderr\nallow_anonymous true\nlistener %d 127.0.0.1\n"
+            "certfile %s\nkeyfile %s\n",
+            self->port, brief ? peer_short_certificate() : peer_server_certificate(),
+            brief ? peer_short_key() : peer_server_key());
+    fclose(file);
+    // As nginx, above.
+    const char *program =
+        access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto";
+    const char *const arguments[] = {program, "-c", configuration, NULL};
+    self->process = start(arguments, self->log);
+}
+
+static void begin_mosquitto(peer *self) {
+    begin_process(self, execute_mosquitto);
+}
+
 // ---- The tests' own server ----------------------------------------------------------------------
 
 // A lifetime of zero cannot be configured: the server's library takes it for its default.
@@ -449,6 +473,10 @@ peer *peer_s_server(const char *arguments) {
 
 peer *peer_nginx(const char *directives) {
     return peer_new(begin_nginx, directives, (peer_manner){0});
+}
+
+peer *peer_mosquitto(bool short_certificate) {
+    return peer_new(begin_mosquitto, NULL, (peer_manner){.short_certificate = short_certificate});
 }
 
 peer *peer_own(peer_manner manner) {
