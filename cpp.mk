@@ -24,6 +24,8 @@ build/test/noexcept/cpp_%: CXX_TEST += -std=c++20 -fno-exceptions -fno-rtti
 
 # What a test needs besides.
 LINK_cpp_mosquitto = -lmosquittopp
+LINK_mqtt_client = -lmosquittopp
+$(CPP_MODES:%=build/test/%/cpp_mosquitto): build/demo/mqtt_client
 
 # The servers are C's.
 build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
@@ -37,14 +39,15 @@ build/test/$(1)/cpp_%: tests/cpp/%.cpp build/test/peer.o $$(CXX_HEADERS) | build
 endef
 $(foreach mode,$(CPP_MODES),$(eval $(call CPP_TEST,$(mode))))
 
-CPP_EXAMPLES = build/demo/asio_client build/demo/asio_pool
-cpp-examples: $(CPP_EXAMPLES) build/demo/server ## Compiles the examples on Asio
+CPP_EXAMPLES = build/demo/asio_client build/demo/asio_pool build/demo/mqtt_client
+cpp-examples: $(CPP_EXAMPLES) build/demo/server ## Compiles the examples in C++
 
 build/demo/asio_client: CXX_DEMO = -std=c++17
+build/demo/mqtt_client: CXX_DEMO = -std=c++17
 # GCC takes how Asio allocates coroutines for a mistake (-Wmismatched-new-delete).
 build/demo/asio_pool:   CXX_DEMO = -std=c++20 -Wno-mismatched-new-delete
 $(CPP_EXAMPLES): build/demo/%: examples/%.cpp $(CXX_HEADERS) | build deps-cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXX_DEMO) -O1 -g -Wall -Wextra -Wpedantic -Werror $(CXX_INCLUDE) -o $@ $< $(CORE) -lssl -lcrypto -pthread
+	$(CXX) $(CXX_DEMO) -O1 -g -Wall -Wextra -Wpedantic -Werror $(CXX_INCLUDE) -o $@ $< $(CORE) $(LINK_$(@F)) -lssl -lcrypto -pthread
 
 .PHONY: test-bindings test-cpp cpp-tests cpp-examples
