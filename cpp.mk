@@ -12,7 +12,9 @@ CPP_MODES = native noexcept asan tsan
 test-bindings: test-cpp ## Runs the tests of the bindings
 
 test-cpp: deps-cpp cpp-tests cpp-examples ## Runs the C++ tests: as they are, without exceptions, under ASan, UBSan and TSan
-	@for mode in $(CPP_MODES); do tests/check/c-tests $$mode build/core $(CPP_TESTS) || exit 1; done
+	@for mode in $(CPP_MODES); do \
+	    tests/check/c-tests $$mode build/core $(filter-out cpp_rustls,$(CPP_TESTS)) && \
+	    tests/check/c-tests $$mode build/full cpp_rustls || exit 1; done
 	@tests/check/c-tests native build/full $(CPP_TESTS)
 	@sh tests/cpp/examples.sh
 
@@ -24,6 +26,8 @@ build/test/noexcept/cpp_%: CXX_TEST += -std=c++20 -fno-exceptions -fno-rtti
 
 # What a test needs besides.
 LINK_cpp_mosquitto = -lmosquittopp
+LINK_cpp_rustls = build/test/rustls_client.o -Lbuild/full
+$(CPP_MODES:%=build/test/%/cpp_rustls): build/test/rustls_client.o
 LINK_mqtt_client = -lmosquittopp
 $(CPP_MODES:%=build/test/%/cpp_mosquitto): build/demo/mqtt_client
 
@@ -32,10 +36,14 @@ build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
 	@mkdir -p $(@D)
 	$(CC_TEST) $(INCLUDE) -c -o $@ $<
 
+build/test/rustls_client.o: tests/cpp/rustls_client.c tests/cpp/rustls_client.h | build
+	@mkdir -p $(@D)
+	$(CC_TEST) -Ibuild/include -c -o $@ $<
+
 define CPP_TEST
 build/test/$(1)/cpp_%: tests/cpp/%.cpp build/test/peer.o $$(CXX_HEADERS) | build deps-cpp
 	@mkdir -p $$(@D)
-	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o -Lbuild/core -ltsc -lcmocka $$(LINK_cpp_$$*) -lssl -lcrypto -pthread
+	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o $$(LINK_cpp_$$*) -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
 endef
 $(foreach mode,$(CPP_MODES),$(eval $(call CPP_TEST,$(mode))))
 
