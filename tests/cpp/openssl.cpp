@@ -170,6 +170,25 @@ static void a_wait_that_blocks() {
     REQUIRE(resumed);
 }
 
+// What is no session costs a full handshake, and nothing is left in OpenSSL's queue of errors.
+static void a_session_that_does_not_parse() {
+    fixture it(manner(TLS1_3_VERSION));
+    const auto endpoint = it.node().raw();
+    tsc::session_info info{};
+    info.tls_version = TLS1_3_VERSION;
+    info.lifetime_seconds = 100;
+    tsc_conn *conn = nullptr;
+    REQUIRE(tsc_conn_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &conn) == TSC_OK);
+    const tsc::bytes garbage("no session");
+    REQUIRE(tsc_conn_receive(conn, &info, sizeof info, garbage.data(), garbage.size()) == TSC_OK);
+    REQUIRE(tsc_conn_established(conn, 0) == TSC_OK);
+    tsc_conn_free(conn);
+    connection to(it);
+    REQUIRE(*tsc::ssl::available(it.ctx, it.node()) == 1);
+    REQUIRE(tsc::ssl::begin(to.ssl, it.node()) == TSC_OK && ERR_peek_error() == 0);
+    REQUIRE(SSL_get_session(to.ssl) == nullptr && !to.resumes() && resumes(it));
+}
+
 // As a client library has it that makes the SSL itself.
 static void a_starter_begins() {
     fixture it(manner(TLS1_3_VERSION));
@@ -258,6 +277,7 @@ int main() {
     RUN(a_closed_cache_costs_full_handshakes);
     RUN(a_wait_by_descriptor);
     RUN(a_wait_that_blocks);
+    RUN(a_session_that_does_not_parse);
     RUN(a_starter_begins);
 #ifdef TSC_EXCEPTIONS_
     RUN(a_starter_that_throws_costs_nothing);
