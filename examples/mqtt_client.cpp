@@ -61,8 +61,9 @@ class driver : mosqpp::mosquittopp {
         std::cout << (SSL_session_reused(ssl_) ? "resumed" : "full") << std::endl;
     }
 
-    /* What the library does not do, or not from C++. Its own check of certificates rejects everybody
-       in its versions 2.0.11 to 2.0.14 if the SSL_CTX is the application's (mosquitto#2463). */
+    /* What the library does not do, or not from C++. Its own check of certificates rejects
+       everybody in its versions 2.0.11 to 2.0.14 if the SSL_CTX is the application's
+       (mosquitto#2463). */
     void prepare(SSL *ssl) {
         const int yes = 1;
         setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
