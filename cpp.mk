@@ -12,7 +12,9 @@ CPP_MODES = native noexcept asan tsan
 test-bindings: test-cpp ## Runs the tests of the bindings
 
 test-cpp: deps-cpp cpp-tests cpp-examples ## Runs the C++ tests: as they are, without exceptions, under ASan, UBSan and TSan
-	@for mode in $(CPP_MODES); do tests/check/c-tests $$mode build/core $(CPP_TESTS) || exit 1; done
+	@for mode in $(CPP_MODES); do \
+	    tests/check/c-tests $$mode build/core $(filter-out cpp_rustls,$(CPP_TESTS)) && \
+	    tests/check/c-tests $$mode build/full cpp_rustls || exit 1; done
 	@tests/check/c-tests native build/full $(CPP_TESTS)
 	@sh tests/cpp/examples.sh
 
@@ -22,26 +24,38 @@ build/test/asan/cpp_%:     CXX_TEST += -fsanitize=address,undefined -fno-sanitiz
 build/test/tsan/cpp_%:     CXX_TEST += -fsanitize=thread
 build/test/noexcept/cpp_%: CXX_TEST += -std=c++20 -fno-exceptions -fno-rtti
 
+# What a test needs besides.
+LINK_cpp_mosquitto = -lmosquittopp
+LINK_cpp_rustls = build/test/rustls_client.o -Lbuild/full
+$(CPP_MODES:%=build/test/%/cpp_rustls): build/test/rustls_client.o
+LINK_mqtt_client = -lmosquittopp
+$(CPP_MODES:%=build/test/%/cpp_mosquitto): build/demo/mqtt_client
+
 # The servers are C's.
 build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp
 	@mkdir -p $(@D)
 	$(CC_TEST) $(INCLUDE) -c -o $@ $<
 
+build/test/rustls_client.o: tests/cpp/rustls_client.c tests/cpp/rustls_client.h | build
+	@mkdir -p $(@D)
+	$(CC_TEST) -Ibuild/include -c -o $@ $<
+
 define CPP_TEST
 build/test/$(1)/cpp_%: tests/cpp/%.cpp build/test/peer.o $$(CXX_HEADERS) | build deps-cpp
 	@mkdir -p $$(@D)
-	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+	$$(CXX_TEST) $$(CXX_INCLUDE) -o $$@ $$< build/test/peer.o $$(LINK_cpp_$$*) -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
 endef
 $(foreach mode,$(CPP_MODES),$(eval $(call CPP_TEST,$(mode))))
 
-CPP_EXAMPLES = build/demo/asio_client build/demo/asio_pool
-cpp-examples: $(CPP_EXAMPLES) build/demo/server ## Compiles the examples on Asio
+CPP_EXAMPLES = build/demo/asio_client build/demo/asio_pool build/demo/mqtt_client
+cpp-examples: $(CPP_EXAMPLES) build/demo/server ## Compiles the examples in C++
 
 build/demo/asio_client: CXX_DEMO = -std=c++17
+build/demo/mqtt_client: CXX_DEMO = -std=c++17
 # GCC takes how Asio allocates coroutines for a mistake (-Wmismatched-new-delete).
 build/demo/asio_pool:   CXX_DEMO = -std=c++20 -Wno-mismatched-new-delete
 $(CPP_EXAMPLES): build/demo/%: examples/%.cpp $(CXX_HEADERS) | build deps-cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXX_DEMO) -O1 -g -Wall -Wextra -Wpedantic -Werror $(CXX_INCLUDE) -o $@ $< $(CORE) -lssl -lcrypto -pthread
+	$(CXX) $(CXX_DEMO) -O1 -g -Wall -Wextra -Wpedantic -Werror $(CXX_INCLUDE) -o $@ $< $(CORE) $(LINK_$(@F)) -lssl -lcrypto -pthread
 
 .PHONY: test-bindings test-cpp cpp-tests cpp-examples

@@ -39,6 +39,14 @@
 //         poll_until_readable(fd);                   // or tsc_conn_wait_callback
 //     tsc_ssl_offer(ssl);                            // last thing before the handshake
 //
+// # Client libraries that make the SSL themselves
+//
+// Many let their SSL_CTX be reached, but make the SSL and shake hands in one go. Then
+//
+//     tsc_ssl_on_start(ctx, begin, driver);          // after tsc_ssl_attach
+//
+// has `begin(driver, ssl)` called when a handshake starts, which is where tsc_ssl_begin belongs.
+//
 // # What to mind
 //
 // - A config is what decides whom to trust and who to be. Set that (trust roots, client
@@ -112,6 +120,11 @@ typedef struct {
     int verify;            // whether the SSL_CTX did
     uint32_t flags;
     int (*chained)(SSL *, SSL_SESSION *); // the application's new-session callback, or NULL
+    // What tsc_ssl_on_start was given, and whether tsc_ssl_info is installed.
+    void (*begin)(void *, SSL *);
+    void *begin_arg;
+    int informed;
+    void (*chained_info)(const SSL *, int, int); // the application's info callback, or NULL
 } tsc_ssl_context_;
 
 // In an SSL.
@@ -121,6 +134,8 @@ typedef struct {
     SSL_SESSION *offered;     // a reference, until the verdict; NULL if nothing was offered
     uint32_t flags;
     int counted; // whether the peer's certificates have been, which its sessions share
+    // Where tsc_ssl_on_start is used: whether its handshake has started, and was begun by that.
+    int started, watched;
 } tsc_ssl_attempt_;
 
 // The ex_data indexes plus one, or 0. One copy per program or shared object, however many of its
@@ -614,6 +629,85 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     if (attempt->offered && tsc_ssl_unbegun_(ssl))
         SSL_set_session(ssl, NULL);
     return tsc_conn_failed(attempt->conn, TSC_FAILURE_NOT_SENT);
+}
+
+// Whether a call that did not end the handshake is to be repeated: the transport has it wait, or a
+// callback does. If not, the handshake has failed.
+static inline int tsc_ssl_goes_on_(const SSL *ssl) {
+    switch (SSL_want(ssl)) {
+    case SSL_NOTHING:
+        return 0;
+    case SSL_READING:
+        return SSL_get_rbio(ssl) && BIO_should_retry(SSL_get_rbio(ssl));
+    case SSL_WRITING:
+        return SSL_get_wbio(ssl) && BIO_should_retry(SSL_get_wbio(ssl));
+    default:
+        return 1;
+    }
+}
+
+// The info callback that tsc_ssl_on_start installs.
+//
+// It goes on to the callback that it found there. To install one afterwards, or one on an SSL,
+// which OpenSSL then calls in place of that of the SSL_CTX, call this one from yours.
+static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
+    SSL *ssl = (SSL *)info_of; // OpenSSL has it const in this one place
+    const tsc_ssl_context_ *context = tsc_ssl_context_of_(SSL_get_SSL_CTX(ssl));
+    if (!context)
+        return;
+    if (context->begin && !SSL_is_server(ssl)) {
+        tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
+        ERR_set_mark();
+        if ((where & SSL_CB_HANDSHAKE_START) && tsc_ssl_unbegun_(ssl)) {
+            if (!attempt || attempt->started) {
+                tsc_ssl_attempt_ *before = attempt;
+                context->begin(context->begin_arg, ssl);
+                attempt = tsc_ssl_attempt_of_(ssl);
+                if (attempt && attempt != before)
+                    attempt->watched = 1;
+            }
+            if (attempt)
+                attempt->started = 1;
+        } else if (where == SSL_CB_CONNECT_EXIT && ret <= 0 && attempt && attempt->watched &&
+                   !tsc_ssl_goes_on_(ssl)) {
+            // The library frees the SSL before its user hears of this.
+            tsc_ssl_failed(ssl);
+        }
+        ERR_pop_to_mark();
+    }
+    if (context->chained_info)
+        context->chained_info(ssl, where, ret);
+}
+
+// For an SSL_CTX whose SSLs a client library makes and does not show: has `begin` called whenever a
+// handshake as a client starts, before its first message is made.
+//
+// Call it after tsc_ssl_attach, before the SSL_CTX is shared; again to change or, with NULL, to end
+// it. A handshake that fails is then noticed without tsc_ssl_failed. What only the driver knows
+// remains to be said: tsc_ssl_established after the login, tsc_ssl_failed if that failed, both
+// while the library holds the SSL (as in the callback by which it tells of the login).
+//
+// begin: is to call tsc_ssl_begin (or tsc_ssl_begin_wait), may set the name to verify, may note ssl
+// for later, and may leave it alone: then the handshake is untouched. Called on the thread that
+// shakes hands; not for an SSL that was begun by hand, nor for renegotiations.
+// arg: passed on; has to outlive the SSL_CTX and its SSLs.
+// TSC_INVALID_ARGUMENT: ctx is NULL. TSC_WRONG_STATE: ctx is not attached.
+static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg, SSL *ssl),
+                                          void *arg) {
+    tsc_ssl_context_ *context = tsc_ssl_context_of_(ctx);
+    if (!ctx)
+        return TSC_INVALID_ARGUMENT;
+    if (!context)
+        return TSC_WRONG_STATE;
+    context->begin = begin;
+    context->begin_arg = arg;
+    if (!context->informed) {
+        void (*found)(const SSL *, int, int) = SSL_CTX_get_info_callback(ctx);
+        context->informed = 1;
+        context->chained_info = found == tsc_ssl_info ? NULL : found;
+        SSL_CTX_set_info_callback(ctx, tsc_ssl_info);
+    }
+    return TSC_OK;
 }
 
 // The config of an SSL_CTX, for tsc_config_available; lent until SSL_CTX_free, not to be freed.

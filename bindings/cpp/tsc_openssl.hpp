@@ -22,9 +22,11 @@
 #define TSC_OPENSSL_HPP
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "tsc.hpp"
 #include "tsc_openssl.h"
@@ -33,30 +35,36 @@ namespace tsc::ssl {
 
 namespace detail {
 
-inline void on_context_free(void *, void *kept, CRYPTO_EX_DATA *, int, long, void *) noexcept {
-    delete static_cast<std::shared_ptr<const listener> *>(kept);
+template <class T> void on_context_free(void *, void *kept, CRYPTO_EX_DATA *, int, long, void *) {
+    delete static_cast<T *>(kept);
 }
 
-// Keeps a cache's listener for as long as the SSL_CTX: its configs can call it. Its index is one
-// per program or shared object, as those of tsc_openssl.h are.
+// Keeps something for as long as the SSL_CTX, in place of what was kept of its type before.
+// False: there was no memory, and `fresh` is gone. Its index is one per program or shared
+// object, as those of tsc_openssl.h are.
+template <class T>
 #ifndef _WIN32
 __attribute__((visibility("hidden")))
 #endif
-inline status
-keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
-    if (!of.listening())
-        return TSC_OK;
+bool keep(SSL_CTX *ctx, T *fresh) noexcept {
     // After those of tsc_openssl.h, for it is to be freed after what they hold.
     static const int index =
         tsc_ssl_indexes_make_()
-            ? SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, on_context_free)
+            ? SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, on_context_free<T>)
             : -1;
-    auto *kept = new (std::nothrow) std::shared_ptr<const listener>(of.listening());
     auto *before = index >= 0 ? SSL_CTX_get_ex_data(ctx, index) : nullptr;
-    const bool set = kept && index >= 0 && SSL_CTX_set_ex_data(ctx, index, kept);
-    // Of an attachment that came to nothing.
-    on_context_free(nullptr, set ? before : kept, nullptr, 0, 0, nullptr);
-    return set ? TSC_OK : TSC_NO_MEMORY;
+    const bool set = index >= 0 && SSL_CTX_set_ex_data(ctx, index, fresh);
+    on_context_free<T>(nullptr, set ? before : fresh, nullptr, 0, 0, nullptr);
+    return set;
+}
+
+// A cache's listener: the configs of the SSL_CTX can call it.
+inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
+    using kept = std::shared_ptr<const listener>;
+    if (!of.listening())
+        return TSC_OK;
+    auto *fresh = new (std::nothrow) kept(of.listening());
+    return fresh && keep(ctx, fresh) ? TSC_OK : TSC_NO_MEMORY;
 }
 
 } // namespace detail
@@ -117,6 +125,34 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
     std::int32_t fd = -1;
     const status why = tsc_conn_wait_fd(tsc_ssl_conn(ssl), tsc::detail::clamped(longest), &fd);
     return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
+}
+
+// Called with an SSL whose handshake starts, on the thread that shakes hands.
+using starter = std::function<void(SSL *)>;
+
+namespace detail {
+inline void on_start(void *arg, SSL *ssl) noexcept {
+    tsc::detail::contained([&] { (*static_cast<const starter *>(arg))(ssl); });
+}
+} // namespace detail
+
+// tsc_ssl_on_start, for a client library that makes the SSL itself and does not show it: has a
+// callable run whenever a handshake as a client starts, which is where begin belongs. It lives
+// until the SSL_CTX is gone or this is called again; an empty one ends it. What it throws is lost.
+inline status on_start(SSL_CTX *ctx, starter run) noexcept {
+    const bool some = run != nullptr;
+    auto *fresh = some ? new (std::nothrow) starter(std::move(run)) : nullptr;
+    if (some && !fresh)
+        return TSC_NO_MEMORY;
+    const status why = tsc_ssl_on_start(ctx, fresh ? detail::on_start : nullptr, fresh);
+    if (why != TSC_OK) {
+        delete fresh;
+        return why;
+    }
+    if (detail::keep(ctx, fresh))
+        return TSC_OK;
+    (void)tsc_ssl_on_start(ctx, nullptr, nullptr);
+    return TSC_NO_MEMORY;
 }
 
 // TLS is verified and the application's own login done; an application without one calls it right

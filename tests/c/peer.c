@@ -126,10 +126,18 @@ const char *peer_client_key(void) {
 
 static void certify(const char *certificate, const char *key, const char *subject,
                     const char *days) {
-    run((const char *const[]){"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                              "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-addext",
-                              "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", days, "-out",
-                              certificate, "-keyout", key, NULL});
+    // Not those of authorities, as OpenSSL makes them by itself: rustls takes none for a server's.
+    const char *configuration = path_of("req.conf");
+    FILE *file = fopen(configuration, "w");
+    assert_non_null(file);
+    fputs("[req]\ndistinguished_name = none\nx509_extensions = ours\n[none]\n"
+          "[ours]\nbasicConstraints = critical,CA:FALSE\n"
+          "subjectAltName = DNS:localhost,IP:127.0.0.1\n",
+          file);
+    fclose(file);
+    run((const char *const[]){"openssl", "req", "-x509", "-config", configuration, "-newkey", "ec",
+                              "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
+                              "-days", days, "-out", certificate, "-keyout", key, NULL});
 }
 
 int peer_setup(void **state) {
@@ -139,7 +147,7 @@ int peer_setup(void **state) {
     snprintf(directory, sizeof directory, "%s/libtsc-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(directory));
     certify(peer_server_certificate(), peer_server_key(), "/CN=localhost", "30");
-    certify(peer_short_certificate(), peer_short_key(), "/CN=localhost", "1");
+    certify(peer_short_certificate(), peer_short_key(), "/CN=short", "1"); // told apart by name
     certify(peer_client_certificate(), peer_client_key(), "/CN=client", "1");
     return 0;
 }
@@ -276,6 +284,30 @@ static void execute_nginx(peer *self) {
 
 static void begin_nginx(peer *self) {
     begin_process(self, execute_nginx);
+}
+
+static void execute_mosquitto(peer *self) {
+    bool brief = self->manner.short_certificate;
+    char configuration[PATH + 32];
+    snprintf(configuration, sizeof configuration, "%s/mosquitto-%d.conf", directory, self->port);
+    FILE *file = fopen(configuration, "w");
+    assert_non_null(file);
+    // Where root runs the tests, its certificates are root's.
+    fprintf(file,
+            "user root\nlog_dest stderr\nallow_anonymous true\nlistener %d 127.0.0.1\n"
+            "certfile %s\nkeyfile %s\n",
+            self->port, brief ? peer_short_certificate() : peer_server_certificate(),
+            brief ? peer_short_key() : peer_server_key());
+    fclose(file);
+    // As nginx, above.
+    const char *program =
+        access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto";
+    const char *const arguments[] = {program, "-c", configuration, NULL};
+    self->process = start(arguments, self->log);
+}
+
+static void begin_mosquitto(peer *self) {
+    begin_process(self, execute_mosquitto);
 }
 
 // ---- The tests' own server ----------------------------------------------------------------------
@@ -449,6 +481,10 @@ peer *peer_s_server(const char *arguments) {
 
 peer *peer_nginx(const char *directives) {
     return peer_new(begin_nginx, directives, (peer_manner){0});
+}
+
+peer *peer_mosquitto(bool short_certificate) {
+    return peer_new(begin_mosquitto, NULL, (peer_manner){.short_certificate = short_certificate});
 }
 
 peer *peer_own(peer_manner manner) {

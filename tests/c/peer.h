@@ -1,7 +1,7 @@
 // peer.h: the other end. Real TLS servers on free ports of the loopback, started by the tests, and
 // one way to visit them.
 //
-// All of them answer a request for a page in the same way: "Reused" in it if the server resumed a
+// All but one answer a request for a page in the same way: "Reused" in it if the server resumed a
 // session, "New" if not. That is the server's own word, which the tests hold against the cache's.
 
 #ifndef PEER_H
@@ -55,6 +55,9 @@ peer *peer_s_server(const char *arguments);
 
 // nginx with these further lines in its server block, or NULL.
 peer *peer_nginx(const char *directives);
+
+// The MQTT broker Mosquitto, with the certificate that is short, or not. It answers no page.
+peer *peer_mosquitto(bool short_certificate);
 
 // The tests' own server, a thread of this process.
 peer *peer_own(peer_manner manner);

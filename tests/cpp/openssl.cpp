@@ -170,6 +170,68 @@ static void a_wait_that_blocks() {
     REQUIRE(resumed);
 }
 
+// What is no session costs a full handshake, and nothing is left in OpenSSL's queue of errors.
+static void a_session_that_does_not_parse() {
+    fixture it(manner(TLS1_3_VERSION));
+    const auto endpoint = it.node().raw();
+    tsc::session_info info{};
+    info.tls_version = TLS1_3_VERSION;
+    info.lifetime_seconds = 100;
+    tsc_conn *conn = nullptr;
+    REQUIRE(tsc_conn_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &conn) == TSC_OK);
+    const tsc::bytes garbage("no session");
+    REQUIRE(tsc_conn_receive(conn, &info, sizeof info, garbage.data(), garbage.size()) == TSC_OK);
+    REQUIRE(tsc_conn_established(conn, 0) == TSC_OK);
+    tsc_conn_free(conn);
+    connection to(it);
+    REQUIRE(*tsc::ssl::available(it.ctx, it.node()) == 1);
+    REQUIRE(tsc::ssl::begin(to.ssl, it.node()) == TSC_OK && ERR_peek_error() == 0);
+    REQUIRE(SSL_get_session(to.ssl) == nullptr && !to.resumes() && resumes(it));
+}
+
+// As a client library has it that makes the SSL itself.
+static void a_starter_begins() {
+    fixture it(manner(TLS1_3_VERSION));
+    auto kept = std::make_shared<int>(0);
+    const auto counting = [kept, &it](SSL *ssl) {
+        ++*kept;
+        REQUIRE(tsc::ssl::begin(ssl, it.node()) == TSC_OK);
+    };
+    const auto hidden = [&it] { return connection(it).resumes(); };
+    REQUIRE(tsc::ssl::on_start(it.ctx, counting) == TSC_OK);
+    REQUIRE(!hidden() && hidden() && *kept == 2);
+    // Another takes its place, and none that of the other.
+    const auto uses = kept.use_count();
+    REQUIRE(tsc::ssl::on_start(it.ctx, [&](SSL *ssl) { counting(ssl); }) == TSC_OK);
+    REQUIRE(kept.use_count() == uses - 1 && hidden() && *kept == 3);
+    REQUIRE(tsc::ssl::on_start(it.ctx, nullptr) == TSC_OK);
+    connection to(it);
+    REQUIRE(SSL_connect(to.ssl) == 1 && tsc_ssl_conn(to.ssl) == nullptr && *kept == 3);
+    // It is gone with the SSL_CTX.
+    SSL_CTX *other = client_context();
+    REQUIRE(tsc::ssl::on_start(other, counting) == TSC_WRONG_STATE);
+    REQUIRE(tsc::ssl::attach(other, it.cache) == TSC_OK);
+    REQUIRE(tsc::ssl::on_start(other, counting) == TSC_OK && kept.use_count() == uses);
+    SSL_CTX_free(other);
+    REQUIRE(kept.use_count() == uses - 1);
+    REQUIRE(tsc::ssl::on_start(nullptr, counting) == TSC_INVALID_ARGUMENT);
+}
+
+#ifdef TSC_EXCEPTIONS_
+static void a_starter_that_throws_costs_nothing() {
+    fixture it(manner(TLS1_3_VERSION));
+    REQUIRE(!resumes(it));
+    REQUIRE(tsc::ssl::on_start(it.ctx, [&](SSL *ssl) {
+                tsc::ssl::begin(ssl, it.node());
+                throw 1;
+            }) == TSC_OK);
+    REQUIRE(connection(it).resumes());
+    REQUIRE(tsc::ssl::on_start(it.ctx, [](SSL *) { throw 2; }) == TSC_OK);
+    connection to(it);
+    REQUIRE(SSL_connect(to.ssl) == 1 && !SSL_session_reused(to.ssl));
+}
+#endif
+
 static void what_cannot_be_is_answered() {
     auto cache = *tsc::cache::make();
     SSL_CTX *ctx = client_context();
@@ -215,6 +277,11 @@ int main() {
     RUN(a_closed_cache_costs_full_handshakes);
     RUN(a_wait_by_descriptor);
     RUN(a_wait_that_blocks);
+    RUN(a_session_that_does_not_parse);
+    RUN(a_starter_begins);
+#ifdef TSC_EXCEPTIONS_
+    RUN(a_starter_that_throws_costs_nothing);
+#endif
     RUN(what_cannot_be_is_answered);
     RUN(attaching_again_after_a_failure);
     return peer_teardown(nullptr);
