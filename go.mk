@@ -18,7 +18,7 @@ test-go-cassandra: deps-go build/go/tsc.pc cassandra ## Tests the Go binding in 
 	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
-	@test -z "$$(gofmt -l bindings/go | tee /dev/stderr)"
+	@test -z "$$(gofmt -l bindings/go tests/install | tee /dev/stderr)"
 	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
 bench-go: deps-go build/go/tsc.pc ## Measures the Go binding
