@@ -13,8 +13,9 @@ CC_TEST = $(CC) -std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Werror
 INCLUDE = -Iinclude -Ibindings/c -Ibuild/include -Itests/c
 HEADERS = include/tsc.h $(wildcard bindings/c/*.h) $(wildcard tests/c/*.h)
 
-# What clang-format looks after; include/tsc.h is cbindgen's.
-C_FILES = $(shell find bindings examples tests benches -name '*.[ch]' -o -name '*.[ch]pp' | sort)
+# What clang-format looks after; tsc.h is cbindgen's, also where `make bundle-go` puts a copy of it.
+C_FILES = $(shell find bindings examples tests benches -path bindings/go/lib -prune -o \
+    \( -name '*.[ch]' -o -name '*.[ch]pp' \) -print | sort)
 
 # Every tests/c/<kind>_<name>.c is one test program.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))

@@ -18,7 +18,8 @@ test-go-cassandra: deps-go build/go/tsc.pc cassandra ## Tests the Go binding in 
 	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
-	@unformatted=$$(gofmt -l bindings/go); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
+	@unformatted=$$(gofmt -l bindings/go tests/install); \
+	    [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
 bench-go: deps-go build/go/tsc.pc ## Measures the Go binding

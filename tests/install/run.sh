@@ -75,6 +75,18 @@ consumes() {
     done
     echo "ok: $4: pkg-config, shared and static, C11 and C++17"
 
+    if $has_go; then
+        mkdir "$out/go-module"
+        cp "$here/consumer.go" "$out/go-module/"
+        # Go's cache doesn't know that pkg-config finds another library now, but other flags it notices.
+        export CGO_CFLAGS="-O2 -g -DFROM=$(echo "$library" | cksum | cut -d ' ' -f 1)"
+        (cd "$out/go-module" && go mod init consumer && go build -o "$out/go") >"$dir/log" 2>&1 ||
+            { cat "$dir/log" >&2 && fail 'a Go program'; }
+        shared "$out/go"
+        runs kept "$out/go"
+        echo "ok: $4: pkg-config, from Go"
+    fi
+
     quietly cmake -S "$here" -B "$out/cmake" -DCMAKE_PREFIX_PATH="$prefix" \
         -DHAS_RUSTLS="$([ -z "$defines" ] || echo ON)"
     grep -q "^tsc_DIR:PATH=$library/cmake/tsc\$" "$out/cmake/CMakeCache.txt" ||
@@ -102,6 +114,11 @@ refuses() {
     grep -q "requested version \"$1\"" "$dir/log" || { cat "$dir/log" >&2 && fail "tsc $1"; }
     echo "ok: CMake: $1 is not asked of $version"
 }
+
+# Go is not among what this test installs.
+has_go=false
+[ "$(go env CGO_ENABLED 2>/dev/null)" != 1 ] || has_go=true
+$has_go || echo 'SKIPPED: the consumer in Go, since there is no Go with cgo'
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 header=$(awk '/define TSC_VERSION_M|define TSC_VERSION_P/ { v = v s $3; s = "." } END { print v }' include/tsc.h)
