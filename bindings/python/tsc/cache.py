@@ -116,8 +116,8 @@ class TLSSessionCache:
         """Keep a session of a connection that was established and validated.
 
         version: what ``SSLSocket.version()`` says. None: not known, and then the session is handed
-        out once, as TLS 1.3 demands. An `ssl.SSLSession` says by itself how long it lasts; of another
-        object only the cache's own limits are known.
+        out once, as TLS 1.3 demands. An `ssl.SSLSession` says by itself how long it lasts; of
+        another object only the cache's own limits are known.
 
         The cache holds a reference to the session until it is taken or dropped. Mixing contexts is
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
