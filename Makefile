@@ -66,6 +66,7 @@ clean: ## Removes what was built
 -include cpp.mk
 -include storm.mk
 -include go.mk
+-include python.mk
 
 ##@ Test
 
@@ -181,7 +182,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python ## Installs what is missing (Debian), or names it
 
 deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)

@@ -73,21 +73,33 @@ def test_contexts_are_apart_in_one_cache(serve, cert, version):
     "change",
     [
         lambda context, cert: setattr(context, "check_hostname", False),
-        lambda context, cert: setattr(context, "minimum_version", ssl.TLSVersion.TLSv1_2),
-        lambda context, cert: context.load_verify_locations(cert[0]),
-        lambda context, cert: context.load_cert_chain(*cert),
+        lambda context, cert: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_3),
+        lambda context, cert: context.load_verify_locations(certificate(cert[2])[0]),
+        lambda context, cert: context.load_cert_chain(*cert[:2]),
         lambda context, cert: context.load_default_certs(),
         lambda context, cert: context.set_default_verify_paths(),
         lambda context, cert: context.set_alpn_protocols(["x"]),
-        lambda context, cert: context.set_ciphers("DEFAULT"),
+        lambda context, cert: context.set_ciphers("ECDHE"),
     ],
 )
-def test_a_changed_context_begins_anew(serve, cert, change):
+def test_a_changed_context_begins_anew(serve, cert, change, tmp_path):
     server, context = serve(), context_for(cert)
     visit(context, server.port)
     assert visit(context, server.port) is True
-    change(context, cert)
+    change(context, (*cert, tmp_path))
     assert visit(context, server.port) is False
+    assert visit(context, server.port) is True
+
+
+def test_a_context_that_is_set_as_it_was_goes_on(serve, cert):
+    """urllib3 does such things for each connection."""
+    server, context = serve(), context_for(cert)
+    context.set_alpn_protocols(["x"])
+    visit(context, server.port)
+    context.set_alpn_protocols(["x"])
+    context.verify_mode = context.verify_mode
+    context.check_hostname = True
+    context.load_verify_locations(cert[0])
     assert visit(context, server.port) is True
 
 

@@ -86,8 +86,10 @@ class SSLContext(ssl.SSLContext):
             return None
 
     def __setattr__(self, name: str, value: object) -> None:
+        # Drivers set what is set already, some for each connection: only a change counts.
+        before = getattr(self, name, None)
         super().__setattr__(name, value)
-        if not name.startswith("_"):
+        if not name.startswith("_") and getattr(self, name) != before:
             self._tsc_anew()
 
     def _tsc_anew(self) -> None:
@@ -114,14 +116,21 @@ class SSLContext(ssl.SSLContext):
             _message_callback.__set__(self, None)
 
     def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
-        """See `ssl.SSLContext.load_cert_chain`."""
+        """See `ssl.SSLContext.load_cert_chain`. The file may have changed, so it begins anew."""
         super().load_cert_chain(*args, **kwargs)
         self._tsc_anew()
 
-    def load_verify_locations(self, *args: Any, **kwargs: Any) -> None:
+    def load_verify_locations(
+        self,
+        cafile: Any = None,
+        capath: Any = None,
+        cadata: Any = None,
+    ) -> None:
         """See `ssl.SSLContext.load_verify_locations`."""
-        super().load_verify_locations(*args, **kwargs)
-        self._tsc_anew()
+        before = self.cert_store_stats()
+        super().load_verify_locations(cafile, capath, cadata)
+        if capath is not None or self.cert_store_stats() != before:
+            self._tsc_anew()
 
     def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_default_certs`."""
@@ -135,13 +144,18 @@ class SSLContext(ssl.SSLContext):
 
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
         """See `ssl.SSLContext.set_alpn_protocols`."""
-        super().set_alpn_protocols(alpn_protocols)
-        self._tsc_anew()
+        protocols = list(alpn_protocols)
+        super().set_alpn_protocols(protocols)
+        if protocols != self.__dict__.get("_tsc_alpn"):
+            self._tsc_alpn = protocols
+            self._tsc_anew()
 
-    def set_ciphers(self, *args: Any) -> None:
+    def set_ciphers(self, ciphers: str, /) -> None:
         """See `ssl.SSLContext.set_ciphers`."""
-        super().set_ciphers(*args)
-        self._tsc_anew()
+        before = self.get_ciphers()
+        super().set_ciphers(ciphers)
+        if self.get_ciphers() != before:
+            self._tsc_anew()
 
 
 def create_default_context(
