@@ -65,6 +65,7 @@ clean: ## Removes what was built
 -include install.mk
 -include cpp.mk
 -include storm.mk
+-include cassandra.mk
 -include go.mk
 -include python.mk
 
@@ -182,7 +183,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python deps-cassandra ## Installs what is missing (Debian), or names it
 
 deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)

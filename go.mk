@@ -6,13 +6,16 @@ GO_ENV = PKG_CONFIG_PATH=$(CURDIR)/build/go LD_LIBRARY_PATH=$(CURDIR)/build/core
     -DTSC_BUILD=$$(cat include/tsc.h build/core/libtsc.a build/core/libtsc.so | cksum | cut -d ' ' -f 1)"
 IN_GO = export $(GO_ENV) && cd bindings/go &&
 
-test-bindings: test-go
+test-bindings: test-go test-go-cassandra
 
 test-go: lint-go bundle-go ## Tests the Go binding: race detector, static library, inside a driver
 	@$(IN_GO) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -count=1 -timeout 5m ./...
 	@$(IN_GO) go test -tags tsc_static -count=1 ./...
-	@$(IN_GO) cd drivers && go test -count=1 -timeout 5m ./...
+	@$(IN_GO) cd drivers && go test -skip Cassandra -count=1 -timeout 5m ./...
 	@tests/check/go-needs-cgo bindings/go
+
+test-go-cassandra: deps-go build/go/tsc.pc cassandra ## Tests the Go binding in gocql against Cassandra, TLS 1.2 and 1.3
+	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
 	@test -z "$$(gofmt -l bindings/go | tee /dev/stderr)"
@@ -34,4 +37,4 @@ build/go/tsc.pc: go.mk | build
 deps-go:
 	@tests/check/deps go
 
-.PHONY: test-go lint-go bench-go bundle-go deps-go
+.PHONY: test-go test-go-cassandra lint-go bench-go bundle-go deps-go

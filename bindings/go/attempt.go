@@ -100,23 +100,33 @@ func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
 
 // Get is called by crypto/tls when it makes the ClientHello.
 func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
-	conn, err := a.acquire()
+	// crypto/tls tells nobody when the ClientHello is written: what is handed out here counts as sent.
+	bytes, err := a.offer(true)
 	if err != nil {
 		return nil, false
 	}
+	// What can't be parsed is spent, and takes its lineage along when the attempt is established.
+	session := decodeSession(bytes)
+	return session, session != nil
+}
+
+// offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
+// parts of what it parses.
+func (a *Attempt) offer(sent bool) ([]byte, error) {
+	conn, err := a.acquire()
+	if err != nil {
+		return nil, err
+	}
 	defer a.handle.release()
 	if !a.lent.TryLock() {
-		return nil, false
+		return nil, ErrWrongState
 	}
 	defer a.lent.Unlock()
-	offer := C.tscgo_conn_offer(conn)
-	if offer.status != C.TSC_OK || offer.session.data == nil {
-		return nil, false
+	got := C.tscgo_conn_offer(conn, C.bool(sent))
+	if err := failure(got.status); err != nil {
+		return nil, err
 	}
-	// A copy: the library's is lent until the verdict, and crypto/tls keeps parts of what it parses.
-	// What can't be parsed is spent, and takes its lineage along when the attempt is established.
-	session := decodeSession(C.GoBytes(unsafe.Pointer(offer.session.data), C.int(offer.session.len)))
-	return session, session != nil
+	return C.GoBytes(unsafe.Pointer(got.session.data), C.int(got.session.len)), nil
 }
 
 // Put is called by crypto/tls with each session that the server sends, and with nil when it gives up

@@ -5,6 +5,7 @@
 #ifndef TSC_GO_BRIDGE_H
 #define TSC_GO_BRIDGE_H
 
+#include <stdbool.h>
 #include <string.h>
 #include <tsc.h>
 
@@ -34,8 +35,17 @@ typedef struct {
     tsc_cache *cache;
 } tscgo_cache;
 
-static inline tscgo_cache tscgo_cache_new(tsc_options options, uintptr_t events) {
+static inline uint64_t tscgo_driven_now(void *now) {
+    return __atomic_load_n((uint64_t *)now, __ATOMIC_SEQ_CST);
+}
+
+// driven: the time in milliseconds, for tests; NULL: the system's clock.
+static inline tscgo_cache tscgo_cache_new(tsc_options options, uintptr_t events, uint64_t *driven) {
     tscgo_cache made = {0};
+    if (driven != NULL) {
+        options.clock = tscgo_driven_now;
+        options.clock_arg = driven;
+    }
     if (events != 0) {
         options.on_event = tscgo_on_event;
         options.event_arg = (void *)events;
@@ -108,13 +118,11 @@ typedef struct {
     tsc_session session;
 } tscgo_offer;
 
-// crypto/tls asks for the session while it makes the ClientHello, and tells nobody when that is
-// written: what is handed out here counts as sent.
-static inline tscgo_offer tscgo_conn_offer(const tsc_conn *conn) {
+static inline tscgo_offer tscgo_conn_offer(const tsc_conn *conn, bool sent) {
     tscgo_offer got;
     memset(&got, 0, sizeof got);
     got.status = tsc_conn_offer(conn, &got.session, sizeof got.session);
-    if (got.status == TSC_OK)
+    if (got.status == TSC_OK && sent)
         tsc_conn_sent(conn);
     return got;
 }
@@ -159,10 +167,30 @@ static inline tscgo_count tscgo_get(const tsc_cache *cache, const uint8_t *key, 
     return got;
 }
 
-static inline tscgo_count tscgo_available(const tsc_cache *cache, const uint8_t *key,
-                                          size_t key_len) {
+// Nobody asks what was left out: Go keeps no objects.
+static inline tscgo_count tscgo_config_export(const tsc_config *config, const uint8_t *key,
+                                              uint8_t *buf, size_t cap) {
     tscgo_count got = {0};
-    got.status = tsc_available(cache, key, key_len, &got.count);
+    got.status = tsc_config_export(config, key, TSC_EXPORT_KEY, buf, cap, &got.count, NULL);
+    return got;
+}
+
+static inline tscgo_count tscgo_config_import(const tsc_config *config, const uint8_t *key,
+                                              const uint8_t *data, size_t len) {
+    tscgo_count got = {0};
+    got.status = tsc_config_import(config, key, TSC_EXPORT_KEY, data, len, &got.count);
+    return got;
+}
+
+typedef struct {
+    tsc_status status;
+    tsc_conn_info info;
+} tscgo_info_of;
+
+static inline tscgo_info_of tscgo_conn_info_get(const tsc_conn *conn) {
+    tscgo_info_of got;
+    memset(&got, 0, sizeof got);
+    got.status = tsc_conn_info_get(conn, &got.info, sizeof got.info);
     return got;
 }
 

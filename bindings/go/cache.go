@@ -19,6 +19,10 @@ type Cache struct {
 // It fails with ErrInvalidArgument if a number in options is out of range, and with ErrUnsupported if
 // the library in use is older than the header that this package was compiled against.
 func NewCache(options Options) (*Cache, error) {
+	return newCacheDriven(options, nil)
+}
+
+func newCacheDriven(options Options, clock *drivenClock) (*Cache, error) {
 	if err := checkVersion(); err != nil {
 		return nil, err
 	}
@@ -30,7 +34,7 @@ func NewCache(options Options) (*Cache, error) {
 	if options.OnEvent != nil {
 		c.events = eventFuncs.add(options.OnEvent)
 	}
-	made := C.tscgo_cache_new(given, C.uintptr_t(c.events))
+	made := C.tscgo_cache_new(given, C.uintptr_t(c.events), clock.now())
 	if err := failure(made.status); err != nil {
 		eventFuncs.remove(c.events)
 		return nil, err

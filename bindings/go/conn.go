@@ -53,6 +53,9 @@ func (c *Conn) Failed(err error) error {
 // SessionReused says whether the handshake is done and was a resumed one.
 func (c *Conn) SessionReused() bool { return c.ConnectionState().DidResume }
 
+// Info tells what became of the connection's attempt so far.
+func (c *Conn) Info() (Info, error) { return c.attempt.Info() }
+
 // Close closes the connection, and with it the attempt.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()

@@ -27,6 +27,8 @@ const (
 	ErrWrongState = Error(C.TSC_WRONG_STATE)
 	// ErrUnsupported: the library in use can't do it, or is older than its header.
 	ErrUnsupported = Error(C.TSC_UNSUPPORTED)
+	// ErrNotAuthentic: an import is not what was exported, or not for this key and identity.
+	ErrNotAuthentic = Error(C.TSC_NOT_AUTHENTIC)
 	// ErrInternal: an error inside the library was contained. Please report it.
 	ErrInternal = Error(C.TSC_PANIC)
 )

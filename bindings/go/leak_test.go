@@ -77,6 +77,9 @@ func TestWhatIsForgottenIsFreed(t *testing.T) {
 		if got := handles.Load(); got != 3 {
 			t.Fatalf("%d handles", got)
 		}
+		for _, owner := range []any{cache, config, conn} {
+			runtime.KeepAlive(owner) // the collector may be quick
+		}
 	}()
 	returns(t, 0)
 }

@@ -1,7 +1,6 @@
 package drivers
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,7 +11,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,17 +21,13 @@ import (
 	tsc "github.com/libtsc/libtsc/bindings/go"
 )
 
-// A server is Redis with TLS.
-type server struct {
-	t     *testing.T
-	addr  string
+// A redisServer is Redis with TLS.
+type redisServer struct {
+	process
 	trust *tls.Config
-	run   []string
-	ended chan struct{}
-	cmd   *exec.Cmd
 }
 
-func newServer(t *testing.T, version string) *server {
+func newRedis(t *testing.T, version string) *redisServer {
 	t.Helper()
 	home := t.TempDir()
 	must := func(err error) {
@@ -60,55 +54,15 @@ func newServer(t *testing.T, version string) *server {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(certPEM)
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(err)
-	addr := listener.Addr().String()
-	listener.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	s := &server{t: t, addr: addr, trust: &tls.Config{RootCAs: roots}, run: []string{
-		"redis-server", "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--dir", home,
+	s := &redisServer{process{t: t, addr: freeAddr(t), within: 20 * time.Second}, &tls.Config{RootCAs: roots}}
+	s.run = []string{
+		"redis-server", "--port", "0", "--tls-port", portOf(s.addr), "--bind", "127.0.0.1", "--dir", home,
 		"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile,
 		"--tls-auth-clients", "no", "--tls-protocols", version, "--save", "", "--appendonly", "no",
-	}}
+	}
 	s.start()
 	t.Cleanup(s.stop)
 	return s
-}
-
-func (s *server) start() {
-	s.t.Helper()
-	var output bytes.Buffer
-	s.cmd = exec.Command(s.run[0], s.run[1:]...)
-	s.cmd.Stdout, s.cmd.Stderr = &output, &output
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	cmd, ended := s.cmd, make(chan struct{})
-	s.ended = ended
-	go func() {
-		cmd.Wait()
-		close(ended)
-	}()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); ; {
-		if conn, err := net.Dial("tcp", s.addr); err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ended:
-			s.t.Fatalf("redis-server ended:\n%s", output.Bytes())
-		case <-deadline:
-			s.t.Fatal("redis-server takes no connections")
-		}
-	}
-}
-
-func (s *server) stop() {
-	s.cmd.Process.Kill()
-	<-s.ended
 }
 
 func client(addr string, dialer *tsc.Dialer) *redis.Client {
@@ -169,7 +123,7 @@ func eachVersion(t *testing.T, test func(t *testing.T, version string, cache *ts
 
 func TestRedisReconnectsResume(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string, cache *tsc.Cache) {
-		server := newServer(t, version)
+		server := newRedis(t, version)
 		tap := newTap(t, server.addr)
 		dialer := dialer(t, cache, server.trust)
 		for range 10 {
@@ -179,21 +133,21 @@ func TestRedisReconnectsResume(t *testing.T) {
 			}
 			one.Close()
 		}
-		if all, offered, resumed := tap.counts(t); all != 10 || offered != 9 || resumed != 9 {
-			t.Fatalf("of %d, %d offered and %d resumed", all, offered, resumed)
+		if got := tap.count(); got != (count{10, 9, 9}) {
+			t.Fatalf("%+v", got)
 		}
 		// A pool finds the tickets that are there, or waits for them.
 		dialer.MaxWait = 10 * time.Second
 		use(t, client(tap.addr, dialer))
-		if all, _, resumed := tap.counts(t); all != 18 || resumed != 17 {
-			t.Fatalf("of %d, %d resumed", all, resumed)
+		if got := tap.count(); got.all != 18 || got.resumed != 17 {
+			t.Fatalf("%+v", got)
 		}
 	})
 }
 
 func TestRedisRestartedUnderLoad(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string, cache *tsc.Cache) {
-		server := newServer(t, version)
+		server := newRedis(t, version)
 		tap := newTap(t, server.addr)
 		dialer := dialer(t, cache, server.trust)
 		var workers sync.WaitGroup
@@ -235,22 +189,21 @@ func TestRedisRestartedUnderLoad(t *testing.T) {
 			t.Fatalf("%+v", stats)
 		}
 		// And then all is as before.
-		before, _, resumedBefore := tap.counts(t)
+		before := tap.count()
 		one := client(tap.addr, dialer)
 		defer one.Close()
 		if err := one.Ping(context.Background()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		all, _, resumed := tap.counts(t)
-		if all != before+1 || resumed != resumedBefore+1 || resumed < all/2 {
-			t.Fatalf("of %d, %d resumed; before %d and %d", all, resumed, before, resumedBefore)
+		if got := tap.count(); got.since(before) != (count{1, 1, 1}) || got.resumed < got.all/2 {
+			t.Fatalf("%+v; before %+v", got, before)
 		}
 	})
 }
 
 func TestRedisOnAnotherPortOrWithAnotherCertificate(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string, cache *tsc.Cache) {
-		one, other := newServer(t, version), newServer(t, version)
+		one, other := newRedis(t, version), newRedis(t, version)
 		first, second := newTap(t, one.addr), newTap(t, other.addr)
 		trust := one.trust.Clone()
 		trust.InsecureSkipVerify = true // both are accepted, so only the cache keeps them apart
@@ -263,8 +216,8 @@ func TestRedisOnAnotherPortOrWithAnotherCertificate(t *testing.T) {
 			one.Close()
 		}
 		for _, tap := range []*tap{first, second} {
-			if all, offered, _ := tap.counts(t); all != 1 || offered != 0 {
-				t.Fatalf("of %d, %d offered a session", all, offered)
+			if got := tap.count(); got != (count{1, 0, 0}) {
+				t.Fatalf("%+v", got)
 			}
 		}
 	})

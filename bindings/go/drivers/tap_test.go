@@ -10,45 +10,73 @@ import (
 // A tap stands between driver and server and reads what both say in clear: the wire's word for whether
 // a session was offered and resumed.
 type tap struct {
-	addr string
-	mu   sync.Mutex
-	seen []*exchange
+	t            *testing.T
+	addr, server string
+	mu           sync.Mutex
+	listener     net.Listener
+	seen         []*exchange
 }
 
 // An exchange is how one connection began.
 type exchange struct {
 	mu             sync.Mutex
 	client, server []byte
+	ends           [2]net.Conn
 }
 
 func newTap(t *testing.T, server string) *tap {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	p := &tap{t: t, addr: "127.0.0.1:0", server: server}
+	p.listen()
+	t.Cleanup(p.shut)
+	return p
+}
+
+func (p *tap) listen() {
+	p.t.Helper()
+	listener, err := net.Listen("tcp", p.addr)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
-	tap := &tap{addr: listener.Addr().String()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener, p.addr = listener, listener.Addr().String()
 	go func() {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", server)
+			server, err := net.Dial("tcp", p.server)
 			if err != nil {
-				client.Close() // as the driver would have seen it
+				client.Close()
 				continue
 			}
-			seen := new(exchange)
-			tap.mu.Lock()
-			tap.seen = append(tap.seen, seen)
-			tap.mu.Unlock()
+			seen := &exchange{ends: [2]net.Conn{client, server}}
+			p.mu.Lock()
+			p.seen = append(p.seen, seen)
+			p.mu.Unlock()
 			go seen.carry(client, server, &seen.server)
 			go seen.carry(server, client, &seen.client)
 		}
 	}()
-	return tap
+}
+
+// shut has whoever dials be refused, as by a server that isn't there.
+func (p *tap) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener.Close()
+}
+
+// cut breaks all connections that go through it, as a network may.
+func (p *tap) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, seen := range p.seen {
+		seen.ends[0].Close()
+		seen.ends[1].Close()
+	}
 }
 
 func (e *exchange) carry(to, from net.Conn, noted *[]byte) {
@@ -70,10 +98,12 @@ func (e *exchange) carry(to, from net.Conn, noted *[]byte) {
 	}
 }
 
-// counts says of all connections that got as far as a ServerHello how many there were, how many
-// offered a session, and how many the server resumed.
-func (p *tap) counts(t *testing.T) (all, offered, resumed int) {
-	t.Helper()
+// A greeting is what client and server said of a session.
+type greeting struct{ offered, resumed bool }
+
+// greetings are those of all connections that got as far as a ServerHello, in their order.
+func (p *tap) greetings() (found []greeting) {
+	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, seen := range p.seen {
@@ -83,28 +113,42 @@ func (p *tap) counts(t *testing.T) (all, offered, resumed int) {
 		if len(client) == 0 || len(server) == 0 {
 			continue
 		}
-		all++
-		hello, answer := extensions(t, client[0]), extensions(t, server[0])
-		_, psk := hello[preSharedKey]
-		if psk || len(hello[sessionTicket]) > 0 {
-			offered++
-		}
-		if _, tls13 := answer[supportedVersions]; tls13 {
-			if _, taken := answer[preSharedKey]; taken {
-				resumed++
+		hello, answer := extensions(p.t, client[0]), extensions(p.t, server[0])
+		_, offered := hello[preSharedKey]
+		offered = offered || len(hello[sessionTicket]) > 0
+		_, resumed := answer[preSharedKey]
+		if _, tls13 := answer[supportedVersions]; !tls13 {
+			// TLS 1.2 sends its certificate in clear, unless it resumes.
+			resumed = true
+			for _, message := range server {
+				resumed = resumed && message[0] != 11
 			}
-			continue
 		}
-		// TLS 1.2 sends its certificate in clear, unless it resumes.
-		certificate := false
-		for _, message := range server {
-			certificate = certificate || message[0] == 11
+		found = append(found, greeting{offered, resumed})
+	}
+	return found
+}
+
+// A count is of connections that got as far as a ServerHello.
+type count struct{ all, offered, resumed int }
+
+func (p *tap) count() (c count) {
+	p.t.Helper()
+	for _, greeting := range p.greetings() {
+		c.all++
+		if greeting.offered {
+			c.offered++
 		}
-		if !certificate {
-			resumed++
+		if greeting.resumed {
+			c.resumed++
 		}
 	}
-	return all, offered, resumed
+	return c
+}
+
+// since gives what came on top of an earlier count.
+func (c count) since(before count) count {
+	return count{c.all - before.all, c.offered - before.offered, c.resumed - before.resumed}
 }
 
 const (

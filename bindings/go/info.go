@@ -1,0 +1,47 @@
+package tsc
+
+// #include "bridge.h"
+import "C"
+
+// A State says how far an [Attempt] has come.
+type State uint32
+
+const (
+	// StateOpen: nobody has said yet how it ended.
+	StateOpen = State(C.TSC_CONN_OPEN)
+	// StateEstablished: what arrives now goes straight into the cache.
+	StateEstablished = State(C.TSC_CONN_ESTABLISHED)
+	// StateFailed: what arrives now is discarded.
+	StateFailed = State(C.TSC_CONN_FAILED)
+)
+
+// An Info is what became of one attempt so far.
+type Info struct {
+	State State
+	// A session was taken to be offered; the connection was established by resuming it, or the server
+	// did not take it.
+	Offered, Resumed, Refused bool
+	// Sessions received, and of these how many went into the cache or were discarded. The rest waits
+	// for the verdict.
+	Received, Stored, Discarded int
+}
+
+// Info tells what became of the attempt so far.
+func (a *Attempt) Info() (Info, error) {
+	conn, err := a.acquire()
+	if err != nil {
+		return Info{}, err
+	}
+	defer a.handle.release()
+	got := C.tscgo_conn_info_get(conn)
+	c := &got.info
+	return Info{
+		State:     State(c.state),
+		Offered:   c.offered != 0,
+		Resumed:   c.resumed != 0,
+		Refused:   c.refused != 0,
+		Received:  int(c.received),
+		Stored:    int(c.stored),
+		Discarded: int(c.discarded),
+	}, failure(got.status)
+}

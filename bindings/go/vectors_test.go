@@ -1,0 +1,158 @@
+package tsc
+
+import (
+	"crypto/tls"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A world is what one case of tests/vectors/conn.txt happens in.
+type world struct {
+	t       *testing.T
+	clock   *drivenClock
+	cache   *Cache
+	configs map[string]*Config
+	conns   map[string]*Attempt
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t, newDrivenClock(), nil, map[string]*Config{}, map[string]*Attempt{}}
+	var err error
+	if w.cache, err = newCacheDriven(Options{}, w.clock); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) end() {
+	for _, conn := range w.conns {
+		conn.Close()
+	}
+	for _, config := range w.configs {
+		config.Close()
+	}
+	w.cache.Close()
+}
+
+func (w *world) number(word string) int {
+	w.t.Helper()
+	number, err := strconv.Atoi(word)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return number
+}
+
+func (w *world) endpoint(words []string) Endpoint {
+	w.t.Helper()
+	for i, word := range words {
+		if word == "-" {
+			words[i] = ""
+		}
+	}
+	return Endpoint{Host: words[0], Port: w.number(words[1]), ServerName: words[2], Group: words[3]}
+}
+
+// run does what a line says, and gives what is answered; nothing, for what has no answer.
+func (w *world) run(words []string) string {
+	w.t.Helper()
+	verb := words[0]
+	switch verb {
+	case "clock":
+		w.clock.advance(time.Duration(w.number(words[1])) * time.Second)
+		return ""
+	case "close":
+		want(w.t, w.cache.Close(), nil)
+		return ""
+	case "config":
+		config, err := w.cache.NewConfig(nil, ConfigOptions{})
+		want(w.t, err, nil)
+		w.configs[words[1]] = config
+		return ""
+	case "available":
+		count, err := w.configs[words[1]].Available(w.endpoint(words[2:]))
+		want(w.t, err, nil)
+		return strconv.Itoa(count)
+	case "conn":
+		conn := w.configs[words[2]].Begin(w.endpoint(words[3:]))
+		w.conns[words[1]] = conn
+		return status(conn.err)
+	}
+	conn := w.conns[words[1]]
+	switch verb {
+	case "receive":
+		version := map[string]uint16{"12": tls.VersionTLS12, "13": tls.VersionTLS13}[words[2]]
+		return status(conn.receive(session{version, uint32(w.number(words[3])), []byte(words[4])}))
+	case "offer":
+		if offered, err := conn.offer(false); err != nil {
+			return status(err)
+		} else {
+			return string(offered)
+		}
+	case "sent":
+		return status(conn.sent())
+	case "established":
+		return status(conn.Established(tls.ConnectionState{DidResume: words[2] == "resumed"}))
+	case "failed":
+		return status(conn.Failed(map[string]Failure{
+			"not_sent": NotSent, "handshake": HandshakeFailed, "timeout": TimedOut, "login": LoginFailed,
+		}[words[2]]))
+	case "free":
+		conn.Close()
+		delete(w.conns, words[1])
+		return ""
+	}
+	w.t.Fatal("no such verb: ", verb)
+	return ""
+}
+
+func status(err error) string {
+	for word, is := range map[string]error{
+		"ok": nil, "not_found": ErrNotFound, "invalid_argument": ErrInvalidArgument,
+		"too_large": ErrTooLarge, "no_memory": ErrNoMemory, "closed": ErrClosed,
+		"discarded": ErrDiscarded, "wrong_state": ErrWrongState, "unsupported": ErrUnsupported,
+	} {
+		if errors.Is(err, is) {
+			return word
+		}
+	}
+	return err.Error()
+}
+
+func TestEveryLanguageIsAnsweredTheSame(t *testing.T) {
+	vectors, err := os.ReadFile("../../tests/vectors/conn.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var world *world
+	answers := 0
+	for number, line := range strings.Split(string(vectors), "\n") {
+		does, expected, _ := strings.Cut(line, " = ")
+		words := strings.Fields(does)
+		switch {
+		case len(words) == 0 || words[0][0] == '#':
+			continue
+		case words[0] == "case":
+			if world != nil {
+				world.end()
+			}
+			world = newWorld(t)
+			continue
+		}
+		expected = strings.TrimSpace(expected)
+		if answer := world.run(words); answer != expected {
+			t.Fatalf("line %d: %s, and not %q", number+1, line, answer)
+		}
+		if expected != "" {
+			answers++
+		}
+	}
+	world.end()
+	if answers <= 100 {
+		t.Fatalf("%d answers", answers)
+	}
+}
