@@ -7,10 +7,18 @@ PY = build/python/venv/bin/python
 PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -name '*.pyi') \
     bindings/python/CMakeLists.txt bindings/python/pyproject.toml
 
-test-bindings: test-python
+test-bindings: test-python test-python-cassandra
 
 test-python: lint-python build/python/installed ## Tests the Python binding: sockets, asyncio, drivers, fork
-	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests
+	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
+	    bindings/python/tests
+
+test-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Tests cassandra-driver, each reactor, against Apache Cassandra
+	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
+
+build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/python/venv/made
+	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 lint-python: build/python/venv/made ## Checks format, lints and types of the Python binding
 	@build/python/venv/bin/ruff check --no-cache -q bindings/python
@@ -34,4 +42,4 @@ build/python/venv/made: bindings/python/requirements.txt python.mk | deps-python
 deps-python:
 	@tests/check/deps python
 
-.PHONY: test-python lint-python bench-python deps-python
+.PHONY: test-python test-python-cassandra lint-python bench-python deps-python

@@ -25,19 +25,25 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@contextlib.contextmanager
-def running(command, port):
-    """Runs a server until the block ends; waits until its port answers."""
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def answers(port):
+    """A connection to a free port may come to connect to itself; that is no answer."""
     try:
-        until = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert server.poll() is None, server.stdout.read()
-                assert time.monotonic() < until
+        with socket.create_connection(("127.0.0.1", port)) as tcp:
+            return tcp.getsockname() != tcp.getpeername()
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running(command, port, patience=20):
+    """Runs a server until the block ends; waits until its port answers."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + patience
+        while not answers(port):
+            assert time.monotonic() < until, command
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise AssertionError((command, server.wait(0.05)))
         yield
     finally:
         server.terminate()

@@ -21,6 +21,8 @@ _HANDSHAKE, _NEW_SESSION_TICKET = 22, 4
 
 
 def _ticket(tls: Any, *_message: object) -> None:
+    if hasattr(tls, "_sslsock"):  # gevent's owner of the C object, which refers to the connection
+        tls = tls._sslsock()
     attempt = getattr(tls, "_tsc_attempt", None)
     if attempt is not None:
         attempt.ticket(tls)

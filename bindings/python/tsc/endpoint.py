@@ -31,8 +31,8 @@ def named() -> tuple[str, int] | None:
 
 def of_peername(peername: object) -> tuple[str, int] | None:
     """Read what ``getpeername`` gives: an internet address, or the path of a Unix socket."""
-    if isinstance(peername, tuple) and len(peername) >= 2:
-        return str(peername[0]), int(peername[1])
+    if isinstance(peername, tuple) and len(peername) >= 2 and isinstance(peername[1], int):
+        return str(peername[0]), peername[1]
     if isinstance(peername, str) and peername:
         return peername, 0
     return None
