@@ -1,10 +1,14 @@
 """Blocking sockets: what is offered, kept and published, proven by what the server says."""
 
+import contextlib
 import gc
 import os
+import pathlib
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -173,9 +177,6 @@ def test_after_the_handshake(serve, cert):
 
 
 def s_server(cert, *options):
-    import contextlib
-    import subprocess
-
     @contextlib.contextmanager
     def run():
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -396,3 +397,13 @@ def test_the_default_context_verifies(cert):
     for name in ("verify_mode", "check_hostname", "verify_flags", "options", "minimum_version"):
         assert getattr(context, name) == getattr(model, name), name
     assert len(tsc.create_default_context(cafile=cert[0]).get_ca_certs()) == 1
+
+
+def test_the_example_of_the_readme(serve, cert):
+    server = serve()
+    example = pathlib.Path(__file__).parent.parent / "examples" / "client.py"
+    command = [sys.executable, str(example), "localhost", str(server.port), cert[0]]
+    assert subprocess.check_output(command).split(b"\n")[:2] == [
+        b"b'hello\\n' False 0",
+        b"b'hello\\n' True 1",
+    ]
