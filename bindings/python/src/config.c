@@ -43,18 +43,18 @@ static void config_dealloc(PyObject *object) {
 }
 
 int endpoint_from(PyObject *args, const char *format, tsc_endpoint *endpoint, void *more[4]) {
-    const char *host, *server_name, *group;
-    Py_ssize_t host_len, server_name_len, group_len;
+    const char *host, *server_name = NULL;
+    Py_ssize_t host_len, server_name_len = 0;
     unsigned int port;
-    if (!PyArg_ParseTuple(args, format, &host, &host_len, &port, &server_name, &server_name_len,
-                          &group, &group_len, more[0], more[1], more[2], more[3]))
+    PyObject *tuple;
+    if (!PyArg_ParseTuple(args, format, &PyTuple_Type, &tuple, more[0], more[1], more[2], more[3]))
+        return 0;
+    if (!PyArg_ParseTuple(tuple, "s#I|z#", &host, &host_len, &port, &server_name, &server_name_len))
         return 0;
     *endpoint = (tsc_endpoint){.host = (const uint8_t *)host,
                                .host_len = (size_t)host_len,
                                .server_name = (const uint8_t *)server_name,
                                .server_name_len = (size_t)server_name_len,
-                               .group = (const uint8_t *)group,
-                               .group_len = (size_t)group_len,
                                .port = port};
     return 1;
 }
@@ -62,7 +62,7 @@ int endpoint_from(PyObject *args, const char *format, tsc_endpoint *endpoint, vo
 static PyObject *config_conn(PyObject *self, PyObject *args) {
     tsc_endpoint endpoint;
     void *more[4] = {0};
-    if (!endpoint_from(args, "s#Iz#z#", &endpoint, more))
+    if (!endpoint_from(args, "O!", &endpoint, more))
         return NULL;
     return conn_new((Config *)self, &endpoint);
 }
@@ -71,7 +71,7 @@ static PyObject *config_available(PyObject *self, PyObject *args) {
     tsc_endpoint endpoint;
     void *more[4] = {0};
     size_t count = 0;
-    if (!endpoint_from(args, "s#Iz#z#", &endpoint, more))
+    if (!endpoint_from(args, "O!", &endpoint, more))
         return NULL;
     tsc_status status =
         tsc_config_available(((Config *)self)->config, &endpoint, sizeof endpoint, &count);
@@ -88,7 +88,7 @@ static PyObject *config_take(PyObject *object, PyObject *args) {
     tsc_conn *conn;
     tsc_session session = {0};
     void *more[4] = {0};
-    if (!endpoint_from(args, "s#Iz#z#", &endpoint, more))
+    if (!endpoint_from(args, "O!", &endpoint, more))
         return NULL;
     tsc_status status = tsc_conn_new(self->config, &endpoint, sizeof endpoint, &conn);
     if (status != TSC_OK)
@@ -117,7 +117,7 @@ static PyObject *config_give(PyObject *object, PyObject *args) {
     PyObject *session;
     unsigned long bytes;
     void *more[4] = {&session, &info.tls_version, &info.lifetime_seconds, &bytes};
-    if (!endpoint_from(args, "s#Iz#z#OIIk", &endpoint, more))
+    if (!endpoint_from(args, "O!OIIk", &endpoint, more))
         return NULL;
     tsc_status status = tsc_conn_new(self->config, &endpoint, sizeof endpoint, &conn);
     if (status != TSC_OK)

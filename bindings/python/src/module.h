@@ -46,7 +46,8 @@ void held_release(void *object);
 /* Lets go of the object of every held of a config, whose shells stay with the library. */
 void held_clear_all(Config *config);
 
-/* (host, port, server_name, group): reads arguments into an endpoint, lent by them. */
+/* Reads arguments that begin with a tuple (host, port) or (host, port, server name or None) into an
+ * endpoint that is lent by them. */
 int endpoint_from(PyObject *args, const char *format, tsc_endpoint *endpoint, void *more[4]);
 
 PyObject *config_new(Cache *cache, long long client_not_after);

@@ -407,3 +407,18 @@ def test_the_example_of_the_readme(serve, cert):
         b"b'hello\\n' False 0",
         b"b'hello\\n' True 1",
     ]
+
+
+def test_a_ticket_that_left_does_not_come_back(serve, cert):
+    server, context = serve(tickets=1), context_for(cert)
+    visit(context, server.port)
+    tcp = socket.create_connection(("127.0.0.1", server.port))
+    tcp.setblocking(False)
+    tls = context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    tls.close()
+    del tls
+    gc.collect()
+    stats = context.session_cache.stats()
+    assert (stats.offered, stats.returned, stats.unfinished, stats.sessions) == (1, 0, 1, 0)

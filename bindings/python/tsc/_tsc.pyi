@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any, final
 
+Address = tuple[str, int] | tuple[str, int, str | None]
+
 DISABLED: int
 REUSE_WHEN_DRY: int
 FAILURE_NOT_SENT: int
@@ -35,17 +37,12 @@ class Cache:
 
 @final
 class Config:
-    def conn(self, host: str, port: int, server_name: str | None, group: str | None, /) -> Conn: ...
-    def available(
-        self, host: str, port: int, server_name: str | None, group: str | None, /
-    ) -> int: ...
-    def take(self, host: str, port: int, server_name: str | None, group: str | None, /) -> Any: ...
+    def conn(self, endpoint: Address, /) -> Conn: ...
+    def available(self, endpoint: Address, /) -> int: ...
+    def take(self, endpoint: Address, /) -> Any: ...
     def give(
         self,
-        host: str,
-        port: int,
-        server_name: str | None,
-        group: str | None,
+        endpoint: Address,
         session: object,
         tls_version: int,
         lifetime_seconds: int,

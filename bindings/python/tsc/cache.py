@@ -109,8 +109,9 @@ class TLSSessionCache:
 
         A TLS 1.3 ticket leaves the cache with this, because it may be offered only once.
         """
-        host, port, server_name = _address(endpoint)
-        return self._by_hand.take(host, port, server_name, None)
+        return self._by_hand.take(
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
+        )
 
     def set_session(self, endpoint: Endpoint, session: Any, version: str | None = None) -> bool:
         """Keep a session of a connection that was established and validated.
@@ -123,16 +124,20 @@ class TLSSessionCache:
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
         kept, because its lifetime is over or the cache is disabled.
         """
-        host, port, server_name = _address(endpoint)
         tls_version = TLS_VERSIONS["TLSv1.3" if version is None else version]
         return self._by_hand.give(
-            host, port, server_name, None, session, tls_version, _lifetime(session), SESSION_BYTES
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port),
+            session,
+            tls_version,
+            _lifetime(session),
+            SESSION_BYTES,
         )
 
     def available(self, endpoint: Endpoint) -> int:
         """Say how many sessions `get_session` would find, one after the other."""
-        host, port, server_name = _address(endpoint)
-        return self._by_hand.available(host, port, server_name, None)
+        return self._by_hand.available(
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
+        )
 
     def size(self) -> int:
         """Say how many sessions are in the cache, those of every context together."""
@@ -168,12 +173,6 @@ def _limit(name: str, value: int | None) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1")
     return value
-
-
-def _address(endpoint: Endpoint) -> tuple[str, int, str | None]:
-    if isinstance(endpoint, tuple):
-        return endpoint if len(endpoint) == 3 else (*endpoint, None)
-    return endpoint.address, endpoint.port, None
 
 
 def _lifetime(session: Any) -> int:

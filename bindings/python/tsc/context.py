@@ -83,7 +83,7 @@ class SSLContext(ssl.SSLContext):
                 config = self.__dict__.setdefault(
                     "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
                 )
-            return Attempt(config.conn(host, port, server_name, None), self._tsc_accept)
+            return Attempt(config.conn((host, port, server_name)), self._tsc_accept)
         except (_tsc.Error, ValueError, OverflowError):
             return None
 

@@ -151,7 +151,7 @@ def begin(connection: SSL.Connection, host: str | None = None, port: int = 0) ->
         return
     name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
     with suppress(_tsc.Error):
-        attempt = _Attempt(context._tsc_config.conn(*where, name, None), context._tsc_accept)
+        attempt = _Attempt(context._tsc_config.conn((*where, name)), context._tsc_accept)
         _attempts[connection] = attempt
         attempt.offer(connection)
 
