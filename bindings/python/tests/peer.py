@@ -59,6 +59,8 @@ class Server:
                         return
                     lines.write(line)
                     lines.flush()
+                # Without a close_notify of its own, OpenSSL forgets a session that it keeps itself.
+                tls.unwrap()
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
