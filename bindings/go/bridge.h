@@ -1,6 +1,6 @@
 // What Go asks of the library, shaped so that each operation is one call: a call from Go to C costs
-// more than most of these do. Results come by value, because what Go passes a pointer to is moved to
-// its heap.
+// more than most of these do. Results come by value, because what Go passes a pointer to is moved
+// to its heap.
 
 #ifndef TSC_GO_BRIDGE_H
 #define TSC_GO_BRIDGE_H
@@ -97,8 +97,8 @@ static inline tscgo_forecast tscgo_config_forecast(const tsc_config *config,
                                                    tsc_endpoint endpoint) {
     tscgo_forecast got;
     memset(&got, 0, sizeof got);
-    got.status = tsc_config_forecast(config, &endpoint, sizeof endpoint, &got.forecast,
-                                     sizeof got.forecast);
+    got.status =
+        tsc_config_forecast(config, &endpoint, sizeof endpoint, &got.forecast, sizeof got.forecast);
     return got;
 }
 
