@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import pathlib
 import select
@@ -387,6 +388,25 @@ def test_a_forked_worker_starts_empty(serve, cert):
     assert visit(context, server.port) is True
 
 
+inherited = []
+
+
+def work(port):
+    return os.getpid(), [visit(inherited[-1], port) for _ in range(3)]
+
+
+def test_workers_of_multiprocessing_start_empty(serve, cert):
+    """As under a prefork server: the parent has sessions, and no child offers them."""
+    server = serve()
+    inherited.append(context_for(cert))
+    visit(inherited[-1], server.port)
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        results = [pool.apply_async(work, (server.port,)).get(20) for _ in range(3)]
+    assert len({pid for pid, _ in results}) == 3
+    assert [resumed for _, resumed in results] == [[False, True, True]] * 3
+    assert visit(inherited.pop(), server.port) is True
+
+
 def test_options_are_checked():
     with pytest.raises(ValueError):
         tsc.SSLContext(accept="perhaps")
@@ -412,12 +432,14 @@ def test_the_example_of_the_readme(serve, cert):
 def test_a_ticket_that_left_does_not_come_back(serve, cert):
     server, context = serve(tickets=1), context_for(cert)
     visit(context, server.port)
-    tcp = socket.create_connection(("127.0.0.1", server.port))
+    silent = socket.create_server(("127.0.0.1", 0))
+    tcp = socket.create_connection(silent.getsockname())
     tcp.setblocking(False)
     tls = context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
-    with pytest.raises(ssl.SSLWantReadError):
+    with tsc.endpoint("127.0.0.1", server.port), pytest.raises(ssl.SSLWantReadError):
         tls.do_handshake()
     tls.close()
+    silent.close()
     del tls
     gc.collect()
     stats = context.session_cache.stats()
