@@ -68,6 +68,7 @@ clean: ## Removes what was built
 -include storm.mk
 -include cassandra.mk
 -include go.mk
+-include python.mk
 
 ##@ Test
 
@@ -183,7 +184,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-cassandra ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python deps-cassandra ## Installs what is missing (Debian), or names it
 
 deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)

@@ -1,0 +1,175 @@
+"""Measures `tsc.TLSSessionCache` against the request's design, a lock and an OrderedDict.
+
+A get that finds, a set, and a set and a get of a TLS 1.3 ticket: wall time over all threads' calls,
+the best of several runs. Memory is what a cache costs beside the sessions, which are the same
+objects in both. The burst comes after one connection, to a server that sends two tickets on each.
+"""
+
+import collections
+import contextlib
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+
+from peer import Server, ask, certificate
+
+import tsc
+
+ROUNDS, RUNS = 20_000, 5
+ENDPOINTS = [("10.0.0.1", 9042 + i) for i in range(50)]
+
+
+class PurePython:
+    """One session an endpoint, behind a lock; the least recently used goes first."""
+
+    def __init__(self, max_size=100, ttl=3600):
+        self.max_size, self.ttl = max_size, ttl
+        self.lock = threading.RLock()
+        self.sessions = collections.OrderedDict()
+
+    def get_session(self, endpoint):
+        with self.lock:
+            found = self.sessions.get(endpoint)
+            if found is None:
+                return None
+            session, stored = found
+            if time.monotonic() - stored > self.ttl:
+                del self.sessions[endpoint]
+                return None
+            self.sessions.move_to_end(endpoint)
+            return session
+
+    def set_session(self, endpoint, session, version=None):
+        with self.lock:
+            self.sessions[endpoint] = session, time.monotonic()
+            self.sessions.move_to_end(endpoint)
+            if len(self.sessions) > self.max_size:
+                self.sessions.popitem(last=False)
+
+
+def nanoseconds(work, threads):
+    """Gives the wall time per operation, over those of all threads."""
+    best = float("inf")
+    for _ in range(RUNS):
+        run = [threading.Thread(target=work) for _ in range(threads)]
+        began = time.perf_counter()
+        for thread in run:
+            thread.start()
+        for thread in run:
+            thread.join()
+        best = min(best, time.perf_counter() - began)
+    return best / ROUNDS / threads * 1e9
+
+
+def times(make):
+    """Gives the time of a get (TLS 1.2, hit), a set, and a set and a get of a ticket."""
+    for threads in (1, 8):
+        cache, tickets, session = make(), make(), object()
+        for endpoint in ENDPOINTS:
+            cache.set_session(endpoint, session, "TLSv1.2")
+
+        def get(cache=cache):
+            for i in range(ROUNDS):
+                cache.get_session(ENDPOINTS[i % 50])
+
+        def put(cache=cache, session=session):
+            for i in range(ROUNDS):
+                cache.set_session(ENDPOINTS[i % 50], session, "TLSv1.2")
+
+        def ticket(cache=tickets, session=session):
+            for i in range(ROUNDS):
+                cache.set_session(ENDPOINTS[i % 50], session, "TLSv1.3")
+                cache.get_session(ENDPOINTS[i % 50])
+
+        yield threads, [nanoseconds(work, threads) for work in (get, put, ticket)]
+
+
+def per_session(kind, count=50_000):
+    """Gives the bytes of the process for each session kept, without the session's own."""
+    code = f"""
+import resource, sys
+sys.path[:0] = {sys.path!r}
+import cache
+made = cache.MAKE[{kind!r}]({count})
+session = object()
+made.set_session(("10.0.0.1", 1), session, "TLSv1.2")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for i in range({count}):
+    made.set_session(("10.0.0.1", i + 2), session, "TLSv1.2")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 // {count})
+"""
+    return int(subprocess.check_output([sys.executable, "-c", code]))
+
+
+def burst(server, known=None, max_wait=0.0, reuse=False, count=16):
+    """Opens connections at once, after one; gives how many resumed."""
+    cafile = server.certificate
+    if known is None:
+        cache = tsc.TLSSessionCache(reuse_when_dry=reuse)
+        context = tsc.SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, max_wait=max_wait)
+        context.load_verify_locations(cafile)
+    else:
+        context = ssl.create_default_context(cafile=cafile)
+    resumed, start = [], threading.Barrier(count + 1)
+
+    def one():
+        start.wait()
+        visit()
+
+    def visit():
+        tcp = socket.create_connection(("127.0.0.1", server.port))
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        session = known.get_session("server") if known is not None else None
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+            ask(tls)
+            if known is not None:
+                known.set_session("server", tls.session)
+            resumed.append(tls.session_reused)
+            # Without close_notify the server forgets a session that it keeps itself.
+            with contextlib.suppress(OSError):
+                tls.unwrap()
+
+    visit()
+    resumed.clear()
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    for thread in threads:
+        thread.join()
+    return sum(resumed)
+
+
+MAKE = {"lock and OrderedDict": PurePython, "tsc": tsc.TLSSessionCache}
+
+
+def main():
+    print(f"{'':34}{'get':>9}{'set':>9}{'ticket':>9}")
+    for name, make in MAKE.items():
+        for threads, row in times(make):
+            cells = "".join(f"{ns:6.0f} ns" for ns in row)
+            print(f"{name + f', threads: {threads}':34}{cells}")
+    for name in MAKE:
+        print(f"{name}: {per_session(name)} bytes for each session kept, beside the session")
+    with tempfile.TemporaryDirectory() as folder:
+        cert = certificate(pathlib.Path(folder))
+        server = Server(*cert)
+        server.certificate = cert[0]
+        print("resumed of 16 at once, TLS 1.3:")
+        print("  lock and OrderedDict:", burst(server, PurePython()))
+        print("  tsc:", burst(server))
+        print("  tsc, max_wait=2:", burst(server, max_wait=2))
+        print("  tsc, reuse_when_dry:", burst(server, reuse=True))
+        server.close()
+
+
+if __name__ == "__main__":
+    main()

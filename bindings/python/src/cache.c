@@ -1,0 +1,151 @@
+#include "module.h"
+
+PyTypeObject *CacheType;
+
+/* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
+ * last. */
+static uint64_t read_clock(void *arg) {
+    Cache *self = arg;
+    PyGILState_STATE state = PyGILState_Ensure();
+    if (self->clock != NULL) {
+        PyObject *now = PyObject_CallObject(self->clock, NULL);
+        unsigned long long ms = now == NULL ? 0 : PyLong_AsUnsignedLongLong(now);
+        if (PyErr_Occurred())
+            PyErr_WriteUnraisable(self->clock);
+        else
+            self->last_ms = ms;
+        Py_XDECREF(now);
+    }
+    uint64_t ms = self->last_ms;
+    PyGILState_Release(state);
+    return ms;
+}
+
+static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"flags",
+                            "max_endpoints",
+                            "max_sessions_per_endpoint",
+                            "ttl_seconds",
+                            "max_bytes",
+                            "max_lineage_age_seconds",
+                            "clock",
+                            NULL};
+    tsc_options options = {0};
+    unsigned long long max_bytes = 0;
+    PyObject *clock = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|IIIIKIO", names, &options.flags,
+                                     &options.max_endpoints, &options.max_sessions_per_endpoint,
+                                     &options.ttl_seconds, &max_bytes,
+                                     &options.max_lineage_age_seconds, &clock))
+        return NULL;
+    options.max_bytes = max_bytes;
+    Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (clock != Py_None) {
+        Py_INCREF(clock);
+        self->clock = clock;
+        options.clock = read_clock;
+        options.clock_arg = self;
+    }
+    tsc_status status = tsc_cache_new(&options, sizeof options, &self->cache);
+    if (status != TSC_OK) {
+        Py_DECREF(self);
+        return raise_status(status);
+    }
+    return (PyObject *)self;
+}
+
+static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(((Cache *)object)->clock);
+    return 0;
+}
+
+static int cache_clear(PyObject *object) {
+    Py_CLEAR(((Cache *)object)->clock);
+    return 0;
+}
+
+static void cache_dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    tsc_cache_free(((Cache *)object)->cache);
+    cache_clear(object);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static PyObject *done(tsc_status status) {
+    if (status != TSC_OK)
+        return raise_status(status);
+    Py_RETURN_NONE;
+}
+
+static PyObject *cache_close(PyObject *self, PyObject *Py_UNUSED(none)) {
+    return done(tsc_cache_close(((Cache *)self)->cache));
+}
+
+static PyObject *cache_drop(PyObject *self, PyObject *Py_UNUSED(none)) {
+    return done(tsc_clear(((Cache *)self)->cache));
+}
+
+static PyObject *cache_config(PyObject *self, PyObject *args) {
+    long long client_not_after = 0;
+    if (!PyArg_ParseTuple(args, "|L", &client_not_after))
+        return NULL;
+    return config_new((Cache *)self, client_not_after);
+}
+
+static PyObject *cache_stats(PyObject *self, PyObject *Py_UNUSED(none)) {
+    tsc_stats s = {0};
+    tsc_status status = tsc_stats_get(((Cache *)self)->cache, &s, sizeof s);
+    if (status != TSC_OK)
+        return raise_status(status);
+#define FIELD "sK"
+#define VALUE(name) #name, (unsigned long long)s.name
+    return Py_BuildValue(
+        "{" FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD
+            FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD "}",
+        VALUE(offered), VALUE(resumed), VALUE(refused), VALUE(missed), VALUE(stored),
+        VALUE(returned), VALUE(expired), VALUE(evicted), VALUE(displaced), VALUE(removed),
+        VALUE(discarded_lifetime), VALUE(discarded_too_large), VALUE(discarded_failed),
+        VALUE(discarded_unfinished), VALUE(discarded_disabled), VALUE(discarded_no_memory),
+        VALUE(established), VALUE(failed), VALUE(unfinished), VALUE(endpoints), VALUE(sessions),
+        VALUE(bytes), VALUE(reused), VALUE(waited), VALUE(waits_served), VALUE(withheld),
+        VALUE(breaker_opened), VALUE(breaker_closed));
+}
+
+static PyObject *cache_prometheus(PyObject *self, PyObject *args) {
+    const char *labels = NULL;
+    Py_ssize_t labels_len = 0;
+    if (!PyArg_ParseTuple(args, "|s#", &labels, &labels_len))
+        return NULL;
+    size_t len = 0, cap = 8192;
+    for (;;) { /* the text grows with the numbers, so asking once for its length would not do */
+        char *text = PyMem_Malloc(cap);
+        if (text == NULL)
+            return PyErr_NoMemory();
+        tsc_status status = tsc_stats_prometheus(((Cache *)self)->cache, labels, (size_t)labels_len,
+                                                 text, cap, &len);
+        PyObject *result = NULL;
+        if (status == TSC_OK)
+            result = PyUnicode_FromStringAndSize(text, (Py_ssize_t)len);
+        PyMem_Free(text);
+        if (status != TSC_TOO_SMALL)
+            return status == TSC_OK ? result : raise_status(status);
+        cap = len + 1024;
+    }
+}
+
+static PyMethodDef methods[] = {{"close", cache_close, METH_NOARGS, NULL},
+                                {"clear", cache_drop, METH_NOARGS, NULL},
+                                {"config", cache_config, METH_VARARGS, NULL},
+                                {"stats", cache_stats, METH_NOARGS, NULL},
+                                {"prometheus", cache_prometheus, METH_VARARGS, NULL},
+                                {0}};
+static PyType_Slot slots[] = {{Py_tp_new, cache_new},           {Py_tp_dealloc, cache_dealloc},
+                              {Py_tp_traverse, cache_traverse}, {Py_tp_clear, cache_clear},
+                              {Py_tp_methods, methods},         {0, NULL}};
+PyType_Spec cache_spec = {"tsc._tsc.Cache", sizeof(Cache), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};

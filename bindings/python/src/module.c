@@ -1,0 +1,53 @@
+#include "module.h"
+
+static PyObject *Error;
+
+PyObject *raise_status(tsc_status status) {
+    PyObject *error = PyObject_CallFunction(Error, "s", tsc_status_text(status));
+    PyObject *number = PyLong_FromUnsignedLong(status);
+    if (error != NULL && number != NULL && PyObject_SetAttrString(error, "status", number) == 0)
+        PyErr_SetObject(Error, error);
+    Py_XDECREF(error);
+    Py_XDECREF(number);
+    return NULL;
+}
+
+static PyObject *version(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none)) {
+    return PyUnicode_FromString(tsc_version());
+}
+
+static PyMethodDef functions[] = {
+    {"version", version, METH_NOARGS, NULL}, {"ticket_filter", event_filter, METH_O, NULL}, {0}};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "tsc._tsc", .m_size = -1,
+                                        .m_methods = functions};
+
+/* Types are used from here, not made by callers from scratch: only a Cache has a constructor. */
+static PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *spec) {
+    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(spec);
+    if (type == NULL)
+        return NULL;
+    Py_INCREF(type); /* one for the module, one for the C side */
+    return PyModule_AddObject(module, name, (PyObject *)type) == 0 ? type : NULL;
+}
+
+PyMODINIT_FUNC PyInit__tsc(void) {
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    Error = PyErr_NewExceptionWithDoc(
+        "tsc.Error",
+        "A call that the library did not carry out; ``status`` is its number in tsc.h.", NULL,
+        NULL);
+    if (Error == NULL || (CacheType = add_type(module, "Cache", &cache_spec)) == NULL ||
+        (ConfigType = add_type(module, "Config", &config_spec)) == NULL ||
+        (ConnType = add_type(module, "Conn", &conn_spec)) == NULL)
+        return NULL;
+    Py_INCREF(Error);
+    if (PyModule_AddObject(module, "Error", Error) < 0 ||
+#define CONSTANT(name) PyModule_AddIntConstant(module, &#name[4], name) < 0 ||
+        CONSTANT(TSC_DISABLED) CONSTANT(TSC_REUSE_WHEN_DRY) CONSTANT(TSC_FAILURE_NOT_SENT)
+            CONSTANT(TSC_FAILURE_HANDSHAKE) CONSTANT(TSC_FAILURE_TIMEOUT)
+                CONSTANT(TSC_FAILURE_LOGIN) CONSTANT(TSC_OK) 0)
+        return NULL;
+    return module;
+}

@@ -1,0 +1,1 @@
+from peer import cert, serve  # noqa: F401

@@ -1,0 +1,244 @@
+"""The tests that the request lists for the cache itself."""
+
+import gc
+import os
+import threading
+import weakref
+
+import pytest
+
+import tsc
+
+
+class Clock:
+    def __init__(self):
+        self.ms = 1_000_000
+
+    def __call__(self):
+        return self.ms
+
+
+class Session:
+    """Any object will do for one."""
+
+
+A, B, C = ("a", 9042), ("b", 9042), ("c", 9042)
+
+
+def test_what_is_set_is_found():
+    cache = tsc.TLSSessionCache()
+    session = Session()
+    assert cache.get_session(A) is None
+    assert cache.set_session(A, session, "TLSv1.2")
+    assert cache.get_session(A) is session
+    assert cache.get_session(A) is session, "TLS 1.2 sessions are reusable"
+    assert len(cache) == cache.size() == 1
+    cache.clear()
+    assert cache.get_session(A) is None and len(cache) == 0
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", None])
+def test_a_ticket_is_handed_out_once(version):
+    cache = tsc.TLSSessionCache()
+    first, second = Session(), Session()
+    cache.set_session(A, first, version)
+    cache.set_session(A, second, version)
+    assert cache.available(A) == 2
+    assert {cache.get_session(A), cache.get_session(A)} == {first, second}
+    assert cache.get_session(A) is None
+
+
+def test_endpoints_are_apart():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(("a", 9042, "x"), Session(), "TLSv1.2")
+    assert cache.get_session(("a", 9043, "x")) is None
+    assert cache.get_session(("a", 9042, "y")) is None
+    assert cache.get_session(("a", 9042)) is None
+    assert cache.get_session(("a", 9042, "x")) is not None
+
+
+def test_a_drivers_endpoint():
+    class EndPoint:
+        address, port = "a", 9042
+
+    cache = tsc.TLSSessionCache()
+    cache.set_session(EndPoint(), Session(), "TLSv1.2")
+    assert cache.get_session(A) is not None
+
+
+def test_sessions_expire():
+    clock = Clock()
+    cache = tsc.TLSSessionCache(ttl=10, clock=clock)
+    cache.set_session(A, Session(), "TLSv1.2")
+    clock.ms += 9_000
+    assert cache.get_session(A) is not None
+    clock.ms += 2_000
+    assert cache.get_session(A) is None
+    assert cache.stats().expired == 1
+
+
+def test_the_defaults_are_the_requests():
+    clock = Clock()
+    cache = tsc.TLSSessionCache(clock=clock)
+    for port in range(1, 102):
+        cache.set_session(("a", port), Session(), "TLSv1.2")
+    assert cache.stats().endpoints == 100
+    clock.ms += 3_599_000
+    assert cache.get_session(("a", 101)) is not None
+    clock.ms += 2_000
+    assert cache.get_session(("a", 101)) is None
+
+
+def test_the_least_recently_used_goes_first():
+    cache = tsc.TLSSessionCache(max_size=2)
+    cache.set_session(A, Session(), "TLSv1.2")
+    cache.set_session(B, Session(), "TLSv1.2")
+    assert cache.get_session(A) is not None
+    cache.set_session(C, Session(), "TLSv1.2")
+    assert cache.get_session(B) is None
+    assert cache.get_session(A) is not None and cache.get_session(C) is not None
+    assert cache.stats().evicted == 1
+
+
+def test_disabled_means_off():
+    cache = tsc.TLSSessionCache(enabled=False)
+    assert not cache.set_session(A, Session(), "TLSv1.2")
+    assert cache.get_session(A) is None and len(cache) == 0
+
+
+def test_a_closed_cache_keeps_nothing():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(A, Session(), "TLSv1.2")
+    cache.close()
+    assert cache.get_session(A) is None and len(cache) == 0
+
+
+@pytest.mark.parametrize("limits", [{"max_size": 0}, {"ttl": 0}, {"ttl": -1}, {"max_bytes": 0}])
+def test_a_limit_below_one_is_an_error(limits):
+    with pytest.raises(ValueError):
+        tsc.TLSSessionCache(**limits)
+
+
+def test_nonsense_is_an_error():
+    cache = tsc.TLSSessionCache()
+    with pytest.raises(tsc.Error) as error:
+        cache.get_session(("", 1))
+    assert error.value.status == 2
+    with pytest.raises(tsc.Error):
+        cache.get_session(("a", 65536))
+    with pytest.raises(KeyError):
+        cache.set_session(A, Session(), "SSLv2")
+
+
+def test_sessions_are_released():
+    cache = tsc.TLSSessionCache(max_size=1)
+    session = Session()
+    gone = weakref.ref(session)
+    cache.set_session(A, session, "TLSv1.2")
+    del session
+    assert gone() is not None
+    cache.set_session(B, Session(), "TLSv1.2")
+    assert gone() is None
+
+
+def test_a_release_may_call_the_cache():
+    cache = tsc.TLSSessionCache(max_size=1)
+    seen = []
+
+    class Calls:
+        def __del__(self):
+            seen.append(cache.size())
+
+    cache.set_session(A, Calls(), "TLSv1.2")
+    cache.set_session(B, Session(), "TLSv1.2")
+    assert seen == [1]
+
+
+def test_a_cycle_through_the_cache_is_collected():
+    cache = tsc.TLSSessionCache()
+    session = Session()
+    session.cache = cache
+    gone = weakref.ref(session)
+    cache.set_session(A, session, "TLSv1.2")
+    del cache, session
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_clock_that_raises_stands_still(monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    cache = tsc.TLSSessionCache(clock=lambda: 1 // 0)
+    cache.set_session(A, Session(), "TLSv1.2")
+    assert cache.get_session(A) is not None and told
+
+
+def hammer(cache, rounds, taken):
+    for i in range(rounds):
+        endpoint = ("a", 1 + i % 7)
+        cache.set_session(endpoint, Session(), "TLSv1.3")
+        session = cache.get_session(endpoint)
+        if session is not None:
+            taken.append(session)
+        if i % 100 == 0:
+            cache.stats(), cache.size()
+
+
+def test_threads():
+    cache = tsc.TLSSessionCache(max_size=5)
+    taken = [[] for _ in range(8)]
+    threads = [threading.Thread(target=hammer, args=(cache, 2000, mine)) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    every = [session for mine in taken for session in mine]
+    assert len(every) > 1000
+    assert len({id(session) for session in every}) == len(every), "a ticket was handed out twice"
+    stats = cache.stats()
+    assert stats.stored == 8 * 2000 and stats.offered == len(every)
+    assert stats.endpoints <= 5
+
+
+def test_a_forked_child_starts_empty_and_never_deadlocks():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(A, Session(), "TLSv1.2")
+    stop = threading.Event()
+
+    def run():
+        while not stop.is_set():
+            hammer(cache, 50, [])
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                ok = False
+                try:
+                    ok = cache.get_session(A) is None and len(cache) == 0
+                    hammer(cache, 50, [])
+                    cache.set_session(A, Session(), "TLSv1.2")
+                    ok = ok and cache.get_session(A) is not None
+                finally:
+                    os._exit(0 if ok else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert cache.get_session(A) is not None, "the parent's are still there"
+
+
+def test_repr_tells_numbers_only():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(A, b"secret", "TLSv1.2")
+    assert repr(cache) == "<TLSSessionCache sessions=1 endpoints=1>"
+
+
+def test_prometheus():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(A, Session())
+    assert 'tsc_stored_total{cluster="a"} 1\n' in cache.prometheus('cluster="a"')

@@ -1,0 +1,446 @@
+"""Blocking sockets: what is offered, kept and published, proven by what the server says."""
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import pathlib
+import select
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+from peer import ask, certificate, connect, visit
+
+import tsc
+
+BOTH = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+def context_for(cert, **options):
+    context = tsc.SSLContext(ssl.PROTOCOL_TLS_CLIENT, **options)
+    context.load_verify_locations(cert[0])
+    return context
+
+
+@BOTH
+def test_reconnects_resume(serve, cert, version):
+    server, context = serve(version), context_for(cert)
+    assert [visit(context, server.port) for _ in range(5)] == [False] + [True] * 4
+    assert server.resumed == [False] + [True] * 4
+    stats = context.session_cache.stats()
+    assert stats.resumed == 4 and stats.established == 5 and stats.unfinished == 0
+
+
+def test_every_ticket_is_kept(serve, cert):
+    server, context = serve(tickets=5), context_for(cert)
+    visit(context, server.port)
+    assert len(context.session_cache) == 5
+    open_now = [connect(context, server.port) for _ in range(6)]
+    for tls in open_now:
+        ask(tls)
+        tls.close()
+    assert server.resumed == [False] + [True] * 5 + [False]
+
+
+def test_a_ticket_is_offered_once(serve, cert):
+    server, context = serve(tickets=1), context_for(cert)
+    visit(context, server.port)
+    first, second = connect(context, server.port), connect(context, server.port)
+    assert (first.session_reused, second.session_reused) == (True, False)
+    first.close(), second.close()
+
+
+@BOTH
+def test_endpoints_are_apart(serve, cert, version):
+    one, other, context = serve(version), serve(version), context_for(cert)
+    other.context = one.context  # it would resume what the first one issued
+    visit(context, one.port)
+    assert visit(context, other.port) is False
+    assert visit(context, one.port) is True
+    assert visit(context, one.port, "127.0.0.1") is False
+    assert other.resumed == [False] and one.resumed == [False, True, False]
+
+
+@BOTH
+def test_contexts_are_apart_in_one_cache(serve, cert, version):
+    server, cache = serve(version), tsc.TLSSessionCache()
+    one, other = context_for(cert, cache=cache), context_for(cert, cache=cache)
+    assert [visit(one, server.port), visit(other, server.port)] == [False, False]
+    assert [visit(one, server.port), visit(other, server.port)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda context, cert: setattr(context, "check_hostname", False),
+        lambda context, cert: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_3),
+        lambda context, cert: context.load_verify_locations(certificate(cert[2])[0]),
+        lambda context, cert: context.load_cert_chain(*cert[:2]),
+        lambda context, cert: context.load_default_certs(),
+        lambda context, cert: context.set_default_verify_paths(),
+        lambda context, cert: context.set_alpn_protocols(["x"]),
+        lambda context, cert: context.set_ciphers("ECDHE"),
+    ],
+)
+def test_a_changed_context_begins_anew(serve, cert, change, tmp_path):
+    server, context = serve(), context_for(cert)
+    visit(context, server.port)
+    assert visit(context, server.port) is True
+    change(context, (*cert, tmp_path))
+    assert visit(context, server.port) is False
+    assert visit(context, server.port) is True
+
+
+def test_a_context_that_is_set_as_it_was_goes_on(serve, cert):
+    """urllib3 does such things for each connection."""
+    server, context = serve(), context_for(cert)
+    context.set_alpn_protocols(["x"])
+    visit(context, server.port)
+    context.set_alpn_protocols(["x"])
+    context.verify_mode = context.verify_mode
+    context.check_hostname = True
+    context.load_verify_locations(cert[0])
+    assert visit(context, server.port) is True
+
+
+@BOTH
+def test_disabled_means_off(serve, cert, version):
+    server = serve(version)
+    context = context_for(cert, cache=tsc.TLSSessionCache(enabled=False))
+    assert [visit(context, server.port) for _ in range(3)] == [False] * 3
+    assert server.resumed == [False] * 3 and len(context.session_cache) == 0
+
+
+@BOTH
+def test_a_refused_login_caches_nothing(serve, cert, version):
+    server, context = serve(version), context_for(cert)
+    with connect(context, server.port) as tls:
+        tls.sendall(b"LOGIN\n")
+        assert tls.recv(10) == b""
+    stats = context.session_cache.stats()
+    assert stats.stored == 0 and stats.failed == 1 and stats.discarded_failed > 0
+    assert visit(context, server.port) is False
+
+
+def test_a_refused_certificate_caches_nothing(serve, cert):
+    server, context = serve(), tsc.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(context, server.port)
+    stats = context.session_cache.stats()
+    assert stats.stored == 0 and stats.failed == 1
+
+
+def test_a_refused_client_certificate_caches_nothing(serve, cert, tmp_path):
+    server, context = serve(client_ca=certificate(tmp_path)[0]), context_for(cert)
+    with pytest.raises(OSError), connect(context, server.port) as tls:
+        tls.recv(10)
+    stats = context.session_cache.stats()
+    assert stats.stored == 0 and stats.failed == 1
+
+
+@BOTH
+def test_nothing_is_published_before_the_first_data(serve, cert, version):
+    server, context = serve(version), context_for(cert)
+    with connect(context, server.port) as tls:
+        assert visit(context, server.port) is False
+        assert context.session_cache.stats().established == 1
+        ask(tls)
+        assert context.session_cache.stats().established == 2
+
+
+@BOTH
+def test_the_caller_may_say_when(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="caller")
+    with connect(context, server.port) as tls:
+        ask(tls)
+        assert len(context.session_cache) == 0
+        tls.tsc_established()
+        assert len(context.session_cache) > 0
+        tls.tsc_established()
+    with connect(context, server.port) as tls:
+        ask(tls)
+        before = len(context.session_cache)
+        tls.tsc_failed()
+        assert len(context.session_cache) == before
+        tls.tsc_established()
+    assert context.session_cache.stats().failed == 1
+
+
+def test_after_the_handshake(serve, cert):
+    server, context = serve(ssl.TLSVersion.TLSv1_2), context_for(cert, accept="handshake")
+    with connect(context, server.port):
+        assert len(context.session_cache) == 1
+
+
+def s_server(cert, *options):
+    @contextlib.contextmanager
+    def run():
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        server = subprocess.Popen(
+            ["openssl", "s_server", "-cert", cert[0], "-key", cert[1], "-accept", str(port)]
+            + list(options),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while b"ACCEPT" not in server.stdout.readline():
+                assert server.poll() is None
+            yield server, port
+        finally:
+            server.kill()
+            server.communicate()
+
+    return run()
+
+
+@pytest.mark.parametrize("options", [["-tls1_2"], ["-tls1_2", "-no_ticket"], ["-tls1_3"]])
+def test_s_server(cert, options):
+    context = context_for(cert)
+    with s_server(cert, "-rev", *options) as (_, port):
+        results = []
+        for _ in range(3):
+            with connect(context, port) as tls:
+                tls.sendall(b"abc\n")
+                assert tls.recv(10) == b"cba\n"
+                results.append(tls.session_reused)
+                # Without close_notify, OpenSSL's server forgets a session that it keeps by id.
+                tls.unwrap()
+        assert results == [False, True, True]
+
+
+def test_a_session_of_the_callers_is_left_alone(serve, cert):
+    server, context = serve(ssl.TLSVersion.TLSv1_2), context_for(cert)
+    with connect(context, server.port) as tls:
+        ask(tls)
+        session = tls.session
+    offered = context.session_cache.stats().offered
+    tcp = socket.create_connection(("127.0.0.1", server.port))
+    with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+        ask(tls)
+        assert tls.session_reused
+    assert context.session_cache.stats().offered == offered
+
+
+def test_a_non_blocking_socket(serve, cert):
+    server, context = serve(), context_for(cert)
+    for expected in (False, True):
+        tcp = socket.create_connection(("127.0.0.1", server.port))
+        tcp.setblocking(False)
+        with context.wrap_socket(
+            tcp, server_hostname="localhost", do_handshake_on_connect=False
+        ) as tls:
+            retry(tls, tls.do_handshake)
+            retry(tls, lambda: tls.send(b"hello\n"))
+            assert retry(tls, lambda: tls.recv(6)) == b"hello\n"
+            assert tls.session_reused is expected
+
+
+def retry(tls, call):
+    while True:
+        try:
+            return call()
+        except ssl.SSLWantReadError:
+            select.select([tls], [], [], 10)
+        except ssl.SSLWantWriteError:
+            select.select([], [tls], [], 10)
+
+
+def test_a_socket_that_connects_later(serve, cert):
+    server, context = serve(), context_for(cert)
+    for expected in (False, True):
+        with context.wrap_socket(socket.socket(), server_hostname="localhost") as tls:
+            tls.connect(("127.0.0.1", server.port))
+            buffer = bytearray(6)
+            tls.sendall(b"hello\n")
+            assert tls.recv_into(buffer) == 6 and tls.session_reused is expected
+
+
+def test_memory_bios_with_a_named_endpoint(serve, cert):
+    server, context = serve(), context_for(cert)
+
+    def talk():
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", server.port)) as tcp:
+
+            def run(call):
+                while True:
+                    try:
+                        result = call()
+                        tcp.sendall(outgoing.read())
+                        return result
+                    except ssl.SSLWantReadError:
+                        tcp.sendall(outgoing.read())
+                        incoming.write(tcp.recv(65536))
+
+            run(tls.do_handshake)
+            run(lambda: tls.write(b"hello\n"))
+            assert run(lambda: tls.read(6)) == b"hello\n"
+            return tls.session_reused
+
+    assert [talk(), talk()] == [False, False], "nobody knows who that is"
+    assert len(context.session_cache) == 0
+    with tsc.endpoint("127.0.0.1", server.port):
+        assert [talk(), talk()] == [False, True]
+
+
+def test_a_callback_of_the_users_is_called_as_well(serve, cert):
+    server, context = serve(), context_for(cert)
+    seen = []
+
+    def callback(tls, *message):
+        seen.append(message[3])
+
+    context._msg_callback = callback
+    assert context._msg_callback is callback
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    assert len(seen) > 10
+    context._msg_callback = None
+    count = len(seen)
+    assert visit(context, server.port) is True and len(seen) == count
+
+
+def test_a_context_goes_with_its_sessions(serve, cert):
+    """A session refers to its context, and that to the cache."""
+    server, cache = serve(), tsc.TLSSessionCache()
+    context = context_for(cert, cache=cache)
+    visit(context, server.port)
+    assert len(cache) > 0
+    gone = weakref.ref(context)
+    del context
+    gc.collect()
+    assert gone() is None
+    again = context_for(cert, cache=cache)
+    assert [visit(again, server.port) for _ in range(2)] == [False, True]
+
+
+def test_sessions_expire_with_the_ttl(serve, cert):
+    now = [1_000_000]
+    cache = tsc.TLSSessionCache(ttl=10, clock=lambda: now[0])
+    server, context = serve(), context_for(cert, cache=cache)
+    visit(context, server.port)
+    now[0] += 11_000
+    assert visit(context, server.port) is False
+
+
+def test_threads(serve, cert):
+    server, context = serve(), context_for(cert)
+    visit(context, server.port)
+    errors = []
+
+    def run():
+        try:
+            for _ in range(10):
+                visit(context, server.port)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    stats = context.session_cache.stats()
+    assert stats.resumed == server.resumed.count(True) >= 60
+    assert stats.unfinished == 0
+
+
+def burst(server, context):
+    start = threading.Barrier(16)
+
+    def run():
+        start.wait()
+        visit(context, server.port)
+
+    threads = [threading.Thread(target=run) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_burst_waits_for_tickets(serve, cert):
+    server, context = serve(), context_for(cert, max_wait=5)
+    burst(server, context)
+    assert len(server.resumed) == 16 and server.resumed.count(True) >= 12
+
+
+def test_a_forked_worker_starts_empty(serve, cert):
+    server, context = serve(), context_for(cert)
+    with connect(context, server.port) as tls:
+        ask(tls)
+        child = os.fork()
+        if child == 0:
+            ok = False
+            try:
+                ok = [visit(context, server.port) for _ in range(2)] == [False, True]
+            finally:
+                os._exit(0 if ok else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert visit(context, server.port) is True
+
+
+inherited = []
+
+
+def work(port):
+    return os.getpid(), [visit(inherited[-1], port) for _ in range(3)]
+
+
+def test_workers_of_multiprocessing_start_empty(serve, cert):
+    """As under a prefork server: the parent has sessions, and no child offers them."""
+    server = serve()
+    inherited.append(context_for(cert))
+    visit(inherited[-1], server.port)
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        results = [pool.apply_async(work, (server.port,)).get(20) for _ in range(3)]
+    assert len({pid for pid, _ in results}) == 3
+    assert [resumed for _, resumed in results] == [[False, True, True]] * 3
+    assert visit(inherited.pop(), server.port) is True
+
+
+def test_options_are_checked():
+    with pytest.raises(ValueError):
+        tsc.SSLContext(accept="perhaps")
+
+
+def test_the_default_context_verifies(cert):
+    context, model = tsc.create_default_context(), ssl.create_default_context()
+    for name in ("verify_mode", "check_hostname", "verify_flags", "options", "minimum_version"):
+        assert getattr(context, name) == getattr(model, name), name
+    assert len(tsc.create_default_context(cafile=cert[0]).get_ca_certs()) == 1
+
+
+def test_the_example_of_the_readme(serve, cert):
+    server = serve()
+    example = pathlib.Path(__file__).parent.parent / "examples" / "client.py"
+    command = [sys.executable, str(example), "localhost", str(server.port), cert[0]]
+    assert subprocess.check_output(command).split(b"\n")[:2] == [
+        b"b'hello\\n' False 0",
+        b"b'hello\\n' True 1",
+    ]
+
+
+def test_a_ticket_that_left_does_not_come_back(serve, cert):
+    server, context = serve(tickets=1), context_for(cert)
+    visit(context, server.port)
+    silent = socket.create_server(("127.0.0.1", 0))
+    tcp = socket.create_connection(silent.getsockname())
+    tcp.setblocking(False)
+    tls = context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+    with tsc.endpoint("127.0.0.1", server.port), pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    tls.close()
+    silent.close()
+    del tls
+    gc.collect()
+    stats = context.session_cache.stats()
+    assert (stats.offered, stats.returned, stats.unfinished, stats.sessions) == (1, 0, 1, 0)

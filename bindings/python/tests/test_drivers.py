@@ -1,0 +1,198 @@
+"""Drivers that know nothing of the cache. The proof is on the server's side, or the wire."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+
+import aiohttp
+import pytest
+import redis
+import urllib3
+from test_context import context_for
+
+import tsc
+
+VERSIONS = pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def answers(port):
+    """A connection to a free port may come to connect to itself; that is no answer."""
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as tcp:
+            return tcp.getsockname() != tcp.getpeername()
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running(command, port, patience=20):
+    """Runs a server until the block ends; waits until its port answers."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + patience
+        while not answers(port):
+            assert time.monotonic() < until, command
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise AssertionError((command, server.wait(0.05)))
+        yield
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+@contextlib.contextmanager
+def nginx(folder, cert, version):
+    """nginx, and what it says of each connection's first request: "r" if it was resumed."""
+    port, log = free_port(), folder / "access.log"
+    (folder / "nginx.conf").write_text(
+        f"""daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; events {{}}
+        http {{ log_format reused "$ssl_session_reused"; access_log {log} reused;
+        client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+        uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e; keepalive_timeout 0;
+        server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {version};
+        ssl_certificate {cert[0]}; ssl_certificate_key {cert[1]}; return 200 "hello"; }} }}"""
+    )
+    with running(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)], port):
+        yield port, log
+
+
+@VERSIONS
+def test_urllib3_and_nginx(tmp_path, cert, version):
+    context = context_for(cert)
+    with nginx(tmp_path, cert, version) as (port, log):
+        for _ in range(4):
+            with urllib3.PoolManager(ssl_context=context) as pool:
+                assert pool.request("GET", f"https://localhost:{port}/").data == b"hello"
+    assert log.read_text().split() == [".", "r", "r", "r"]
+
+
+@VERSIONS
+def test_aiohttp_and_nginx(tmp_path, cert, version):
+    context = context_for(cert)
+
+    async def run(url):
+        for _ in range(4):
+            async with aiohttp.ClientSession() as http, http.get(url, ssl=context) as response:
+                assert await response.read() == b"hello"
+
+    with nginx(tmp_path, cert, version) as (port, log):
+        asyncio.run(run(f"https://localhost:{port}/"))
+    assert log.read_text().split() == [".", "r", "r", "r"]
+
+
+class Tap:
+    """Passes bytes on, and reads from the wire whether each connection's session was resumed.
+
+    TLS 1.3: the server's hello has the extension pre_shared_key. TLS 1.2: it repeats the session id
+    of the client's, which had one.
+    """
+
+    def __init__(self, to):
+        self.to = to
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.resumed = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.to))
+            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
+
+    def _pass(self, client, server):
+        with contextlib.suppress(OSError):
+            hello = self._record(client)
+            server.sendall(hello)
+            answer = self._record(server)
+            self.resumed.append(self._resumes(hello, answer))
+            client.sendall(answer)
+            threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+            self._copy(client, server)
+
+    def _copy(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def _record(self, source):
+        head = source.recv(5, socket.MSG_WAITALL)
+        return head + source.recv(struct.unpack("!H", head[3:])[0], socket.MSG_WAITALL)
+
+    def _resumes(self, hello, answer):
+        sent, came = self._session_id(hello), self._session_id(answer)
+        extensions = dict(self._extensions(answer))
+        if 43 in extensions:  # supported_versions: TLS 1.3
+            return 41 in extensions
+        return sent != b"" and sent == came
+
+    def _session_id(self, record):
+        return record[44 : 44 + record[43]]
+
+    def _extensions(self, record):
+        at = 44 + record[43] + 3 + 2
+        while at + 4 <= len(record):
+            kind, size = struct.unpack("!HH", record[at : at + 4])
+            yield kind, record[at + 4 : at + 4 + size]
+            at += 4 + size
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Connection(redis.connection.SSLConnection):
+    """redis-py makes a context by itself for each connection; this gives it one to keep."""
+
+    context: ssl.SSLContext
+
+    def _wrap_socket_with_ssl(self, sock):
+        return self.context.wrap_socket(sock, server_hostname=self.host)
+
+
+@VERSIONS
+def test_redis(tmp_path, cert, version):
+    port = free_port()
+    command = ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
+    command += ["--tls-cert-file", cert[0], "--tls-key-file", cert[1], "--tls-protocols", version]
+    command += ["--tls-ca-cert-file", cert[0], "--save", "", "--dir", str(tmp_path)]
+    with running(command, port):
+        tap = Tap(port)
+
+        class Resuming(Connection):
+            context = context_for(cert)
+
+        pool = redis.ConnectionPool(connection_class=Resuming, host="localhost", port=tap.port)
+        for _ in range(4):
+            assert redis.Redis(connection_pool=pool).ping()
+            pool.disconnect()
+        tap.close()
+    assert tap.resumed == [False, True, True, True]
+    assert Resuming.context.session_cache.stats().resumed == 3
+
+
+def test_the_tap_sees_full_handshakes(serve, cert):
+    """What proves something must be able to deny it."""
+    server = serve()
+    tap = Tap(server.port)
+    context = context_for(cert, cache=tsc.TLSSessionCache(enabled=False))
+    with urllib3.PoolManager(ssl_context=context, retries=False) as pool:
+        for _ in range(2):
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                pool.request("GET", f"https://localhost:{tap.port}/", timeout=2)
+    tap.close()
+    assert tap.resumed == [False, False] == server.resumed

@@ -1,0 +1,134 @@
+"""pyOpenSSL's connections, made as drivers make them."""
+
+import contextlib
+import socket
+import ssl
+
+import pytest
+from OpenSSL import SSL
+from peer import certificate
+
+import tsc
+import tsc.pyopenssl
+
+BOTH = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+def context_for(cert, **options):
+    context = tsc.pyopenssl.Context(**options)
+    context.load_verify_locations(cert[0])
+    context.set_verify(SSL.VERIFY_PEER)
+    return context
+
+
+def open_(context, port, name=b"localhost"):
+    connection = SSL.Connection(context, socket.create_connection(("127.0.0.1", port)))
+    connection.set_tlsext_host_name(name)
+    connection.set_connect_state()
+    connection.do_handshake()
+    return connection
+
+
+def visit(context, port, name=b"localhost"):
+    connection = open_(context, port, name)
+    connection.sendall(b"hello\n")
+    assert connection.recv(6) == b"hello\n"
+    connection.sock_shutdown(socket.SHUT_RDWR)
+    connection.close()
+    return tsc.pyopenssl.session_reused(connection)
+
+
+@BOTH
+def test_reconnects_resume(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    assert [visit(context, server.port) for _ in range(4)] == [False, True, True, True]
+    assert server.resumed == [False, True, True, True]
+
+
+def test_every_ticket_is_kept(serve, cert):
+    server, context = serve(tickets=4), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    stats = context.session_cache.stats()
+    assert stats.sessions == stats.stored == 4
+
+
+@BOTH
+def test_endpoints_are_apart(serve, cert, version):
+    one, other, context = serve(version), serve(version), context_for(cert, accept="handshake")
+    other.context = one.context
+    visit(context, one.port)
+    assert visit(context, other.port) is False
+    assert visit(context, one.port, b"other") is False
+    assert visit(context, one.port) is True
+
+
+@BOTH
+def test_nothing_is_published_before_the_verdict(serve, cert, version):
+    server, context = serve(version), context_for(cert)
+    connection = open_(context, server.port)
+    connection.sendall(b"hello\n")
+    connection.recv(6)
+    assert len(context.session_cache) == 0
+    tsc.pyopenssl.established(connection)
+    assert len(context.session_cache) > 0
+    before = len(context.session_cache)
+    connection = open_(context, server.port)
+    connection.sendall(b"hello\n")
+    connection.recv(6)
+    tsc.pyopenssl.failed(connection)
+    assert len(context.session_cache) <= before and context.session_cache.stats().failed == 1
+
+
+def test_a_refused_certificate_caches_nothing(serve, cert, tmp_path):
+    server, context = serve(), context_for(certificate(tmp_path), accept="handshake")
+    with pytest.raises(SSL.Error):
+        open_(context, server.port)
+    assert context.session_cache.stats().stored == 0
+
+
+def test_disabled_means_off(serve, cert):
+    cache = tsc.TLSSessionCache(enabled=False)
+    server, context = serve(), context_for(cert, accept="handshake", cache=cache)
+    assert [visit(context, server.port) for _ in range(2)] == [False, False]
+
+
+def test_an_info_callback_of_the_users_is_called_as_well(serve, cert):
+    server, context = serve(), context_for(cert, accept="handshake")
+    seen = []
+    context.set_info_callback(lambda _connection, where, _result: seen.append(where))
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    assert any(where & SSL.SSL_CB_HANDSHAKE_DONE for where in seen)
+
+
+def test_without_a_socket_the_endpoint_is_named(serve, cert):
+    """As Twisted does: bytes in, bytes out."""
+    server, context = serve(), context_for(cert, accept="handshake")
+
+    def talk():
+        connection = SSL.Connection(context, None)
+        connection.set_tlsext_host_name(b"localhost")
+        connection.set_connect_state()
+        with socket.create_connection(("127.0.0.1", server.port)) as tcp:
+
+            def flush():
+                with contextlib.suppress(SSL.WantReadError):
+                    tcp.sendall(connection.bio_read(65536))
+
+            def run(call):
+                while True:
+                    try:
+                        result = call()
+                        flush()
+                        return result
+                    except SSL.WantReadError:
+                        flush()
+                        connection.bio_write(tcp.recv(65536))
+
+            run(connection.do_handshake)
+            run(lambda: connection.send(b"hello\n"))
+            assert run(lambda: connection.recv(6)) == b"hello\n"
+        return tsc.pyopenssl.session_reused(connection)
+
+    assert [talk(), talk()] == [False, False]
+    with tsc.endpoint("127.0.0.1", server.port):
+        assert [talk(), talk()] == [False, True]

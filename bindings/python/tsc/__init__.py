@@ -1,0 +1,23 @@
+"""A client-side TLS session cache for drivers: reconnecting costs a resumed handshake.
+
+`TLSSessionCache` holds sessions. `SSLContext` is an `ssl.SSLContext` whose connections use it by
+themselves. ``docs/python.md`` in the repository is the guide. Under gevent, patch before importing.
+"""
+
+from tsc._tsc import Error
+from tsc.cache import Endpoint, Stats, TLSSessionCache
+from tsc.context import SSLContext, create_default_context
+from tsc.endpoint import endpoint
+from tsc.socket import SSLObject, SSLSocket
+
+__all__ = [
+    "Endpoint",
+    "Error",
+    "SSLContext",
+    "SSLObject",
+    "SSLSocket",
+    "Stats",
+    "TLSSessionCache",
+    "create_default_context",
+    "endpoint",
+]

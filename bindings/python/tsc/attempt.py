@@ -1,0 +1,127 @@
+"""One connection's dealings with the cache: what it offers, what it receives, how it ended."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Literal, Union
+
+from tsc import _tsc
+from tsc.cache import SESSION_BYTES, TLS_VERSIONS
+
+Accept = Literal["data", "handshake", "caller"]
+"""When a connection counts as established: see `tsc.SSLContext`."""
+
+TLS = Union[ssl.SSLSocket, ssl.SSLObject]
+
+_AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Attempt:
+    """A `tsc_conn`, and where its connection stands.
+
+    Used like the connection itself, by one thread at a time. It raises nothing: trouble with the
+    cache, as in a forked child, means that nothing is offered or kept.
+    """
+
+    def __init__(self, conn: _tsc.Conn, accept: Accept) -> None:
+        self._conn = conn
+        self._accept = accept
+        self._handshaken = False
+        self._version = 0
+        self._not_after = 0
+        self._resumed = False
+        self.open = True
+        """Nobody has said yet how it ended."""
+        self.ticket_came = False
+        """The connection's ``session`` is one that was not given to the cache yet."""
+
+    def offer(self, tls: TLS, max_wait_ms: int) -> None:
+        """Set the session to offer, if there is one. The ClientHello is next."""
+        try:
+            if max_wait_ms:
+                self._conn.wait(max_wait_ms)
+            session = self._conn.offer()
+            if session is not None:
+                tls.session = session
+                self._conn.sent()
+        except (_tsc.Error, ValueError):
+            pass  # ValueError: OpenSSL doesn't take it. The handshake is a full one
+
+    def handshaken(self, tls: TLS) -> None:
+        """Say that the handshake is done. Before TLS 1.3, that is when there is a session."""
+        if self._handshaken:
+            return
+        self._handshaken = True
+        self._resumed = bool(tls.session_reused)
+        # Asked for now: while a ticket is being processed the connection tells neither.
+        self._version = TLS_VERSIONS.get(tls.version() or "", 0)
+        self._not_after = _certificate_end(tls)
+        if self._version < TLS_VERSIONS["TLSv1.3"] and (self.ticket_came or not self._resumed):
+            self.harvest(tls)
+        if self._accept == "handshake":
+            self.established()
+
+    def ticket(self, tls: TLS) -> None:
+        """Say that a NewSessionTicket is about to be processed.
+
+        The connection holds the one before it until then, and only the last after the read is over.
+        During the handshake (TLS 1.2) there is none before it.
+        """
+        if self._handshaken and self.ticket_came:
+            self.harvest(tls)
+        self.ticket_came = True
+
+    def harvest(self, tls: TLS) -> None:
+        """Give the connection's session to the cache, which stages it until `established`."""
+        self.ticket_came = False
+        try:
+            session = tls.session
+            if session is None or not (session.id or session.has_ticket):
+                return
+            self._conn.receive(
+                session,
+                self._version,
+                session.ticket_lifetime_hint,
+                SESSION_BYTES,
+                self._not_after,
+            )
+        except (_tsc.Error, OSError, ValueError):
+            pass
+
+    def data_came(self) -> None:
+        """Say that the server sent application data."""
+        if self._accept == "data":
+            self.established()
+
+    def established(self) -> None:
+        """Say that the connection is established; what was staged is published."""
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.established(self._resumed)
+
+    def failed(self, why: int) -> None:
+        """Say that it failed, with a FAILURE_ of `tsc._tsc`; what was staged is discarded."""
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.failed(why)
+
+    def raised(self, error: Exception) -> None:
+        """Judge what a handshake or a read raised before it was known how the attempt ended."""
+        if isinstance(error, _AGAIN):
+            return
+        if not self._handshaken:
+            timeout = isinstance(error, socket.timeout)
+            self.failed(_tsc.FAILURE_TIMEOUT if timeout else _tsc.FAILURE_HANDSHAKE)
+        elif isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+            # TLS 1.3: the server's verdict on the client's certificate comes after the handshake.
+            self.failed(_tsc.FAILURE_HANDSHAKE)
+        elif not isinstance(error, (socket.timeout, BlockingIOError)):
+            self.failed(_tsc.FAILURE_LOGIN)
+
+
+def _certificate_end(tls: TLS) -> int:
+    """Read when the server's certificate ends; 0 where it was not verified, and so not read."""
+    end = (tls.getpeercert() or {}).get("notAfter")
+    return int(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else 0

@@ -1,0 +1,182 @@
+"""The cache: one for each cluster object is usual."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional, Protocol, Union
+
+from tsc import _tsc
+
+
+class HasAddress(Protocol):
+    """What drivers call an endpoint: an object with an address and a port."""
+
+    @property
+    def address(self) -> str:
+        """The host's name or address."""
+
+    @property
+    def port(self) -> int:
+        """The port."""
+
+
+Endpoint = Union[tuple[str, int], tuple[str, int, Optional[str]], HasAddress]
+"""Who a session is for: (host, port), (host, port, server name), or a driver's own endpoint."""
+
+# What a session costs where nobody can tell: OpenSSL's object with one certificate in it.
+SESSION_BYTES = 4096
+
+TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What happened in a cache since it was made, and what is in it now. See ``tsc_stats``."""
+
+    offered: int
+    resumed: int
+    refused: int
+    missed: int
+    stored: int
+    returned: int
+    expired: int
+    evicted: int
+    displaced: int
+    removed: int
+    discarded_lifetime: int
+    discarded_too_large: int
+    discarded_failed: int
+    discarded_unfinished: int
+    discarded_disabled: int
+    discarded_no_memory: int
+    established: int
+    failed: int
+    unfinished: int
+    endpoints: int
+    sessions: int
+    bytes: int
+    reused: int
+    waited: int
+    waits_served: int
+    withheld: int
+    breaker_opened: int
+    breaker_closed: int
+
+
+class TLSSessionCache:
+    """A bounded, thread-safe store of TLS sessions, for `tsc.SSLContext` or for use by hand.
+
+    max_size: endpoints that it remembers; the least recently used goes first. None: the library's
+    default, 100.
+    ttl: seconds after which no session is offered any more, whatever its own lifetime. None: the
+    library's default, 3600.
+    enabled: False keeps nothing and offers nothing; every call still works.
+    reuse_when_dry: the last TLS 1.3 ticket of an endpoint is offered again until a new one comes,
+    at a cost in privacy. Off by default: a ticket is offered once.
+    max_sessions_per_endpoint, max_bytes: further limits; None for the library's defaults.
+    clock: milliseconds that never go back, in place of the system's clock. For tests.
+
+    Any thread may call any method. A forked child finds it empty and may use it at once. Raises
+    ValueError for limits below 1.
+    """
+
+    def __init__(
+        self,
+        max_size: int | None = None,
+        ttl: int | None = None,
+        *,
+        enabled: bool = True,
+        reuse_when_dry: bool = False,
+        max_sessions_per_endpoint: int | None = None,
+        max_bytes: int | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.enabled = enabled
+        self._cache = _tsc.Cache(
+            (0 if enabled else _tsc.DISABLED) | (_tsc.REUSE_WHEN_DRY if reuse_when_dry else 0),
+            _limit("max_size", max_size),
+            _limit("max_sessions_per_endpoint", max_sessions_per_endpoint),
+            _limit("ttl", ttl),
+            _limit("max_bytes", max_bytes),
+            clock=clock,
+        )
+        self._by_hand = self._cache.config()
+
+    def get_session(self, endpoint: Endpoint) -> Any:
+        """Give a session to offer to an endpoint, or None: do a full handshake.
+
+        A TLS 1.3 ticket leaves the cache with this, because it may be offered only once.
+        """
+        return self._by_hand.take(
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
+        )
+
+    def set_session(self, endpoint: Endpoint, session: Any, version: str | None = None) -> bool:
+        """Keep a session of a connection that was established and validated.
+
+        version: what ``SSLSocket.version()`` says. None: not known, and then the session is handed
+        out once, as TLS 1.3 demands. An `ssl.SSLSession` says by itself how long it lasts; of
+        another object only the cache's own limits are known.
+
+        The cache holds a reference to the session until it is taken or dropped. Mixing contexts is
+        the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
+        kept, because its lifetime is over or the cache is disabled.
+        """
+        tls_version = TLS_VERSIONS["TLSv1.3" if version is None else version]
+        return self._by_hand.give(
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port),
+            session,
+            tls_version,
+            _lifetime(session),
+            SESSION_BYTES,
+        )
+
+    def available(self, endpoint: Endpoint) -> int:
+        """Say how many sessions `get_session` would find, one after the other."""
+        return self._by_hand.available(
+            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
+        )
+
+    def size(self) -> int:
+        """Say how many sessions are in the cache, those of every context together."""
+        return self._cache.stats()["sessions"]
+
+    __len__ = size
+
+    def clear(self) -> None:
+        """Drop every session."""
+        self._cache.clear()
+
+    def close(self) -> None:
+        """Drop every session and keep none from here on. Connections do full handshakes."""
+        self._cache.close()
+
+    def stats(self) -> Stats:
+        """Read the statistics."""
+        return Stats(**self._cache.stats())
+
+    def prometheus(self, labels: str = "") -> str:
+        """Write the statistics for Prometheus. labels: as in ``cluster="a",zone="b"``."""
+        return self._cache.prometheus(labels)
+
+    def __repr__(self) -> str:
+        stats = self._cache.stats()
+        return f"<TLSSessionCache sessions={stats['sessions']} endpoints={stats['endpoints']}>"
+
+
+def _limit(name: str, value: int | None) -> int:
+    """0 is the library's word for a default, so it cannot be a limit."""
+    if value is None:
+        return 0
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1")
+    return value
+
+
+def _lifetime(session: Any) -> int:
+    """The library's limits hold besides; seven days is the longest that it knows."""
+    if isinstance(session, ssl.SSLSession):
+        return session.ticket_lifetime_hint
+    return 7 * 86400

@@ -1,0 +1,182 @@
+"""A drop-in `ssl.SSLContext` whose connections resume."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from tsc import _tsc
+from tsc.attempt import Accept, Attempt
+from tsc.cache import TLSSessionCache
+from tsc.socket import SSLObject, SSLSocket
+
+# The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
+# That of the C type beneath takes it as it is.
+_message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
+_message_callback = ssl._ssl._SSLContext._msg_callback  # type: ignore[attr-defined]
+
+# Message types of TLS.
+_HANDSHAKE, _NEW_SESSION_TICKET = 22, 4
+
+
+def _ticket(tls: Any, *_message: object) -> None:
+    if hasattr(tls, "_sslsock"):  # gevent's owner of the C object, which refers to the connection
+        tls = tls._sslsock()
+    attempt = getattr(tls, "_tsc_attempt", None)
+    if attempt is not None:
+        attempt.ticket(tls)
+
+
+class SSLContext(ssl.SSLContext):
+    """An `ssl.SSLContext` whose client connections find, offer, keep and publish sessions.
+
+    cache: where sessions are kept. None: a cache of its own, with the defaults. Contexts may share
+    a cache; they never share sessions.
+    accept: when a connection counts as established, so that others are offered what it received.
+    "data": with the first application data from the server, so that no driver has to know of this.
+    A server that sends data and then refuses the login is taken for one that accepted.
+    "handshake": after the handshake. "caller": when the driver calls ``tsc_established()`` on the
+    connection, or never.
+    client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
+    max_wait: seconds for which a blocking socket waits for a ticket that other connections are
+    about to bring, in place of a full handshake. 0: not at all. Blocks its thread, so not for
+    gevent.
+
+    A changed setting (roots, client certificate, verification, ALPN) makes it begin anew: what was
+    received under the former one is not offered any more. Any thread may connect with it.
+    """
+
+    sslsocket_class = SSLSocket
+    sslobject_class = SSLObject
+
+    def __new__(cls, protocol: int = ssl.PROTOCOL_TLS_CLIENT, **_options: Any) -> SSLContext:
+        """Make the underlying context."""
+        return super().__new__(cls, protocol)
+
+    def __init__(
+        self,
+        protocol: int = ssl.PROTOCOL_TLS_CLIENT,
+        *,
+        cache: TLSSessionCache | None = None,
+        accept: Accept = "data",
+        client_not_after: int = 0,
+        max_wait: float = 0,
+    ) -> None:
+        if accept not in ("data", "handshake", "caller"):
+            raise ValueError(f"accept is {accept!r}, not 'data', 'handshake' or 'caller'")
+        self.session_cache = TLSSessionCache() if cache is None else cache
+        self._tsc_accept: Accept = accept
+        self._tsc_client_not_after = client_not_after
+        self._tsc_max_wait_ms = int(max_wait * 1000)
+        self._msg_callback = None
+
+    def _tsc_conn(self, host: str, port: int, server_name: str | None) -> Attempt | None:
+        """Begin an attempt, or not: there is no error here, only a full handshake."""
+        if not self.session_cache.enabled:
+            return None
+        try:
+            config = self.__dict__.get("_tsc_config")
+            if config is None:
+                # Of several threads that come first, one has its config taken by all; a lock could
+                # be one that nobody releases in a forked child.
+                config = self.__dict__.setdefault(
+                    "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
+                )
+            return Attempt(config.conn((host, port, server_name)), self._tsc_accept)
+        except (_tsc.Error, ValueError, OverflowError):
+            return None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Drivers set what is set already, some for each connection: only a change counts.
+        before = getattr(self, name, None)
+        super().__setattr__(name, value)
+        if not name.startswith("_") and getattr(self, name) != before:
+            self._tsc_anew()
+
+    def _tsc_anew(self) -> None:
+        self.__dict__.pop("_tsc_config", None)
+
+    @property
+    def _msg_callback(self) -> Any:
+        return self._tsc_user_callback
+
+    @_msg_callback.setter
+    def _msg_callback(self, callback: Callable[..., object] | None) -> None:
+        self._tsc_user_callback = callback
+        if callback is not None:
+
+            def both(tls: Any, *message: Any) -> object:
+                if message[2:4] == (_HANDSHAKE, _NEW_SESSION_TICKET):
+                    _ticket(tls)
+                return callback(tls, *message)
+
+            _message_property.__set__(self, both)
+        elif self.session_cache.enabled:
+            _message_callback.__set__(self, _tsc.ticket_filter(_ticket))
+        else:
+            _message_callback.__set__(self, None)
+
+    def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLContext.load_cert_chain`. The file may have changed, so it begins anew."""
+        super().load_cert_chain(*args, **kwargs)
+        self._tsc_anew()
+
+    def load_verify_locations(
+        self,
+        cafile: Any = None,
+        capath: Any = None,
+        cadata: Any = None,
+    ) -> None:
+        """See `ssl.SSLContext.load_verify_locations`."""
+        before = self.cert_store_stats()
+        super().load_verify_locations(cafile, capath, cadata)
+        if capath is not None or self.cert_store_stats() != before:
+            self._tsc_anew()
+
+    def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLContext.load_default_certs`."""
+        super().load_default_certs(*args, **kwargs)
+        self._tsc_anew()
+
+    def set_default_verify_paths(self) -> None:
+        """See `ssl.SSLContext.set_default_verify_paths`."""
+        super().set_default_verify_paths()
+        self._tsc_anew()
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        """See `ssl.SSLContext.set_alpn_protocols`."""
+        protocols = list(alpn_protocols)
+        super().set_alpn_protocols(protocols)
+        if protocols != self.__dict__.get("_tsc_alpn"):
+            self._tsc_alpn = protocols
+            self._tsc_anew()
+
+    def set_ciphers(self, ciphers: str, /) -> None:
+        """See `ssl.SSLContext.set_ciphers`."""
+        before = self.get_ciphers()
+        super().set_ciphers(ciphers)
+        if self.get_ciphers() != before:
+            self._tsc_anew()
+
+
+def create_default_context(
+    *,
+    cafile: str | None = None,
+    capath: str | None = None,
+    cadata: str | bytes | None = None,
+    cache: TLSSessionCache | None = None,
+    accept: Accept = "data",
+) -> SSLContext:
+    """Make an `SSLContext` as `ssl.create_default_context` does: roots of the system, or as given.
+
+    cafile, capath, cadata: as there. cache, accept: as in `SSLContext`.
+    """
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept)
+    model = ssl.create_default_context(cadata=cadata, cafile=cafile, capath=capath)
+    context.verify_flags = model.verify_flags
+    if cafile or capath or cadata:
+        context.load_verify_locations(cafile, capath, cadata)
+    else:
+        context.load_default_certs()
+    return context

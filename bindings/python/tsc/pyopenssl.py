@@ -1,0 +1,214 @@
+"""pyOpenSSL, which drivers use under Eventlet and Twisted.
+
+`Context` is an ``OpenSSL.SSL.Context`` whose connections resume by themselves, also those that a
+driver makes. It lives on OpenSSL's info callback, which is called when a handshake begins and ends
+and around each ticket. Some of what it needs pyOpenSSL has only under private names; where they are
+missing, importing this fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+from OpenSSL import SSL
+
+from tsc import _tsc, twisted_peer
+from tsc.cache import SESSION_BYTES, TLSSessionCache
+from tsc.endpoint import named, of_peername
+
+_lib: Any = SSL._lib  # type: ignore[attr-defined]
+_ffi: Any = SSL._ffi  # type: ignore[attr-defined]
+for _name in ("d2i_SSL_SESSION", "i2d_SSL_SESSION", "SSL_set_session", "SSL_session_reused"):
+    getattr(_lib, _name)
+
+_TLS_1_3 = 0x0304
+# What a session's encoding (ASN.1) marks the lifetime of its ticket with.
+_LIFETIME_HINT = 0xA9
+
+
+class Context(SSL.Context):
+    """An ``OpenSSL.SSL.Context`` whose client connections find, offer, keep and publish sessions.
+
+    cache: as in `tsc.SSLContext`; None: one of its own. Make a new context to change roots, client
+    certificate, verification or ALPN: this one does not notice.
+    accept: "handshake": what a connection receives is published after its handshake, for drivers
+    that do not know of this. "caller": when the driver calls `established`.
+
+    The endpoint is the peer of the socket or of Twisted's transport, and the name of
+    `set_tlsext_host_name`. Another connection without a socket has the one that `tsc.endpoint` or
+    `begin` names; or none, and then it does full handshakes.
+    """
+
+    def __init__(
+        self,
+        method: int = SSL.TLS_CLIENT_METHOD,
+        *,
+        cache: TLSSessionCache | None = None,
+        accept: Literal["handshake", "caller"] = "caller",
+    ) -> None:
+        super().__init__(method)
+        if accept not in ("handshake", "caller"):
+            raise ValueError(f"accept is {accept!r}, not 'handshake' or 'caller'")
+        self.session_cache = TLSSessionCache() if cache is None else cache
+        self._tsc_config = self.session_cache._cache.config()
+        self._tsc_accept = accept
+        self._tsc_user_callback: Callable[..., object] | None = None
+        super().set_info_callback(self._tsc_info)
+
+    def set_info_callback(self, callback: Callable[[SSL.Connection, int, int], None]) -> None:
+        """See ``OpenSSL.SSL.Context.set_info_callback``; the cache's own goes on besides."""
+        self._tsc_user_callback = callback
+
+    def _tsc_info(self, connection: SSL.Connection, where: int, result: int) -> None:
+        if where & SSL.SSL_CB_HANDSHAKE_START and connection not in _attempts:
+            begin(connection)
+        attempt = _attempts.get(connection)
+        if attempt is not None:
+            attempt.info(connection, where, result)
+        if self._tsc_user_callback is not None:
+            self._tsc_user_callback(connection, where, result)
+
+
+class _Attempt:
+    """A `tsc_conn`, and where its connection stands."""
+
+    def __init__(self, conn: _tsc.Conn, accept: str) -> None:
+        self._conn = conn
+        self._accept = accept
+        self._handshaken = False
+        self._resumed = False
+        self._ticket_came = False
+        self.open = True
+
+    def offer(self, connection: SSL.Connection) -> None:
+        with suppress(_tsc.Error, SSL.Error):
+            encoded = self._conn.offer()
+            if encoded is not None:
+                session = _decode(encoded)
+                if session is not None and _lib.SSL_set_session(connection._ssl, session) == 1:
+                    self._conn.sent()
+
+    def info(self, connection: SSL.Connection, where: int, result: int) -> None:
+        if where & SSL.SSL_CB_HANDSHAKE_DONE and not self._handshaken:
+            self._handshaken = True
+            self._resumed = bool(_lib.SSL_session_reused(connection._ssl))
+            if connection.get_protocol_version() < _TLS_1_3:
+                self._receive(connection)
+            if self._accept == "handshake":
+                self.established()
+        elif where == SSL.SSL_CB_CONNECT_LOOP and self._handshaken:
+            # A message after the handshake; a ticket, if the session is another when it is over.
+            self._ticket_came = True
+        elif where == SSL.SSL_CB_CONNECT_EXIT:
+            if self._ticket_came:
+                self._ticket_came = False
+                self._receive(connection)
+        elif (
+            where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ and result >> 8 == 2 and self.open
+        ):
+            self.failed(_tsc.FAILURE_HANDSHAKE)
+
+    def _receive(self, connection: SSL.Connection) -> None:
+        with suppress(_tsc.Error):
+            session = connection.get_session()
+            version = connection.get_protocol_version()
+            if session is None:
+                return
+            encoded = _encode(session)
+            self._conn.receive(encoded, version, _lifetime(encoded), SESSION_BYTES)
+
+    def established(self) -> None:
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.established(self._resumed)
+
+    def failed(self, why: int) -> None:
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.failed(why)
+
+
+_attempts: WeakKeyDictionary[SSL.Connection, _Attempt] = WeakKeyDictionary()
+
+
+def begin(connection: SSL.Connection, host: str | None = None, port: int = 0) -> None:
+    """Offer a session for a connection of a `Context`. Only where it has no socket to be known by.
+
+    Call it before the handshake, once everything else is set on the connection.
+    """
+    context = connection.get_context()
+    if not isinstance(context, Context) or not context.session_cache.enabled:
+        return
+    where = (host, port) if host is not None else named()
+    if where is None:
+        with suppress(AttributeError, OSError, TypeError):  # a connection without a socket
+            where = of_peername(connection.getpeername())
+    where = where or twisted_peer.peer(connection)
+    if where is None:
+        return
+    name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
+    with suppress(_tsc.Error):
+        attempt = _Attempt(context._tsc_config.conn((*where, name)), context._tsc_accept)
+        _attempts[connection] = attempt
+        attempt.offer(connection)
+
+
+def established(connection: SSL.Connection) -> None:
+    """Say that TLS is verified and the application's own login done: others may be offered it."""
+    attempt = _attempts.get(connection)
+    if attempt is not None and attempt.open:
+        attempt.established()
+
+
+def failed(connection: SSL.Connection) -> None:
+    """Say that the attempt failed after the handshake: nothing that was received is kept."""
+    attempt = _attempts.get(connection)
+    if attempt is not None and attempt.open:
+        attempt.failed(_tsc.FAILURE_LOGIN)
+
+
+def session_reused(connection: SSL.Connection) -> bool:
+    """Say whether the handshake was a resumed one, which pyOpenSSL itself does not tell."""
+    return bool(_lib.SSL_session_reused(connection._ssl))
+
+
+def _servername(connection: SSL.Connection) -> Any:
+    return _lib.SSL_get_servername(connection._ssl, 0)
+
+
+def _encode(session: SSL.Session) -> bytes:
+    """Make a copy: OpenSSL marks the original unusable if its connection is closed uncleanly."""
+    original = session._session
+    out = _ffi.new("unsigned char[]", _lib.i2d_SSL_SESSION(original, _ffi.NULL))
+    at = _ffi.new("unsigned char **", out)
+    return bytes(_ffi.buffer(out, _lib.i2d_SSL_SESSION(original, at)))
+
+
+def _decode(encoded: bytes) -> Any:
+    at = _ffi.new("const unsigned char **", _ffi.from_buffer("unsigned char[]", encoded))
+    session = _lib.d2i_SSL_SESSION(_ffi.NULL, at, len(encoded))
+    return None if session == _ffi.NULL else _ffi.gc(session, _lib.SSL_SESSION_free)
+
+
+def _lifetime(encoded: bytes) -> int:
+    """Read the lifetime that the server gave, in seconds; 0 if none."""
+    at, _ = _value(encoded, 0)
+    while at < len(encoded):
+        value, end = _value(encoded, at)
+        if encoded[at] == _LIFETIME_HINT:
+            number, number_end = _value(encoded, value)
+            return int.from_bytes(encoded[number:number_end], "big")
+        at = end
+    return 0
+
+
+def _value(encoded: bytes, at: int) -> tuple[int, int]:
+    """Find begin and end of the value of the ASN.1 element that starts somewhere."""
+    length, at = encoded[at + 1], at + 2
+    if length & 0x80:
+        size = length & 0x7F
+        length, at = int.from_bytes(encoded[at : at + size], "big"), at + size
+    return at, at + length

@@ -1,0 +1,116 @@
+"""Connections that resume: `ssl.SSLSocket` and `ssl.SSLObject`, and what they have in common.
+
+The classes derive from what `ssl` holds when this is imported: after gevent's patching, gevent's.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+from tsc import _tsc, asyncio_peer
+from tsc.attempt import Attempt
+from tsc.endpoint import named, of_peername
+
+if TYPE_CHECKING:
+    from tsc.context import SSLContext
+
+    _Base = ssl.SSLObject
+else:
+    _Base = object
+
+
+class _Resuming(_Base):
+    """Offers before the handshake, takes what comes with each read.
+
+    A client's connection only, and not one that was given a session of the caller's.
+    """
+
+    _tsc_attempt: Attempt | None = None
+    _tsc_begun = False
+
+    def _tsc_endpoint(self) -> tuple[str, int] | None:
+        raise NotImplementedError
+
+    def _tsc_begin(self) -> Attempt | None:
+        """Begin an attempt, once: handshakes are called again when they would have blocked."""
+        if not self._tsc_begun:
+            self._tsc_begun = True
+            context = cast("SSLContext", self.context)
+            if not self.server_side and self.session is None and hasattr(context, "_tsc_conn"):
+                where = named() or self._tsc_endpoint()
+                if where is not None:
+                    self._tsc_attempt = context._tsc_conn(*where, self.server_hostname)
+                    if self._tsc_attempt is not None:
+                        wait = context._tsc_max_wait_ms if self._tsc_may_block() else 0
+                        self._tsc_attempt.offer(self, wait)
+        return self._tsc_attempt
+
+    def _tsc_may_block(self) -> bool:
+        return False
+
+    def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+        attempt = self._tsc_begin()
+        if attempt is None:
+            return super().do_handshake(*args, **kwargs)
+        try:
+            super().do_handshake(*args, **kwargs)
+        except Exception as error:
+            if attempt.open:
+                attempt.raised(error)
+            raise
+        attempt.handshaken(self)
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        attempt = self._tsc_attempt
+        if attempt is None:
+            return super().read(*args, **kwargs)
+        try:
+            data: Any = super().read(*args, **kwargs)
+        except Exception as error:
+            if attempt.open:
+                attempt.raised(error)
+            raise
+        finally:
+            if attempt.ticket_came:
+                attempt.harvest(self)
+        if attempt.open:
+            if data:
+                attempt.data_came()
+            elif args[:1] != (0,):  # the end of the connection, unless nothing was asked for
+                attempt.failed(_tsc.FAILURE_LOGIN)
+        return data
+
+    def tsc_established(self) -> None:
+        """Say that TLS is verified and the application's own login done.
+
+        What the connection received is published, and what it still receives goes straight into the
+        cache. For contexts with ``accept="caller"``; does nothing if it is known already.
+        """
+        if self._tsc_attempt is not None and self._tsc_attempt.open:
+            self._tsc_attempt.established()
+
+    def tsc_failed(self) -> None:
+        """Say that the login failed: nothing that was received is kept."""
+        if self._tsc_attempt is not None and self._tsc_attempt.open:
+            self._tsc_attempt.failed(_tsc.FAILURE_LOGIN)
+
+
+class SSLObject(_Resuming, ssl.SSLObject):
+    """An `ssl.SSLObject` that resumes, for asyncio and other users of memory BIOs."""
+
+    def _tsc_endpoint(self) -> tuple[str, int] | None:
+        return asyncio_peer.peer()
+
+
+class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
+    """An `ssl.SSLSocket` that resumes."""
+
+    def _tsc_endpoint(self) -> tuple[str, int] | None:
+        try:
+            return of_peername(self.getpeername())
+        except OSError:
+            return None
+
+    def _tsc_may_block(self) -> bool:
+        return self.gettimeout() != 0

@@ -1,0 +1,22 @@
+"""Finds the peer of a Twisted connection.
+
+Twisted does TLS over memory, so its connections have no socket. By custom (twisted.protocols.tls,
+and drivers that make their own) the connection's app data is the protocol that it belongs to, and
+that knows its transport. If it is anything else, nothing is found, and that costs a full handshake.
+"""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+
+from tsc.endpoint import of_peername
+
+
+def peer(connection: SSL.Connection) -> tuple[str, int] | None:
+    """Give the (host, port) of a Twisted connection, or None."""
+    transport = getattr(connection.get_app_data(), "transport", None)
+    get_peer = getattr(transport, "getPeer", None)
+    if get_peer is None:
+        return None
+    address = get_peer()
+    return of_peername((getattr(address, "host", None), getattr(address, "port", None)))
