@@ -52,6 +52,9 @@ static pid_t start(const char *const arguments[], const char *log) {
         dup2(null, 0);
         dup2(out, 1);
         dup2(out, 2);
+        // Else a connection that is closed here would stay open there.
+        for (int fd = 3; fd < 1024; fd++)
+            close(fd);
         execvp(arguments[0], (char *const *)arguments);
         perror(arguments[0]);
         _exit(127);
