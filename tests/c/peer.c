@@ -291,15 +291,17 @@ static void begin_nginx(peer *self) {
 
 static void execute_mosquitto(peer *self) {
     bool brief = self->manner.short_certificate;
-    char configuration[PATH + 32];
+    char configuration[PATH + 32], passwords[PATH + 32];
     snprintf(configuration, sizeof configuration, "%s/mosquitto-%d.conf", directory, self->port);
+    snprintf(passwords, sizeof passwords, "%s/mosquitto-%d.pw", directory, self->port);
+    run((const char *const[]){"mosquitto_passwd", "-b", "-c", passwords, "user", "secret", NULL});
     FILE *file = fopen(configuration, "w");
     assert_non_null(file);
     // Where root runs the tests, its certificates are root's.
     fprintf(file,
-            "user root\nlog_dest stderr\nallow_anonymous true\nlistener %d 127.0.0.1\n"
-            "certfile %s\nkeyfile %s\n",
-            self->port, brief ? peer_short_certificate() : peer_server_certificate(),
+            "user root\nlog_dest stderr\nallow_anonymous true\npassword_file %s\n"
+            "listener %d 127.0.0.1\ncertfile %s\nkeyfile %s\n",
+            passwords, self->port, brief ? peer_short_certificate() : peer_server_certificate(),
             brief ? peer_short_key() : peer_server_key());
     fclose(file);
     // As nginx, above.
