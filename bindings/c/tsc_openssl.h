@@ -134,8 +134,9 @@ typedef struct {
     SSL_SESSION *offered;     // a reference, until the verdict; NULL if nothing was offered
     uint32_t flags;
     int counted; // whether the peer's certificates have been, which its sessions share
-    // Where tsc_ssl_on_start is used: whether its handshake has started, and was begun by that.
-    int started, watched;
+    // Where tsc_ssl_on_start is used: whether its handshake has started, was begun by that, is
+    // done, and whether it is the server that has to go on.
+    int started, watched, done, silent;
 } tsc_ssl_attempt_;
 
 // The ex_data indexes plus one, or 0. One copy per program or shared object, however many of its
@@ -203,6 +204,9 @@ static inline int tsc_ssl_unsent_(const SSL *ssl) {
 static inline void tsc_ssl_attempt_free_(tsc_ssl_attempt_ *attempt, int unsent) {
     if (!unsent)
         tsc_conn_sent(attempt->conn);
+    // The library has lost patience. The server may hang because of the session.
+    if (attempt->silent)
+        tsc_conn_failed(attempt->conn, TSC_FAILURE_TIMEOUT);
     tsc_conn_free(attempt->conn);
     SSL_SESSION_free(attempt->offered);
     OPENSSL_free(attempt);
@@ -668,10 +672,17 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
             }
             if (attempt)
                 attempt->started = 1;
-        } else if (where == SSL_CB_CONNECT_EXIT && ret <= 0 && attempt && attempt->watched &&
-                   !tsc_ssl_goes_on_(ssl)) {
+        } else if (attempt && attempt->watched && (where & SSL_CB_HANDSHAKE_DONE)) {
+            attempt->done = 1;
+            attempt->silent = 0;
+        } else if (attempt && attempt->watched && where == SSL_CB_CONNECT_EXIT && ret <= 0) {
             // The library frees the SSL before its user hears of this.
-            tsc_ssl_failed(ssl);
+            if (!tsc_ssl_goes_on_(ssl)) {
+                attempt->silent = 0;
+                tsc_ssl_failed(ssl);
+            } else if (!attempt->done) {
+                attempt->silent = !tsc_ssl_unsent_(ssl);
+            }
         }
         ERR_pop_to_mark();
     }
@@ -683,9 +694,10 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
 // handshake as a client starts, before its first message is made.
 //
 // Call it after tsc_ssl_attach, before the SSL_CTX is shared; again to change or, with NULL, to end
-// it. A handshake that fails is then noticed without tsc_ssl_failed. What only the driver knows
-// remains to be said: tsc_ssl_established after the login, tsc_ssl_failed if that failed, both
-// while the library holds the SSL (as in the callback by which it tells of the login).
+// it. A handshake that fails is then noticed without tsc_ssl_failed, and so is one that is given up
+// (SSL_free) while the server is silent: it counts as TSC_FAILURE_TIMEOUT. What only the driver
+// knows remains to be said: tsc_ssl_established after the login, tsc_ssl_failed if that failed,
+// both while the library holds the SSL (as in the callback by which it tells of the login).
 //
 // begin: is to call tsc_ssl_begin (or tsc_ssl_begin_wait), may set the name to verify, may note ssl
 // for later, and may leave it alone: then the handshake is untouched. Called on the thread that

@@ -52,6 +52,9 @@ static pid_t start(const char *const arguments[], const char *log) {
         dup2(null, 0);
         dup2(out, 1);
         dup2(out, 2);
+        // Else a connection that is closed here would stay open there.
+        for (int fd = 3; fd < 1024; fd++)
+            close(fd);
         execvp(arguments[0], (char *const *)arguments);
         perror(arguments[0]);
         _exit(127);
@@ -288,15 +291,17 @@ static void begin_nginx(peer *self) {
 
 static void execute_mosquitto(peer *self) {
     bool brief = self->manner.short_certificate;
-    char configuration[PATH + 32];
+    char configuration[PATH + 32], passwords[PATH + 32];
     snprintf(configuration, sizeof configuration, "%s/mosquitto-%d.conf", directory, self->port);
+    snprintf(passwords, sizeof passwords, "%s/mosquitto-%d.pw", directory, self->port);
+    run((const char *const[]){"mosquitto_passwd", "-b", "-c", passwords, "user", "secret", NULL});
     FILE *file = fopen(configuration, "w");
     assert_non_null(file);
     // Where root runs the tests, its certificates are root's.
     fprintf(file,
-            "user root\nlog_dest stderr\nallow_anonymous true\nlistener %d 127.0.0.1\n"
-            "certfile %s\nkeyfile %s\n",
-            self->port, brief ? peer_short_certificate() : peer_server_certificate(),
+            "user root\nlog_dest stderr\nallow_anonymous true\npassword_file %s\n"
+            "listener %d 127.0.0.1\ncertfile %s\nkeyfile %s\n",
+            passwords, self->port, brief ? peer_short_certificate() : peer_server_certificate(),
             brief ? peer_short_key() : peer_server_key());
     fclose(file);
     // As nginx, above.

@@ -56,7 +56,8 @@ peer *peer_s_server(const char *arguments);
 // nginx with these further lines in its server block, or NULL.
 peer *peer_nginx(const char *directives);
 
-// The MQTT broker Mosquitto, with the certificate that is short, or not. It answers no page.
+// The MQTT broker Mosquitto, with the certificate that is short, or not. It lets in everybody but
+// who gives a name and password other than "user" and "secret". It answers no page.
 peer *peer_mosquitto(bool short_certificate);
 
 // The tests' own server, a thread of this process.

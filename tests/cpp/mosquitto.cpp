@@ -68,6 +68,10 @@ class client : mosqpp::mosquittopp {
             ;
         return *welcome_;
     }
+    // From the next visit on.
+    void log_in(const char *user, const char *password) {
+        REQUIRE(username_pw_set(user, password) == MOSQ_ERR_SUCCESS);
+    }
     [[nodiscard]] std::size_t available() const {
         return *tsc::ssl::available(ctx_, node());
     }
@@ -148,6 +152,21 @@ static void without_the_cache_nothing_resumes() {
         client one(cache, it.line.port(), {tls_version, "", nullptr, false});
         REQUIRE(one.visit() && one.visit());
         REQUIRE(resumed(it.line.links()) == std::vector<bool>({false, false}));
+    }
+}
+
+// TLS stands and the tickets have come, but the broker does not let the client in.
+static void who_is_not_let_in_publishes_nothing() {
+    for (const int tls_version : VERSIONS) {
+        node it;
+        auto cache = *tsc::cache::make();
+        client one(cache, it.line.port(), {tls_version});
+        one.log_in("user", "wrong");
+        REQUIRE(!one.visit() && !one.visit() && one.available() == 0);
+        REQUIRE(cache.stats()->failed == 2 && cache.stats()->established == 0);
+        one.log_in("user", "secret");
+        REQUIRE(one.visit() && one.visit());
+        REQUIRE(resumed(it.line.links()) == std::vector<bool>({false, false, false, true}));
     }
 }
 
@@ -321,6 +340,7 @@ int main() {
     REQUIRE(mosqpp::lib_init() == MOSQ_ERR_SUCCESS);
     RUN(reconnects_resume);
     RUN(without_the_cache_nothing_resumes);
+    RUN(who_is_not_let_in_publishes_nothing);
     RUN(a_ticket_is_offered_once);
     RUN(another_port_or_certificate_has_its_own);
     RUN(another_certificate_in_the_same_place);

@@ -203,6 +203,9 @@ static void sessions_under_keys_of_ones_own() {
     REQUIRE(cache.take("one").status() == TSC_NOT_FOUND);
     REQUIRE(cache.put("", info_of(TLS13), "s") == TSC_INVALID_ARGUMENT);
     REQUIRE(cache.put("k", info_of(TLS13), "") == TSC_INVALID_ARGUMENT);
+    REQUIRE(cache.take("").status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(cache.available("").status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(cache.remove("") == TSC_INVALID_ARGUMENT);
     REQUIRE(cache.put(std::string(TSC_MAX_KEY + 1, 'k'), info_of(TLS13), "s") == TSC_TOO_LARGE);
     REQUIRE(cache.put("k", info_of(TLS12), "s") == TSC_OK && cache.remove("k") == TSC_OK);
     REQUIRE(cache.remove("k") == TSC_NOT_FOUND && cache.clear() == TSC_OK);
