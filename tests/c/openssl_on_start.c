@@ -125,8 +125,8 @@ static void a_handshake_that_is_given_up_is_noticed(void **state) {
         int answer = SSL_connect(ssl);
         assert_int_equal(SSL_get_error(ssl, answer), SSL_ERROR_WANT_READ);
         ERR_clear_error();
-        assert_int_equal(client_stats(it->cache).failed,
-                         0); // it might still have come to something
+        // It might still have come to something.
+        assert_int_equal(client_stats(it->cache).failed, 0);
         client_close(ssl);
         assert_int_equal(client_stats(it->cache).failed, 1);
         assert_int_equal(client_stats(it->cache).unfinished, 0);
