@@ -53,7 +53,9 @@ func (c *Config) Begin(endpoint Endpoint) *Attempt {
 	a := &Attempt{tls: &tls.Config{}}
 	if c != nil {
 		endpoint = c.named(endpoint)
-		a.tls = c.tls.Clone()
+		if c.tls != nil {
+			a.tls = c.tls.Clone()
+		}
 	}
 	a.tls.ServerName = endpoint.ServerName
 	a.tls.ClientSessionCache = a

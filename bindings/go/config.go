@@ -144,7 +144,7 @@ func (c *Config) Forecast(endpoint Endpoint) (Forecast, error) {
 
 // named gives an endpoint the name that crypto/tls will check the certificate against.
 func (c *Config) named(endpoint Endpoint) Endpoint {
-	if endpoint.ServerName == "" {
+	if endpoint.ServerName == "" && c.tls != nil {
 		endpoint.ServerName = c.tls.ServerName
 	}
 	if endpoint.ServerName == "" && !strings.HasPrefix(endpoint.Host, "/") {

@@ -314,3 +314,49 @@ func TestVersions(t *testing.T) {
 		t.Error(Version())
 	}
 }
+
+// What was not made by its function is as one that was closed.
+func TestZeroValues(t *testing.T) {
+	want(t, new(Cache).Close(), nil)
+	_, err := new(Cache).NewConfig(nil, ConfigOptions{})
+	want(t, err, ErrClosed)
+	config, endpoint := new(Config), Endpoint{Host: "127.0.0.1"}
+	want(t, config.Close(), nil)
+	_, err = config.Available(endpoint)
+	want(t, err, ErrClosed)
+	_, err = config.Forecast(endpoint)
+	want(t, err, ErrClosed)
+	_, err = config.Export(exportKey())
+	want(t, err, ErrClosed)
+	want(t, config.Begin(endpoint).Established(tls.ConnectionState{}), ErrClosed)
+	state := caught(t, tls.VersionTLS13)
+	forEndpoint, err := config.ForEndpoint(endpoint)
+	want(t, err, nil)
+	for _, view := range []*View{new(View), forEndpoint} {
+		view.Put("x", state)
+		view.Put("x", nil)
+		if _, ok := view.Get("x"); ok {
+			t.Error("a session from nowhere")
+		}
+	}
+	attempt := new(Attempt)
+	attempt.Put("x", state)
+	if _, ok := attempt.Get("x"); ok {
+		t.Error("a session from nowhere")
+	}
+	want(t, attempt.Wait(context.Background(), time.Hour), nil)
+	want(t, attempt.Failed(NotSent), ErrClosed)
+	_, err = attempt.Info()
+	want(t, err, ErrClosed)
+	want(t, attempt.Close(), nil)
+	// Connections are made all the same.
+	addr := goServer(t, nil)
+	raw, err := net.Dial("tcp", addr)
+	want(t, err, nil)
+	conn := config.Client(raw, endpoint)
+	defer conn.Close()
+	var untrusted *tls.CertificateVerificationError
+	if err := conn.Handshake(); !errors.As(err, &untrusted) {
+		t.Error(err)
+	}
+}

@@ -59,12 +59,17 @@ func (c *Config) ForEndpoint(endpoint Endpoint) (*View, error) {
 // two servers by mistake doesn't mix them.
 func (v *View) keyOf(name string) string { return v.key + name }
 
+// acquire is to be followed by v.config.cache.handle.release.
+func (v *View) acquire() (*C.tsc_cache, error) {
+	if v == nil || v.config == nil {
+		return nil, ErrInvalidArgument
+	}
+	return v.config.cache.acquire()
+}
+
 // Get is called by crypto/tls when it makes a ClientHello.
 func (v *View) Get(name string) (*tls.ClientSessionState, bool) {
-	if v == nil {
-		return nil, false
-	}
-	cache, err := v.config.cache.acquire()
+	cache, err := v.acquire()
 	if err != nil {
 		return nil, false
 	}
@@ -89,10 +94,7 @@ func (v *View) Get(name string) (*tls.ClientSessionState, bool) {
 // Put is called by crypto/tls with each session that a server sends, and with nil when a session that
 // was offered did harm.
 func (v *View) Put(name string, state *tls.ClientSessionState) {
-	if v == nil {
-		return
-	}
-	cache, err := v.config.cache.acquire()
+	cache, err := v.acquire()
 	if err != nil {
 		return
 	}
