@@ -108,7 +108,7 @@ func readState(state []byte) (version uint16, lifetime uint32, ok bool) {
 		}
 		lifetime = uint32(end - created)
 	case version >= tls.VersionTLS10 && version <= tls.VersionTLS12:
-		r.number(2) // curve_id
+		// What follows isn't needed, and isn't there in every version of Go.
 	default:
 		return 0, 0, false
 	}

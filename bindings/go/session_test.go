@@ -129,7 +129,11 @@ func TestWhatIsNoSessionIsNotUnderstood(t *testing.T) {
 
 			_, inner, _ := decodeSession(session.bytes).ResumptionState()
 			state, _ := inner.Bytes()
-			for length := range state {
+			needed := len(state)
+			if version == tls.VersionTLS12 {
+				needed -= 2 // curve_id, which Go 1.24 has not
+			}
+			for length := range needed {
 				if _, _, ok := readState(state[:length]); ok {
 					t.Fatalf("read %d of %d bytes", length, len(state))
 				}
