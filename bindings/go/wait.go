@@ -15,16 +15,19 @@ import (
 //
 // It fails only if ctx is done, with ctx.Err().
 func (a *Attempt) Wait(ctx context.Context, limit time.Duration) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return err
+	}
+	// The library forecasts with the context's deadline, but it is the context that says when that has
+	// come: a timer of ours might be first, and the handshake would begin.
+	most := limit
+	if deadline, ok := ctx.Deadline(); ok {
+		most = min(limit, max(time.Until(deadline), 1))
 	}
 	ready := make(chan struct{})
 	number := waits.add(ready)
 	defer waits.remove(number)
-	if !a.queue(limit, number) {
+	if !a.queue(most, number) {
 		return nil
 	}
 	defer a.leave()
