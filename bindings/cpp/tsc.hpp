@@ -440,6 +440,30 @@ struct exported {
     std::size_t left_out = 0;
 };
 
+namespace detail {
+
+// With the functions of a cache, or those of a config.
+template <class Handle, class Export>
+result<exported> seal(const Handle *of, Export *function, bytes key) noexcept {
+    exported out;
+    auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
+        return function(of, key.data(), key.size(), to, room, size, &out.left_out);
+    });
+    if (!data)
+        return data.status();
+    out.data = *std::move(data);
+    return out;
+}
+
+template <class Handle, class Import>
+result<std::size_t> unseal(const Handle *of, Import *function, bytes key, bytes data) noexcept {
+    std::size_t count = 0;
+    const ::tsc_status why = function(of, key.data(), key.size(), data.data(), data.size(), &count);
+    return why == TSC_OK ? result<std::size_t>(count) : why;
+}
+
+} // namespace detail
+
 // A bounded, thread-safe store of sessions.
 class cache {
   public:
@@ -524,21 +548,11 @@ class cache {
     // Seals the sessions under keys of one's own, and takes them in; see tsc_cache_export. key:
     // TSC_EXPORT_KEY random bytes.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
-        exported out;
-        auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
-            return ::tsc_cache_export(get(), key.data(), key.size(), to, room, size, &out.left_out);
-        });
-        if (!data)
-            return data.status();
-        out.data = *std::move(data);
-        return out;
+        return detail::seal(get(), ::tsc_cache_export, key);
     }
     // Gives how many came into the cache.
     result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
-        std::size_t count = 0;
-        const ::tsc_status why =
-            ::tsc_cache_import(get(), key.data(), key.size(), data.data(), data.size(), &count);
-        return why == TSC_OK ? result<std::size_t>(count) : why;
+        return detail::unseal(get(), ::tsc_cache_import, key, data);
     }
 
     // The handle, lent; null if this is empty.
@@ -595,21 +609,10 @@ class config {
 
     // Seals the sessions of this config, and takes them in; see tsc_config_export.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
-        exported out;
-        auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
-            return ::tsc_config_export(get(), key.data(), key.size(), to, room, size,
-                                       &out.left_out);
-        });
-        if (!data)
-            return data.status();
-        out.data = *std::move(data);
-        return out;
+        return detail::seal(get(), ::tsc_config_export, key);
     }
     result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
-        std::size_t count = 0;
-        const ::tsc_status why =
-            ::tsc_config_import(get(), key.data(), key.size(), data.data(), data.size(), &count);
-        return why == TSC_OK ? result<std::size_t>(count) : why;
+        return detail::unseal(get(), ::tsc_config_import, key, data);
     }
 
     // The handle, lent; null if this is empty.

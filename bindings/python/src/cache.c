@@ -76,12 +76,6 @@ static void cache_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-static PyObject *done(tsc_status status) {
-    if (status != TSC_OK)
-        return raise_status(status);
-    Py_RETURN_NONE;
-}
-
 static PyObject *cache_close(PyObject *self, PyObject *Py_UNUSED(none)) {
     return done(tsc_cache_close(((Cache *)self)->cache));
 }

@@ -33,12 +33,6 @@ static void conn_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-static PyObject *done(tsc_status status) {
-    if (status != TSC_OK)
-        return raise_status(status);
-    Py_RETURN_NONE;
-}
-
 static PyObject *conn_offer(PyObject *self, PyObject *Py_UNUSED(none)) {
     tsc_session session = {0};
     tsc_status status = tsc_conn_offer(((Conn *)self)->conn, &session, sizeof session);

@@ -12,6 +12,12 @@ PyObject *raise_status(tsc_status status) {
     return NULL;
 }
 
+PyObject *done(tsc_status status) {
+    if (status != TSC_OK)
+        return raise_status(status);
+    Py_RETURN_NONE;
+}
+
 static PyObject *version(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none)) {
     return PyUnicode_FromString(tsc_version());
 }

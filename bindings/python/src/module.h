@@ -39,6 +39,8 @@ extern PyType_Spec cache_spec, config_spec, conn_spec;
 
 /* Raises tsc.Error for a status; returns NULL. */
 PyObject *raise_status(tsc_status status);
+/* None, or raises. */
+PyObject *done(tsc_status status);
 
 /* held_new takes a reference of its own. held_release is for the library. */
 held *held_new(Config *config, PyObject *object);

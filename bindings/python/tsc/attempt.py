@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from contextlib import suppress
 from typing import Literal, Union
 
 from tsc import _tsc
 from tsc.cache import SESSION_BYTES, TLS_VERSIONS
+from tsc.verdict import Verdict
 
 Accept = Literal["data", "handshake", "caller"]
 """When a connection counts as established: see `tsc.SSLContext`."""
@@ -18,7 +18,7 @@ TLS = Union[ssl.SSLSocket, ssl.SSLObject]
 _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Attempt:
+class Attempt(Verdict):
     """A `tsc_conn`, and where its connection stands.
 
     Used like the connection itself, by one thread at a time. It raises nothing: trouble with the
@@ -26,14 +26,10 @@ class Attempt:
     """
 
     def __init__(self, conn: _tsc.Conn, accept: Accept) -> None:
-        self._conn = conn
+        super().__init__(conn)
         self._accept = accept
-        self._handshaken = False
         self._version = 0
         self._not_after = 0
-        self._resumed = False
-        self.open = True
-        """Nobody has said yet how it ended."""
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
 
@@ -94,18 +90,6 @@ class Attempt:
         """Say that the server sent application data."""
         if self._accept == "data":
             self.established()
-
-    def established(self) -> None:
-        """Say that the connection is established; what was staged is published."""
-        self.open = False
-        with suppress(_tsc.Error):
-            self._conn.established(self._resumed)
-
-    def failed(self, why: int) -> None:
-        """Say that it failed, with a FAILURE_ of `tsc._tsc`; what was staged is discarded."""
-        self.open = False
-        with suppress(_tsc.Error):
-            self._conn.failed(why)
 
     def raised(self, error: Exception) -> None:
         """Judge what a handshake or a read raised before it was known how the attempt ended."""

@@ -176,7 +176,7 @@ def _limit(name: str, value: int | None) -> int:
 
 
 def _lifetime(session: Any) -> int:
-    """The library's limits hold besides; seven days is the longest that it knows."""
+    """Without one of its own, the longest that can be said, which the library cuts."""
     if isinstance(session, ssl.SSLSession):
         return session.ticket_lifetime_hint
-    return 7 * 86400
+    return 0xFFFFFFFF

@@ -16,8 +16,9 @@ from weakref import WeakKeyDictionary
 from OpenSSL import SSL
 
 from tsc import _tsc, twisted_peer
-from tsc.cache import SESSION_BYTES, TLSSessionCache
+from tsc.cache import TLSSessionCache
 from tsc.endpoint import named, of_peername
+from tsc.verdict import Verdict
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]
 _ffi: Any = SSL._ffi  # type: ignore[attr-defined]
@@ -72,16 +73,13 @@ class Context(SSL.Context):
             self._tsc_user_callback(connection, where, result)
 
 
-class _Attempt:
+class _Attempt(Verdict):
     """A `tsc_conn`, and where its connection stands."""
 
     def __init__(self, conn: _tsc.Conn, accept: str) -> None:
-        self._conn = conn
+        super().__init__(conn)
         self._accept = accept
-        self._handshaken = False
-        self._resumed = False
         self._ticket_came = False
-        self.open = True
 
     def offer(self, connection: SSL.Connection) -> None:
         with suppress(_tsc.Error, SSL.Error):
@@ -118,17 +116,7 @@ class _Attempt:
             if session is None:
                 return
             encoded = _encode(session)
-            self._conn.receive(encoded, version, _lifetime(encoded), SESSION_BYTES)
-
-    def established(self) -> None:
-        self.open = False
-        with suppress(_tsc.Error):
-            self._conn.established(self._resumed)
-
-    def failed(self, why: int) -> None:
-        self.open = False
-        with suppress(_tsc.Error):
-            self._conn.failed(why)
+            self._conn.receive(encoded, version, _lifetime(encoded), len(encoded))
 
 
 _attempts: WeakKeyDictionary[SSL.Connection, _Attempt] = WeakKeyDictionary()

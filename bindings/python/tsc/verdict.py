@@ -1,0 +1,30 @@
+"""How a connection's attempt ended, which is said once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tsc import _tsc
+
+
+class Verdict:
+    """A `tsc_conn` until it is known what became of its connection."""
+
+    def __init__(self, conn: _tsc.Conn) -> None:
+        self._conn = conn
+        self._handshaken = False
+        self._resumed = False
+        self.open = True
+        """Nobody has said yet how it ended."""
+
+    def established(self) -> None:
+        """Say that the connection is established; what was staged is published."""
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.established(self._resumed)
+
+    def failed(self, why: int) -> None:
+        """Say that it failed, with a FAILURE_ of `tsc._tsc`; what was staged is discarded."""
+        self.open = False
+        with suppress(_tsc.Error):
+            self._conn.failed(why)
