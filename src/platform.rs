@@ -142,14 +142,14 @@ pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     drop(unsafe { Box::from_raw(pages.as_ptr()) });
 }
 
-/// Has the kibibyte at an address brought near, without waiting for it. Nothing is read: there need
+/// Has so many bytes at an address brought near, without waiting for them. Nothing is read: there need
 /// not be anything.
 #[inline]
-pub(crate) fn prefetch(address: usize) {
+pub(crate) fn prefetch<const BYTES: usize>(address: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        for offset in (0..1024).step_by(64) {
+        for offset in (0..BYTES).step_by(64) {
             let line = std::ptr::without_provenance(address.wrapping_add(offset));
             // SAFETY: only a hint, which touches no memory and is valid for any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };

@@ -32,12 +32,13 @@ impl Bucket {
         };
     }
 
-    /// Has the newest session's bytes brought near while the entry is, in place of after it: where
-    /// they are for certain, only the entry tells.
+    /// Has all of the entry brought near at once and, meanwhile, the newest session's bytes: where they
+    /// are for certain, only the entry tells.
     #[inline]
     pub(super) fn fetch(&self) {
+        platform::prefetch::<{ size_of::<Entry>() }>((&raw const *self.entry).addr());
         if self.newest != 0 {
-            platform::prefetch(self.newest);
+            platform::prefetch::<1024>(self.newest);
         }
     }
 

@@ -3,34 +3,10 @@
 use super::event::EventKind;
 use super::garbage::Garbage;
 use super::key::{Key, Space};
+use super::stamp::Stamp;
 use super::usage::Usage;
 use super::{Kind, Options, Session, Time};
 use smallvec::SmallVec;
-
-/// When an entry was last used, for finding the least recently used one.
-///
-/// The upper 40 bits count the endpoints that came into the cache, in all shards together; the lower
-/// 24 order the uses within one shard between two of these. So a use costs one store and writes
-/// nothing that shards share, and two entries of different shards can be mistaken for each other only
-/// if no endpoint came in between their last uses. With one shard the order is exact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stamp(pub(super) u64);
-
-impl Stamp {
-    pub(super) const NEVER: Stamp = Stamp(u64::MAX);
-
-    /// The earliest stamp after so many endpoints had come in.
-    pub(super) fn first_of(epoch: u64) -> Self {
-        Self(epoch << 24)
-    }
-
-    /// The next use in a shard after this one. Sixteen million uses without a new endpoint carry into
-    /// the upper bits: what they touched counts as a little newer than it is.
-    #[inline]
-    pub(super) fn next(self, epoch: u64) -> Self {
-        Self(self.0 + 1).max(Self::first_of(epoch))
-    }
-}
 
 pub(super) struct Entry {
     pub(super) key: Box<[u8]>,

@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::event::{Event, EventKind, Listener};
 use super::{Key, Session, Space};
+use std::mem::{self, ManuallyDrop};
 
 /// Sessions that left the table, and what there is to tell. Dropping the sessions and telling may both
 /// run foreign code, so this is dropped after the lock is gone.
@@ -10,7 +11,7 @@ pub(crate) struct Garbage<'a> {
     /// `None`: nobody listens, and nothing is written down.
     listener: Option<&'a Listener>,
     /// One list of both, so that the usual case, in which there is neither, is one look.
-    left: Vec<Left>,
+    left: ManuallyDrop<Vec<Left>>,
 }
 
 enum Left {
@@ -23,7 +24,7 @@ impl<'a> Garbage<'a> {
     pub(super) fn new(listener: Option<&'a Listener>) -> Self {
         Self {
             listener,
-            left: Vec::new(),
+            left: ManuallyDrop::default(),
         }
     }
 
@@ -67,8 +68,9 @@ impl Drop for Garbage<'_> {
     #[inline]
     fn drop(&mut self) {
         #[cold]
-        fn tell(listener: &Listener, left: &[Left]) {
-            for left in left {
+        fn settle(listener: Option<&Listener>, left: Vec<Left>) {
+            let Some(listener) = listener else { return };
+            for left in &left {
                 if let &Left::Tell(kind, count, space, ref key) = left {
                     listener(&Event {
                         kind,
@@ -79,8 +81,8 @@ impl Drop for Garbage<'_> {
                 }
             }
         }
-        if let Some(listener) = self.listener {
-            tell(listener, &self.left);
+        if !self.left.is_empty() {
+            settle(self.listener, mem::take(&mut self.left));
         }
     }
 }

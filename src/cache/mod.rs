@@ -10,6 +10,7 @@ mod options;
 mod secret;
 mod session;
 mod shard;
+mod stamp;
 mod stats;
 mod time;
 mod usage;
@@ -29,10 +30,10 @@ pub use time::{Clock, Time};
 use crate::platform;
 use crate::process::PerProcess;
 use crate::sync::{AtomicBool, AtomicU64};
-use entry::Stamp;
 use foldhash::fast::RandomState;
 use secret::Arena;
 use shard::{Eviction, Insertion, Newest, Shard};
+use stamp::{Stamp, Stamps};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -468,10 +469,17 @@ impl Cache {
 
 impl Era {
     fn new(options: &Options) -> Self {
-        let shards = 0..shards(options);
+        let shards = shards(options);
+        let stamps = if shards == 1 {
+            Stamps::exact
+        } else {
+            Stamps::of_moments
+        };
         Self {
-            shards: shards.clone().map(|_| Shard::default()).collect(),
-            oldest: shards.map(|_| AtomicU64::new(Stamp::NEVER.0)).collect(),
+            shards: (0..shards).map(|_| Shard::new(stamps())).collect(),
+            oldest: (0..shards)
+                .map(|_| AtomicU64::new(Stamp::NEVER.0))
+                .collect(),
             usage: Usage::default(),
             epoch: AtomicU64::new(0),
             arena: Arena::new(platform::generation()),

@@ -1,10 +1,11 @@
 //! One part of the cache: a table under a lock. What one key has is in one shard.
 
 use super::bucket::Bucket;
-use super::entry::{Entry, Stamp};
+use super::entry::Entry;
 use super::event::EventKind;
 use super::garbage::Garbage;
 use super::key::{Key, Space};
+use super::stamp::{Stamp, Stamps};
 use super::usage::Usage;
 use super::{Kind, Options, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -12,17 +13,17 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
 use std::sync::atomic::Ordering::Relaxed;
 
-#[derive(Default)]
+/// In this order, a look-up changes nothing outside the cache line that the lock is in.
+#[repr(C)]
 pub(super) struct State {
     table: HashTable<Bucket>,
-    last: Stamp,
+    stamps: Stamps,
+    pub(super) stats: Stats,
     /// The bucket at which the next look for expired entries begins.
     sweep: usize,
-    pub(super) stats: Stats,
 }
 
 /// Aligned so that two shards never share a cache line (or the pair that is fetched together).
-#[derive(Default)]
 #[repr(align(128))]
 pub(super) struct Shard {
     state: Mutex<State>,
@@ -58,6 +59,17 @@ pub(super) enum Newest {
 }
 
 impl Shard {
+    pub(super) fn new(stamps: Stamps) -> Self {
+        Self {
+            state: Mutex::new(State {
+                table: HashTable::new(),
+                stamps,
+                stats: Stats::default(),
+                sweep: 0,
+            }),
+        }
+    }
+
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
@@ -130,10 +142,12 @@ impl State {
         garbage: &mut Garbage,
     ) -> Insertion {
         let State {
-            table, stats, last, ..
+            table,
+            stats,
+            stamps,
+            ..
         } = self;
-        *last = last.next(epoch.load(Relaxed));
-        let stamp = *last;
+        let stamp = stamps.later(epoch.load(Relaxed));
         // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
         oldest.fetch_min(stamp.0, Relaxed);
         let size = session.size;
@@ -150,8 +164,7 @@ impl State {
                 }
                 if !usage.reserve(options, false, size) {
                     // Others go first, in whichever shard they are.
-                    *last = Stamp::first_of(epoch.fetch_add(1, Relaxed) + 1);
-                    entry.used = *last;
+                    entry.used = stamps.later(epoch.fetch_add(1, Relaxed) + 1);
                     return Insertion::Full(session);
                 }
                 entry.add(session);
@@ -190,17 +203,18 @@ impl State {
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
     ) -> Newest {
         let State {
-            table, stats, last, ..
+            table,
+            stats,
+            stamps,
+            ..
         } = self;
-        let found = table.find_entry(key.hash, |bucket| {
-            bucket.fetch();
-            bucket.is_of(key)
-        });
+        let found = table.find_entry(key.hash, |bucket| bucket.is_of(key));
         let Ok(mut slot) = found else {
             stats.missed += 1;
             return Newest::None;
         };
         let bucket = slot.get_mut();
+        bucket.fetch();
         let entry = &mut **bucket;
         if entry.soonest <= now {
             return Newest::Over;
@@ -216,9 +230,13 @@ impl State {
             return Newest::Left;
         }
         stats.offered += 1;
-        stats.reused += u64::from(again);
-        *last = last.next(epoch.load(Relaxed));
-        entry.used = *last;
+        if again {
+            stats.reused += 1;
+        }
+        let used = stamps.used(now, epoch.load(Relaxed));
+        if entry.used != used {
+            entry.used = used;
+        }
         if !stays {
             usage.release(false, session.size);
             *taken = entry.sessions.pop();
