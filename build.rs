@@ -28,7 +28,7 @@ fn main() {
 }
 
 /// The files whose items make up the header, in the order in which a reader wants them.
-const CAPI: [&str; 14] = [
+const CAPI: [&str; 15] = [
     "version.rs",
     "status.rs",
     "event.rs",
@@ -36,6 +36,7 @@ const CAPI: [&str; 14] = [
     "session.rs",
     "endpoint.rs",
     "cache.rs",
+    "object.rs",
     "stats.rs",
     "prometheus.rs",
     "config.rs",

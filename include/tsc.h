@@ -529,7 +529,8 @@ tsc_status tsc_put(const tsc_cache *cache,
 // buf, cap: where the session goes; (NULL, 0) asks for the length alone.
 // len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
 // info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
-// TSC_NOT_FOUND. TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
+// TSC_NOT_FOUND: there is none, or what is there is an object, which tsc_get_object finds.
+// TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
 tsc_status tsc_get(const tsc_cache *cache,
                    const uint8_t *key,
                    size_t key_len,
@@ -546,8 +547,47 @@ tsc_status tsc_available(const tsc_cache *cache, const uint8_t *key, size_t key_
 // Drops all sessions under a key. TSC_NOT_FOUND: there was none.
 tsc_status tsc_remove(const tsc_cache *cache, const uint8_t *key, size_t key_len);
 
+// Drops the sessions whose time is over. There is no need to: they are never handed out, and they go bit
+// by bit as others are stored. For who wants their memory back while nothing is stored.
+//
+// count: gets how many went; NULL if not wanted. TSC_CLOSED. Since 0.1.0.
+tsc_status tsc_clear_expired(const tsc_cache *cache,
+                             size_t *count);
+
 // Drops every session of every endpoint and config. Sessions that conns have taken are not touched.
 tsc_status tsc_clear(const tsc_cache *cache);
+
+// Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
+//
+// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
+// any thread, with no lock held, possibly before this call returns. On any other status the caller
+// still owns it.
+// key, key_len, info, info_size: as in tsc_put.
+// object, bytes, release: as in tsc_conn_receive_object.
+// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
+tsc_status tsc_put_object(const tsc_cache *cache,
+                          const uint8_t *key,
+                          size_t key_len,
+                          const tsc_session_info *info,
+                          size_t info_size,
+                          void *object,
+                          size_t bytes,
+                          void (*release)(void *object));
+
+// Hands out the newest object under a key. A single-use session leaves the cache with it.
+//
+// object: gets the object, with a reference that is the caller's to release.
+// retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
+// this thread, with no lock held, before this call returns; may call any function of this library.
+// info, info_size: as in tsc_get.
+// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED. Since 0.1.0.
+tsc_status tsc_get_object(const tsc_cache *cache,
+                          const uint8_t *key,
+                          size_t key_len,
+                          void **object,
+                          void (*retain)(void *object),
+                          tsc_session_info *info,
+                          size_t info_size);
 
 // Reads the statistics of a cache.
 //

@@ -386,6 +386,20 @@ inline void on_ready(void *arg) noexcept {
 template <class T, class D> void release(void *object) noexcept {
     D()(static_cast<T *>(object));
 }
+template <class T, auto Retain> void retain(void *object) noexcept {
+    (void)Retain(static_cast<T *>(object));
+}
+
+// Has the library take what object owns: on TSC_OK it is empty.
+template <class T, class D, class Take>
+::tsc_status handed_over(std::unique_ptr<T, D> &object, Take &&take) noexcept {
+    static_assert(std::is_empty_v<D> && std::is_default_constructible_v<D>,
+                  "the deleter has to do without state");
+    const ::tsc_status why = take(release<T, D>);
+    if (why == TSC_OK)
+        (void)object.release();
+    return why;
+}
 
 } // namespace detail
 
@@ -519,6 +533,26 @@ class cache {
         out.data = *std::move(data);
         return out;
     }
+    // The same with an object, as in conn::receive.
+    template <class T, class D>
+    [[nodiscard]] status put(bytes key, const session_info &info, std::unique_ptr<T, D> &object,
+                             std::size_t size) const noexcept {
+        return detail::handed_over(object, [&](auto release) {
+            return ::tsc_put_object(get(), key.data(), key.size(), &info, sizeof info, object.get(),
+                                    size, release);
+        });
+    }
+    // Retain: a function that takes another reference to a T *, such as SSL_SESSION_up_ref; for an
+    // object that stays in the cache. D gives the reference back that this returns.
+    template <class T, class D, auto Retain>
+    [[nodiscard]] result<std::unique_ptr<T, D>> take_object(bytes key) const noexcept {
+        void *out = nullptr;
+        const ::tsc_status why = ::tsc_get_object(get(), key.data(), key.size(), &out,
+                                                  detail::retain<T, Retain>, nullptr, 0);
+        if (why != TSC_OK)
+            return why;
+        return std::unique_ptr<T, D>(static_cast<T *>(out));
+    }
     [[nodiscard]] result<std::size_t> available(bytes key) const noexcept {
         std::size_t count = 0;
         const ::tsc_status why = ::tsc_available(get(), key.data(), key.size(), &count);
@@ -530,6 +564,12 @@ class cache {
     }
     status clear() const noexcept {
         return ::tsc_clear(get());
+    }
+    // Drops the sessions whose time is over, and says how many. There is no need to.
+    result<std::size_t> clear_expired() const noexcept {
+        std::size_t count = 0;
+        const ::tsc_status why = ::tsc_clear_expired(get(), &count);
+        return why == TSC_OK ? result<std::size_t>(count) : why;
     }
 
     [[nodiscard]] result<::tsc_stats> stats() const noexcept {
@@ -701,13 +741,10 @@ class conn {
     template <class T, class D>
     status receive(const session_info &info, std::unique_ptr<T, D> &object,
                    std::size_t size) const noexcept {
-        static_assert(std::is_empty_v<D> && std::is_default_constructible_v<D>,
-                      "the deleter has to do without state");
-        const status why = ::tsc_conn_receive_object(get(), &info, sizeof info, object.get(), size,
-                                                     detail::release<T, D>);
-        if (why == TSC_OK)
-            (void)object.release();
-        return why;
+        return detail::handed_over(object, [&](auto release) {
+            return ::tsc_conn_receive_object(get(), &info, sizeof info, object.get(), size,
+                                             release);
+        });
     }
     // not_after: when the server's certificate ends, in Unix seconds.
     status set_not_after(std::int64_t not_after) const noexcept {

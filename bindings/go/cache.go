@@ -84,6 +84,19 @@ func (c *Cache) Clear() error {
 	return failure(C.tsc_clear(cache))
 }
 
+// ClearExpired drops the sessions whose time is over, and says how many. There is no need to: they are
+// never offered, and they go bit by bit as others are stored.
+func (c *Cache) ClearExpired() (int, error) {
+	cache, err := c.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer c.handle.release()
+	var count C.size_t
+	err = failure(C.tsc_clear_expired(cache, &count))
+	return int(count), err
+}
+
 // Stats tells what happened in the cache since it was made, and what is in it now.
 func (c *Cache) Stats() (Stats, error) {
 	cache, err := c.acquire()

@@ -40,6 +40,8 @@ func TestClosedThings(t *testing.T) {
 	_, err = cache.Prometheus("")
 	want(t, err, ErrClosed)
 	want(t, cache.Clear(), ErrClosed)
+	_, err = cache.ClearExpired()
+	want(t, err, ErrClosed)
 	_, err = cache.NewConfig(nil, ConfigOptions{})
 	want(t, err, ErrClosed)
 
@@ -81,6 +83,24 @@ func TestClosedThings(t *testing.T) {
 	want(t, conn.Close(), nil)
 }
 
+func TestClearExpired(t *testing.T) {
+	clock := newDrivenClock()
+	cache, err := newCacheDriven(Options{TTL: time.Minute}, clock)
+	want(t, err, nil)
+	defer cache.Close()
+	config, err := cache.NewConfig(nil, ConfigOptions{})
+	want(t, err, nil)
+	attempt := config.Begin(Endpoint{Host: "localhost", Port: 1})
+	attempt.Put("", caught(t, tls.VersionTLS13))
+	want(t, attempt.Established(tls.ConnectionState{}), nil)
+	for _, expired := range []int{0, 1, 0} {
+		if got, err := cache.ClearExpired(); err != nil || got != expired {
+			t.Errorf("%d expired, not %d (%v)", got, expired, err)
+		}
+		clock.advance(time.Minute)
+	}
+}
+
 func TestNothingsAndNonsense(t *testing.T) {
 	var noCache *Cache
 	var noConfig *Config
@@ -88,7 +108,9 @@ func TestNothingsAndNonsense(t *testing.T) {
 	var noView *View
 	want(t, noCache.Close(), ErrInvalidArgument)
 	want(t, noCache.Clear(), ErrInvalidArgument)
-	_, err := noCache.Stats()
+	_, err := noCache.ClearExpired()
+	want(t, err, ErrInvalidArgument)
+	_, err = noCache.Stats()
 	want(t, err, ErrInvalidArgument)
 	_, err = noCache.NewConfig(nil, ConfigOptions{})
 	want(t, err, ErrInvalidArgument)

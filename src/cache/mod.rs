@@ -224,6 +224,37 @@ impl Cache {
         }
     }
 
+    /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
+    pub fn take_object(
+        &self,
+        key: &Key<'_>,
+        mut look: impl FnMut(&Session, Time),
+    ) -> Option<Session> {
+        let now = self.clock.now();
+        let arena = &self.era().arena;
+        let (mut garbage, mut taken) = (self.garbage(), None);
+        self.newest(
+            key,
+            now,
+            &mut garbage,
+            &mut taken,
+            |session, stays, taken| {
+                if !session.is_object() {
+                    return false;
+                }
+                if stays {
+                    *taken = session.share(arena);
+                }
+                let shown = !stays || taken.is_some();
+                if shown {
+                    look(session, now);
+                }
+                shown
+            },
+        );
+        taken
+    }
+
     /// Takes the newest session of a key. A single-use session is then the caller's alone.
     pub fn take(&self, key: &Key<'_>) -> Option<Session> {
         self.take_at(key, self.clock.now(), &mut self.garbage())
@@ -312,6 +343,20 @@ impl Cache {
         era.shard(key)
             .lock()
             .remove_sessions(key, now, &era.usage, &mut garbage, which);
+    }
+
+    /// Drops what is over, and says how many sessions that were.
+    pub fn clear_expired(&self) -> u64 {
+        let now = self.clock.now();
+        let era = self.era();
+        let expired = era.shards.iter().map(|shard| {
+            let mut garbage = self.garbage();
+            let mut state = shard.lock();
+            let before = state.stats.expired;
+            state.purge_all(now, &era.usage, &mut garbage);
+            state.stats.expired - before
+        });
+        expired.sum()
     }
 
     /// Drops everything.

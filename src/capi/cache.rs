@@ -1,11 +1,11 @@
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
-use super::session::received;
+use super::session::{described, received};
 use super::slice::{bytes, bytes_up_to, room};
 use super::tsc_status::{
     TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
 };
 use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
-use crate::cache::{Cache, Key, Payload, Session, Space, expiry};
+use crate::cache::{Cache, Key, Payload, Space};
 use crate::conn::Supplies;
 use crate::platform;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) fn open_supplies<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Suppl
 }
 
 #[inline]
-fn key_of<'a>(cache: &Cache, key: *const u8, len: usize) -> Answer<Key<'a>> {
+pub(super) fn key_of<'a>(cache: &Cache, key: *const u8, len: usize) -> Answer<Key<'a>> {
     match bytes_up_to(key, len, TSC_MAX_KEY)? {
         [] => Err(TSC_INVALID_ARGUMENT),
         key => Ok(cache.key(Space::Caller, key)),
@@ -164,21 +164,10 @@ pub extern "C" fn tsc_put(
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let now = cache.now();
         let payload = cache
             .keep(data)
             .inspect_err(|&why| cache.count(&key, |s| s.discard(why, 1)))?;
-        let lineage = cache.new_lineage(now).until(now, info.not_after);
-        let (kind, lifetime) = info.rules;
-        let session = Session {
-            payload: Payload::Bytes(payload),
-            kind,
-            label: info.label,
-            size: data.len(),
-            received: now,
-            expires: expiry(cache.options(), now, lifetime, lineage),
-            lineage,
-        };
+        let session = described(cache, &info, Payload::Bytes(payload), data.len());
         Ok(cache.put(&key, session)?)
     })
 }
@@ -188,7 +177,8 @@ pub extern "C" fn tsc_put(
 /// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
 /// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
 /// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
-/// TSC_NOT_FOUND. TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
+/// TSC_NOT_FOUND: there is none, or what is there is an object, which tsc_get_object finds.
+/// TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_get(
     cache: *const tsc_cache,
@@ -225,6 +215,8 @@ pub extern "C" fn tsc_get(
         });
         let answer = match copied {
             None => return Err(TSC_NOT_FOUND),
+            // No session is empty: this one is an object.
+            Some(false) if needed == 0 => return Err(TSC_NOT_FOUND),
             Some(false) => Err(TSC_TOO_SMALL),
             Some(true) => Ok(()),
         };
@@ -266,6 +258,21 @@ pub extern "C" fn tsc_remove(
         } else {
             Err(TSC_NOT_FOUND)
         }
+    })
+}
+
+/// Drops the sessions whose time is over. There is no need to: they are never handed out, and they go bit
+/// by bit as others are stored. For who wants their memory back while nothing is stored.
+///
+/// count: gets how many went; NULL if not wanted. TSC_CLOSED. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_clear_expired(cache: *const tsc_cache, count: *mut usize) -> tsc_status {
+    guard(|| {
+        let expired = open(cache)?.clear_expired();
+        if !count.is_null() {
+            write(count, expired as usize);
+        }
+        Ok(())
     })
 }
 

@@ -1,6 +1,7 @@
 use super::config::{Attached, rustls_client_config};
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
-use super::session::{Object, received};
+use super::object::Object;
+use super::session::received;
 use super::slice::bytes;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
@@ -9,7 +10,6 @@ use crate::conn::{Conn, Failure, Phase};
 use crate::platform::Alarm;
 use crate::sync::Mutex;
 use std::ffi::c_void;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
@@ -201,22 +201,15 @@ pub extern "C" fn tsc_conn_receive_object(
     guard(|| {
         let conn = held(conn)?;
         let info = received(info, info_size)?;
-        let (Some(object), Some(release)) = (NonNull::new(object), release) else {
-            return Err(TSC_INVALID_ARGUMENT);
-        };
-        if bytes > isize::MAX as usize {
-            return Err(TSC_INVALID_ARGUMENT);
-        }
-        let payload = Payload::Value(Arc::new(Object { object, release }));
-        let size = bytes.max(1);
+        let (object, size) = Object::new(object, bytes, release)?;
+        let payload = Payload::Value(object);
         conn.receive(payload, size, info.label, info.rules, info.not_after)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
                 if let Payload::Value(value) = payload
                     && let Ok(object) = value.downcast::<Object>()
-                    && let Some(object) = Arc::into_inner(object)
                 {
-                    std::mem::forget(object);
+                    let _ = object.hand_over();
                 }
                 why.into()
             })

@@ -1,10 +1,11 @@
 use super::guard::Answer;
+use super::object::Object;
 use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use crate::cache::{Kind, Lifetime, Payload, Session, Time};
+use crate::cache::{Cache, Kind, Lifetime, Payload, Session, Time, expiry};
 use crate::conn::rules_of;
 use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 /// What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
 #[repr(C)]
@@ -63,6 +64,22 @@ pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Rec
     }
 }
 
+/// A session of no connection that the library knows: a lineage of its own, which begins now.
+pub(super) fn described(cache: &Cache, info: &Received, payload: Payload, size: usize) -> Session {
+    let now = cache.now();
+    let lineage = cache.new_lineage(now).until(now, info.not_after);
+    let (kind, lifetime) = info.rules;
+    Session {
+        payload,
+        kind,
+        label: info.label,
+        size,
+        received: now,
+        expires: expiry(cache.options(), now, lifetime, lineage),
+        lineage,
+    }
+}
+
 fn remaining_seconds(session: &Session, now: Time) -> u32 {
     u32::try_from(session.expires.since(now) / 1000).unwrap_or(u32::MAX)
 }
@@ -84,7 +101,7 @@ impl tsc_session {
         let (data, len, object) = match &session.payload {
             Payload::Bytes(data) => (data.as_ptr(), data.len(), ptr::null_mut()),
             Payload::Value(value) => {
-                let Object { object, .. } = value.downcast_ref().ok_or(TSC_UNSUPPORTED)?;
+                let object: &Object = value.downcast_ref().ok_or(TSC_UNSUPPORTED)?;
                 (ptr::null(), 0, object.as_ptr())
             }
             Payload::Unique(_) => return Err(TSC_UNSUPPORTED),
@@ -97,23 +114,5 @@ impl tsc_session {
             lifetime_seconds: remaining_seconds(session, now),
             age_ms: now.since(session.received),
         })
-    }
-}
-
-/// An object of the TLS stack, of which the library owns one reference.
-pub(super) struct Object {
-    pub(super) object: NonNull<c_void>,
-    pub(super) release: unsafe extern "C" fn(*mut c_void),
-}
-
-// SAFETY: the header says that the object is released, and lent out, on any thread.
-unsafe impl Send for Object {}
-// SAFETY: as above; nothing here looks into it.
-unsafe impl Sync for Object {}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        // SAFETY: the header's contract: `release` takes the object, once.
-        unsafe { (self.release)(self.object.as_ptr()) }
     }
 }

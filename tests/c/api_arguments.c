@@ -123,6 +123,60 @@ static void getting(void **state) {
     assert_gets(cache, "key", "data");
 }
 
+static void unreleased(void *object) {
+    (void)object;
+    fail();
+}
+
+static void objects(void **state) {
+    (void)state;
+    const uint8_t key[] = "key";
+    int object;
+    tsc_session_info info = session_info(TLS13, LONG);
+    const size_t size = sizeof info;
+#define PUT_OBJECT(cache, key, key_len, info, size, object, bytes, release)                        \
+    assert_status(tsc_put_object(cache, key, key_len, info, size, object, bytes, release),         \
+                  TSC_INVALID_ARGUMENT)
+    PUT_OBJECT(NULL, key, 3, &info, size, &object, 1, unreleased);
+    PUT_OBJECT(cache, NULL, 0, &info, size, &object, 1, unreleased);
+    PUT_OBJECT(cache, NULL, 3, &info, size, &object, 1, unreleased);
+    PUT_OBJECT(cache, key, 0, &info, size, &object, 1, unreleased);
+    PUT_OBJECT(cache, key, 3, NULL, 0, &object, 1, unreleased);
+    PUT_OBJECT(cache, key, 3, NULL, size, &object, 1, unreleased);
+    PUT_OBJECT(cache, key, 3, &info, 0, &object, 1, unreleased);
+    PUT_OBJECT(cache, key, 3, &info, size, NULL, 1, unreleased);
+    PUT_OBJECT(cache, key, 3, &info, size, &object, 1, NULL);
+    EACH_IMPOSSIBLE(len) {
+        PUT_OBJECT(cache, key, len, &info, size, &object, 1, unreleased);
+        PUT_OBJECT(cache, key, 3, &info, len, &object, 1, unreleased);
+        PUT_OBJECT(cache, key, 3, &info, size, &object, len, unreleased);
+    }
+    assert_int_equal(stats_of(cache).sessions, 0);
+
+    /* The release function stands in for one that retains: neither is called. */
+    void *out = UNTOUCHED;
+    memset(&info, 0xA5, sizeof info);
+#define GET_OBJECT(cache, key, key_len, out, retain, info, size)                                   \
+    assert_status(tsc_get_object(cache, key, key_len, out, retain, info, size),                    \
+                  TSC_INVALID_ARGUMENT)
+    GET_OBJECT(NULL, key, 3, &out, unreleased, &info, size);
+    GET_OBJECT(cache, NULL, 0, &out, unreleased, &info, size);
+    GET_OBJECT(cache, NULL, 3, &out, unreleased, &info, size);
+    GET_OBJECT(cache, key, 0, &out, unreleased, &info, size);
+    GET_OBJECT(cache, key, 3, NULL, unreleased, &info, size);
+    GET_OBJECT(cache, key, 3, &out, NULL, &info, size);
+    GET_OBJECT(cache, key, 3, &out, unreleased, NULL, size);
+    GET_OBJECT(cache, key, 3, &out, unreleased, &info, 0);
+    EACH_IMPOSSIBLE(len) {
+        GET_OBJECT(cache, key, len, &out, unreleased, &info, size);
+        GET_OBJECT(cache, key, 3, &out, unreleased, &info, len);
+    }
+    assert_status(tsc_get_object(cache, key, 3, &out, unreleased, &info, size), TSC_NOT_FOUND);
+    assert_ptr_equal(out, UNTOUCHED);
+    for (size_t i = 0; i < sizeof info; i++)
+        assert_int_equal(((uint8_t *)&info)[i], 0xA5);
+}
+
 static void looking_and_removing(void **state) {
     (void)state;
     const uint8_t key[] = "key";
@@ -142,6 +196,8 @@ static void looking_and_removing(void **state) {
     }
     assert_int_equal(count, 77);
     assert_status(tsc_clear(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_clear_expired(NULL, &count), TSC_INVALID_ARGUMENT);
+    assert_int_equal(count, 77);
 }
 
 static void reading_statistics(void **state) {
@@ -455,6 +511,7 @@ int main(void) {
         TEST(cache_handles),
         TEST(putting),
         TEST(getting),
+        TEST(objects),
         TEST(looking_and_removing),
         TEST(reading_statistics),
         TEST(statistics_as_text),

@@ -130,6 +130,35 @@ static void a_session_that_is_over_frees_its_place(void **state) {
     tsc_cache_free(cache);
 }
 
+/* Or at once, for who asks. */
+static void sessions_that_are_over_are_given_back_when_asked(void **state) {
+    (void)state;
+    tsc_cache *cache = new_driven_cache(10, 0);
+    char key[16];
+    size_t count = 77;
+    for (int i = 0; i < 90; i++) {
+        snprintf(key, sizeof key, "key %d", i);
+        assert_ok(put(cache, key, TLS13, LONG, "session"));
+        if (i == 59)
+            driven_clock_advance(&test_clock, 5 * SECOND);
+    }
+    assert_ok(tsc_clear_expired(cache, &count));
+    assert_int_equal(count, 0);
+    driven_clock_advance(&test_clock, 5 * SECOND);
+    assert_int_equal(stats_of(cache).sessions, 90);
+    assert_ok(tsc_clear_expired(cache, &count));
+    assert_int_equal(count, 60);
+    assert_int_equal(stats_of(cache).sessions, 30);
+    assert_int_equal(stats_of(cache).expired, 60);
+    driven_clock_advance(&test_clock, 5 * SECOND);
+    assert_ok(tsc_clear_expired(cache, NULL));
+    assert_int_equal(stats_of(cache).bytes, 0);
+    assert_ok(tsc_cache_close(cache));
+    assert_status(tsc_clear_expired(cache, &count), TSC_CLOSED);
+    assert_int_equal(count, 60);
+    tsc_cache_free(cache);
+}
+
 /* Nobody asks for them again, but the bytes come back while others use the cache. */
 static void sessions_that_are_over_are_given_back_in_passing(void **state) {
     (void)state;
@@ -345,6 +374,7 @@ int main(void) {
         cmocka_unit_test(the_lineages_age_on_a_full_handshake),
         cmocka_unit_test(a_lifetime_of_zero),
         cmocka_unit_test(a_session_that_is_over_frees_its_place),
+        cmocka_unit_test(sessions_that_are_over_are_given_back_when_asked),
         cmocka_unit_test(sessions_that_are_over_are_given_back_in_passing),
         cmocka_unit_test(not_after_the_servers_certificate),
         cmocka_unit_test(not_after_the_clients_certificate),

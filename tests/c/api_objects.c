@@ -4,10 +4,31 @@
 
 typedef struct {
     int released;
+    int retained;
 } object;
 
 static void release(void *of) {
     ((object *)of)->released++;
+}
+
+static void retain(void *of) {
+    ((object *)of)->retained++;
+}
+
+static const uint8_t key[] = "key";
+
+static tsc_status put_object(const tsc_cache *cache, uint32_t tls_version, object *of) {
+    tsc_session_info info = session_info(tls_version, LONG);
+    return tsc_put_object(cache, key, 3, &info, sizeof info, of, 100, release);
+}
+
+static object *get_object(const tsc_cache *cache) {
+    void *out = NULL;
+    tsc_session_info info = {0};
+    tsc_status status = tsc_get_object(cache, key, 3, &out, retain, &info, sizeof info);
+    assert_status(status, out == NULL ? TSC_NOT_FOUND : TSC_OK);
+    assert_int_equal(info.tls_version != 0, out != NULL);
+    return out;
 }
 
 static tsc_status receive_object(const tsc_conn *conn, uint32_t tls_version, object *of) {
@@ -161,6 +182,111 @@ static void bytes_are_counted_as_said(void **state) {
     tsc_cache_free(cache);
 }
 
+static void under_a_key_a_single_use_one_passes_to_the_caller(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){0});
+    object o[2] = {{0}};
+    assert_ok(put_object(cache, TLS13, &o[0]));
+    assert_ok(put_object(cache, TLS13, &o[1]));
+    assert_int_equal(available(cache, "key"), 2);
+    assert_int_equal(stats_of(cache).bytes, 200);
+    assert_ptr_equal(get_object(cache), &o[1]);
+    assert_ptr_equal(get_object(cache), &o[0]);
+    assert_null(get_object(cache));
+    assert_int_equal(stats_of(cache).offered, 2);
+    tsc_cache_free(cache);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(o[i].released + o[i].retained, 0);
+}
+
+static void under_a_key_a_reusable_one_is_retained_for_the_caller(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){0});
+    object o = {0}, next = {0};
+    assert_ok(put_object(cache, TLS12, &o));
+    for (int i = 1; i <= 3; i++) {
+        assert_ptr_equal(get_object(cache), &o);
+        assert_int_equal(o.retained, i);
+    }
+    assert_int_equal(o.released, 0);
+    assert_ok(put_object(cache, TLS12, &next));
+    assert_int_equal(o.released, 1);
+    tsc_cache_free(cache);
+    assert_int_equal(o.released, 1);
+    assert_int_equal(next.released, 1);
+    assert_int_equal(next.retained, 0);
+}
+
+static tsc_cache *cleared;
+
+static void retain_and_clear(void *of) {
+    retain(of);
+    assert_ok(tsc_clear(cleared));
+    assert_int_equal(((object *)of)->released, 0);
+}
+
+static void a_retain_function_may_call_the_library(void **state) {
+    (void)state;
+    cleared = new_cache((tsc_options){0});
+    object o = {0};
+    void *out = NULL;
+    assert_ok(put_object(cleared, TLS12, &o));
+    assert_ok(tsc_get_object(cleared, key, 3, &out, retain_and_clear, NULL, 0));
+    assert_ptr_equal(out, &o);
+    assert_int_equal(o.retained, 1);
+    assert_int_equal(o.released, 1);
+    tsc_cache_free(cleared);
+    assert_int_equal(o.released, 1);
+}
+
+static void bytes_and_objects_are_not_taken_for_each_other(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){0});
+    object o = {0};
+    char session[64];
+    size_t len = 77;
+    assert_ok(put_object(cache, TLS12, &o));
+    assert_status(get(cache, "key", session), TSC_NOT_FOUND);
+    assert_status(tsc_get(cache, key, 3, NULL, 0, &len, NULL, 0), TSC_NOT_FOUND);
+    assert_int_equal(len, 77);
+    assert_ptr_equal(get_object(cache), &o);
+    assert_ok(put(cache, "key", TLS13, LONG, "session"));
+    assert_null(get_object(cache));
+    assert_int_equal(o.released + o.retained, 1);
+    assert_gets(cache, "key", "session");
+    assert_ptr_equal(get_object(cache), &o);
+    tsc_cache_free(cache);
+    assert_int_equal(o.released, 1);
+}
+
+static void not_put_under_a_key_it_stays_the_callers(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.max_session_bytes = 100});
+    object o = {0};
+    uint8_t over[TSC_MAX_KEY + 1] = {1};
+    tsc_session_info info = session_info(TLS13, LONG);
+    const size_t size = sizeof info;
+    assert_status(tsc_put_object(cache, key, 3, &info, size, &o, 101, release), TSC_TOO_LARGE);
+    assert_status(tsc_put_object(cache, over, sizeof over, &info, size, &o, 1, release),
+                  TSC_TOO_LARGE);
+    info.lifetime_seconds = 0;
+    assert_status(tsc_put_object(cache, key, 3, &info, size, &o, 100, release), TSC_DISCARDED);
+    tsc_stats stats = stats_of(cache);
+    assert_int_equal(stats.discarded_too_large, 1);
+    assert_int_equal(stats.discarded_lifetime, 1);
+    assert_ok(tsc_cache_close(cache));
+    void *out = NULL;
+    assert_status(put_object(cache, TLS13, &o), TSC_CLOSED);
+    assert_status(tsc_get_object(cache, key, 3, &out, retain, NULL, 0), TSC_CLOSED);
+    tsc_cache_free(cache);
+
+    cache = new_cache((tsc_options){.flags = TSC_DISABLED});
+    assert_status(put_object(cache, TLS13, &o), TSC_DISCARDED);
+    assert_null(get_object(cache));
+    tsc_cache_free(cache);
+    assert_int_equal(o.released + o.retained, 0);
+}
+
 /* Release functions that use the cache that they were released from, in every way there is. A lock
  * that is still held would be a deadlock, and the limit on this test's time a failure. */
 static tsc_cache *reentered, *shared;
@@ -182,6 +308,7 @@ static void reenter(void *of) {
     get(reentered, "from a release", session);
     tsc_available(reentered, (const uint8_t *)"key", 3, &count);
     tsc_remove(reentered, (const uint8_t *)"key", 3);
+    tsc_clear_expired(reentered, &count);
     tsc_stats_get(reentered, &stats, sizeof stats);
     tsc_config_available(reentered_config, &to, sizeof to, &count);
     tsc_conn *conn = NULL;
@@ -311,6 +438,11 @@ int main(void) {
         cmocka_unit_test(with_any_other_status_it_stays_the_callers),
         cmocka_unit_test(not_released_while_it_is_lent),
         cmocka_unit_test(bytes_are_counted_as_said),
+        cmocka_unit_test(under_a_key_a_single_use_one_passes_to_the_caller),
+        cmocka_unit_test(under_a_key_a_reusable_one_is_retained_for_the_caller),
+        cmocka_unit_test(a_retain_function_may_call_the_library),
+        cmocka_unit_test(bytes_and_objects_are_not_taken_for_each_other),
+        cmocka_unit_test(not_put_under_a_key_it_stays_the_callers),
         cmocka_unit_test(a_release_function_may_call_the_library),
         cmocka_unit_test(a_clock_may_call_the_library),
     };

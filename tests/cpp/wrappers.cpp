@@ -100,6 +100,7 @@ static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::conn &
     const std::array<std::uint8_t, TSC_EXPORT_KEY> key{};
     REQUIRE(!cache.get() && !config.get() && !conn.get());
     REQUIRE(cache.share().status() == NO && cache.close() == NO && cache.clear() == NO);
+    REQUIRE(cache.clear_expired().status() == NO);
     REQUIRE(cache.put("k", info_of(TLS13), "s") == NO && cache.take("k").status() == NO);
     REQUIRE(cache.available("k").status() == NO && cache.remove("k") == NO);
     REQUIRE(cache.stats().status() == NO && cache.prometheus().status() == NO);
@@ -277,6 +278,49 @@ static void objects_pass_to_the_library_once() {
         auto next = *tsc::conn::make(config, NODE);
         REQUIRE(next.offer()->object == raw);
     }
+    REQUIRE(alive == 0);
+}
+
+// As OpenSSL's objects are: freed with the last reference.
+struct shared {
+    explicit shared(int &of) : alive(of) {}
+    counted alive;
+    int references = 1;
+};
+static int up_ref(shared *it) {
+    return ++it->references;
+}
+struct down_ref {
+    void operator()(shared *it) const {
+        if (--it->references == 0)
+            delete it;
+    }
+};
+
+static void objects_under_keys_are_owned_by_who_has_them() {
+    int alive = 0;
+    std::unique_ptr<shared, down_ref> kept;
+    {
+        auto cache = *tsc::cache::make();
+        auto take = [&] { return cache.take_object<shared, down_ref, up_ref>("k"); };
+        for (auto version : {TLS12, TLS13}) {
+            std::unique_ptr<shared, down_ref> object(new shared(alive));
+            REQUIRE(cache.put("k", info_of(version, 0), object, 100) ==
+                    (version == TLS12 ? TSC_OK : TSC_DISCARDED));
+            REQUIRE((object == nullptr) == (version == TLS12));
+        }
+        REQUIRE(alive == 1 && (*take())->references == 2);
+        kept = *take();
+        REQUIRE(kept->references == 2 && *cache.available("k") == 1);
+        std::unique_ptr<shared, down_ref> ticket(new shared(alive));
+        REQUIRE(cache.put("k", info_of(TLS13), ticket, 100) == TSC_OK);
+        REQUIRE((*take())->references == 1);
+        REQUIRE(alive == 1); // the ticket was the taker's alone
+        REQUIRE((*take()).get() == kept.get());
+        REQUIRE(*cache.clear_expired() == 0 && cache.clear() == TSC_OK);
+        REQUIRE(take().status() == TSC_NOT_FOUND && kept->references == 1);
+    }
+    kept = nullptr;
     REQUIRE(alive == 0);
 }
 
@@ -518,6 +562,7 @@ int main() {
     RUN(a_conn_offers_what_another_received);
     RUN(a_failure_says_which);
     RUN(objects_pass_to_the_library_once);
+    RUN(objects_under_keys_are_owned_by_who_has_them);
     RUN(figures_are_passed_on);
     RUN(exports_come_back);
     RUN(a_listener_is_told);

@@ -1,0 +1,144 @@
+use super::cache::{key_of, open};
+use super::guard::{Answer, guard, place, write};
+use super::session::{described, received};
+use super::sized;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
+use super::{tsc_cache, tsc_session_info, tsc_status};
+use crate::cache::{Payload, Session};
+use std::any::Any;
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+type Release = unsafe extern "C" fn(*mut c_void);
+
+/// An object of the TLS stack, of which the library owns one reference.
+pub(super) struct Object {
+    object: NonNull<c_void>,
+    release: Release,
+}
+
+// SAFETY: the header says that the object is released, and lent out, on any thread.
+unsafe impl Send for Object {}
+// SAFETY: as above; nothing here looks into it.
+unsafe impl Sync for Object {}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: the header's contract: `release` takes the object, once.
+        unsafe { (self.release)(self.object.as_ptr()) }
+    }
+}
+
+impl Object {
+    /// What the caller hands over, and what it costs.
+    pub(super) fn new(
+        object: *mut c_void,
+        bytes: usize,
+        release: Option<Release>,
+    ) -> Answer<(Arc<Self>, usize)> {
+        let (Some(object), Some(release)) = (NonNull::new(object), release) else {
+            return Err(TSC_INVALID_ARGUMENT);
+        };
+        if bytes > isize::MAX as usize {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        Ok((Arc::new(Self { object, release }), bytes.max(1)))
+    }
+
+    /// Out of a session, unless that is something else.
+    fn of(session: Session) -> Option<Arc<Self>> {
+        match session.payload {
+            Payload::Value(value) => value.downcast().ok(),
+            Payload::Bytes(_) | Payload::Unique(_) => None,
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.object.as_ptr()
+    }
+
+    /// The reference that the library owns is the caller's, if nobody else is lent it; or else the object
+    /// comes back, and the reference stays.
+    pub(super) fn hand_over(self: Arc<Self>) -> Result<*mut c_void, Arc<Self>> {
+        let object = Arc::try_unwrap(self)?;
+        let pointer = object.as_ptr();
+        std::mem::forget(object);
+        Ok(pointer)
+    }
+}
+
+/// Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
+///
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
+/// any thread, with no lock held, possibly before this call returns. On any other status the caller
+/// still owns it.
+/// key, key_len, info, info_size: as in tsc_put.
+/// object, bytes, release: as in tsc_conn_receive_object.
+/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_put_object(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+    info: *const tsc_session_info,
+    info_size: usize,
+    object: *mut c_void,
+    bytes: usize,
+    release: Option<unsafe extern "C" fn(object: *mut c_void)>,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        let info = received(info, info_size)?;
+        let (object, size) = Object::new(object, bytes, release)?;
+        let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
+        let session = described(cache, &info, Payload::Value(value), size);
+        cache.put(&key, session).map_err(|why| {
+            // It stays the caller's: not to be released here.
+            let _ = object.hand_over();
+            why.into()
+        })
+    })
+}
+
+/// Hands out the newest object under a key. A single-use session leaves the cache with it.
+///
+/// object: gets the object, with a reference that is the caller's to release.
+/// retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
+/// this thread, with no lock held, before this call returns; may call any function of this library.
+/// info, info_size: as in tsc_get.
+/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_get_object(
+    cache: *const tsc_cache,
+    key: *const u8,
+    key_len: usize,
+    object: *mut *mut c_void,
+    retain: Option<unsafe extern "C" fn(object: *mut c_void)>,
+    info: *mut tsc_session_info,
+    info_size: usize,
+) -> tsc_status {
+    guard(|| {
+        let cache = open(cache)?;
+        let key = key_of(cache, key, key_len)?;
+        place(object)?;
+        let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
+        if !(info.is_null() && info_size == 0) {
+            sized::place(info, info_size)?;
+        }
+        let taken = cache.take_object(&key, |session, now| {
+            if !info.is_null() {
+                sized::write(info, info_size, &tsc_session_info::of(session, now));
+            }
+        });
+        let taken = taken.and_then(Object::of).ok_or(TSC_NOT_FOUND)?;
+        let pointer = taken.hand_over().unwrap_or_else(|shared| {
+            // SAFETY: the header's contract; the object is there while `shared` is.
+            unsafe { retain(shared.as_ptr()) };
+            shared.as_ptr()
+        });
+        write(object, pointer);
+        Ok(())
+    })
+}
