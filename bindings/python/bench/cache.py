@@ -98,12 +98,13 @@ def per_session(kind, count=50_000):
 import resource, sys
 sys.path[:0] = {sys.path!r}
 import cache
-made = cache.MAKE[{kind!r}]({count})
+made = cache.MAKE[{kind!r}]({count + 1})
 session = object()
 made.set_session(("10.0.0.1", 1), session, "TLSv1.2")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for i in range({count}):
     made.set_session(("10.0.0.1", i + 2), session, "TLSv1.2")
+assert made.get_session(("10.0.0.1", 1)) is session, "the oldest is still there"
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 // {count})
 """
     return int(subprocess.check_output([sys.executable, "-c", code]))
@@ -148,7 +149,12 @@ def burst(server, known=None, max_wait=0.0, reuse=False, count=16):
     return sum(resumed)
 
 
-MAKE = {"lock and OrderedDict": PurePython, "tsc": tsc.TLSSessionCache}
+def shared(max_size=100):
+    """Make one that, as the other, is bounded by its size alone."""
+    return tsc.TLSSessionCache(max_size, max_bytes=1 << 40)
+
+
+MAKE = {"lock and OrderedDict": PurePython, "tsc": shared}
 
 
 def main():

@@ -59,11 +59,12 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(((Cache *)object)->clock);
-    return 0;
+    return held_visit_all(((Cache *)object)->all, visit, arg);
 }
 
 static int cache_clear(PyObject *object) {
     Py_CLEAR(((Cache *)object)->clock);
+    held_clear_all(&((Cache *)object)->all);
     return 0;
 }
 
@@ -82,6 +83,14 @@ static PyObject *cache_close(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyObject *cache_drop(PyObject *self, PyObject *Py_UNUSED(none)) {
     return done(tsc_clear(((Cache *)self)->cache));
+}
+
+static PyObject *cache_drop_expired(PyObject *self, PyObject *Py_UNUSED(none)) {
+    size_t count = 0;
+    tsc_status status = tsc_clear_expired(((Cache *)self)->cache, &count);
+    if (status != TSC_OK && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyLong_FromSize_t(count);
 }
 
 static PyObject *cache_config(PyObject *self, PyObject *args) {
@@ -134,6 +143,10 @@ static PyObject *cache_prometheus(PyObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {{"close", cache_close, METH_NOARGS, NULL},
                                 {"clear", cache_drop, METH_NOARGS, NULL},
+                                {"clear_expired", cache_drop_expired, METH_NOARGS, NULL},
+                                {"get", cache_get, METH_O, NULL},
+                                {"put", cache_put, METH_VARARGS, NULL},
+                                {"available", cache_available, METH_O, NULL},
                                 {"config", cache_config, METH_VARARGS, NULL},
                                 {"stats", cache_stats, METH_NOARGS, NULL},
                                 {"prometheus", cache_prometheus, METH_VARARGS, NULL},

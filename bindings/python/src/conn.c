@@ -59,7 +59,7 @@ static PyObject *conn_receive(PyObject *object, PyObject *args) {
                           &bytes, &not_after))
         return NULL;
     info.not_after = not_after;
-    held *one = held_new(self->config, session);
+    held *one = held_new(&self->config->all, session);
     if (one == NULL)
         return PyErr_NoMemory();
     tsc_status status =

@@ -1,6 +1,7 @@
 #include "module.h"
 
 static PyObject *Error;
+PyObject *SSLSession;
 
 PyObject *raise_status(tsc_status status) {
     PyObject *error = PyObject_CallFunction(Error, "s", tsc_status_text(status));
@@ -39,6 +40,11 @@ static PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *s
 PyMODINIT_FUNC PyInit__tsc(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
+        return NULL;
+    PyObject *ssl = PyImport_ImportModule("ssl");
+    SSLSession = ssl == NULL ? NULL : PyObject_GetAttrString(ssl, "SSLSession");
+    Py_XDECREF(ssl);
+    if (SSLSession == NULL)
         return NULL;
     Error = PyErr_NewExceptionWithDoc(
         "tsc.Error",

@@ -12,17 +12,19 @@
 typedef struct held {
     PyObject *object;
     struct held *next;
-    struct held **link; /* what points to this one; NULL when its config is gone */
+    struct held **link; /* what points to this one; NULL when its owner is gone */
+    size_t references;
 } held;
 
+/* A cache and a config know what the library holds for them, for the garbage collector: an
+ * ssl.SSLSession refers to its ssl.SSLContext, and that to both. */
 typedef struct {
     PyObject_HEAD tsc_cache *cache;
     PyObject *clock;
     uint64_t last_ms;
+    held *all; /* of sessions by hand */
 } Cache;
 
-/* A config knows what the library holds for it, for the garbage collector: an ssl.SSLSession refers
- * to its ssl.SSLContext, and that to the config. */
 typedef struct {
     PyObject_HEAD tsc_config *config;
     Cache *cache;
@@ -35,6 +37,7 @@ typedef struct {
 } Conn;
 
 extern PyTypeObject *CacheType, *ConfigType, *ConnType;
+extern PyObject *SSLSession;
 extern PyType_Spec cache_spec, config_spec, conn_spec;
 
 /* Raises tsc.Error for a status; returns NULL. */
@@ -42,15 +45,20 @@ PyObject *raise_status(tsc_status status);
 /* None, or raises. */
 PyObject *done(tsc_status status);
 
-/* held_new takes a reference of its own. held_release is for the library. */
-held *held_new(Config *config, PyObject *object);
-void held_release(void *object);
-/* Lets go of the object of every held of a config, whose shells stay with the library. */
-void held_clear_all(Config *config);
+/* held_new takes a reference of its own to the object, and puts it on its owner's list. The other
+ * two are for the library. */
+held *held_new(held **all, PyObject *object);
+void held_retain(void *one);
+void held_release(void *one);
+/* For the owner: shows the objects on its list to the collector, and lets go of them; their shells
+ * stay with the library. */
+int held_visit_all(held *all, visitproc visit, void *arg);
+void held_clear_all(held **all);
 
-/* Reads arguments that begin with a tuple (host, port) or (host, port, server name or None) into an
- * endpoint that is lent by them. */
-int endpoint_from(PyObject *args, const char *format, tsc_endpoint *endpoint, void *more[4]);
+/* Methods of Cache. */
+PyObject *cache_get(PyObject *self, PyObject *endpoint);
+PyObject *cache_put(PyObject *self, PyObject *args);
+PyObject *cache_available(PyObject *self, PyObject *endpoint);
 
 PyObject *config_new(Cache *cache, long long client_not_after);
 PyObject *conn_new(Config *config, const tsc_endpoint *endpoint);

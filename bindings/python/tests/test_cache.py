@@ -77,6 +77,23 @@ def test_sessions_expire():
     assert cache.stats().expired == 1
 
 
+def test_what_is_over_is_dropped_when_asked():
+    clock = Clock()
+    cache = tsc.TLSSessionCache(ttl=10, clock=clock)
+    session = Session()
+    gone = weakref.ref(session)
+    cache.set_session(A, session, "TLSv1.2")
+    del session
+    clock.ms += 5_000
+    cache.set_session(B, Session(), "TLSv1.3")
+    assert cache.clear_expired() == 0 and gone() is not None
+    clock.ms += 5_000
+    assert cache.clear_expired() == 1 and gone() is None
+    assert cache.size() == 1
+    cache.close()
+    assert cache.clear_expired() == 0
+
+
 def test_the_defaults_are_the_requests():
     clock = Clock()
     cache = tsc.TLSSessionCache(clock=clock)
@@ -110,6 +127,7 @@ def test_a_closed_cache_keeps_nothing():
     cache = tsc.TLSSessionCache()
     cache.set_session(A, Session(), "TLSv1.2")
     cache.close()
+    assert not cache.set_session(A, Session(), "TLSv1.2")
     assert cache.get_session(A) is None and len(cache) == 0
 
 
@@ -128,6 +146,29 @@ def test_nonsense_is_an_error():
         cache.get_session(("a", 65536))
     with pytest.raises(KeyError):
         cache.set_session(A, Session(), "SSLv2")
+    with pytest.raises(tsc.Error) as error:
+        cache.get_session(("a" * 2000, 1))
+    assert error.value.status == 4
+    for endpoint, why in [
+        ("a", AttributeError),
+        (("a",), TypeError),
+        (("a", "1"), TypeError),
+        (("a", 1 << 70), OverflowError),
+    ]:
+        with pytest.raises(why):
+            cache.set_session(endpoint, Session())
+        with pytest.raises(why):
+            cache.available(endpoint)
+    assert len(cache) == 0
+
+
+def test_by_hand_nothing_counts_as_a_connection():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(A, Session())
+    cache.get_session(A)
+    stats = cache.stats()
+    assert (stats.stored, stats.offered) == (1, 1)
+    assert (stats.established, stats.unfinished, stats.failed) == (0, 0, 0)
 
 
 def test_sessions_are_released():

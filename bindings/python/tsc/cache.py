@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol, Union
@@ -23,7 +22,10 @@ class HasAddress(Protocol):
 
 
 Endpoint = Union[tuple[str, int], tuple[str, int, Optional[str]], HasAddress]
-"""Who a session is for: (host, port), (host, port, server name), or a driver's own endpoint."""
+"""Who a session is for: (host, port), (host, port, server name), or a driver's own endpoint.
+
+Compared as given: "a" is not "A", nor the address of a host its name.
+"""
 
 # What a session costs where nobody can tell: OpenSSL's object with one certificate in it.
 SESSION_BYTES = 4096
@@ -102,16 +104,13 @@ class TLSSessionCache:
             _limit("max_bytes", max_bytes),
             clock=clock,
         )
-        self._by_hand = self._cache.config()
 
     def get_session(self, endpoint: Endpoint) -> Any:
         """Give a session to offer to an endpoint, or None: do a full handshake.
 
         A TLS 1.3 ticket leaves the cache with this, because it may be offered only once.
         """
-        return self._by_hand.take(
-            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
-        )
+        return self._cache.get(endpoint)
 
     def set_session(self, endpoint: Endpoint, session: Any, version: str | None = None) -> bool:
         """Keep a session of a connection that was established and validated.
@@ -124,20 +123,11 @@ class TLSSessionCache:
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
         kept, because its lifetime is over or the cache is disabled.
         """
-        tls_version = TLS_VERSIONS["TLSv1.3" if version is None else version]
-        return self._by_hand.give(
-            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port),
-            session,
-            tls_version,
-            _lifetime(session),
-            SESSION_BYTES,
-        )
+        return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], SESSION_BYTES)
 
     def available(self, endpoint: Endpoint) -> int:
         """Say how many sessions `get_session` would find, one after the other."""
-        return self._by_hand.available(
-            endpoint if isinstance(endpoint, tuple) else (endpoint.address, endpoint.port)
-        )
+        return self._cache.available(endpoint)
 
     def size(self) -> int:
         """Say how many sessions are in the cache, those of every context together."""
@@ -148,6 +138,13 @@ class TLSSessionCache:
     def clear(self) -> None:
         """Drop every session."""
         self._cache.clear()
+
+    def clear_expired(self) -> int:
+        """Drop the sessions whose time is over, and say how many.
+
+        There is no need to: they are never handed out, and go bit by bit as others are stored.
+        """
+        return self._cache.clear_expired()
 
     def close(self) -> None:
         """Drop every session and keep none from here on. Connections do full handshakes."""
@@ -173,10 +170,3 @@ def _limit(name: str, value: int | None) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1")
     return value
-
-
-def _lifetime(session: Any) -> int:
-    """Without one of its own, the longest that can be said, which the library cuts."""
-    if isinstance(session, ssl.SSLSession):
-        return session.ticket_lifetime_hint
-    return 0xFFFFFFFF

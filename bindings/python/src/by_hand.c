@@ -1,0 +1,120 @@
+#include "module.h"
+
+/* Sessions under keys of the caller's own, for who does by hand what a Conn does. */
+
+#define LIFETIME_NOT_KNOWN 0xFFFFFFFFu
+
+typedef struct {
+    size_t len;
+    uint8_t bytes[TSC_MAX_KEY];
+} key;
+
+/* The key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a driver's
+ * object with an address and a port. No byte of UTF-8 is 0xFF. */
+static int key_of(PyObject *endpoint, key *key) {
+    const char *host, *server_name = NULL;
+    Py_ssize_t host_len, server_name_len = 0;
+    int port;
+    PyObject *made = NULL;
+    if (!PyTuple_Check(endpoint)) {
+        PyObject *address = PyObject_GetAttrString(endpoint, "address");
+        PyObject *number = address == NULL ? NULL : PyObject_GetAttrString(endpoint, "port");
+        if (number != NULL)
+            made = PyTuple_Pack(2, address, number);
+        Py_XDECREF(address);
+        Py_XDECREF(number);
+        if (made == NULL)
+            return 0;
+        endpoint = made;
+    }
+    int ok = PyArg_ParseTuple(endpoint, "s#i|z#", &host, &host_len, &port, &server_name,
+                              &server_name_len);
+    if (ok && (host_len == 0 || port < 0 || port > 65535)) {
+        raise_status(TSC_INVALID_ARGUMENT);
+        ok = 0;
+    }
+    if (ok && (size_t)host_len + (size_t)server_name_len + 3 > sizeof key->bytes) {
+        raise_status(TSC_TOO_LARGE);
+        ok = 0;
+    }
+    if (ok) {
+        uint8_t *to = key->bytes;
+        *to++ = (uint8_t)(port >> 8);
+        *to++ = (uint8_t)port;
+        memcpy(to, host, (size_t)host_len);
+        to += host_len;
+        if (server_name != NULL) {
+            *to++ = 0xFF;
+            memcpy(to, server_name, (size_t)server_name_len);
+            to += server_name_len;
+        }
+        key->len = (size_t)(to - key->bytes);
+    }
+    Py_XDECREF(made);
+    return ok;
+}
+
+PyObject *cache_get(PyObject *self, PyObject *endpoint) {
+    key key;
+    void *out;
+    if (!key_of(endpoint, &key))
+        return NULL;
+    tsc_status status =
+        tsc_get_object(((Cache *)self)->cache, key.bytes, key.len, &out, held_retain, NULL, 0);
+    if (status == TSC_NOT_FOUND || status == TSC_CLOSED)
+        Py_RETURN_NONE;
+    if (status != TSC_OK)
+        return raise_status(status);
+    PyObject *session = ((held *)out)->object;
+    Py_XINCREF(session);
+    held_release(out);
+    if (session == NULL) /* the garbage collector was here first */
+        Py_RETURN_NONE;
+    return session;
+}
+
+/* Only an ssl.SSLSession says how long it lasts. The library cuts what is too long. */
+static int lifetime_of(PyObject *session, uint32_t *seconds) {
+    *seconds = LIFETIME_NOT_KNOWN;
+    int is = PyObject_IsInstance(session, SSLSession);
+    if (is <= 0)
+        return is == 0;
+    PyObject *hint = PyObject_GetAttrString(session, "ticket_lifetime_hint");
+    if (hint == NULL)
+        return 0;
+    *seconds = (uint32_t)PyLong_AsUnsignedLongMask(hint);
+    Py_DECREF(hint);
+    return !PyErr_Occurred();
+}
+
+PyObject *cache_put(PyObject *object, PyObject *args) {
+    Cache *self = (Cache *)object;
+    PyObject *endpoint, *session;
+    tsc_session_info info = {0};
+    unsigned long bytes;
+    key key;
+    if (!PyArg_ParseTuple(args, "OOIk", &endpoint, &session, &info.tls_version, &bytes) ||
+        !key_of(endpoint, &key) || !lifetime_of(session, &info.lifetime_seconds))
+        return NULL;
+    held *one = held_new(&self->all, session);
+    if (one == NULL)
+        return PyErr_NoMemory();
+    tsc_status status = tsc_put_object(self->cache, key.bytes, key.len, &info, sizeof info, one,
+                                       bytes, held_release);
+    if (status != TSC_OK)
+        held_release(one);
+    if (status != TSC_OK && status != TSC_DISCARDED && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyBool_FromLong(status == TSC_OK);
+}
+
+PyObject *cache_available(PyObject *self, PyObject *endpoint) {
+    key key;
+    size_t count = 0;
+    if (!key_of(endpoint, &key))
+        return NULL;
+    tsc_status status = tsc_available(((Cache *)self)->cache, key.bytes, key.len, &count);
+    if (status != TSC_OK && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyLong_FromSize_t(count);
+}
