@@ -7,7 +7,7 @@ PY = build/python/venv/bin/python
 PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -name '*.pyi') \
     bindings/python/CMakeLists.txt bindings/python/pyproject.toml
 
-test-bindings: test-python test-python-cassandra
+test-bindings: test-python test-python-versions test-python-cassandra
 
 test-python: lint-python build/python/installed ## Tests the Python binding: sockets, asyncio, drivers, fork
 	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
@@ -15,6 +15,26 @@ test-python: lint-python build/python/installed ## Tests the Python binding: soc
 
 test-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Tests cassandra-driver, each reactor, against Apache Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
+
+# One wheel for all of them, as it would be published.
+test-python-versions: build/python/wheel ## Tests one wheel with each CPython from 3.9 on that is there
+	@pythons=$$(tests/check/pythons) && [ -n "$$pythons" ] || exit 1; \
+	for python in $$pythons; do \
+	    venv=build/python/versions/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    [ -d $$venv ] || { $$python -m venv $$venv && $$venv/bin/python -m pip install -q \
+	        --disable-pip-version-check -r bindings/python/requirements-versions.txt; } || exit 1; \
+	    $$venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+	        --force-reinstall build/python/wheel/*.whl || exit 1; \
+	    $$venv/bin/python --version; \
+	    $$venv/bin/python -m pytest -q -p no:cacheprovider -W 'ignore:This process' \
+	        --ignore-glob='*/test_cassandra.py' --ignore-glob='*/test_drivers.py' \
+	        bindings/python/tests || exit 1; \
+	done
+
+build/python/wheel: $(PY_SOURCES) build/core/libtsc.so.0 build/python/venv/made
+	@rm -rf $@
+	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
+	    -C build-dir=$(CURDIR)/build/python/cmake -w $@ ./bindings/python
 
 build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/python/venv/made
 	@$(PY) -m pip install -q --disable-pip-version-check -r $<
@@ -42,4 +62,4 @@ build/python/venv/made: bindings/python/requirements.txt python.mk | deps-python
 deps-python:
 	@tests/check/deps python
 
-.PHONY: test-python test-python-cassandra lint-python bench-python deps-python
+.PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python deps-python

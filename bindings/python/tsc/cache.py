@@ -27,8 +27,9 @@ Endpoint = Union[tuple[str, int], tuple[str, int, Optional[str]], HasAddress]
 Compared as given: "a" is not "A", nor the address of a host its name.
 """
 
-# What a session costs where nobody can tell: OpenSSL's object with one certificate in it.
-SESSION_BYTES = 4096
+# What a session costs where nobody can tell: OpenSSL's object, with the server's certificates in it
+# (docs/cost.md).
+SESSION_BYTES = 12 * 1024
 
 TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
