@@ -168,14 +168,11 @@ impl Cache {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now)
+            self.insert(key, session, now, |stats| stats.stored += 1)
         };
-        self.count(key, |stats| match done {
-            Ok(()) => stats.stored += 1,
-            Err(why) => stats.discard(why, 1),
-        });
-        if done.is_ok() {
-            self.tell(key, EventKind::Stored, 1);
+        match done {
+            Ok(()) => self.tell(key, EventKind::Stored, 1),
+            Err(why) => self.count(key, |stats| stats.discard(why, 1)),
         }
         done
     }
@@ -190,15 +187,15 @@ impl Cache {
         let kept = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now)
+            self.insert(key, session, now, |stats| stats.returned += 1)
         };
-        self.count(key, |stats| match kept {
-            Ok(()) => stats.returned += 1,
-            Err(Discard::Lifetime) => stats.expired += 1,
-            Err(why) => stats.discard(why, 1),
-        });
-        if kept == Err(Discard::Lifetime) {
-            self.tell(key, EventKind::Expired, 1);
+        match kept {
+            Ok(()) => {}
+            Err(Discard::Lifetime) => {
+                self.count(key, |stats| stats.expired += 1);
+                self.tell(key, EventKind::Expired, 1);
+            }
+            Err(why) => self.count(key, |stats| stats.discard(why, 1)),
         }
     }
 
@@ -456,7 +453,14 @@ impl Cache {
         all
     }
 
-    fn insert(&self, key: &Key<'_>, mut session: Session, now: Time) -> Result<(), Discard> {
+    /// `counted` is how it counts if it is taken in.
+    fn insert(
+        &self,
+        key: &Key<'_>,
+        mut session: Session,
+        now: Time,
+        counted: impl Fn(&mut Stats),
+    ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
         self.admit(session.size)?;
@@ -485,8 +489,12 @@ impl Cache {
                 &mut garbage,
             );
             match done {
-                Insertion::Done => return Ok(()),
+                Insertion::Done => {
+                    counted(&mut state.stats);
+                    return Ok(());
+                }
                 Insertion::Displaced(session) => {
+                    counted(&mut state.stats);
                     state.stats.displaced += 1;
                     garbage.push(session);
                     return Ok(());
@@ -497,6 +505,7 @@ impl Cache {
             if !era.evict(key, now, &mut garbage) {
                 let mut state = shard.lock();
                 if !state.drop_oldest(key, session.received, usage, &mut garbage) {
+                    counted(&mut state.stats);
                     state.stats.evicted += 1;
                     garbage.tell(EventKind::Evicted, 1, key);
                     drop(state);
