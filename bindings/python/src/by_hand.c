@@ -54,6 +54,15 @@ static int key_of(PyObject *endpoint, key *key) {
     return ok;
 }
 
+void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint) {
+    const uint8_t *end = memchr(key + 2, 0xFF, len - 2); /* the port may have that byte too */
+    endpoint->port = (uint32_t)key[0] << 8 | key[1];
+    endpoint->host = key + 2;
+    endpoint->host_len = end == NULL ? len - 2 : (size_t)(end - endpoint->host);
+    endpoint->server_name = end == NULL ? NULL : end + 1;
+    endpoint->server_name_len = end == NULL ? 0 : (size_t)(key + len - end - 1);
+}
+
 PyObject *cache_get(PyObject *self, PyObject *endpoint) {
     key key;
     void *out;

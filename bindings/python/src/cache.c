@@ -28,15 +28,20 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                             "ttl_seconds",
                             "max_bytes",
                             "max_lineage_age_seconds",
+                            "max_full_handshakes",
+                            "breaker_failures",
+                            "breaker_seconds",
                             "clock",
+                            "on_event",
                             NULL};
     tsc_options options = {0};
     unsigned long long max_bytes = 0;
-    PyObject *clock = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|IIIIKIO", names, &options.flags,
-                                     &options.max_endpoints, &options.max_sessions_per_endpoint,
-                                     &options.ttl_seconds, &max_bytes,
-                                     &options.max_lineage_age_seconds, &clock))
+    PyObject *clock = Py_None, *on_event = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|IIIIKIIIIOO", names, &options.flags, &options.max_endpoints,
+            &options.max_sessions_per_endpoint, &options.ttl_seconds, &max_bytes,
+            &options.max_lineage_age_seconds, &options.max_full_handshakes,
+            &options.breaker_failures, &options.breaker_seconds, &clock, &on_event))
         return NULL;
     options.max_bytes = max_bytes;
     Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
@@ -47,6 +52,12 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->clock = clock;
         options.clock = read_clock;
         options.clock_arg = self;
+    }
+    if (on_event != Py_None) {
+        Py_INCREF(on_event);
+        self->on_event = on_event;
+        options.on_event = cache_event;
+        options.event_arg = self;
     }
     tsc_status status = tsc_cache_new(&options, sizeof options, &self->cache);
     if (status != TSC_OK) {
@@ -59,11 +70,13 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(((Cache *)object)->clock);
+    Py_VISIT(((Cache *)object)->on_event);
     return held_visit_all(((Cache *)object)->all, visit, arg);
 }
 
 static int cache_clear(PyObject *object) {
     Py_CLEAR(((Cache *)object)->clock);
+    Py_CLEAR(((Cache *)object)->on_event);
     held_clear_all(&((Cache *)object)->all);
     return 0;
 }

@@ -21,6 +21,7 @@ typedef struct held {
 typedef struct {
     PyObject_HEAD tsc_cache *cache;
     PyObject *clock;
+    PyObject *on_event;
     uint64_t last_ms;
     held *all; /* of sessions by hand */
 } Cache;
@@ -54,6 +55,11 @@ void held_release(void *one);
  * stay with the library. */
 int held_visit_all(held *all, visitproc visit, void *arg);
 void held_clear_all(held **all);
+
+/* For the library: what happened in a cache. */
+void cache_event(void *cache, const tsc_event *event, size_t size);
+/* What a key that was made for sessions by hand says. */
+void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint);
 
 /* Methods of Cache. */
 PyObject *cache_get(PyObject *self, PyObject *endpoint);

@@ -131,8 +131,19 @@ def test_a_closed_cache_keeps_nothing():
     assert cache.get_session(A) is None and len(cache) == 0
 
 
-@pytest.mark.parametrize("limits", [{"max_size": 0}, {"ttl": 0}, {"ttl": -1}, {"max_bytes": 0}])
-def test_a_limit_below_one_is_an_error(limits):
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_size": 0},
+        {"max_size": 1 << 32},
+        {"ttl": 0},
+        {"ttl": -1},
+        {"max_bytes": 0},
+        {"max_bytes": 1 << 64},
+        {"max_lineage_age": 0},
+    ],
+)
+def test_a_limit_out_of_range_is_an_error(limits):
     with pytest.raises(ValueError):
         tsc.TLSSessionCache(**limits)
 

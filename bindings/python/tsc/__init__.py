@@ -8,11 +8,14 @@ from tsc._tsc import Error
 from tsc.cache import Endpoint, Stats, TLSSessionCache
 from tsc.context import SSLContext, create_default_context
 from tsc.endpoint import endpoint
+from tsc.event import Event, EventKind
 from tsc.socket import SSLObject, SSLSocket
 
 __all__ = [
     "Endpoint",
     "Error",
+    "Event",
+    "EventKind",
     "SSLContext",
     "SSLObject",
     "SSLSocket",

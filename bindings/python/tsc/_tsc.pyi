@@ -27,7 +27,11 @@ class Cache:
         ttl_seconds: int = 0,
         max_bytes: int = 0,
         max_lineage_age_seconds: int = 0,
+        max_full_handshakes: int = 0,
+        breaker_failures: int = 0,
+        breaker_seconds: int = 0,
         clock: Callable[[], int] | None = None,
+        on_event: Callable[..., object] | None = None,
     ) -> Cache: ...
     def close(self) -> None: ...
     def clear(self) -> None: ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Protocol, Union
 
 from tsc import _tsc
+from tsc.event import Event
 
 
 class HasAddress(Protocol):
@@ -78,8 +79,13 @@ class TLSSessionCache:
     enabled: False keeps nothing and offers nothing; every call still works.
     reuse_when_dry: the last TLS 1.3 ticket of an endpoint is offered again until a new one comes,
     at a cost in privacy. Off by default: a ticket is offered once.
-    max_sessions_per_endpoint, max_bytes: further limits; None for the library's defaults.
+    max_sessions_per_endpoint, max_bytes, max_lineage_age (seconds since the last full handshake),
+    max_full_handshakes (to one endpoint at once, among connections that wait), breaker_failures,
+    breaker_seconds: further limits; None for the library's defaults (``tsc_options``).
     clock: milliseconds that never go back, in place of the system's clock. For tests.
+    on_event: called when something happens to sessions, on whichever thread is in this package,
+    perhaps before the call that caused it has returned. It may use the cache. What it raises goes
+    to `sys.unraisablehook`.
 
     Any thread may call any method. A forked child finds it empty and may use it at once. Raises
     ValueError for limits below 1.
@@ -94,7 +100,12 @@ class TLSSessionCache:
         reuse_when_dry: bool = False,
         max_sessions_per_endpoint: int | None = None,
         max_bytes: int | None = None,
+        max_lineage_age: int | None = None,
+        max_full_handshakes: int | None = None,
+        breaker_failures: int | None = None,
+        breaker_seconds: int | None = None,
         clock: Callable[[], int] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self.enabled = enabled
         self._cache = _tsc.Cache(
@@ -102,8 +113,13 @@ class TLSSessionCache:
             _limit("max_size", max_size),
             _limit("max_sessions_per_endpoint", max_sessions_per_endpoint),
             _limit("ttl", ttl),
-            _limit("max_bytes", max_bytes),
+            _limit("max_bytes", max_bytes, bits=64),
+            _limit("max_lineage_age", max_lineage_age),
+            _limit("max_full_handshakes", max_full_handshakes),
+            _limit("breaker_failures", breaker_failures),
+            _limit("breaker_seconds", breaker_seconds),
             clock=clock,
+            on_event=None if on_event is None else lambda *fields: on_event(Event(*fields)),
         )
 
     def get_session(self, endpoint: Endpoint) -> Any:
@@ -164,10 +180,10 @@ class TLSSessionCache:
         return f"<TLSSessionCache sessions={stats['sessions']} endpoints={stats['endpoints']}>"
 
 
-def _limit(name: str, value: int | None) -> int:
+def _limit(name: str, value: int | None, bits: int = 32) -> int:
     """0 is the library's word for a default, so it cannot be a limit."""
     if value is None:
         return 0
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1")
+    if not 1 <= value < 1 << bits:
+        raise ValueError(f"{name} must be at least 1 and below 2 ** {bits}")
     return value

@@ -1,0 +1,39 @@
+#include "module.h"
+
+/* What on_event is told, in words. The library is linked in, so there are no others. */
+static const char *const kinds[] = {
+    [TSC_EVENT_STORED] = "stored",
+    [TSC_EVENT_OFFERED] = "offered",
+    [TSC_EVENT_RESUMED] = "resumed",
+    [TSC_EVENT_REFUSED] = "refused",
+    [TSC_EVENT_EXPIRED] = "expired",
+    [TSC_EVENT_EVICTED] = "evicted",
+    [TSC_EVENT_BREAKER_OPENED] = "breaker_opened",
+    [TSC_EVENT_BREAKER_CLOSED] = "breaker_closed",
+};
+
+void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {
+    Cache *self = arg;
+    PyGILState_STATE state = PyGILState_Ensure();
+    if (self->on_event != NULL) {
+        /* The library may have been called while something was raised. */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        tsc_endpoint of = {.host = event->host,
+                           .host_len = event->host_len,
+                           .port = event->port,
+                           .server_name = event->server_name,
+                           .server_name_len = event->server_name_len};
+        if (event->key_len != 0)
+            endpoint_of_key(event->key, event->key_len, &of);
+        PyObject *done = PyObject_CallFunction(self->on_event, "sKz#Iz#", kinds[event->kind],
+                                               (unsigned long long)event->count, of.host,
+                                               (Py_ssize_t)of.host_len, of.port, of.server_name,
+                                               (Py_ssize_t)of.server_name_len);
+        if (done == NULL)
+            PyErr_WriteUnraisable(self->on_event);
+        Py_XDECREF(done);
+        PyErr_Restore(type, value, traceback);
+    }
+    PyGILState_Release(state);
+}
