@@ -270,7 +270,8 @@ typedef struct {
     // Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     // the library: a field that ends beyond it is not there. Called on whichever thread is in the
     // library, with no lock held and perhaps before the call that caused it has returned, until the
-    // last handle that can reach the cache is freed. It may call the library; it must not throw.
+    // last handle that can reach the cache is freed, and calls on rustls connections that were under way
+    // then have returned. It may call the library; it must not throw.
     void (*on_event)(void *event_arg, const tsc_event *event, size_t size);
     // Passed to on_event.
     void *event_arg;

@@ -57,7 +57,8 @@ pub struct tsc_options {
     /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     /// the library: a field that ends beyond it is not there. Called on whichever thread is in the
     /// library, with no lock held and perhaps before the call that caused it has returned, until the
-    /// last handle that can reach the cache is freed. It may call the library; it must not throw.
+    /// last handle that can reach the cache is freed, and calls on rustls connections that were under way
+    /// then have returned. It may call the library; it must not throw.
     pub on_event:
         Option<unsafe extern "C" fn(event_arg: *mut c_void, event: *const tsc_event, size: usize)>,
     /// Passed to on_event.
