@@ -33,11 +33,9 @@ class Attempt(Verdict):
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
 
-    def offer(self, tls: TLS, max_wait_ms: int) -> None:
+    def offer(self, tls: TLS) -> None:
         """Set the session to offer, if there is one. The ClientHello is next."""
         try:
-            if max_wait_ms:
-                self._conn.wait(max_wait_ms)
             session = self._conn.offer()
             if session is not None:
                 tls.session = session

@@ -10,6 +10,7 @@ from tsc import _tsc
 from tsc.attempt import Accept, Attempt
 from tsc.cache import TLSSessionCache
 from tsc.socket import SSLObject, SSLSocket
+from tsc.wait import milliseconds
 
 # The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
 # That of the C type beneath takes it as it is.
@@ -39,9 +40,9 @@ class SSLContext(ssl.SSLContext):
     "handshake": after the handshake. "caller": when the driver calls ``tsc_established()`` on the
     connection, or never.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
-    max_wait: seconds for which a blocking socket waits for a ticket that other connections are
-    about to bring, in place of a full handshake. 0: not at all. Blocks its thread, so not for
-    gevent.
+    max_wait: seconds for which a connection waits at most for a ticket that others are about to
+    bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
+    the handshake, and then block their thread; or their greenlet, under gevent. Only on Linux.
 
     A changed setting (roots, client certificate, verification, ALPN) makes it begin anew: what was
     received under the former one is not offered any more. Any thread may connect with it.
@@ -68,10 +69,10 @@ class SSLContext(ssl.SSLContext):
         self.session_cache = TLSSessionCache() if cache is None else cache
         self._tsc_accept: Accept = accept
         self._tsc_client_not_after = client_not_after
-        self._tsc_max_wait_ms = int(max_wait * 1000)
+        self._tsc_max_wait_ms = milliseconds(max_wait)
         self._msg_callback = None
 
-    def _tsc_conn(self, host: str, port: int, server_name: str | None) -> Attempt | None:
+    def _tsc_conn(self, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
         if not self.session_cache.enabled:
             return None
@@ -83,7 +84,7 @@ class SSLContext(ssl.SSLContext):
                 config = self.__dict__.setdefault(
                     "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
                 )
-            return Attempt(config.conn((host, port, server_name)), self._tsc_accept)
+            return Attempt(config.conn(endpoint), self._tsc_accept)
         except (_tsc.Error, ValueError, OverflowError):
             return None
 
@@ -167,12 +168,13 @@ def create_default_context(
     cadata: str | bytes | None = None,
     cache: TLSSessionCache | None = None,
     accept: Accept = "data",
+    max_wait: float = 0,
 ) -> SSLContext:
     """Make an `SSLContext` as `ssl.create_default_context` does: roots of the system, or as given.
 
-    cafile, capath, cadata: as there. cache, accept: as in `SSLContext`.
+    cafile, capath, cadata: as there. cache, accept, max_wait: as in `SSLContext`.
     """
-    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept)
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept, max_wait=max_wait)
     model = ssl.create_default_context(cadata=cadata, cafile=cafile, capath=capath)
     context.verify_flags = model.verify_flags
     if cafile or capath or cadata:
