@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-from tsc import _tsc
+from tsc import _tsc, asyncio_peer
 from tsc.attempt import Accept, Attempt
 from tsc.cache import TLSSessionCache
+from tsc.endpoint import named
+from tsc.prepared import prepared, take
 from tsc.socket import SSLObject, SSLSocket
 from tsc.wait import milliseconds
 
@@ -19,6 +22,14 @@ _message_callback = ssl._ssl._SSLContext._msg_callback  # type: ignore[attr-defi
 
 # Message types of TLS.
 _HANDSHAKE, _NEW_SESSION_TICKET = 22, 4
+
+
+def _as_sent(server_hostname: str) -> str | None:
+    """Write a name as `ssl` does."""
+    try:
+        return server_hostname.encode("idna").decode() or None
+    except UnicodeError:  # which the connection will meet as well
+        return None
 
 
 def _ticket(tls: Any, *_message: object) -> None:
@@ -42,7 +53,8 @@ class SSLContext(ssl.SSLContext):
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
     max_wait: seconds for which a connection waits at most for a ticket that others are about to
     bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
-    the handshake, and then block their thread; or their greenlet, under gevent. Only on Linux.
+    the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
+    `ticket`. Only on Linux.
 
     A changed setting (roots, client certificate, verification, ALPN) makes it begin anew: what was
     received under the former one is not offered any more. Any thread may connect with it.
@@ -72,6 +84,49 @@ class SSLContext(ssl.SSLContext):
         self._tsc_max_wait_ms = milliseconds(max_wait)
         self._msg_callback = None
 
+    @asynccontextmanager
+    async def ticket(
+        self,
+        host: str,
+        port: int,
+        *,
+        server_hostname: str | None = None,
+        max_wait: float | None = None,
+    ) -> AsyncIterator[None]:
+        """Wait for a ticket that others are about to bring; the connection begun inside offers it.
+
+        For asyncio, whose handshakes cannot wait by themselves::
+
+            async with context.ticket(host, port):
+                reader, writer = await asyncio.open_connection(host, port, ssl=context)
+
+        It is for the first connection of this context that begins its handshake inside, in this
+        task or in what is begun from it, if that is to this endpoint; any other goes on as without.
+        When the block is left, or the wait cancelled, what was not used is at once others' again.
+        So leave it soon: open one connection in it, and use that outside. There is no error here:
+        without a ticket it is a full handshake.
+
+        host, port: as given to the connection. A name is looked up, and its first address counts;
+        inside `tsc.endpoint`, what that names. Where you make the TCP connection yourself, make it
+        first and give its peer's address: then no ticket is kept for a node that is down.
+        server_hostname: as given to the connection. None: host. "": none.
+        max_wait: seconds; None: the context's. The time that the look-up takes comes on top.
+
+        An event loop without ``add_reader`` raises `NotImplementedError`.
+        """
+        max_wait_ms = self._tsc_max_wait_ms if max_wait is None else milliseconds(max_wait)
+        attempt = None
+        if max_wait_ms and self.session_cache.enabled:
+            where = named() or await asyncio_peer.address(host, port)
+            if where is not None:
+                name = _as_sent(host if server_hostname is None else server_hostname)
+                attempt = self._tsc_conn((*where, name))
+        if attempt is None:
+            yield
+        else:
+            async with prepared(attempt, max_wait_ms):
+                yield
+
     def _tsc_conn(self, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
         if not self.session_cache.enabled:
@@ -84,7 +139,7 @@ class SSLContext(ssl.SSLContext):
                 config = self.__dict__.setdefault(
                     "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
                 )
-            return Attempt(config.conn(endpoint), self._tsc_accept)
+            return take(config, endpoint) or Attempt(config, endpoint, self._tsc_accept)
         except (_tsc.Error, ValueError, OverflowError):
             return None
 

@@ -25,6 +25,10 @@ class Verdict:
             self.failed(_tsc.FAILURE_NOT_SENT)
             raise
 
+    async def rest(self, max_wait_ms: int) -> None:
+        """Wait for one in this task."""
+        await wait.rest(self._conn, max_wait_ms)
+
     def established(self) -> None:
         """Say that the connection is established; what was staged is published."""
         self.open = False

@@ -36,3 +36,19 @@ def block(conn: _tsc.Conn, max_wait_ms: int) -> None:
         poll.poll()
     else:  # Eventlet takes it away; its own select knows no highest descriptor
         select.select([fd], [], [])
+
+
+async def rest(conn: _tsc.Conn, max_wait_ms: int) -> None:
+    """Wait in this task, on an event loop that has ``add_reader``."""
+    import asyncio  # who does without it need not load it
+
+    fd = _ask(conn, max_wait_ms)
+    if fd is None:
+        return
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(fd, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(fd)
