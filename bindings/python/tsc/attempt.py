@@ -35,7 +35,7 @@ class Attempt(Verdict):
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
 
-    def is_for(self, config: _tsc.Config, endpoint: _tsc.Address) -> bool:
+    def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
         """Say whether it is for this endpoint, under these settings, and in this process."""
         with suppress(_tsc.Error):  # a forked child has no use for what its parent began
             self._conn.info()

@@ -120,7 +120,7 @@ class SSLContext(ssl.SSLContext):
             where = named() or await asyncio_peer.address(host, port)
             if where is not None:
                 name = _as_sent(host if server_hostname is None else server_hostname)
-                attempt = self._tsc_conn((*where, name))
+                attempt = self._tsc_new_conn((*where, name))
         if attempt is None:
             yield
         else:
@@ -128,6 +128,11 @@ class SSLContext(ssl.SSLContext):
                 yield
 
     def _tsc_conn(self, endpoint: _tsc.Address) -> Attempt | None:
+        """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
+        config = self.__dict__.get("_tsc_config")
+        return take(config, endpoint) or self._tsc_new_conn(endpoint)
+
+    def _tsc_new_conn(self, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
         if not self.session_cache.enabled:
             return None
@@ -139,7 +144,7 @@ class SSLContext(ssl.SSLContext):
                 config = self.__dict__.setdefault(
                     "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
                 )
-            return take(config, endpoint) or Attempt(config, endpoint, self._tsc_accept)
+            return Attempt(config, endpoint, self._tsc_accept)
         except (_tsc.Error, ValueError, OverflowError):
             return None
 

@@ -31,7 +31,7 @@ async def prepared(attempt: Attempt, max_wait_ms: int) -> AsyncIterator[None]:
             place.pop().failed(_tsc.FAILURE_NOT_SENT)
 
 
-def take(config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+def take(config: _tsc.Config | None, endpoint: _tsc.Address) -> Attempt | None:
     """Give what was prepared here if it is for this very endpoint, to the first that asks."""
     place = _prepared.get([])
     with suppress(IndexError):
