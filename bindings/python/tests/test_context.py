@@ -42,10 +42,12 @@ def test_every_ticket_is_kept(serve, cert):
     visit(context, server.port)
     assert len(context.session_cache) == 5
     open_now = [connect(context, server.port) for _ in range(6)]
+    assert [tls.session_reused for tls in open_now] == [True] * 5 + [False]
     for tls in open_now:
         ask(tls)
         tls.close()
-    assert server.resumed == [False] + [True] * 5 + [False]
+    # In TLS 1.3 the client is done first, so the server's threads tell in any order.
+    assert server.resumed.count(True) == 5 and len(server.resumed) == 7
 
 
 def test_a_ticket_is_offered_once(serve, cert):
