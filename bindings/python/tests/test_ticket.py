@@ -158,6 +158,16 @@ def test_it_is_for_one_connection(two_tickets):
     assert sorted(asyncio.run(run())) == [False, True, True]
 
 
+def test_a_blocking_socket_takes_it_and_does_not_wait_again(two_tickets):
+    server, context = two_tickets
+
+    async def run():
+        async with ticket(context, server.port):
+            return visit_blocking(context, server.port)
+
+    assert asyncio.run(run()) and all_were_taken(context)
+
+
 def test_a_block_in_a_block(two_tickets):
     server, context = two_tickets
 
