@@ -85,16 +85,15 @@ static PyObject *conn_failed(PyObject *self, PyObject *args) {
     return done(tsc_conn_failed(((Conn *)self)->conn, why));
 }
 
-/* The only call that blocks, and so the only one that lets others run. */
-static PyObject *conn_wait(PyObject *self, PyObject *args) {
+/* None, or a descriptor to wait for, which is lent: tsc_conn_wait would block greenlets and tasks,
+ * and a callback would run Python inside the calls of others, the collector's among them. */
+static PyObject *conn_wait_fd(PyObject *self, PyObject *args) {
     unsigned int max_wait_ms;
-    tsc_status status;
+    int32_t fd;
     if (!PyArg_ParseTuple(args, "I", &max_wait_ms))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS;
-    status = tsc_conn_wait(((Conn *)self)->conn, max_wait_ms);
-    Py_END_ALLOW_THREADS;
-    return done(status);
+    tsc_status status = tsc_conn_wait_fd(((Conn *)self)->conn, max_wait_ms, &fd);
+    return status == TSC_WAIT ? PyLong_FromLong(fd) : done(status);
 }
 
 static PyObject *conn_info(PyObject *self, PyObject *Py_UNUSED(none)) {
@@ -112,7 +111,7 @@ static PyMethodDef methods[] = {{"offer", conn_offer, METH_NOARGS, NULL},
                                 {"receive", conn_receive, METH_VARARGS, NULL},
                                 {"established", conn_established, METH_VARARGS, NULL},
                                 {"failed", conn_failed, METH_VARARGS, NULL},
-                                {"wait", conn_wait, METH_VARARGS, NULL},
+                                {"wait_fd", conn_wait_fd, METH_VARARGS, NULL},
                                 {"info", conn_info, METH_NOARGS, NULL},
                                 {0}};
 static PyType_Slot slots[] = {{Py_tp_dealloc, conn_dealloc},

@@ -7,12 +7,28 @@ type. If a version of asyncio is built otherwise, nothing is found, and that cos
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from tsc.endpoint import of_peername
 
 # From SSLObject.do_handshake up to SSLProtocol: three to five frames, by the version of Python.
 _DEPTH = 8
+
+
+async def address(host: str, port: int) -> tuple[str, int] | None:
+    """Look up, as asyncio does, the peer that a connection to a host will have; None: no idea.
+
+    That is the first address, unless it doesn't answer and another does.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):  # which the connection will meet as well
+        return None
+    return of_peername(found[0][4])
 
 
 def peer() -> tuple[str, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from typing import Literal, Union
 
 from tsc import _tsc
@@ -21,23 +22,29 @@ _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Attempt(Verdict):
     """A `tsc_conn`, and where its connection stands.
 
-    Used like the connection itself, by one thread at a time. It raises nothing: trouble with the
-    cache, as in a forked child, means that nothing is offered or kept.
+    Used like the connection itself, by one thread at a time. Once made, it raises nothing: trouble
+    with the cache, as in a forked child, means that nothing is offered or kept.
     """
 
-    def __init__(self, conn: _tsc.Conn, accept: Accept) -> None:
-        super().__init__(conn)
+    def __init__(self, config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) -> None:
+        super().__init__(config.conn(endpoint))
+        self._for = config, endpoint
         self._accept = accept
         self._version = 0
         self._not_after = 0
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
 
-    def offer(self, tls: TLS, max_wait_ms: int) -> None:
+    def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
+        """Say whether it is for this endpoint, under these settings, and in this process."""
+        with suppress(_tsc.Error):  # a forked child has no use for what its parent began
+            self._conn.info()
+            return self._for[0] is config and self._for[1] == endpoint
+        return False
+
+    def offer(self, tls: TLS) -> None:
         """Set the session to offer, if there is one. The ClientHello is next."""
         try:
-            if max_wait_ms:
-                self._conn.wait(max_wait_ms)
             session = self._conn.offer()
             if session is not None:
                 tls.session = session

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-from tsc import _tsc
+from tsc import _tsc, asyncio_peer
 from tsc.attempt import Accept, Attempt
 from tsc.cache import TLSSessionCache
+from tsc.endpoint import named
+from tsc.prepared import prepared, take
 from tsc.socket import SSLObject, SSLSocket
+from tsc.wait import milliseconds
 
 # The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
 # That of the C type beneath takes it as it is.
@@ -18,6 +22,14 @@ _message_callback = ssl._ssl._SSLContext._msg_callback  # type: ignore[attr-defi
 
 # Message types of TLS.
 _HANDSHAKE, _NEW_SESSION_TICKET = 22, 4
+
+
+def _as_sent(server_hostname: str) -> str | None:
+    """Write a name as `ssl` does."""
+    try:
+        return server_hostname.encode("idna").decode() or None
+    except UnicodeError:  # which the connection will meet as well
+        return None
 
 
 def _ticket(tls: Any, *_message: object) -> None:
@@ -39,9 +51,10 @@ class SSLContext(ssl.SSLContext):
     "handshake": after the handshake. "caller": when the driver calls ``tsc_established()`` on the
     connection, or never.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
-    max_wait: seconds for which a blocking socket waits for a ticket that other connections are
-    about to bring, in place of a full handshake. 0: not at all. Blocks its thread, so not for
-    gevent.
+    max_wait: seconds for which a connection waits at most for a ticket that others are about to
+    bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
+    the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
+    `ticket`. Only on Linux.
 
     A changed setting (roots, client certificate, verification, ALPN) makes it begin anew: what was
     received under the former one is not offered any more. Any thread may connect with it.
@@ -68,10 +81,58 @@ class SSLContext(ssl.SSLContext):
         self.session_cache = TLSSessionCache() if cache is None else cache
         self._tsc_accept: Accept = accept
         self._tsc_client_not_after = client_not_after
-        self._tsc_max_wait_ms = int(max_wait * 1000)
+        self._tsc_max_wait_ms = milliseconds(max_wait)
         self._msg_callback = None
 
-    def _tsc_conn(self, host: str, port: int, server_name: str | None) -> Attempt | None:
+    @asynccontextmanager
+    async def ticket(
+        self,
+        host: str,
+        port: int,
+        *,
+        server_hostname: str | None = None,
+        max_wait: float | None = None,
+    ) -> AsyncIterator[None]:
+        """Wait for a ticket that others are about to bring; the connection begun inside offers it.
+
+        For asyncio, whose handshakes cannot wait by themselves::
+
+            async with context.ticket(host, port):
+                reader, writer = await asyncio.open_connection(host, port, ssl=context)
+
+        It is for the first connection of this context that begins its handshake inside, in this
+        task or in what is begun from it, if that is to this endpoint; any other goes on as without.
+        When the block is left, or the wait cancelled, what was not used is at once others' again.
+        So leave it soon: open one connection in it, and use that outside. There is no error here:
+        without a ticket it is a full handshake.
+
+        host, port: as given to the connection. A name is looked up, and its first address counts;
+        inside `tsc.endpoint`, what that names. Where you make the TCP connection yourself, make it
+        first and give its peer's address: then no ticket is kept for a node that is down.
+        server_hostname: as given to the connection. None: host. "": none.
+        max_wait: seconds; None: the context's. The time that the look-up takes comes on top.
+
+        An event loop without ``add_reader`` raises `NotImplementedError`.
+        """
+        max_wait_ms = self._tsc_max_wait_ms if max_wait is None else milliseconds(max_wait)
+        attempt = None
+        if max_wait_ms and self.session_cache.enabled:
+            where = named() or await asyncio_peer.address(host, port)
+            if where is not None:
+                name = _as_sent(host if server_hostname is None else server_hostname)
+                attempt = self._tsc_new_conn((*where, name))
+        if attempt is None:
+            yield
+        else:
+            async with prepared(attempt, max_wait_ms):
+                yield
+
+    def _tsc_conn(self, endpoint: _tsc.Address) -> Attempt | None:
+        """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
+        config = self.__dict__.get("_tsc_config")
+        return take(config, endpoint) or self._tsc_new_conn(endpoint)
+
+    def _tsc_new_conn(self, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
         if not self.session_cache.enabled:
             return None
@@ -83,7 +144,7 @@ class SSLContext(ssl.SSLContext):
                 config = self.__dict__.setdefault(
                     "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
                 )
-            return Attempt(config.conn((host, port, server_name)), self._tsc_accept)
+            return Attempt(config, endpoint, self._tsc_accept)
         except (_tsc.Error, ValueError, OverflowError):
             return None
 
@@ -167,12 +228,13 @@ def create_default_context(
     cadata: str | bytes | None = None,
     cache: TLSSessionCache | None = None,
     accept: Accept = "data",
+    max_wait: float = 0,
 ) -> SSLContext:
     """Make an `SSLContext` as `ssl.create_default_context` does: roots of the system, or as given.
 
-    cafile, capath, cadata: as there. cache, accept: as in `SSLContext`.
+    cafile, capath, cadata: as there. cache, accept, max_wait: as in `SSLContext`.
     """
-    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept)
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept, max_wait=max_wait)
     model = ssl.create_default_context(cadata=cadata, cafile=cafile, capath=capath)
     context.verify_flags = model.verify_flags
     if cafile or capath or cadata:

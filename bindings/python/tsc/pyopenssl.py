@@ -19,6 +19,7 @@ from tsc import _tsc, twisted_peer
 from tsc.cache import TLSSessionCache
 from tsc.endpoint import named, of_peername
 from tsc.verdict import Verdict
+from tsc.wait import milliseconds
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]
 _ffi: Any = SSL._ffi  # type: ignore[attr-defined]
@@ -40,7 +41,7 @@ class Context(SSL.Context):
 
     The endpoint is the peer of the socket or of Twisted's transport, and the name of
     `set_tlsext_host_name`. Another connection without a socket has the one that `tsc.endpoint` or
-    `begin` names; or none, and then it does full handshakes.
+    `begin` names; or none, and then it does full handshakes. `begin` can also wait for a session.
     """
 
     def __init__(
@@ -122,11 +123,19 @@ class _Attempt(Verdict):
 _attempts: WeakKeyDictionary[SSL.Connection, _Attempt] = WeakKeyDictionary()
 
 
-def begin(connection: SSL.Connection, host: str | None = None, port: int = 0) -> None:
-    """Offer a session for a connection of a `Context`. Only where it has no socket to be known by.
+def begin(
+    connection: SSL.Connection, host: str | None = None, port: int = 0, *, max_wait: float = 0
+) -> None:
+    """Offer a session for a connection of a `Context`, whose handshake otherwise does so itself.
 
+    Needed where it has no socket to be known by, and to wait: the handshake calls its context from
+    within OpenSSL, where what ends a wait early (a signal, an `eventlet.Timeout`) could not pass.
     Call it before the handshake, once everything else is set on the connection.
+    max_wait: seconds for which to wait at most for a session that others are about to bring. Blocks
+    the thread; or the greenlet, under Eventlet and gevent. Not for Twisted. Only on Linux.
     """
+    max_wait_ms = milliseconds(max_wait)
+    connection = _own(connection)
     context = connection.get_context()
     if not isinstance(context, Context) or not context.session_cache.enabled:
         return
@@ -140,27 +149,35 @@ def begin(connection: SSL.Connection, host: str | None = None, port: int = 0) ->
     name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
     with suppress(_tsc.Error):
         attempt = _Attempt(context._tsc_config.conn((*where, name)), context._tsc_accept)
+        if max_wait_ms:
+            attempt.wait(max_wait_ms)
         _attempts[connection] = attempt
         attempt.offer(connection)
 
 
 def established(connection: SSL.Connection) -> None:
     """Say that TLS is verified and the application's own login done: others may be offered it."""
-    attempt = _attempts.get(connection)
+    attempt = _attempts.get(_own(connection))
     if attempt is not None and attempt.open:
         attempt.established()
 
 
 def failed(connection: SSL.Connection) -> None:
     """Say that the attempt failed after the handshake: nothing that was received is kept."""
-    attempt = _attempts.get(connection)
+    attempt = _attempts.get(_own(connection))
     if attempt is not None and attempt.open:
         attempt.failed(_tsc.FAILURE_LOGIN)
 
 
 def session_reused(connection: SSL.Connection) -> bool:
     """Say whether the handshake was a resumed one, which pyOpenSSL itself does not tell."""
-    return bool(_lib.SSL_session_reused(connection._ssl))
+    return bool(_lib.SSL_session_reused(_own(connection)._ssl))
+
+
+def _own(connection: Any) -> SSL.Connection:
+    """Give pyOpenSSL's own connection in place of Eventlet's, which has it inside."""
+    own: SSL.Connection = connection
+    return own if isinstance(connection, SSL.Connection) else connection.fd
 
 
 def _servername(connection: SSL.Connection) -> Any:

@@ -35,15 +35,17 @@ class _Resuming(_Base):
     def _tsc_begin(self) -> Attempt | None:
         """Begin an attempt, once: handshakes are called again when they would have blocked."""
         if not self._tsc_begun:
-            self._tsc_begun = True
             context = cast("SSLContext", self.context)
             if not self.server_side and self.session is None and hasattr(context, "_tsc_conn"):
                 where = named() or self._tsc_endpoint()
                 if where is not None:
-                    self._tsc_attempt = context._tsc_conn(*where, self.server_hostname)
-                    if self._tsc_attempt is not None:
-                        wait = context._tsc_max_wait_ms if self._tsc_may_block() else 0
-                        self._tsc_attempt.offer(self, wait)
+                    attempt = context._tsc_conn((*where, self.server_hostname))
+                    if attempt is not None:
+                        if context._tsc_max_wait_ms and self._tsc_may_block():
+                            attempt.wait(context._tsc_max_wait_ms)
+                        attempt.offer(self)
+                    self._tsc_attempt = attempt
+            self._tsc_begun = True
         return self._tsc_attempt
 
     def _tsc_may_block(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from tsc import _tsc
+from tsc import _tsc, wait
 
 
 class Verdict:
@@ -16,6 +16,18 @@ class Verdict:
         self._resumed = False
         self.open = True
         """Nobody has said yet how it ended."""
+
+    def wait(self, max_wait_ms: int) -> None:
+        """Wait, in this thread or greenlet, for a session that others are about to bring."""
+        try:
+            wait.block(self._conn, max_wait_ms)
+        except BaseException:  # of a signal, or thrown into the greenlet
+            self.failed(_tsc.FAILURE_NOT_SENT)
+            raise
+
+    async def rest(self, max_wait_ms: int) -> None:
+        """Wait for one in this task."""
+        await wait.rest(self._conn, max_wait_ms)
 
     def established(self) -> None:
         """Say that the connection is established; what was staged is published."""

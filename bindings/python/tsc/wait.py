@@ -1,0 +1,54 @@
+"""Waits until there is no session to wait for any more, as long as the library says.
+
+It says so by a descriptor, which threads, greenlets and event loops can all wait for. Only Linux
+has such descriptors: elsewhere, and where none is left, nobody waits.
+"""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+
+from tsc import _tsc
+
+
+def milliseconds(max_wait: float) -> int:
+    """Give a number of seconds as the library takes it."""
+    if not 0 <= max_wait < 2**32 / 1000:
+        raise ValueError(f"max_wait is {max_wait!r}, not a number of seconds from 0 on")
+    return int(max_wait * 1000)
+
+
+def _ask(conn: _tsc.Conn, max_wait_ms: int) -> int | None:
+    with suppress(_tsc.Error):
+        return conn.wait_fd(max_wait_ms)
+    return None
+
+
+def block(conn: _tsc.Conn, max_wait_ms: int) -> None:
+    """Wait in this thread, or in this greenlet where gevent or Eventlet has patched `select`."""
+    fd = _ask(conn, max_wait_ms)
+    if fd is None:
+        return
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll()
+    else:  # Eventlet takes it away; its own select knows no highest descriptor
+        select.select([fd], [], [])
+
+
+async def rest(conn: _tsc.Conn, max_wait_ms: int) -> None:
+    """Wait in this task, on an event loop that has ``add_reader``."""
+    import asyncio  # who does without it need not load it
+
+    fd = _ask(conn, max_wait_ms)
+    if fd is None:
+        return
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(fd, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(fd)
