@@ -90,6 +90,28 @@ def test_aiohttp_and_nginx(tmp_path, cert, version):
     assert log.read_text().split() == [".", "r", "r", "r"]
 
 
+def test_a_burst_of_aiohttp_and_nginx(tmp_path, cert):
+    """A request is a connection, if the pool has none; each but the first waits for a ticket."""
+    context = context_for(cert, max_wait=10)
+
+    async def get(port):
+        url = f"https://127.0.0.1:{port}/"
+        async with (
+            aiohttp.ClientSession() as http,
+            context.ticket("127.0.0.1", port),
+            http.get(url, ssl=context) as response,
+        ):
+            assert await response.read() == b"hello"
+
+    async def run(port):
+        await asyncio.gather(*(get(port) for _ in range(16)))
+
+    with nginx(tmp_path, cert, "TLSv1.3") as (port, log):
+        asyncio.run(run(port))
+    assert sorted(log.read_text().split()) == ["."] + 15 * ["r"]
+    assert context.session_cache.stats().failed == 0, "what was prepared and not taken has failed"
+
+
 class Tap:
     """Passes bytes on, and reads from the wire whether each connection's session was resumed.
 

@@ -5,14 +5,12 @@ import os
 import socket
 import ssl
 
-import aiohttp
 import pytest
 from peer import ask as ask_blocking
 from peer import connect
 from peer import visit as visit_blocking
 from test_asyncio import visit
 from test_context import context_for
-from test_drivers import nginx
 
 import tsc
 
@@ -372,28 +370,6 @@ def test_a_loop_without_add_reader_says_so(serve, cert, monkeypatch):
 
     asyncio.run(run())
     assert len(context.session_cache) == 2
-
-
-def test_aiohttp(tmp_path, cert):
-    """A request is a connection, if the pool has none."""
-    context = context_for(cert, max_wait=MAX_WAIT)
-
-    async def get(port):
-        url = f"https://127.0.0.1:{port}/"
-        async with (
-            aiohttp.ClientSession() as http,
-            ticket(context, port, name="127.0.0.1"),
-            http.get(url, ssl=context) as response,
-        ):
-            assert await response.read() == b"hello"
-
-    async def run(port):
-        await asyncio.gather(*(get(port) for _ in range(16)))
-
-    with nginx(tmp_path, cert, "TLSv1.3") as (port, log):
-        asyncio.run(run(port))
-    assert sorted(log.read_text().split()) == ["."] + 15 * ["r"]
-    assert all_were_taken(context)
 
 
 @pytest.mark.parametrize("max_wait", [-1, float("inf"), float("nan"), 2**32 / 1000])
