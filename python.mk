@@ -49,6 +49,9 @@ lint-python: build/python/venv/made ## Checks format, lints and types of the Pyt
 bench-python: build/python/installed ## Measures the Python binding against a lock and an OrderedDict
 	@$(PY) bindings/python/bench/cache.py
 
+bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measures cassandra-driver's connections to Apache Cassandra, full and resumed
+	@$(PY) bindings/python/bench/driver.py
+
 # The wheel is one for every CPython from 3.9 on, with the library in it.
 build/python/installed: $(PY_SOURCES) build/core/libtsc.so.0 build/python/venv/made
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
@@ -63,4 +66,5 @@ build/python/venv/made: bindings/python/requirements.txt python.mk | deps-python
 deps-python:
 	@tests/check/deps python
 
-.PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python deps-python
+.PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python \
+    bench-python-cassandra deps-python

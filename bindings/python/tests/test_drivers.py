@@ -44,7 +44,7 @@ def running(command, port, patience=20):
             assert time.monotonic() < until, command
             with contextlib.suppress(subprocess.TimeoutExpired):
                 raise AssertionError((command, server.wait(0.05)))
-        yield
+        yield server
     finally:
         server.terminate()
         server.communicate()

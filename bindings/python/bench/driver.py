@@ -1,0 +1,240 @@
+"""Measures cassandra-driver, unmodified, opening connections to Apache Cassandra: full and resumed.
+
+What is timed is the driver's `Connection.factory`: from the socket to Cassandra's READY, so beside
+the handshake the two requests that every connection of the driver begins with. One after the other;
+and 16 at once after one, each burst with a cache of its own. Cassandra does TLS by the JDK, or by
+netty's BoringSSL, which it prefers. A JDK that is told to keep the sessions itself takes a TLS 1.3
+ticket only once.
+
+The sides take turns, each round from another one on; what is printed are medians of the rounds.
+"x full" is the median of what each round has against its own "full", so that other work on the
+machine counts less. CPU is that of this process and of the server's, per connection. What resumed
+is asked of the sockets, and the cache must agree.
+"""
+
+import collections
+import contextlib
+import os
+import pathlib
+import platform
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from operator import truediv
+from statistics import median
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+
+import cassandra
+from cache import PurePython
+from cassandra import ProtocolVersion
+from cassandra.connection import DefaultEndPoint
+from cassandra.io.libevreactor import LibevConnection
+from test_cassandra import RUN
+from test_drivers import free_port, running
+
+import tsc
+
+ROUNDS, TURN, BURST, WARM_UP = 13, 0.2, 16, 1500
+VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
+
+# In the tests the JVM compiles less, to start sooner. A server's compiles all it can.
+JVM = "JAVA_OPTS=-XX:TieredStopAtLevel=4"
+SERVERS = [
+    ("JDK", [JVM], VERSIONS),
+    ("BoringSSL", [JVM, "CASSANDRA_TLS=native"], VERSIONS),
+    (
+        "JDK, each ticket once",
+        [JVM + " -Djdk.tls.server.enableSessionTicketExtension=false"],
+        ["TLS 1.3"],
+    ),
+]
+
+
+class Remembering(ssl.SSLContext):
+    """The request's design, which needs somebody to offer its sessions and to bring new ones."""
+
+    def __init__(self, _protocol):
+        self.sessions = PurePython()
+
+    def wrap_socket(self, *args, **kwargs):
+        return super().wrap_socket(*args, session=self.sessions.get_session("node"), **kwargs)
+
+
+class Resuming(tsc.SSLContext):
+    def __init__(self, protocol, max_wait=0, reuse=False):
+        cache = tsc.TLSSessionCache(reuse_when_dry=reuse)
+        super().__init__(protocol, cache=cache, max_wait=max_wait)
+
+
+class Side:
+    """A way to open connections to a node with one version of TLS, and what it came to."""
+
+    def __init__(self, node, version, kind, nodelay=True, **options):
+        self.node, self.version, self.kind, self.options = node, VERSIONS[version], kind, options
+        self.sockopts = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)] if nodelay else None
+        self.context = self.new_context()
+        self.turns, self.bursts = [], []
+
+    def new_context(self):
+        context = self.kind(ssl.PROTOCOL_TLS_CLIENT, **self.options)
+        context.load_verify_locations(self.node.cert)
+        context.minimum_version = context.maximum_version = self.version
+        return context
+
+    def open(self, context):
+        """Gives a connection that is ready, and whether it is a resumed one."""
+        connection = LibevConnection.factory(
+            DefaultEndPoint("127.0.0.1", self.node.port),
+            timeout=10,
+            ssl_context=context,
+            sockopts=self.sockopts,
+            protocol_version=ProtocolVersion.V5,
+        )
+        if isinstance(context, Remembering):
+            # Not sooner: TLS 1.3 tickets come with the first answer.
+            context.sessions.set_session("node", connection._socket.session)
+        return connection, connection._socket.session_reused
+
+    def visit(self, context):
+        connection, resumed = self.open(context)
+        connection.close()
+        return resumed
+
+    def turn(self):
+        """Opens connections one after the other, for a while."""
+        resumed, before = [], counted(self.context)
+        cpu, server_cpu = time.process_time(), self.node.cpu()
+        began = time.perf_counter()
+        while (took := time.perf_counter() - began) < TURN:
+            resumed.append(self.visit(self.context))
+        count = len(resumed)
+        cpu, server_cpu = time.process_time() - cpu, self.node.cpu() - server_cpu
+        check(self.context, before, sum(resumed))
+        self.turns.append((count / took, sum(resumed) / count, cpu / count, server_cpu / count))
+
+    def burst(self):
+        """Opens connections at once, after one."""
+        context, start, opened = self.new_context(), threading.Barrier(BURST + 1), []
+        self.visit(context)
+
+        def one():
+            start.wait()
+            opened.append(self.open(context))
+
+        threads = [threading.Thread(target=one) for _ in range(BURST)]
+        for thread in threads:
+            thread.start()
+        start.wait()
+        began = time.perf_counter()
+        for thread in threads:
+            thread.join()
+        took, resumed = time.perf_counter() - began, sum(resumed for _, resumed in opened)
+        for connection, _ in opened:
+            connection.close()
+        assert len(opened) == BURST
+        check(context, 0, resumed)
+        self.bursts.append((took, resumed))
+
+
+def counted(context):
+    return context.session_cache.stats().resumed if isinstance(context, Resuming) else 0
+
+
+def check(context, before, resumed):
+    """Has the cache agree with the sockets, and nobody resume who has no sessions."""
+    if not isinstance(context, Remembering):
+        assert resumed == counted(context) - before
+
+
+class Node:
+    """Cassandra while it runs, with a connection that stays: the driver's reactor ends without."""
+
+    def __init__(self, process, port, folder):
+        self.process, self.port, self.cert = process, port, pathlib.Path(folder) / "cert.pem"
+        side = Side(self, "TLS 1.3", ssl.SSLContext)
+        self.stays, _ = side.open(side.context)
+
+    def cpu(self):
+        """Gives the seconds of CPU that the server took so far."""
+        # The clock that clock_getcpuclockid() gives on Linux; Python has it for threads only.
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+
+@contextlib.contextmanager
+def running_node(environment):
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["env", *environment, str(RUN), folder, str(port), str(free_port())]
+        with running(command, port, patience=120) as process:
+            node = Node(process, port, folder)
+            yield node
+            node.stays.close()
+
+
+def sides(node, version):
+    yield "full", Side(node, version, ssl.SSLContext)
+    yield "lock and OrderedDict", Side(node, version, Remembering)
+    yield "tsc", Side(node, version, Resuming)
+    if version == "TLS 1.2":
+        # As the driver does by itself.
+        yield "full, no TCP_NODELAY", Side(node, version, ssl.SSLContext, nodelay=False)
+        yield "tsc, no TCP_NODELAY", Side(node, version, Resuming, nodelay=False)
+    else:
+        yield "tsc, max_wait=2", Side(node, version, Resuming, max_wait=2)
+        yield "tsc, reuse_when_dry", Side(node, version, Resuming, reuse=True)
+
+
+def measure(node, version):
+    measured = dict(sides(node, version))
+    # The JVM compiles what runs often. And whoever resumes has something to offer from here on.
+    warm = [measured["full"], measured["tsc"]] * (WARM_UP // 2) + list(measured.values())
+    for side in warm:
+        side.visit(side.context)
+    order = collections.deque(measured.values())
+    for _ in range(ROUNDS):
+        for side in order:
+            side.turn()
+            side.burst()
+        order.rotate()
+    return measured
+
+
+def show(measured):
+    full_rates, *_ = zip(*measured["full"].turns)
+    full_times, _ = zip(*measured["full"].bursts)
+    for name, side in measured.items():
+        rates, shares, cpu, server_cpu = zip(*side.turns)
+        times, resumed = zip(*side.bursts)
+        print(
+            f"  {name:21}{median(rates):7.0f}{median(map(truediv, rates, full_rates)):8.2f}"
+            f"{median(shares):9.0%}{median(cpu) * 1e3:10.2f} ms{median(server_cpu) * 1e3:7.2f} ms"
+            f"{median(times) * 1e3:11.0f} ms{median(map(truediv, times, full_times)):8.2f}"
+            f"{median(resumed):9.0f}",
+            flush=True,
+        )
+
+
+def main():
+    LibevConnection.initialize_reactor()
+    openssl = " ".join(ssl.OPENSSL_VERSION.split()[:2])
+    print(
+        f"cassandra-driver {cassandra.__version__} on libev, CPython {platform.python_version()},"
+        f" {openssl}, {os.cpu_count()} processors"
+    )
+    print(f"{'':26}one after the other     CPU per connection      {BURST} at once, after one")
+    print(f"{'':25}{'1/s  x full  resumed       client    server     ready in  x full  resumed'}")
+    for name, environment, versions in SERVERS:
+        with running_node(environment) as node:
+            for version in versions:
+                print(f"Measuring {name}, {version}", file=sys.stderr)
+                measured = measure(node, version)
+                print(f"{name}, {version}")
+                show(measured)
+
+
+if __name__ == "__main__":
+    main()
