@@ -60,7 +60,8 @@ class Attempt(Verdict):
         self._resumed = bool(tls.session_reused)
         # Asked for now: while a ticket is being processed the connection tells neither.
         self._version = TLS_VERSIONS.get(tls.version() or "", 0)
-        self._not_after = _certificate_end(tls)
+        if not self._resumed:  # else what was offered says it, and the library remembers
+            self._not_after = _certificate_end(tls)
         if self._version < TLS_VERSIONS["TLSv1.3"] and (self.ticket_came or not self._resumed):
             self.harvest(tls)
         if self._accept == "handshake":
