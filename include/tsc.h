@@ -726,6 +726,14 @@ tsc_status tsc_conn_receive_object(const tsc_conn *conn,
                                    size_t bytes,
                                    void (*release)(void *object));
 
+// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
+// CPython's ssl module, for one, copies each by encoding and decoding it.
+//
+// TSC_OK: take it, and give it to tsc_conn_receive or tsc_conn_receive_object. TSC_DISCARDED: leave it. The
+// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
+// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
+tsc_status tsc_conn_wants_another(const tsc_conn *conn);
+
 // Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
 // this conn received and will receive. not_after: Unix seconds, above 0.
 tsc_status tsc_conn_set_not_after(const tsc_conn *conn,

@@ -746,6 +746,10 @@ class conn {
                                              release);
         });
     }
+    // Whether to take a session at all, where that costs much: TSC_OK, or TSC_DISCARDED.
+    [[nodiscard]] status wants_another() const noexcept {
+        return ::tsc_conn_wants_another(get());
+    }
     // not_after: when the server's certificate ends, in Unix seconds.
     status set_not_after(std::int64_t not_after) const noexcept {
         return ::tsc_conn_set_not_after(get(), not_after);

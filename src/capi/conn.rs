@@ -3,7 +3,7 @@ use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::object::Object;
 use super::session::received;
 use super::slice::bytes;
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
+use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
 use crate::cache::Payload;
 use crate::conn::{Conn, Failure, Phase};
@@ -213,6 +213,21 @@ pub extern "C" fn tsc_conn_receive_object(
                 }
                 why.into()
             })
+    })
+}
+
+/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
+/// CPython's ssl module, for one, copies each by encoding and decoding it.
+///
+/// TSC_OK: take it, and give it to tsc_conn_receive or tsc_conn_receive_object. TSC_DISCARDED: leave it. The
+/// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
+/// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tsc_conn_wants_another(conn: *const tsc_conn) -> tsc_status {
+    guard(|| match held(conn)?.wants_another() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(TSC_DISCARDED),
+        Err(why) => Err(why.into()),
     })
 }
 

@@ -86,6 +86,8 @@ struct State {
     offer: Offer,
     wait: Option<Arc<Wait>>,
     staged: Vec<Staged>,
+    /// How many sessions came before it was established, and were not taken.
+    unwanted: u32,
     note: u16,
     /// When the server's certificate ends, in Unix seconds.
     not_after: Option<i64>,
@@ -364,9 +366,7 @@ impl Conn {
             Some(Ended::Failed(why)) => Err(why),
         });
         if let Err(why) = verdict {
-            state.counts.discarded += 1;
-            drop(state);
-            cache.count(&self.key(), |stats| stats.discard(why, 1));
+            self.turn_away(state, |stats| stats.discard(why, 1));
             return Err((why, payload));
         }
         let staged = Staged {
@@ -396,6 +396,49 @@ impl Conn {
             cache.count(&self.key(), |stats| stats.displaced += 1);
         }
         Ok(())
+    }
+
+    /// Whether a session that the server sent is worth taking, where that costs the caller much: not if
+    /// it would only take the place of another. Who takes it says so with `receive`; one that is not
+    /// wanted has counted, here, as one that the server sent.
+    pub fn wants_another(&self) -> Result<bool, Discard> {
+        let cache = self.config.cache();
+        if self.check_process().is_err() {
+            return Err(Discard::Closed);
+        }
+        let now = cache.now();
+        let admitted = cache.admit(1);
+        let there = cache.available_at(&self.key(), now);
+        let mut state = self.state.lock();
+        let verdict = admitted.and(match state.ended {
+            None | Some(Ended::Established(_)) => Ok(()),
+            Some(Ended::Failed(why)) => Err(why),
+        });
+        let most = cache.options().max_sessions_per_endpoint as usize;
+        if verdict.is_ok() && there + state.staged.len() < most {
+            return Ok(true);
+        }
+        state.counts.received += 1;
+        state.offer.send();
+        if let Err(why) = verdict {
+            self.turn_away(state, |stats| stats.discard(why, 1));
+            return Err(why);
+        }
+        let open = state.ended.is_none();
+        state.unwanted += u32::from(open);
+        self.turn_away(state, |stats| stats.displaced += 1);
+        if !open {
+            let calls = self.supply.brought(&self.flight, false, now);
+            self.make(calls);
+        }
+        Ok(false)
+    }
+
+    /// A session that came is not kept.
+    fn turn_away(&self, mut state: MutexGuard<'_, State>, count: impl FnOnce(&mut Stats)) {
+        state.counts.discarded += 1;
+        drop(state);
+        self.count(count);
     }
 
     /// Something small that the TLS stack wants to know at the next connection; kept once established.
@@ -454,7 +497,7 @@ impl Conn {
         state.ended = Some(Ended::Established(lineage));
         state.counts.resumed = resumed;
         state.counts.refused = refused.is_some();
-        let (note, not_after) = (state.note, state.not_after);
+        let (note, not_after, unwanted) = (state.note, state.not_after, state.unwanted);
         let staged = std::mem::take(&mut state.staged);
         let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
         let wait = state.wait.take();
@@ -471,6 +514,10 @@ impl Conn {
         self.make(calls);
         for session in staged {
             let calls = self.publish(session, lineage, not_after);
+            self.make(calls);
+        }
+        for _ in 0..unwanted {
+            let calls = self.supply.brought(&self.flight, false, now);
             self.make(calls);
         }
         let calls = self.supply.published(&self.flight, now);

@@ -413,6 +413,7 @@ static void conns(void **state) {
     assert_status(tsc_conn_failed(conn, 0), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_failed(conn, TSC_FAILURE_LOGIN + 1), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_failed(conn, UINT32_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_conn_wants_another(NULL), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_set_not_after(NULL, INT64_MAX), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_set_not_after(conn, 0), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_set_not_after(conn, -1), TSC_INVALID_ARGUMENT);

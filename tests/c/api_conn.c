@@ -340,9 +340,20 @@ static void more_is_staged_than_an_endpoint_may_have(void **state) {
     tsc_conn_info info = info_of(conn);
     assert_int_equal(info.received, 5);
     assert_int_equal(info.stored + info.discarded, 5);
+    /* Another would only take the place of one of the two, while they are there. */
+    assert_status(tsc_conn_wants_another(conn), TSC_DISCARDED);
+    tsc_conn *next = new_conn(small_config);
+    assert_offers(next, "e");
+    assert_ok(tsc_conn_wants_another(conn));
+    tsc_conn_free(next);
+    info = info_of(conn);
+    assert_int_equal(info.received, 6);
+    assert_int_equal(info.stored + info.discarded, 6);
     tsc_conn_free(conn);
     conn = new_conn(small_config);
     assert_offers(conn, "e");
+    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+    assert_status(tsc_conn_wants_another(conn), TSC_DISCARDED);
     tsc_conn_free(conn);
     tsc_config_free(small_config);
     tsc_cache_free(small);

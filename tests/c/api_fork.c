@@ -60,6 +60,7 @@ static int use_conns_of_the_parent(void *arg) {
         CHILD_EXPECT(tsc_conn_wait(conns[i], 60000) == TSC_CLOSED);
         CHILD_EXPECT(tsc_conn_wait_end(conns[i]) == TSC_CLOSED);
         CHILD_EXPECT(receive(conns[i], TLS13, LONG, "session") == TSC_CLOSED);
+        CHILD_EXPECT(tsc_conn_wants_another(conns[i]) == TSC_CLOSED);
         CHILD_EXPECT(tsc_conn_set_not_after(conns[i], 1) == TSC_CLOSED);
         tsc_conn_info info;
         CHILD_EXPECT(tsc_conn_info_get(conns[i], &info, sizeof info) == TSC_CLOSED);

@@ -113,6 +113,7 @@ static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::conn &
     REQUIRE(config.import_sessions(key, "x").status() == NO);
     REQUIRE(tsc::conn::make(config, NODE).status() == NO);
     REQUIRE(conn.offer().status() == NO && conn.sent() == NO);
+    REQUIRE(conn.wants_another() == NO);
     REQUIRE(conn.receive(info_of(TLS13), "s") == NO && conn.set_not_after(1) == NO);
     REQUIRE(conn.established(false) == NO && conn.failed(tsc::failure::login) == NO);
     REQUIRE(conn.info().status() == NO && conn.wait(1ms) == NO && conn.wait_end() == NO);
@@ -219,6 +220,7 @@ static void a_conn_offers_what_another_received() {
     auto conn = *tsc::conn::make(config, NODE);
     auto session = conn.offer();
     REQUIRE(session && session->data.text() == "ticket" && session->object == nullptr);
+    REQUIRE(conn.wants_another() == TSC_OK);
     REQUIRE(session->tls_version == TLS13 && session->lifetime > 3590s && session->age < 1h);
     REQUIRE(conn.sent() == TSC_OK && conn.established(true) == TSC_OK);
     REQUIRE(conn.info()->resumed == 1);

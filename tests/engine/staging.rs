@@ -65,6 +65,38 @@ fn an_attempt_that_nobody_ended_publishes_nothing() {
 }
 
 #[test]
+fn what_would_only_take_anothers_place_is_not_wanted() {
+    let world = World::new(Options {
+        max_sessions_per_endpoint: 2,
+        ..WIDE
+    });
+    let conn = world.connect();
+    assert_eq!(conn.wants_another(), Ok(true));
+    receive(&conn, 1, TLS_1_3, HOUR).expect("staged");
+    receive(&conn, 2, TLS_1_3, 2 * HOUR).expect("staged");
+    // What is staged is as good as there.
+    assert_eq!(conn.wants_another(), Ok(false));
+    conn.established(false).expect("open");
+    assert_eq!(conn.wants_another(), Ok(false));
+    assert_eq!(tally(&conn), (4, 2, 2));
+    // One that is offered leaves room for one.
+    let next = world.connect();
+    assert_eq!(
+        (offer(&next), next.wants_another()),
+        (Ok(Some(2)), Ok(true))
+    );
+    next.failed(Failure::Login).expect("open");
+    assert_eq!(next.wants_another(), Err(Discard::Failed));
+    // So does one that is over.
+    world.at(u64::from(HOUR) * 1000);
+    assert_eq!(conn.wants_another(), Ok(true));
+    let stats = world.cache().stats();
+    assert_eq!((stats.displaced, stats.discarded_failed), (2, 1));
+    world.cache().close();
+    assert_eq!(conn.wants_another(), Err(Discard::Closed));
+}
+
+#[test]
 fn no_more_is_staged_than_an_endpoint_may_have() {
     let world = World::new(Options {
         max_sessions_per_endpoint: 2,

@@ -158,6 +158,40 @@ fn of_a_server_that_issues_none_only_the_first_is_waited_for() {
 }
 
 #[test]
+fn what_was_not_wanted_is_foreseen_all_the_same() {
+    for late in [false, true] {
+        let world = World::new(Options {
+            max_sessions_per_endpoint: 4,
+            ..WIDE
+        });
+        for _ in 0..8 {
+            let conn = world.connect();
+            let resumed = offer(&conn).expect("open").is_some();
+            if late {
+                conn.established(resumed).expect("open");
+            }
+            for number in 0..2 {
+                if conn.wants_another().expect("open") {
+                    receive(&conn, number, TLS_1_3, HOUR).expect("kept");
+                }
+            }
+            if !late {
+                conn.established(resumed).expect("open");
+            }
+        }
+        assert_eq!(world.available(), 4);
+        let stats = world.cache().stats();
+        assert_eq!((stats.stored, stats.displaced), (11, 5), "late: {late}");
+        let forecast = world.forecast();
+        assert_eq!(
+            (forecast.tickets_full, forecast.tickets_resumed),
+            (Some(2), Some(2)),
+            "late: {late}"
+        );
+    }
+}
+
+#[test]
 fn a_reusable_session_ends_the_wait_of_all() {
     let world = World::new(WIDE);
     let leader = world.ask(LONG);

@@ -3,8 +3,8 @@
 What is timed is the driver's `Connection.factory`: from the socket to Cassandra's READY, so beside
 the handshake the two requests that every connection of the driver begins with. One after the other;
 and 16 at once after one, each burst with a cache of its own. Cassandra does TLS by the JDK, or by
-netty's BoringSSL, which it prefers. A JDK that is told to keep the sessions itself takes a TLS 1.3
-ticket only once.
+netty's BoringSSL, which it prefers; the server's key is P-256, or RSA-2048. A JDK that is told to
+keep the sessions itself takes a TLS 1.3 ticket only once.
 
 The sides take turns, each round from another one on; what is printed are medians of the rounds.
 "x full" is the median of what each round has against its own "full", so that other work on the
@@ -46,6 +46,7 @@ JVM = "JAVA_OPTS=-XX:TieredStopAtLevel=4"
 SERVERS = [
     ("JDK", [JVM], VERSIONS),
     ("BoringSSL", [JVM, "CASSANDRA_TLS=native"], VERSIONS),
+    ("BoringSSL, RSA-2048", [JVM, "CASSANDRA_TLS=native", "CASSANDRA_KEY=rsa:2048"], VERSIONS),
     (
         "JDK, each ticket once",
         [JVM + " -Djdk.tls.server.enableSessionTicketExtension=false"],
@@ -180,9 +181,10 @@ def sides(node, version):
     yield "lock and OrderedDict", Side(node, version, Remembering)
     yield "tsc", Side(node, version, Resuming)
     if version == "TLS 1.2":
-        # As the driver does by itself.
-        yield "full, no TCP_NODELAY", Side(node, version, ssl.SSLContext, nodelay=False)
-        yield "tsc, no TCP_NODELAY", Side(node, version, Resuming, nodelay=False)
+        # Without TCP_NODELAY, as the driver does by itself.
+        yield "full, Nagle", Side(node, version, ssl.SSLContext, nodelay=False)
+        yield "lock and OrderedDict, Nagle", Side(node, version, Remembering, nodelay=False)
+        yield "tsc, Nagle", Side(node, version, Resuming, nodelay=False)
     else:
         yield "tsc, max_wait=2", Side(node, version, Resuming, max_wait=2)
         yield "tsc, reuse_when_dry", Side(node, version, Resuming, reuse=True)
@@ -210,7 +212,7 @@ def show(measured):
         rates, shares, cpu, server_cpu = zip(*side.turns)
         times, resumed = zip(*side.bursts)
         print(
-            f"  {name:21}{median(rates):7.0f}{median(map(truediv, rates, full_rates)):8.2f}"
+            f"  {name:28}{median(rates):7.0f}{median(map(truediv, rates, full_rates)):8.2f}"
             f"{median(shares):9.0%}{median(cpu) * 1e3:10.2f} ms{median(server_cpu) * 1e3:7.2f} ms"
             f"{median(times) * 1e3:11.0f} ms{median(map(truediv, times, full_times)):8.2f}"
             f"{median(resumed):9.0f}",
@@ -225,8 +227,8 @@ def main():
         f"cassandra-driver {cassandra.__version__} on libev, CPython {platform.python_version()},"
         f" {openssl}, {os.cpu_count()} processors"
     )
-    print(f"{'':26}one after the other     CPU per connection      {BURST} at once, after one")
-    print(f"{'':25}{'1/s  x full  resumed       client    server     ready in  x full  resumed'}")
+    print(f"{'':33}one after the other     CPU per connection      {BURST} at once, after one")
+    print(f"{'':32}{'1/s  x full  resumed       client    server     ready in  x full  resumed'}")
     for name, environment, versions in SERVERS:
         with running_node(environment) as node:
             for version in versions:

@@ -49,6 +49,13 @@ static PyObject *conn_sent(PyObject *self, PyObject *Py_UNUSED(none)) {
     return done(tsc_conn_sent(((Conn *)self)->conn));
 }
 
+static PyObject *conn_wants_another(PyObject *self, PyObject *Py_UNUSED(none)) {
+    tsc_status status = tsc_conn_wants_another(((Conn *)self)->conn);
+    if (status != TSC_OK && status != TSC_DISCARDED)
+        return raise_status(status);
+    return PyBool_FromLong(status == TSC_OK);
+}
+
 static PyObject *conn_receive(PyObject *object, PyObject *args) {
     Conn *self = (Conn *)object;
     PyObject *session;
@@ -108,6 +115,7 @@ static PyObject *conn_info(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyMethodDef methods[] = {{"offer", conn_offer, METH_NOARGS, NULL},
                                 {"sent", conn_sent, METH_NOARGS, NULL},
+                                {"wants_another", conn_wants_another, METH_NOARGS, NULL},
                                 {"receive", conn_receive, METH_VARARGS, NULL},
                                 {"established", conn_established, METH_VARARGS, NULL},
                                 {"failed", conn_failed, METH_VARARGS, NULL},

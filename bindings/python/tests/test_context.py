@@ -37,6 +37,23 @@ def test_reconnects_resume(serve, cert, version):
     assert stats.resumed == 4 and stats.established == 5 and stats.unfinished == 0
 
 
+@BOTH
+@pytest.mark.parametrize("set_by_the_driver", [0, 1])
+def test_a_request_does_not_wait_for_the_acknowledgement(serve, cert, version, set_by_the_driver):
+    """Where the client speaks last, until the first answer; see `Attempt.answers_last`."""
+    server, context = serve(version), context_for(cert)
+    option = socket.IPPROTO_TCP, socket.TCP_NODELAY
+    for resumed in (False, True):
+        tcp = socket.create_connection(("127.0.0.1", server.port))
+        tcp.setsockopt(*option, set_by_the_driver)
+        with context.wrap_socket(tcp, server_hostname="localhost") as tls:
+            assert tls.session_reused == resumed
+            hurries = resumed and version == ssl.TLSVersion.TLSv1_2
+            assert tls.getsockopt(*option) == (hurries or set_by_the_driver)
+            ask(tls)
+            assert tls.getsockopt(*option) == set_by_the_driver
+
+
 def test_every_ticket_is_kept(serve, cert):
     server, context = serve(tickets=5), context_for(cert)
     visit(context, server.port)
@@ -56,6 +73,16 @@ def test_a_ticket_is_offered_once(serve, cert):
     first, second = connect(context, server.port), connect(context, server.port)
     assert (first.session_reused, second.session_reused) == (True, False)
     first.close(), second.close()
+
+
+def test_a_ticket_that_would_only_replace_another_is_not_copied(serve, cert):
+    cache = tsc.TLSSessionCache(max_sessions_per_endpoint=2)
+    server, context = serve(tickets=3), context_for(cert, cache=cache)
+    for _ in range(3):
+        visit(context, server.port)
+    stats = cache.stats()
+    assert (stats.offered, stats.stored, stats.sessions) == (2, 4, 2)
+    assert stats.displaced == 1
 
 
 @BOTH

@@ -45,6 +45,16 @@ def test_reconnects_resume(serve, cert, version):
     assert server.resumed == [False, True, True, True]
 
 
+@BOTH
+def test_a_request_does_not_wait_for_the_acknowledgement(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    connection = open_(context, server.port)
+    hurries = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert hurries == (version == ssl.TLSVersion.TLSv1_2)
+    connection.close()
+
+
 def test_every_ticket_is_kept(serve, cert):
     server, context = serve(tickets=4), context_for(cert, accept="handshake")
     visit(context, server.port)

@@ -34,6 +34,12 @@ class Attempt(Verdict):
         self._not_after = 0
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
+        self.answers_last = False
+        """The handshake ended with a message of the client's, and there was no data since.
+
+        Before TLS 1.3 a resumed one does. A request after it waits for the acknowledgement of that
+        message unless the socket has TCP_NODELAY, and servers delay it by some 40 ms.
+        """
 
     def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
         """Say whether it is for this endpoint, under these settings, and in this process."""
@@ -62,8 +68,10 @@ class Attempt(Verdict):
         self._version = TLS_VERSIONS.get(tls.version() or "", 0)
         if not self._resumed:  # else what was offered says it, and the library remembers
             self._not_after = _certificate_end(tls)
-        if self._version < TLS_VERSIONS["TLSv1.3"] and (self.ticket_came or not self._resumed):
-            self.harvest(tls)
+        if self._version < TLS_VERSIONS["TLSv1.3"]:
+            self.answers_last = self._resumed
+            if self.ticket_came or not self._resumed:
+                self.harvest(tls)
         if self._accept == "handshake":
             self.established()
 
@@ -81,6 +89,9 @@ class Attempt(Verdict):
         """Give the connection's session to the cache, which stages it until `established`."""
         self.ticket_came = False
         try:
+            # `ssl` copies a session by encoding and decoding it, each time that it is looked at.
+            if not self._conn.wants_another():
+                return
             session = tls.session
             if session is None or not (session.id or session.has_ticket):
                 return

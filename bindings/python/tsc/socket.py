@@ -5,7 +5,9 @@ The classes derive from what `ssl` holds when this is imported: after gevent's p
 
 from __future__ import annotations
 
+import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from tsc import _tsc, asyncio_peer
@@ -51,6 +53,9 @@ class _Resuming(_Base):
     def _tsc_may_block(self) -> bool:
         return False
 
+    def _tsc_hurry(self, hurry: bool) -> None:
+        """Have requests sent at once, until the first answer, where a driver doesn't anyway."""
+
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
         attempt = self._tsc_begin()
         if attempt is None:
@@ -62,6 +67,8 @@ class _Resuming(_Base):
                 attempt.raised(error)
             raise
         attempt.handshaken(self)
+        if attempt.answers_last:
+            self._tsc_hurry(True)
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         attempt = self._tsc_attempt
@@ -76,6 +83,9 @@ class _Resuming(_Base):
         finally:
             if attempt.ticket_came:
                 attempt.harvest(self)
+        if data and attempt.answers_last:
+            attempt.answers_last = False
+            self._tsc_hurry(False)
         if attempt.open:
             if data:
                 attempt.data_came()
@@ -108,6 +118,8 @@ class SSLObject(_Resuming, ssl.SSLObject):
 class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
     """An `ssl.SSLSocket` that resumes."""
 
+    _tsc_hurries = False
+
     def _tsc_endpoint(self) -> tuple[str, int] | None:
         try:
             return of_peername(self.getpeername())
@@ -116,3 +128,12 @@ class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
 
     def _tsc_may_block(self) -> bool:
         return self.gettimeout() != 0
+
+    def _tsc_hurry(self, hurry: bool) -> None:
+        option = socket.IPPROTO_TCP, socket.TCP_NODELAY
+        with suppress(OSError):  # a Unix socket, or one that is closed
+            if hurry and self.getsockopt(*option):
+                return
+            if hurry or self._tsc_hurries:
+                self._tsc_hurries = hurry
+                self.setsockopt(*option, hurry)
