@@ -1,6 +1,7 @@
 """asyncio's connections that wait for tickets: `SSLContext.ticket`."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -17,8 +18,30 @@ import tsc
 MAX_WAIT = 20
 
 
+OPEN = []
+
+
 async def open_(context, port, host="127.0.0.1", name="localhost"):
-    return await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+    connection = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+    OPEN.append(connection[1])
+    return connection
+
+
+def finish(main):
+    """Runs it, and closes what it opened: older loops complain of what outlives them."""
+
+    async def all_of_it():
+        try:
+            return await main
+        finally:
+            for writer in OPEN:
+                writer.close()
+            for writer in OPEN:
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+            OPEN.clear()
+
+    return asyncio.run(all_of_it())
 
 
 async def ask(reader, writer):
@@ -66,7 +89,7 @@ def test_a_burst_waits_for_tickets(serve, cert):
     async def run():
         await asyncio.gather(*(wait_and_visit(context, server.port) for _ in range(16)))
 
-    asyncio.run(run())
+    finish(run())
     assert server.resumed == [False] + 15 * [True]
     stats = context.session_cache.stats()
     assert stats.waited == stats.waits_served > 0 and all_were_taken(context)
@@ -81,7 +104,7 @@ def test_the_wait_ends_at_its_deadline(serve, cert):
         async with ticket(context, server.port, max_wait=0.01):
             await ask(*await open_(context, server.port))
 
-    asyncio.run(run())
+    finish(run())
     assert server.resumed == [False, False]
     assert context.session_cache.stats().waited == 1
 
@@ -100,7 +123,7 @@ def test_a_cancelled_wait_withholds_nothing(serve, cert):
         assert len(context.session_cache) == 2
         assert await wait_and_visit(context, server.port)
 
-    asyncio.run(run())
+    finish(run())
     assert server.resumed == [False, True]
 
 
@@ -123,7 +146,7 @@ def test_the_next_waits_on_when_the_first_is_cancelled(serve, cert):
         stuck.cancel()
         return await asyncio.gather(*others)
 
-    assert sorted(asyncio.run(run())) == [False, True, True]
+    assert sorted(finish(run())) == [False, True, True]
 
 
 @pytest.mark.parametrize("error", [None, OSError])
@@ -137,10 +160,10 @@ def test_what_is_not_used_is_others(two_tickets, error):
                 raise error
 
     if error is None:
-        asyncio.run(run())
+        finish(run())
     else:
         with pytest.raises(error):
-            asyncio.run(run())
+            finish(run())
     assert len(context.session_cache) == 2
 
 
@@ -153,7 +176,7 @@ def test_it_is_for_one_connection(two_tickets):
         reused = [(await ask(*one)).session_reused for one in connections]
         return reused
 
-    assert sorted(asyncio.run(run())) == [False, True, True]
+    assert sorted(finish(run())) == [False, True, True]
 
 
 def test_a_blocking_socket_takes_it_and_does_not_wait_again(two_tickets):
@@ -163,7 +186,7 @@ def test_a_blocking_socket_takes_it_and_does_not_wait_again(two_tickets):
         async with ticket(context, server.port):
             return visit_blocking(context, server.port)
 
-    assert asyncio.run(run()) and all_were_taken(context)
+    assert finish(run()) and all_were_taken(context)
 
 
 def test_a_block_in_a_block(two_tickets):
@@ -175,7 +198,7 @@ def test_a_block_in_a_block(two_tickets):
                 assert len(context.session_cache) == 0
             return await visit(context, server.port)
 
-    assert asyncio.run(run())
+    assert finish(run())
     assert context.session_cache.stats().failed == 1  # the inner one
 
 
@@ -195,7 +218,7 @@ def test_nothing_is_left_for_what_outlives_the_block(two_tickets):
         left.set()
         return await outlives
 
-    assert asyncio.run(run())
+    assert finish(run())
 
 
 def test_another_port_is_offered_nothing(two_tickets, serve):
@@ -207,7 +230,7 @@ def test_another_port_is_offered_nothing(two_tickets, serve):
         async with ticket(context, server.port):
             return await visit(context, other.port)
 
-    assert asyncio.run(run()) is False
+    assert finish(run()) is False
     assert context.session_cache.stats().returned == 1
 
 
@@ -218,7 +241,7 @@ def test_another_name_is_offered_nothing(two_tickets):
         async with ticket(context, server.port):
             return (await ask(*await open_(context, server.port, name="127.0.0.1"))).session_reused
 
-    assert asyncio.run(run()) is False
+    assert finish(run()) is False
 
 
 def test_another_context_is_offered_nothing(two_tickets, cert):
@@ -229,7 +252,7 @@ def test_another_context_is_offered_nothing(two_tickets, cert):
         async with ticket(context, server.port):
             return await visit(other, server.port)
 
-    assert asyncio.run(run()) is False
+    assert finish(run()) is False
 
 
 def test_a_context_that_changes_meanwhile_begins_anew(two_tickets):
@@ -240,7 +263,7 @@ def test_a_context_that_changes_meanwhile_begins_anew(two_tickets):
             context.load_default_certs()
             return await visit(context, server.port)
 
-    assert asyncio.run(run()) is False
+    assert finish(run()) is False
 
 
 @pytest.mark.parametrize("name", [None, "localhost", "", "bücher.example"])
@@ -263,7 +286,7 @@ def test_a_name_is_looked_up(serve, cert, name):
         for _ in range(2):
             await visit()
 
-    asyncio.run(run())
+    finish(run())
     assert server.resumed == [False, True] and all_were_taken(context)
 
 
@@ -280,7 +303,7 @@ def test_an_unknown_host_is_the_connections_affair(serve, cert, error):
             with pytest.raises(error):
                 await open_(context, server.port, host="a" * 64, name=None)
 
-    asyncio.run(run())
+    finish(run())
 
 
 def test_a_socket_that_is_connected_first(serve, cert):
@@ -298,7 +321,7 @@ def test_a_socket_that_is_connected_first(serve, cert):
     async def run():
         await asyncio.gather(*(visit() for _ in range(4)))
 
-    asyncio.run(run())
+    finish(run())
     assert server.resumed == [False, True, True, True] and all_were_taken(context)
 
 
@@ -313,7 +336,7 @@ def test_the_endpoint_that_is_named_counts(serve, cert):
                     connection = await open_(context, port)
                 await ask(*connection)
 
-    asyncio.run(run())
+    finish(run())
     assert one.resumed + other.resumed == [False, True]
     assert all_were_taken(context)
 
@@ -330,7 +353,7 @@ def test_without_a_wait_it_does_nothing(serve, cert, options):
             await ask(*await open_(context, server.port))
         await ask(*first)
 
-    asyncio.run(run())
+    finish(run())
     assert context.session_cache.stats().waited == 0
 
 
@@ -350,7 +373,7 @@ def test_a_forked_child_makes_its_own(two_tickets):
             assert os.waitpid(child, 0)[1] == 0
             return await visit(context, server.port)
 
-    assert asyncio.run(run())
+    assert finish(run())
 
 
 def test_a_loop_without_add_reader_says_so(serve, cert, monkeypatch):
@@ -368,7 +391,7 @@ def test_a_loop_without_add_reader_says_so(serve, cert, monkeypatch):
                 pass
         first.tsc_established()
 
-    asyncio.run(run())
+    finish(run())
     assert len(context.session_cache) == 2
 
 
@@ -379,6 +402,6 @@ def test_options_are_checked(max_wait):
             pass
 
     with pytest.raises(ValueError):
-        asyncio.run(run())
+        finish(run())
     with pytest.raises(ValueError):
         tsc.SSLContext(ssl.PROTOCOL_TLS_CLIENT, max_wait=max_wait)
