@@ -195,9 +195,7 @@ pub extern "C" fn tsc_get(
         let key = key_of(cache, key, key_len)?;
         place(len)?;
         room(buf, cap)?;
-        if !(info.is_null() && info_size == 0) {
-            sized::place(info, info_size)?;
-        }
+        sized::place_or_none(info, info_size)?;
         let mut needed = 0;
         let copied = cache.copy_out(&key, |session, now| {
             let Payload::Bytes(data) = &session.payload else {

@@ -124,9 +124,7 @@ pub extern "C" fn tsc_get_object(
         let key = key_of(cache, key, key_len)?;
         place(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
-        if !(info.is_null() && info_size == 0) {
-            sized::place(info, info_size)?;
-        }
+        sized::place_or_none(info, info_size)?;
         let taken = cache.take_object(&key, |session, now| {
             if !info.is_null() {
                 sized::write(info, info_size, &tsc_session_info::of(session, now));

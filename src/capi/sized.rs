@@ -57,11 +57,21 @@ pub(super) fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
 }
 
 /// Checks the place for an output struct before anything is done that could not be undone.
+#[inline]
 pub(super) fn place<T: Sized>(to: *mut T, size: usize) -> Answer {
     if to.is_null() || size == 0 || size > isize::MAX as usize {
         return Err(TSC_INVALID_ARGUMENT);
     }
     Ok(())
+}
+
+/// The same for an output that the caller may do without: `(NULL, 0)`.
+#[inline]
+pub(super) fn place_or_none<T: Sized>(to: *mut T, size: usize) -> Answer {
+    if to.is_null() && size == 0 {
+        return Ok(());
+    }
+    place(to, size)
 }
 
 /// Writes as much of `value` as the caller has room for. The place was checked with `place`.
