@@ -77,6 +77,11 @@ pub(super) fn place_or_none<T: Sized>(to: *mut T, size: usize) -> Answer {
 /// Writes as much of `value` as the caller has room for. The place was checked with `place`.
 pub(super) fn write<T: Sized>(to: *mut T, size: usize, value: &T) {
     let ours = size_of::<T>();
+    if size == ours {
+        // The usual caller: field by field, in place of a copy that waits for all of them to be there.
+        // SAFETY: `to` has room for a `T` by the header's contract.
+        return unsafe { to.write_unaligned(*value) };
+    }
     // SAFETY: `to` has room for `size` bytes by the header's contract; what is past `value` is zeroed.
     unsafe {
         std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>(), to.cast(), size.min(ours));
