@@ -32,7 +32,7 @@ use crate::process::PerProcess;
 use crate::sync::{AtomicBool, AtomicU64};
 use foldhash::fast::RandomState;
 use secret::Arena;
-use shard::{Eviction, Insertion, Newest, Shard};
+use shard::{Eviction, Insertion, Shard};
 use stamp::{Stamp, Stamps};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -207,26 +207,18 @@ impl Cache {
     pub fn copy_out(
         &self,
         key: &Key<'_>,
-        mut copy: impl FnMut(&Session, Time) -> bool,
+        copy: impl FnOnce(&Session, Time) -> bool,
     ) -> Option<bool> {
         let now = self.clock.now();
         // Dropped, and so wiped, after the lock is gone.
         let (mut garbage, mut taken) = (self.garbage(), None);
-        match self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
+        self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
             copy(session, now)
-        }) {
-            Newest::Taken => Some(true),
-            Newest::Left => Some(false),
-            Newest::None | Newest::Over => None,
-        }
+        })
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
-    pub fn take_object(
-        &self,
-        key: &Key<'_>,
-        mut look: impl FnMut(&Session, Time),
-    ) -> Option<Session> {
+    pub fn take_object(&self, key: &Key<'_>, look: impl FnOnce(&Session, Time)) -> Option<Session> {
         let now = self.clock.now();
         let arena = &self.era().arena;
         let (mut garbage, mut taken) = (self.garbage(), None);
@@ -254,28 +246,29 @@ impl Cache {
 
     /// Takes the newest session of a key. A single-use session is then the caller's alone.
     pub fn take(&self, key: &Key<'_>) -> Option<Session> {
-        self.take_at(key, self.clock.now(), &mut self.garbage())
+        let mut taken = None;
+        self.take_at(key, self.clock.now(), &mut self.garbage(), &mut taken);
+        taken
     }
 
     /// The same for a caller that holds a lock of its own: it has read the time before, and drops what
-    /// was over after, so that no foreign code runs here.
+    /// was over after, so that no foreign code runs here. `taken` is empty, and stays so if there is none.
     #[inline]
     pub(crate) fn take_at(
         &self,
         key: &Key<'_>,
         now: Time,
         garbage: &mut Garbage,
-    ) -> Option<Session> {
+        taken: &mut Option<Session>,
+    ) {
         let arena = &self.era().arena;
-        let mut taken = None;
-        self.newest(key, now, garbage, &mut taken, |session, stays, taken| {
+        self.newest(key, now, garbage, taken, |session, stays, taken| {
             if stays {
                 *taken = session.share(arena);
                 return taken.is_some();
             }
             true
         });
-        taken
     }
 
     #[inline]
@@ -285,22 +278,16 @@ impl Cache {
         now: Time,
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
-        mut take: impl FnMut(&Session, bool, &mut Option<Session>) -> bool,
-    ) -> Newest {
+        take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
+    ) -> Option<bool> {
         let era = self.era();
+        let (options, epoch, usage) = (&self.options, &era.epoch, &era.usage);
         let mut state = era.shard(key).lock();
-        loop {
-            let options = &self.options;
-            match state.newest(key, now, options, &era.epoch, &era.usage, taken, &mut take) {
-                Newest::Over => state.expire(key, now, &era.usage, garbage),
-                found => {
-                    if matches!(found, Newest::Taken) {
-                        garbage.tell(EventKind::Offered, 1, key);
-                    }
-                    return found;
-                }
-            }
+        let found = state.newest(key, now, options, epoch, usage, garbage, taken, take);
+        if found == Some(true) {
+            garbage.tell(EventKind::Offered, 1, key);
         }
+        found
     }
 
     #[must_use]

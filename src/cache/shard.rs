@@ -47,17 +47,6 @@ pub(super) enum Insertion {
     Full(Session),
 }
 
-/// What was found for a key.
-pub(super) enum Newest {
-    /// A session, and it was taken.
-    Taken,
-    /// A session, and it was not wanted.
-    Left,
-    None,
-    /// Something is over and has to be dropped first, with `State::expire`.
-    Over,
-}
-
 impl Shard {
     pub(super) fn new(stamps: Stamps) -> Self {
         Self {
@@ -186,7 +175,8 @@ impl State {
 
     /// Shows `take` the newest session of a key, with whether it stays in the table when it is used, and
     /// the place where a taken session goes. If it says true, that was a use, and a session that does
-    /// not stay leaves the table for that place. The last one stays if it can be used again.
+    /// not stay leaves the table for that place. The last one stays if it can be used again. Returns
+    /// what `take` said; `None`: there is no session.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of it is looked at under one lock"
@@ -199,38 +189,45 @@ impl State {
         options: &Options,
         epoch: &AtomicU64,
         usage: &Usage,
+        garbage: &mut Garbage,
         taken: &mut Option<Session>,
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
-    ) -> Newest {
+    ) -> Option<bool> {
         let State {
             table,
             stats,
             stamps,
             ..
         } = self;
-        let found = table.find_entry(key.hash, |bucket| bucket.is_of(key));
-        let Ok(mut slot) = found else {
+        let Ok(mut slot) = table.find_entry(key.hash, |bucket| bucket.is_of(key)) else {
             stats.missed += 1;
-            return Newest::None;
+            return None;
         };
-        let bucket = slot.get_mut();
-        bucket.fetch();
-        let entry = &mut **bucket;
-        if entry.soonest <= now {
-            return Newest::Over;
+        slot.get().fetch();
+        if slot.get().soonest <= now {
+            let Some(left) = expire(slot, stats, now, usage, garbage) else {
+                stats.missed += 1;
+                return None;
+            };
+            slot = left;
         }
-        let Some(session) = entry.sessions.last() else {
-            stats.missed += 1;
-            return Newest::None;
+        let entry = &mut **slot.get_mut();
+        // One is the usual case: the processor foresees that, and does not wait for the number.
+        let (session, last) = match entry.sessions.as_slice() {
+            [only] => (only, true),
+            [.., newest] => (newest, false),
+            [] => {
+                stats.missed += 1;
+                return None;
+            }
         };
-        let dry = entry.sessions.len() == 1;
-        let again = dry && session.kind == Kind::SingleUse && session.is_reusable(options);
-        let stays = session.kind == Kind::Reusable || again;
+        let reusable = session.kind == Kind::Reusable;
+        let stays = reusable || (last && session.is_reusable(options));
         if !take(session, stays, taken) {
-            return Newest::Left;
+            return Some(false);
         }
         stats.offered += 1;
-        if again {
+        if stays && !reusable {
             stats.reused += 1;
         }
         let used = stamps.used(now, epoch.load(Relaxed));
@@ -238,34 +235,15 @@ impl State {
             entry.used = used;
         }
         if !stays {
-            usage.release(false, session.size);
-            *taken = entry.sessions.pop();
-            if entry.is_over() {
-                // It has no sessions left to drop.
-                usage.release(true, 0);
-                slot.remove();
-            } else {
-                bucket.mark_newest();
-            }
+            pop(slot, usage, taken);
         }
-        Newest::Taken
+        Some(true)
     }
 
     /// Drops what is over of a key.
-    #[cold]
-    pub(super) fn expire(
-        &mut self,
-        key: &Key<'_>,
-        now: Time,
-        usage: &Usage,
-        garbage: &mut Garbage,
-    ) {
-        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
-            return;
-        };
-        self.stats.expired += slot.get_mut().expire(now, usage, garbage);
-        if slot.get().is_over() {
-            remove(slot, usage, garbage);
+    fn expire(&mut self, key: &Key<'_>, now: Time, usage: &Usage, garbage: &mut Garbage) {
+        if let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) {
+            expire(slot, &mut self.stats, now, usage, garbage);
         }
     }
 
@@ -415,6 +393,41 @@ impl State {
 
     pub(super) fn sessions(&self) -> usize {
         self.table.iter().map(|entry| entry.sessions.len()).sum()
+    }
+}
+
+/// Drops what is over of an entry, and the entry if nothing is left of it.
+#[cold]
+fn expire<'a>(
+    mut slot: OccupiedEntry<'a, Bucket>,
+    stats: &mut Stats,
+    now: Time,
+    usage: &Usage,
+    garbage: &mut Garbage,
+) -> Option<OccupiedEntry<'a, Bucket>> {
+    stats.expired += slot.get_mut().expire(now, usage, garbage);
+    if slot.get().is_over() {
+        remove(slot, usage, garbage);
+        return None;
+    }
+    Some(slot)
+}
+
+/// Takes the newest session out of an entry.
+#[inline(never)]
+fn pop(mut slot: OccupiedEntry<'_, Bucket>, usage: &Usage, taken: &mut Option<Session>) {
+    let bucket = slot.get_mut();
+    let Some(session) = bucket.sessions.pop() else {
+        return;
+    };
+    usage.release(false, session.size);
+    *taken = Some(session);
+    if bucket.is_over() {
+        // It has no sessions left to drop.
+        usage.release(true, 0);
+        slot.remove();
+    } else {
+        bucket.mark_newest();
     }
 }
 

@@ -95,9 +95,12 @@ struct State {
 }
 
 impl State {
-    fn lease(&mut self, session: Session) {
-        self.counts.offered = true;
-        self.offer = Offer::Leased(session);
+    /// Has `take` find the session to offer; false: there is none.
+    #[inline]
+    fn lease(&mut self, take: impl FnOnce(&mut Option<Session>)) -> bool {
+        let found = self.offer.lease(take);
+        self.counts.offered |= found;
+        found
     }
 }
 
@@ -176,7 +179,7 @@ impl Conn {
         self.check_process()?;
         let now = self.now();
         let mut state = self.state.lock();
-        if !matches!(state.offer, Offer::Unasked) || state.ended.is_some() || state.wait.is_some() {
+        if !state.offer.is_unasked() || state.ended.is_some() || state.wait.is_some() {
             return Err(NotNow::WrongState);
         }
         let deadline = Time(now.0.saturating_add(max_wait_ms.into()));
@@ -184,7 +187,7 @@ impl Conn {
         let plan = match answer {
             Answer::Full => Plan::Go,
             Answer::Offer(session) => {
-                state.lease(session);
+                state.lease(|place| *place = Some(session));
                 Plan::Go
             }
             Answer::Wait(wait) => {
@@ -244,31 +247,31 @@ impl Conn {
         if state.wait.is_some() {
             state = self.end_of_wait(state, now);
         }
-        if matches!(state.offer, Offer::Unasked) && state.ended.is_none() {
-            let Some(session) = self.choose(now, &mut garbage) else {
-                self.flight.begin_full(now);
-                return Ok(None);
-            };
-            state.lease(session);
+        if state.offer.is_unasked()
+            && state.ended.is_none()
+            && !state.lease(|place| self.choose(now, &mut garbage, place))
+        {
+            self.flight.begin_full(now);
+            return Ok(None);
         }
-        match &state.offer {
-            Offer::Leased(session) => Ok(Some(look(session, now))),
-            _ => Err(NotNow::WrongState),
+        match state.offer.leased() {
+            Some(session) => Ok(Some(look(session, now))),
+            None => Err(NotNow::WrongState),
         }
     }
 
-    /// The newest session of the cache, if it may be offered.
+    /// Takes the newest session of the cache, if it may be offered.
     #[inline]
-    fn choose(&self, now: Time, garbage: &mut Garbage<'_>) -> Option<Session> {
+    fn choose(&self, now: Time, garbage: &mut Garbage<'_>, place: &mut Option<Session>) {
         if !self.supply.allows(&self.flight, now) {
-            return None;
+            return;
         }
-        let session = self.supply.cache.take_at(&self.key(), now, garbage);
-        match &session {
+        let cache = &self.supply.cache;
+        cache.take_at(&self.key(), now, garbage, place);
+        match place {
             Some(session) => self.flight.begin_resumed(now, session.lineage),
             None => self.supply.has_none(&self.flight, now),
         }
-        session
     }
 
     /// Leaves the queue, and leases what was kept for this attempt if it is still good.
@@ -286,9 +289,7 @@ impl Conn {
         let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
         let good = !expired && !self.flight.is_refused();
         let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
-        if let Some(session) = kept {
-            state.lease(session);
-        }
+        state.lease(|place| *place = kept);
         drop(state);
         if spoilt.is_some() {
             self.count(|stats| {
@@ -307,17 +308,7 @@ impl Conn {
     /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
     pub fn take(&self) -> Option<Session> {
         self.offer(|_, _| ()).ok()??;
-        let mut state = self.state.lock();
-        match std::mem::take(&mut state.offer) {
-            Offer::Leased(session) => {
-                state.offer = Offer::Sent(session.lineage, None);
-                Some(session)
-            }
-            other => {
-                state.offer = other;
-                None
-            }
-        }
+        self.state.lock().offer.give()
     }
 
     /// Says that the ClientHello may have left.
@@ -326,7 +317,7 @@ impl Conn {
         let now = self.now();
         let mut state = self.state.lock();
         if state.ended.is_none() {
-            if matches!(state.offer, Offer::Unasked) {
+            if state.offer.is_unasked() {
                 self.flight.begin_full(now);
             }
             state.offer.send();
@@ -499,7 +490,7 @@ impl Conn {
         state.counts.refused = refused.is_some();
         let (note, not_after, unwanted) = (state.note, state.not_after, state.unwanted);
         let staged = std::mem::take(&mut state.staged);
-        let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        let spent = state.offer.end();
         let wait = state.wait.take();
         drop(state);
 
@@ -592,8 +583,7 @@ impl Conn {
         state.ended = Some(Ended::Failed(why));
         let staged = std::mem::take(&mut state.staged);
         state.counts.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);
-        let unsent = state.offer.withdraw();
-        let spent = std::mem::replace(&mut state.offer, Offer::Nothing);
+        let (unsent, spent) = state.offer.end();
         let wait = state.wait.take();
         drop(state);
 

@@ -398,7 +398,10 @@ impl Supply {
         if self.available(now) == 0 {
             return None;
         }
-        self.cache.take_at(&self.key(), now, &mut calls.garbage)
+        let mut taken = None;
+        let garbage = &mut calls.garbage;
+        self.cache.take_at(&self.key(), now, garbage, &mut taken);
+        taken
     }
 }
 
