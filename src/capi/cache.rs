@@ -15,7 +15,9 @@ pub const TSC_MAX_KEY: usize = 1024;
 
 /// A bounded, thread-safe store of sessions. One per cluster object is usual.
 pub struct tsc_cache {
-    cache: Arc<Open>,
+    open: Arc<Open>,
+    /// The same cache at hand, for look-ups: each step to it is a load that waits for the one before.
+    engine: Arc<Cache>,
 }
 
 /// A cache that has handles; it closes with the last of them.
@@ -28,9 +30,16 @@ impl Drop for Open {
 }
 
 impl tsc_cache {
+    fn of(open: Arc<Open>) -> Self {
+        Self {
+            engine: Arc::clone(open.0.cache()),
+            open,
+        }
+    }
+
     #[inline]
     pub(super) fn engine(&self) -> &Arc<Cache> {
-        self.cache.0.cache()
+        &self.engine
     }
 }
 
@@ -48,7 +57,7 @@ pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
 /// The same with what is on its way to it.
 pub(super) fn open_supplies<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Supplies>> {
     open(cache)?;
-    Ok(&lent(cache)?.cache.0)
+    Ok(&lent(cache)?.open.0)
 }
 
 #[inline]
@@ -89,12 +98,7 @@ pub extern "C" fn tsc_cache_new(
             Some(listener) => cache.telling(listener),
             None => cache,
         };
-        hand_out(
-            out,
-            tsc_cache {
-                cache: Arc::new(Open(Supplies::new(cache))),
-            },
-        );
+        hand_out(out, tsc_cache::of(Arc::new(Open(Supplies::new(cache)))));
         Ok(())
     })
 }
@@ -107,12 +111,7 @@ pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_ca
     guard(|| {
         let cache = lent(cache)?;
         place(out)?;
-        hand_out(
-            out,
-            tsc_cache {
-                cache: Arc::clone(&cache.cache),
-            },
-        );
+        hand_out(out, tsc_cache::of(Arc::clone(&cache.open)));
         Ok(())
     })
 }
@@ -123,7 +122,7 @@ pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_ca
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
-        lent(cache)?.cache.0.close();
+        lent(cache)?.open.0.close();
         Ok(())
     })
 }
