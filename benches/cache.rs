@@ -262,7 +262,7 @@ extern "C" fn release(_: *mut c_void) {
 fn offer_against_lock() -> (Rounds, Rounds) {
     // So few at a time that they are in the processor's cache, as a conn is that was just made.
     const CONNS: usize = 100;
-    const BATCHES: usize = 100;
+    const BATCHES: usize = 500;
     let cache = Cache::new(100);
     let mut config = ptr::null_mut();
     assert_eq!(
