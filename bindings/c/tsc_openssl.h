@@ -51,9 +51,15 @@
 //
 // - A config is what decides whom to trust and who to be. Set that (trust roots, client
 //   certificate, verification, ALPN) on the SSL_CTX, before attaching. What is set on the SSL alone
-//   is not seen, with two exceptions: SSL_set_verify (an SSL that verifies where its SSL_CTX does
-//   not, or the other way round, shares with its own kind only) and the SNI name, which belongs to
-//   the endpoint. For a client certificate that is set on an SSL, use another SSL_CTX.
+//   is not seen, with exceptions: SSL_set_verify (an SSL that verifies where its SSL_CTX does not,
+//   or the other way round, shares with its own kind only), and the SNI name and the name to verify
+//   (SSL_set1_host), which belong to the endpoint. The latter can be read only in OpenSSL 3; before
+//   that, set the same SNI name. Verify the name on every SSL of an SSL_CTX or on none, since one
+//   that verifies none is taken to be to the host that it dials. For a verify callback or a client
+//   certificate that is set on an SSL, use another SSL_CTX.
+// - Contexts of one identity, and all SSLs of one, agree on the session id context
+//   (SSL_set_session_id_context), if they have one: OpenSSL fails a handshake that resumes a
+//   session of another.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
@@ -132,6 +138,9 @@ typedef struct {
     tsc_conn *conn;
     const tsc_config *config; // to tell whether the SSL is still what it was; not to be used
     SSL_SESSION *offered;     // a reference, until the verdict; NULL if nothing was offered
+    BIO *transport;           // a reference to what ssl wrote to when it was offered; or NULL
+    uint64_t written;         // how much of it by then
+    long handshakes;          // that clients of the SSL_CTX had begun by then
     uint32_t flags;
     int counted; // whether the peer's certificates have been, which its sessions share
     // Where tsc_ssl_on_start is used: whether its handshake has started, was begun by that, is
@@ -194,11 +203,32 @@ static inline int tsc_ssl_unbegun_(const SSL *ssl) {
 #endif
 }
 
-// Whether the ClientHello cannot have left. Stricter than the above after SSL_clear, and knows of a
-// BIO that failed to connect: what counts is whether the transport took a byte.
-static inline int tsc_ssl_unsent_(const SSL *ssl) {
+// Whether nothing can have been sent since the offer: neither SSL_clear nor another transport make it
+// forget. What has no transport at its offer is known by less: nobody has begun a handshake.
+static inline int tsc_ssl_untouched_(const SSL *ssl, const tsc_ssl_attempt_ *attempt) {
+    if (attempt->transport)
+        return BIO_number_written(attempt->transport) == attempt->written;
+    return !attempt->offered ||
+           SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl)) == attempt->handshakes;
+}
+
+// Whether the ClientHello of an attempt cannot have left. Knows of a BIO that failed to connect: what
+// counts is whether a transport took a byte, that of the offer or the one that is there now.
+static inline int tsc_ssl_unsent_(const SSL *ssl, const tsc_ssl_attempt_ *attempt) {
     BIO *transport = SSL_get_wbio(ssl);
-    return transport ? BIO_number_written(transport) == 0 : tsc_ssl_unbegun_(ssl);
+    if (!tsc_ssl_untouched_(ssl, attempt))
+        return 0;
+    if (!transport)
+        return tsc_ssl_unbegun_(ssl);
+    return transport == attempt->transport || BIO_number_written(transport) == 0;
+}
+
+// There is a verdict on what was offered.
+static inline void tsc_ssl_offer_end_(tsc_ssl_attempt_ *attempt) {
+    SSL_SESSION_free(attempt->offered);
+    BIO_free(attempt->transport);
+    attempt->offered = NULL;
+    attempt->transport = NULL;
 }
 
 static inline void tsc_ssl_attempt_free_(tsc_ssl_attempt_ *attempt, int unsent) {
@@ -208,7 +238,7 @@ static inline void tsc_ssl_attempt_free_(tsc_ssl_attempt_ *attempt, int unsent) 
     if (attempt->silent)
         tsc_conn_failed(attempt->conn, TSC_FAILURE_TIMEOUT);
     tsc_conn_free(attempt->conn);
-    SSL_SESSION_free(attempt->offered);
+    tsc_ssl_offer_end_(attempt);
     OPENSSL_free(attempt);
 }
 
@@ -218,7 +248,9 @@ static inline void tsc_ssl_on_ssl_free_(void *ssl, void *attempt, CRYPTO_EX_DATA
     // Newer BoringSSLs pass no SSL. Then the ticket counts as sent: better lost than sent twice.
     if (attempt)
         tsc_ssl_attempt_free_((tsc_ssl_attempt_ *)attempt,
-                              ssl && tsc_ssl_unbegun_((const SSL *)ssl));
+                              ssl && tsc_ssl_unbegun_((const SSL *)ssl) &&
+                                  tsc_ssl_untouched_((const SSL *)ssl,
+                                                     (const tsc_ssl_attempt_ *)attempt));
 }
 
 static inline void tsc_ssl_on_ctx_free_(void *ctx, void *context, CRYPTO_EX_DATA *data, int index,
@@ -485,7 +517,7 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
     if (SSL_set_ex_data(ssl, index, attempt)) {
         if (before) {
             // What it offered is still set on ssl, and is not this attempt's to offer.
-            int unsent = tsc_ssl_unsent_(ssl);
+            int unsent = tsc_ssl_unsent_(ssl, before);
             SSL_set_session(ssl, NULL);
             tsc_ssl_attempt_free_(before, unsent);
         }
@@ -511,9 +543,15 @@ static inline tsc_status tsc_ssl_offer(SSL *ssl) {
         return TSC_WRONG_STATE;
     ERR_set_mark();
     attempt->offered = tsc_ssl_offer_(attempt->conn);
-    if (attempt->offered && !SSL_set_session(ssl, attempt->offered)) {
-        SSL_SESSION_free(attempt->offered);
-        attempt->offered = NULL;
+    if (attempt->offered) {
+        attempt->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
+        attempt->transport = SSL_get_wbio(ssl);
+        if (attempt->transport) {
+            BIO_up_ref(attempt->transport);
+            attempt->written = BIO_number_written(attempt->transport);
+        }
+        if (!SSL_set_session(ssl, attempt->offered))
+            tsc_ssl_offer_end_(attempt);
     }
     ERR_pop_to_mark();
     return TSC_OK;
@@ -543,11 +581,22 @@ static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *en
 // tsc_ssl_prepare_endpoint to host and port: see tsc_ssl_begin.
 static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t port) {
     tsc_endpoint endpoint;
-    const char *name;
+    const char *name, *verified = NULL;
+    char both[2 * TSC_MAX_NAME + 2];
     if (!ssl || !host)
         return TSC_INVALID_ARGUMENT;
     memset(&endpoint, 0, sizeof endpoint);
     name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30000000L
+    verified = X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0);
+#endif
+    if (!name)
+        name = verified;
+    else if (verified && strcmp(name, verified) != 0) {
+        // Another name than that which is asked for: neither may be mistaken for it.
+        BIO_snprintf(both, sizeof both, "%s/%s", name, verified);
+        name = both;
+    }
     endpoint.host = (const uint8_t *)host;
     endpoint.host_len = strlen(host);
     endpoint.server_name = (const uint8_t *)name;
@@ -561,7 +610,8 @@ static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t po
 // host: the host that is dialled, a name or an address, NUL-terminated; copied.
 // port: 1 to 65535; 0 where there is none.
 // The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
-// else host.
+// else the name to verify (SSL_set1_host; OpenSSL 3), or else host. Where the first two differ it is
+// both.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port) {
     tsc_status status = tsc_ssl_prepare(ssl, host, port);
     return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
@@ -603,8 +653,7 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
         tsc_ssl_receive_(ssl, attempt, SSL_get_session(ssl));
 #endif
     status = tsc_conn_established(attempt->conn, resumed);
-    SSL_SESSION_free(attempt->offered);
-    attempt->offered = NULL;
+    tsc_ssl_offer_end_(attempt);
     ERR_pop_to_mark();
     return status;
 }
@@ -625,7 +674,7 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
         return TSC_INVALID_ARGUMENT;
     if (!attempt)
         return TSC_WRONG_STATE;
-    if (!tsc_ssl_unsent_(ssl))
+    if (!tsc_ssl_unsent_(ssl, attempt))
         return tsc_conn_failed(attempt->conn, SSL_is_init_finished(ssl) ? TSC_FAILURE_LOGIN
                                                                         : TSC_FAILURE_HANDSHAKE);
     // The ticket becomes another's to offer. Should ssl be used all the same, it is not to send it.
@@ -681,7 +730,7 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
                 attempt->silent = 0;
                 tsc_ssl_failed(ssl);
             } else if (!attempt->done) {
-                attempt->silent = !tsc_ssl_unsent_(ssl);
+                attempt->silent = !tsc_ssl_unsent_(ssl, attempt);
             }
         }
         ERR_pop_to_mark();

@@ -192,6 +192,42 @@ static void other_verification(void **state) {
     tear_down(it);
 }
 
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+static SSL *begun_to_verify(fixture it, const char *sni, const char *name) {
+    SSL *ssl = SSL_new(it.ctx);
+    const uint32_t port = (uint32_t)peer_port(it.server);
+    assert_int_equal(SSL_set_fd(ssl, client_dial((int)port)), 1);
+    if (sni)
+        SSL_set_tlsext_host_name(ssl, sni);
+    if (name)
+        assert_int_equal(SSL_set1_host(ssl, name), 1);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", port), TSC_OK);
+    return ssl;
+}
+
+// The name that an SSL verifies belongs to the endpoint, be there an SNI name or not: one that verifies
+// another name is not resumed, and so is refused.
+static void other_name_to_verify(void **state) {
+    (void)state;
+    fixture it = set_up(TLS12);
+    for (int with_sni = 0; with_sni < 2; with_sni++) {
+        const char *sni = with_sni ? "localhost" : NULL;
+        static const char *const names[] = {NULL, NULL, "localhost", "localhost", "elsewhere"};
+        for (int i = 0; i < 5; i++) {
+            SSL *ssl = begun_to_verify(it, sni, names[i]);
+            assert_int_equal(SSL_connect(ssl), i < 4 ? 1 : -1);
+            if (i == 1 || i == 3)
+                assert_true(SSL_session_reused(ssl));
+            if (i < 4)
+                assert_int_equal(tsc_ssl_established(ssl), TSC_OK);
+            client_close(ssl);
+        }
+        assert_int_equal(tsc_clear(it.cache), TSC_OK);
+    }
+    tear_down(it);
+}
+#endif
+
 // ---- Publishing ---------------------------------------------------------------------------------
 
 static void login_failed(void **state) {
@@ -565,6 +601,9 @@ int main(void) {
         cmocka_unit_test(other_config),
         cmocka_unit_test(same_identity),
         cmocka_unit_test(other_verification),
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+        cmocka_unit_test(other_name_to_verify),
+#endif
         cmocka_unit_test(login_failed),
         cmocka_unit_test(verdict_forgotten),
         cmocka_unit_test(established_early),
