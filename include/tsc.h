@@ -374,7 +374,8 @@ typedef struct {
     // 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
     // the rustls configuration says.
     uint32_t tickets_new_session;
-    // Only rustls: how many to ask for on a resumed handshake, at most 255.
+    // Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
+    // 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     uint32_t tickets_resumption;
 } tsc_config_options;
 
@@ -666,8 +667,8 @@ tsc_status tsc_config_forecast(const tsc_config *config,
 //
 // endpoint, size: who it is for; copied.
 // out: gets the handle, which the caller frees with tsc_conn_free.
-// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. A closed or disabled cache is no error: the conn works
-// and offers nothing.
+// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
+// disabled cache is no error: the conn works and offers nothing.
 tsc_status tsc_conn_new(const tsc_config *config,
                         const tsc_endpoint *endpoint,
                         size_t size,
@@ -677,7 +678,7 @@ tsc_status tsc_conn_new(const tsc_config *config,
 //
 // A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
 // conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
-// (tsc_conn_receive, tsc_conn_established, the other failures). Asking again gives the same session.
+// (tsc_conn_receive, tsc_conn_wants_another, tsc_conn_established, the other failures). Asking again gives the same session.
 // Ask as late as possible, after the TCP connection stands.
 //
 // out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed

@@ -34,7 +34,8 @@ pub struct tsc_config_options {
     /// 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
     /// the rustls configuration says.
     pub tickets_new_session: u32,
-    /// Only rustls: how many to ask for on a resumed handshake, at most 255.
+    /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
+    /// 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     pub tickets_resumption: u32,
 }
 

@@ -68,7 +68,7 @@ impl Drop for tsc_conn {
 }
 
 /// The conn of a handle, held for the call: it may run a callback in which the caller frees the handle.
-fn held(conn: *const tsc_conn) -> Answer<Arc<Conn>> {
+pub(super) fn held(conn: *const tsc_conn) -> Answer<Arc<Conn>> {
     Ok(Arc::clone(&lent(conn)?.conn))
 }
 
@@ -87,8 +87,8 @@ fn rustls_config(attached: &Attached, _: &Arc<Conn>) -> *const rustls_client_con
 ///
 /// endpoint, size: who it is for; copied.
 /// out: gets the handle, which the caller frees with tsc_conn_free.
-/// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. A closed or disabled cache is no error: the conn works
-/// and offers nothing.
+/// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
+/// disabled cache is no error: the conn works and offers nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_new(
     config: *const tsc_config,
@@ -117,7 +117,7 @@ pub extern "C" fn tsc_conn_new(
 ///
 /// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
 /// conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
-/// (tsc_conn_receive, tsc_conn_established, the other failures). Asking again gives the same session.
+/// (tsc_conn_receive, tsc_conn_wants_another, tsc_conn_established, the other failures). Asking again gives the same session.
 /// Ask as late as possible, after the TCP connection stands.
 ///
 /// out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed

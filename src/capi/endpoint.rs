@@ -1,7 +1,7 @@
 use super::guard::Answer;
 use super::sized;
 use super::slice::bytes_up_to;
-use super::tsc_status::TSC_INVALID_ARGUMENT;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use crate::conn::Endpoint;
 
 /// The longest host, server name, group and identity, in bytes.
@@ -35,6 +35,9 @@ pub struct tsc_endpoint {
 /// The endpoint that the caller describes, lent for the call.
 pub(super) fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<Endpoint<'a>> {
     let given = sized::read(endpoint, size)?;
+    if given.reserved != 0 {
+        return Err(TSC_UNSUPPORTED);
+    }
     let name = |name, len| bytes_up_to(name, len, TSC_MAX_NAME);
     Ok(Endpoint {
         host: name(given.host, given.host_len)?,

@@ -1,3 +1,4 @@
+use super::conn::held;
 use super::guard::{guard, lent, place, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
 use super::{tsc_conn, tsc_status};
@@ -49,7 +50,7 @@ fn answer(plan: Plan) -> Result<(), tsc_status> {
 /// fork. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_wait(conn: *const tsc_conn, max_wait_ms: u32) -> tsc_status {
-    guard(|| Ok(lent(conn)?.conn.wait(max_wait_ms)?))
+    guard(|| Ok(held(conn)?.wait(max_wait_ms)?))
 }
 
 /// tsc_conn_wait for a driver that must not be blocked.
@@ -70,7 +71,7 @@ pub extern "C" fn tsc_conn_wait_callback(
     arg: *mut c_void,
 ) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let conn = held(conn)?;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
         let ready = Ready { call, arg };
         answer(conn.plan(max_wait_ms, Waker::new(move || ready.call()))?)
@@ -118,5 +119,5 @@ pub extern "C" fn tsc_conn_wait_fd(
 /// this first if what arg points to is to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_conn_wait_end(conn: *const tsc_conn) -> tsc_status {
-    guard(|| Ok(lent(conn)?.conn.end_wait()?))
+    guard(|| Ok(held(conn)?.end_wait()?))
 }

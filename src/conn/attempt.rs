@@ -156,9 +156,12 @@ impl Conn {
     pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
         self.config.cache().keep(bytes).inspect_err(|&why| {
-            let counts = &mut self.state.lock().counts;
-            counts.received += 1;
-            counts.discarded += 1;
+            let mut state = self.state.lock();
+            // The server answered, as in `receive`.
+            state.offer.send();
+            state.counts.received += 1;
+            state.counts.discarded += 1;
+            drop(state);
             self.count(|stats| stats.discard(why, 1));
         })
     }
@@ -401,6 +404,8 @@ impl Conn {
         let admitted = cache.admit(1);
         let there = cache.available_at(&self.key(), now);
         let mut state = self.state.lock();
+        // The server answered, as in `receive`.
+        state.offer.send();
         let verdict = admitted.and(match state.ended {
             None | Some(Ended::Established(_)) => Ok(()),
             Some(Ended::Failed(why)) => Err(why),
@@ -410,7 +415,6 @@ impl Conn {
             return Ok(true);
         }
         state.counts.received += 1;
-        state.offer.send();
         if let Err(why) = verdict {
             self.turn_away(state, |stats| stats.discard(why, 1));
             return Err(why);

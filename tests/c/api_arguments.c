@@ -358,6 +358,9 @@ static void endpoints(void **state) {
     assert_status(tsc_conn_new(config, &good, 0, &out), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_new(config, &good, SIZE_MAX, &out), TSC_INVALID_ARGUMENT);
     assert_status(tsc_conn_new(config, &good, sizeof good, NULL), TSC_INVALID_ARGUMENT);
+    tsc_endpoint newer = good;
+    newer.reserved = 1;
+    assert_status(tsc_conn_new(config, &newer, sizeof newer, &out), TSC_UNSUPPORTED);
 
 #define REFUSES(...)                                                                               \
     do {                                                                                           \

@@ -181,6 +181,12 @@ static void a_ticket_that_was_not_sent_goes_back(void **state) {
     }
 }
 
+static void receive_too_much(const tsc_conn *conn) {
+    static const uint8_t much[64 * 1024 + 1];
+    tsc_session_info info = {.tls_version = TLS13, .lifetime_seconds = LONG};
+    assert_status(tsc_conn_receive(conn, &info, sizeof info, much, sizeof much), TSC_TOO_LARGE);
+}
+
 static void a_ticket_that_was_sent_does_not(void **state) {
     (void)state;
 #define USED_UP(...)                                                                               \
@@ -194,6 +200,8 @@ static void a_ticket_that_was_sent_does_not(void **state) {
     } while (0)
     USED_UP(assert_ok(tsc_conn_sent(conn)));
     USED_UP(assert_ok(receive(conn, TLS13, LONG, "another")));
+    USED_UP(receive_too_much(conn));
+    USED_UP(tsc_conn_wants_another(conn));
     USED_UP(assert_ok(tsc_conn_established(conn, 1)));
     USED_UP(assert_ok(tsc_conn_established(conn, 0)));
     USED_UP(assert_ok(tsc_conn_failed(conn, TSC_FAILURE_HANDSHAKE)));
