@@ -245,6 +245,26 @@ fn tickets_are_requested_as_the_config_says() {
         HandshakeKind::Resumed
     );
     assert_eq!(config.available(1), 5);
+    // One alone stands for both: the other is not a request for none.
+    for options in [
+        tsc_config_options {
+            tickets_new_session: 3,
+            ..zeroed()
+        },
+        tsc_config_options {
+            tickets_resumption: 3,
+            ..zeroed()
+        },
+    ] {
+        let config = peer.attach_with(&options).unwrap();
+        assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+        assert_eq!(config.available(1), 3);
+        assert_eq!(
+            peer.connect(&config.conn(1), true).0,
+            HandshakeKind::Resumed
+        );
+        assert_eq!(config.available(1), 5);
+    }
     let options = tsc_config_options {
         tickets_new_session: 256,
         ..zeroed()

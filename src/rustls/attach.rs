@@ -14,9 +14,16 @@ pub(crate) struct Attached {
 
 impl Attached {
     pub(crate) fn new(config: Arc<ClientConfig>, new_session: u8, resumption: u8) -> Self {
-        let tickets = (new_session != 0 || resumption != 0).then_some(TicketRequest {
-            new_session_count: new_session,
-            resumption_count: resumption,
+        // A request for none would leave nothing to resume with, so 0 is no number here.
+        let other = new_session.max(resumption);
+        let or = |given: u8, said: Option<u8>| match given {
+            0 => said.unwrap_or(other),
+            given => given,
+        };
+        let said = config.send_ticket_request.as_ref();
+        let tickets = (other != 0).then(|| TicketRequest {
+            new_session_count: or(new_session, said.map(|said| said.new_session_count)),
+            resumption_count: or(resumption, said.map(|said| said.resumption_count)),
         });
         Self { config, tickets }
     }
