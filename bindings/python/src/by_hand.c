@@ -9,8 +9,24 @@ typedef struct {
     uint8_t bytes[TSC_MAX_KEY];
 } key;
 
+/* The server name of a driver's endpoint, or None: several nodes may be behind one proxy.
+ * cassandra-driver has it among the options for ssl. */
+static PyObject *server_name_of(PyObject *endpoint) {
+    PyObject *name = NULL, *options = PyObject_GetAttrString(endpoint, "ssl_options");
+    if (options == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Clear();
+    else if (options == NULL)
+        return NULL;
+    else if (PyDict_Check(options))
+        name = PyDict_GetItemString(options, "server_hostname");
+    name = name == NULL ? Py_None : name;
+    Py_INCREF(name);
+    Py_XDECREF(options);
+    return name;
+}
+
 /* The key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a driver's
- * object with an address and a port. No byte of UTF-8 is 0xFF. */
+ * object with an address and a port. */
 static int key_of(PyObject *endpoint, key *key) {
     const char *host, *server_name = NULL;
     Py_ssize_t host_len, server_name_len = 0;
@@ -19,10 +35,12 @@ static int key_of(PyObject *endpoint, key *key) {
     if (!PyTuple_Check(endpoint)) {
         PyObject *address = PyObject_GetAttrString(endpoint, "address");
         PyObject *number = address == NULL ? NULL : PyObject_GetAttrString(endpoint, "port");
-        if (number != NULL)
-            made = PyTuple_Pack(2, address, number);
+        PyObject *name = number == NULL ? NULL : server_name_of(endpoint);
+        if (name != NULL)
+            made = PyTuple_Pack(3, address, number, name);
         Py_XDECREF(address);
         Py_XDECREF(number);
+        Py_XDECREF(name);
         if (made == NULL)
             return 0;
         endpoint = made;
@@ -33,7 +51,7 @@ static int key_of(PyObject *endpoint, key *key) {
         raise_status(TSC_INVALID_ARGUMENT);
         ok = 0;
     }
-    if (ok && (size_t)host_len + (size_t)server_name_len + 3 > sizeof key->bytes) {
+    if (ok && (size_t)host_len + (size_t)server_name_len + 5 > sizeof key->bytes) {
         raise_status(TSC_TOO_LARGE);
         ok = 0;
     }
@@ -41,10 +59,12 @@ static int key_of(PyObject *endpoint, key *key) {
         uint8_t *to = key->bytes;
         *to++ = (uint8_t)(port >> 8);
         *to++ = (uint8_t)port;
+        *to++ = (uint8_t)(host_len >> 8);
+        *to++ = (uint8_t)host_len;
         memcpy(to, host, (size_t)host_len);
         to += host_len;
         if (server_name != NULL) {
-            *to++ = 0xFF;
+            *to++ = 1;
             memcpy(to, server_name, (size_t)server_name_len);
             to += server_name_len;
         }
@@ -55,12 +75,13 @@ static int key_of(PyObject *endpoint, key *key) {
 }
 
 void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint) {
-    const uint8_t *end = memchr(key + 2, 0xFF, len - 2); /* the port may have that byte too */
     endpoint->port = (uint32_t)key[0] << 8 | key[1];
-    endpoint->host = key + 2;
-    endpoint->host_len = end == NULL ? len - 2 : (size_t)(end - endpoint->host);
-    endpoint->server_name = end == NULL ? NULL : end + 1;
-    endpoint->server_name_len = end == NULL ? 0 : (size_t)(key + len - end - 1);
+    endpoint->host_len = (size_t)key[2] << 8 | key[3];
+    endpoint->host = key + 4;
+    const uint8_t *end = endpoint->host + endpoint->host_len;
+    int named = end != key + len;
+    endpoint->server_name = named ? end + 1 : NULL;
+    endpoint->server_name_len = named ? (size_t)(key + len - end - 1) : 0;
 }
 
 PyObject *cache_get(PyObject *self, PyObject *endpoint) {
@@ -84,11 +105,14 @@ PyObject *cache_get(PyObject *self, PyObject *endpoint) {
 
 /* Only an ssl.SSLSession says how long it lasts. The library cuts what is too long. */
 static int lifetime_of(PyObject *session, uint32_t *seconds) {
+    static PyObject *attribute; /* made once: making it takes longer than the look-up */
     *seconds = LIFETIME_NOT_KNOWN;
-    int is = PyObject_IsInstance(session, SSLSession);
-    if (is <= 0)
-        return is == 0;
-    PyObject *hint = PyObject_GetAttrString(session, "ticket_lifetime_hint");
+    if ((PyObject *)Py_TYPE(session) != SSLSession) /* which no other derives from */
+        return 1;
+    if (attribute == NULL &&
+        (attribute = PyUnicode_InternFromString("ticket_lifetime_hint")) == NULL)
+        return 0;
+    PyObject *hint = PyObject_GetAttr(session, attribute);
     if (hint == NULL)
         return 0;
     *seconds = (uint32_t)PyLong_AsUnsignedLongMask(hint);
@@ -105,6 +129,8 @@ PyObject *cache_put(PyObject *object, PyObject *args) {
     if (!PyArg_UnpackTuple(args, "put", 4, 4, &endpoint, &session, &version, &size) ||
         !key_of(endpoint, &key) || !lifetime_of(session, &info.lifetime_seconds))
         return NULL;
+    if (session == Py_None)
+        Py_RETURN_FALSE; /* what a connection has that has no session yet */
     info.tls_version = (uint32_t)PyLong_AsUnsignedLong(version);
     size_t bytes = PyLong_AsSize_t(size);
     if (PyErr_Occurred())

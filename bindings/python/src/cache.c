@@ -8,6 +8,8 @@ static uint64_t read_clock(void *arg) {
     Cache *self = arg;
     PyGILState_STATE state = PyGILState_Ensure();
     if (self->clock != NULL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback); /* as in cache_event */
         PyObject *now = PyObject_CallObject(self->clock, NULL);
         unsigned long long ms = now == NULL ? 0 : PyLong_AsUnsignedLongLong(now);
         if (PyErr_Occurred())
@@ -15,6 +17,7 @@ static uint64_t read_clock(void *arg) {
         else
             self->last_ms = ms;
         Py_XDECREF(now);
+        PyErr_Restore(type, value, traceback);
     }
     uint64_t ms = self->last_ms;
     PyGILState_Release(state);

@@ -122,7 +122,8 @@ static PyMethodDef methods[] = {{"offer", conn_offer, METH_NOARGS, NULL},
                                 {"wait_fd", conn_wait_fd, METH_VARARGS, NULL},
                                 {"info", conn_info, METH_NOARGS, NULL},
                                 {0}};
-static PyType_Slot slots[] = {{Py_tp_dealloc, conn_dealloc},
+static PyType_Slot slots[] = {{Py_tp_new, no_new},
+                              {Py_tp_dealloc, conn_dealloc},
                               {Py_tp_traverse, conn_traverse},
                               {Py_tp_methods, methods},
                               {0, NULL}};

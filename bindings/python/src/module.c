@@ -19,6 +19,12 @@ PyObject *done(tsc_status status) {
     Py_RETURN_NONE;
 }
 
+PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)type, (void)args, (void)kwargs;
+    PyErr_SetString(PyExc_TypeError, "only a Cache has a constructor");
+    return NULL;
+}
+
 static PyObject *version(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none)) {
     return PyUnicode_FromString(tsc_version());
 }
@@ -28,7 +34,6 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "tsc._tsc", .m_size = -1,
                                         .m_methods = functions};
 
-/* Types are used from here, not made by callers from scratch: only a Cache has a constructor. */
 static PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *spec) {
     PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(spec);
     if (type == NULL)

@@ -56,6 +56,9 @@ void held_release(void *one);
 int held_visit_all(held *all, visitproc visit, void *arg);
 void held_clear_all(held **all);
 
+/* For types that only this module makes. */
+PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
 /* For the library: what happened in a cache. */
 void cache_event(void *cache, const tsc_event *event, size_t size);
 /* What a key that was made for sessions by hand says. */

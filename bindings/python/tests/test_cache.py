@@ -8,6 +8,7 @@ import weakref
 import pytest
 
 import tsc
+from tsc import _tsc
 
 
 class Clock:
@@ -294,3 +295,86 @@ def test_prometheus():
     cache = tsc.TLSSessionCache()
     cache.set_session(A, Session())
     assert 'tsc_stored_total{cluster="a"} 1\n' in cache.prometheus('cluster="a"')
+
+
+def test_driver_endpoints_behind_one_proxy_are_apart():
+    """As cassandra-driver's SniEndPoint: one address, and the name among the options for ssl."""
+
+    class Behind:
+        address, port = "proxy", 9042
+
+        def __init__(self, node):
+            self.ssl_options = {"server_hostname": node}
+
+    cache, session = tsc.TLSSessionCache(), object()
+    cache.set_session(Behind("one"), session, "TLSv1.2")
+    assert cache.get_session(Behind("two")) is None
+    assert cache.get_session(Behind("one")) is session
+    assert cache.get_session(("proxy", 9042, "one")) is session
+    assert cache.get_session(("proxy", 9042)) is None
+
+
+def test_names_cannot_be_mistaken_for_each_other():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(("a", 1, "b"), object(), "TLSv1.2")
+    for other in [(b"a\xffb", 1), ("a\x01b", 1), ("ab", 1), ("a", 1), ("a", 1, "")]:
+        assert cache.get_session(other) is None
+
+
+def test_no_session_is_none():
+    cache = tsc.TLSSessionCache()
+    assert cache.set_session(("a", 1), None) is False
+    assert cache.size() == 0
+
+
+@pytest.mark.parametrize("max_size", [None, 500])
+def test_max_size_is_reached_before_the_bytes(max_size):
+    cache = tsc.TLSSessionCache(max_size)
+    for i in range(1000):
+        for _ in range(8):
+            cache.set_session(("a", i + 1), object(), "TLSv1.3")
+    assert cache.stats().endpoints == (max_size or 100)
+    assert cache.size() == (max_size or 100) * 8
+
+
+def test_a_clock_that_is_read_while_something_is_raised():
+    def put(cache, _):
+        cache.set_session(("a", 1), object())
+
+    caught = []
+
+    class Last:
+        """Has the clock read as it goes, on the way of an exception."""
+
+        def __init__(self, cache):
+            self.cache = cache
+
+        def __del__(self):
+            caught.append(self.cache.get_session(("a", 1)))
+
+    def fail(cache):
+        _last = Last(cache)
+        raise KeyError("passes")
+
+    with pytest.raises(KeyError):
+        fail(tsc.TLSSessionCache(clock=lambda: 5))
+    with pytest.raises(ZeroDivisionError):
+        put(tsc.TLSSessionCache(clock=lambda: 5), 1 / 0)
+    assert caught == [None]
+
+
+def test_only_a_cache_has_a_constructor():
+    for kind in (_tsc.Config, _tsc.Conn):
+        with pytest.raises(TypeError):
+            kind()
+
+
+@pytest.mark.parametrize("option", ["clock", "on_event"])
+def test_what_cannot_be_called_is_refused(option):
+    with pytest.raises(TypeError, match=option):
+        tsc.TLSSessionCache(**{option: 5})
+
+
+def test_an_endpoint_is_named_by_a_str_and_an_int():
+    with pytest.raises(TypeError, match="'1'"), tsc.endpoint("a", "1"):
+        pass

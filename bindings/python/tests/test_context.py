@@ -126,6 +126,115 @@ def test_a_changed_context_begins_anew(serve, cert, change, tmp_path):
     assert visit(context, server.port) is True
 
 
+@BOTH
+@pytest.mark.parametrize("bio", [False, True])
+def test_what_an_unverified_connection_got_is_not_offered_by_one_that_verifies(
+    serve, cert, tmp_path, version, bio
+):
+    """OpenSSL copies the settings when a connection is made, not when it shakes hands."""
+    server = serve(version, cert=certificate(tmp_path))
+    context = context_for(cert)  # which does not trust that one
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    if bio:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    else:
+        tls = context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+    context.verify_mode, context.check_hostname = ssl.CERT_REQUIRED, True
+    if bio:
+        with tsc.endpoint("127.0.0.1", server.port):
+            pump(tls.do_handshake, tcp, incoming, outgoing)
+        tls.write(b"hello\n")
+        assert pump(tls.read, tcp, incoming, outgoing) == b"hello\n"
+    else:
+        tls.do_handshake()
+        ask(tls)
+    tcp.close()
+    assert len(context.session_cache) > 0
+    for _ in range(2):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            visit(context, server.port)
+
+
+def pump(call, tcp, incoming, outgoing):
+    """Does a call of an `ssl.SSLObject`, and carries its bytes."""
+    while True:
+        try:
+            return call()
+        except ssl.SSLWantReadError:
+            tcp.sendall(outgoing.read())
+            incoming.write(tcp.recv(1 << 16))
+        finally:
+            tcp.sendall(outgoing.read())
+
+
+def test_a_connection_made_while_the_context_changes_does_without(serve, cert):
+    server, context = serve(), context_for(cert)
+    visit(context, server.port)
+    with context._tsc_change():
+        assert visit(context, server.port) is False
+    stats = context.session_cache.stats()
+    assert stats.established == 1 and stats.offered == 0
+
+
+def test_what_is_no_setting_changes_nothing(serve, cert):
+    server, context = serve(), context_for(cert)
+    visit(context, server.port)
+    context.my_label = 1
+    assert visit(context, server.port) is True
+
+
+def test_the_cache_of_a_context_stays(cert):
+    context = context_for(cert)
+    with pytest.raises(AttributeError):
+        context.session_cache = tsc.TLSSessionCache()
+    with pytest.raises(AttributeError):
+        context.session_cache.enabled = False
+
+
+def test_tcp_nodelay_that_the_driver_sets_after_the_handshake_stays(serve, cert):
+    """cassandra-driver sets its socket options then."""
+    server, context = serve(ssl.TLSVersion.TLSv1_2), context_for(cert)
+    visit(context, server.port)
+    for wish in (1, 0):
+        tcp = socket.create_connection(("127.0.0.1", server.port))
+        with context.wrap_socket(tcp, server_hostname="localhost") as tls:
+            assert tls.session_reused
+            tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, wish)
+            ask(tls)
+            assert tls.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == wish
+
+
+def test_a_read_of_nothing_is_no_end(serve, cert):
+    server, context = serve(), context_for(cert)
+    with connect(context, server.port) as tls:
+        tls.recv_into(bytearray(0))
+        ask(tls)
+    stats = context.session_cache.stats()
+    assert stats.established == 1 and stats.failed == 0
+
+
+def test_a_certificate_that_python_cannot_read(serve, tmp_path):
+    """Plain `ssl` accepts it; `getpeercert` raises."""
+    key, made = tmp_path / "k.pem", tmp_path / "c.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-keyout", key, "-out", made, "-subj", "/CN=localhost", "-addext"]
+        # Names: "localhost", and one of a single byte that is no UTF-8.
+        + ["subjectAltName=DER:300e" + "8209" + b"localhost".hex() + "8201ff"],
+        check=True,
+        capture_output=True,
+    )
+    server, context = serve(cert=(str(made), str(key))), context_for((str(made),))
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+
+
+def test_the_key_log_file_of_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert tsc.create_default_context().keylog_filename == str(tmp_path / "keys")
+
+
 def test_a_context_that_is_set_as_it_was_goes_on(serve, cert):
     """urllib3 does such things for each connection."""
     server, context = serve(), context_for(cert)

@@ -142,3 +142,39 @@ def test_without_a_socket_the_endpoint_is_named(serve, cert):
     assert [talk(), talk()] == [False, False]
     with tsc.endpoint("127.0.0.1", server.port):
         assert [talk(), talk()] == [False, True]
+
+
+@BOTH
+def test_a_session_of_the_callers_own_is_left_alone(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    first = open_(context, server.port)
+    first.sendall(b"hello\n")
+    assert first.recv(6) == b"hello\n"
+    connection = SSL.Connection(context, socket.create_connection(("127.0.0.1", server.port)))
+    connection.set_tlsext_host_name(b"localhost")
+    connection.set_session(first.get_session())
+    connection.set_connect_state()
+    connection.do_handshake()
+    assert tsc.pyopenssl.session_reused(connection)
+    assert context.session_cache.stats().offered == 0
+    first.close(), connection.close()
+
+
+def test_a_servers_connections_are_left_alone(cert):
+    context = tsc.pyopenssl.Context(SSL.TLS_METHOD, accept="handshake")
+    context.use_certificate_file(cert[0])
+    context.use_privatekey_file(cert[1])
+    client = SSL.Connection(context_for(cert), None)
+    server = SSL.Connection(context, None)
+    client.set_connect_state()
+    server.set_accept_state()
+    with tsc.endpoint("a", 1):
+        for _ in range(4):
+            for one, other in ((client, server), (server, client)):
+                with contextlib.suppress(SSL.WantReadError):
+                    one.do_handshake()
+                with contextlib.suppress(SSL.WantReadError):
+                    other.bio_write(one.bio_read(1 << 16))
+    assert client.get_state_string() == server.get_state_string()
+    stats = context.session_cache.stats()
+    assert stats.established == 0 and stats.stored == 0

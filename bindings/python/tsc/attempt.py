@@ -125,6 +125,9 @@ class Attempt(Verdict):
 
 
 def _certificate_end(tls: TLS) -> int:
-    """Read when the server's certificate ends; 0 where it was not verified, and so not read."""
-    end = (tls.getpeercert() or {}).get("notAfter")
-    return int(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else 0
+    """Read when the server's certificate ends; 0 where it was not verified, or cannot be read."""
+    try:
+        end = (tls.getpeercert() or {}).get("notAfter")
+        return int(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else 0
+    except ValueError:  # a name in it, say, that is not UTF-8
+        return 0

@@ -21,6 +21,8 @@ class HasAddress(Protocol):
     def port(self) -> int:
         """The port."""
 
+    # Also ``ssl_options``, if it is there and has a ``server_hostname``: cassandra-driver's has.
+
 
 Endpoint = Union[tuple[str, int], tuple[str, int, Optional[str]], HasAddress]
 """Who a session is for: (host, port), (host, port, server name), or a driver's own endpoint.
@@ -31,6 +33,11 @@ Compared as given: "a" is not "A", nor the address of a host its name.
 # What a session costs where nobody can tell: OpenSSL's object, with the server's certificates in it
 # (docs/cost.md).
 SESSION_BYTES = 12 * 1024
+# The library's limit in bytes would be reached before its limit of endpoints, so there is room for
+# so many sessions of each: servers send two tickets, as a rule, and each is used.
+SESSIONS = 8
+# The library's own defaults.
+MAX_SIZE, MIN_BYTES = 100, 8 * 1024 * 1024
 
 TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
@@ -73,13 +80,15 @@ class TLSSessionCache:
     """A bounded, thread-safe store of TLS sessions, for `tsc.SSLContext` or for use by hand.
 
     max_size: endpoints that it remembers; the least recently used goes first. None: the library's
-    default, 100.
+    default, 100. Where servers send very many tickets, max_bytes is reached before.
     ttl: seconds after which no session is offered any more, whatever its own lifetime. None: the
     library's default, 3600.
     enabled: False keeps nothing and offers nothing; every call still works.
     reuse_when_dry: the last TLS 1.3 ticket of an endpoint is offered again until a new one comes,
     at a cost in privacy. Off by default: a ticket is offered once.
-    max_sessions_per_endpoint, max_bytes, max_lineage_age (seconds since the last full handshake),
+    max_bytes: what all sessions take together, at 12 KiB for one of the `ssl` module. None: room
+    for eight sessions of each endpoint, and 8 MiB at least.
+    max_sessions_per_endpoint, max_lineage_age (seconds since the last full handshake),
     max_full_handshakes (to one endpoint at once, among connections that wait), breaker_failures,
     breaker_seconds: further limits; None for the library's defaults (``tsc_options``).
     clock: milliseconds that never go back, in place of the system's clock. For tests.
@@ -107,7 +116,12 @@ class TLSSessionCache:
         clock: Callable[[], int] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self.enabled = enabled
+        for name, function in (("clock", clock), ("on_event", on_event)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} is {function!r}, which cannot be called")
+        if max_bytes is None:
+            max_bytes = max(MIN_BYTES, (max_size or MAX_SIZE) * SESSIONS * SESSION_BYTES)
+        self._enabled = enabled
         self._cache = _tsc.Cache(
             (0 if enabled else _tsc.DISABLED) | (_tsc.REUSE_WHEN_DRY if reuse_when_dry else 0),
             _limit("max_size", max_size),
@@ -122,6 +136,11 @@ class TLSSessionCache:
             on_event=None if on_event is None else lambda *fields: on_event(Event(*fields)),
         )
 
+    @property
+    def enabled(self) -> bool:
+        """Whether it keeps anything."""
+        return self._enabled
+
     def get_session(self, endpoint: Endpoint) -> Any:
         """Give a session to offer to an endpoint, or None: do a full handshake.
 
@@ -133,12 +152,13 @@ class TLSSessionCache:
         """Keep a session of a connection that was established and validated.
 
         version: what ``SSLSocket.version()`` says. None: not known, and then the session is handed
-        out once, as TLS 1.3 demands. An `ssl.SSLSession` says by itself how long it lasts; of
-        another object only the cache's own limits are known.
+        out once, as TLS 1.3 demands, and not kept if it says that it lasts no time. An
+        `ssl.SSLSession` says by itself how long it lasts; of another object only the cache's own
+        limits are known.
 
         The cache holds a reference to the session until it is taken or dropped. Mixing contexts is
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
-        kept, because its lifetime is over or the cache is disabled.
+        kept, because its lifetime is over, the cache is disabled, or there is none (None).
         """
         return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], SESSION_BYTES)
 

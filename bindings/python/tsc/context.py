@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from tsc import _tsc, asyncio_peer
 from tsc.attempt import Accept, Attempt
@@ -62,10 +64,14 @@ class SSLContext(ssl.SSLContext):
 
     sslsocket_class = SSLSocket
     sslobject_class = SSLObject
+    _tsc_changes: list[object]
+    """Changes of settings that are under way."""
 
     def __new__(cls, protocol: int = ssl.PROTOCOL_TLS_CLIENT, **_options: Any) -> SSLContext:
         """Make the underlying context."""
-        return super().__new__(cls, protocol)
+        self = super().__new__(cls, protocol)
+        self._tsc_changes = []
+        return self
 
     def __init__(
         self,
@@ -78,11 +84,39 @@ class SSLContext(ssl.SSLContext):
     ) -> None:
         if accept not in ("data", "handshake", "caller"):
             raise ValueError(f"accept is {accept!r}, not 'data', 'handshake' or 'caller'")
-        self.session_cache = TLSSessionCache() if cache is None else cache
+        self._tsc_cache = TLSSessionCache() if cache is None else cache
         self._tsc_accept: Accept = accept
-        self._tsc_client_not_after = client_not_after
+        self._tsc_client_not_after = operator.index(client_not_after)
         self._tsc_max_wait_ms = milliseconds(max_wait)
         self._msg_callback = None
+
+    @property
+    def session_cache(self) -> TLSSessionCache:
+        """The cache, for as long as the context lasts."""
+        return self._tsc_cache
+
+    if TYPE_CHECKING:
+
+        def wrap_socket(
+            self,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLSocket:
+            """See `ssl.SSLContext.wrap_socket`."""
+
+        def wrap_bio(
+            self,
+            incoming: ssl.MemoryBIO,
+            outgoing: ssl.MemoryBIO,
+            server_side: bool = False,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLObject:
+            """See `ssl.SSLContext.wrap_bio`."""
 
     @asynccontextmanager
     async def ticket(
@@ -120,43 +154,81 @@ class SSLContext(ssl.SSLContext):
             where = named() or await asyncio_peer.address(host, port)
             if where is not None:
                 name = _as_sent(host if server_hostname is None else server_hostname)
-                attempt = self._tsc_new_conn((*where, name))
+                config = self._tsc_config()
+                if config is not None:
+                    attempt = self._tsc_new_conn(config, (*where, name))
         if attempt is None:
             yield
         else:
             async with prepared(attempt, max_wait_ms):
                 yield
 
-    def _tsc_conn(self, endpoint: _tsc.Address) -> Attempt | None:
-        """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
-        config = self.__dict__.get("_tsc_config")
-        return take(config, endpoint) or self._tsc_new_conn(endpoint)
+    def _wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
+        return self._tsc_bound(super()._wrap_socket, args, kwargs)  # type: ignore[misc]
 
-    def _tsc_new_conn(self, endpoint: _tsc.Address) -> Attempt | None:
+    def _wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
+        return self._tsc_bound(super()._wrap_bio, args, kwargs)  # type: ignore[misc]
+
+    def _tsc_bound(self, wrap: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Have OpenSSL's connection made, and its owner know under which settings that was.
+
+        OpenSSL copies the settings then, so whatever changes later is not the connection's. If they
+        change at this very moment, nobody knows which it has, and it does without the cache.
+        """
+        config = self._tsc_config()
+        made = wrap(*args, **kwargs)
+        if config is not None and config is self._tsc_config():
+            owner = kwargs.get("owner")
+            if hasattr(owner, "_sslsock"):  # gevent's, as in `_ticket`
+                owner = owner._sslsock()
+            owner._tsc_config = config
+        return made
+
+    def _tsc_config(self) -> _tsc.Config | None:
+        """Give what the sessions received under these settings belong to."""
+        if self._tsc_changes or not self.session_cache.enabled:
+            return None
+        config: _tsc.Config | None = self.__dict__.get("_tsc_current")
+        if config is None:
+            try:
+                new = self.session_cache._cache.config(self._tsc_client_not_after)
+            except (_tsc.Error, OverflowError):
+                return None
+            # Of several threads that come first, one has its config taken by all; a lock could be
+            # one that nobody releases in a forked child.
+            config = self.__dict__.setdefault("_tsc_current", new)
+        return config
+
+    def _tsc_conn(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+        """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
+        return take(config, endpoint) or self._tsc_new_conn(config, endpoint)
+
+    def _tsc_new_conn(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
-        if not self.session_cache.enabled:
-            return None
         try:
-            config = self.__dict__.get("_tsc_config")
-            if config is None:
-                # Of several threads that come first, one has its config taken by all; a lock could
-                # be one that nobody releases in a forked child.
-                config = self.__dict__.setdefault(
-                    "_tsc_config", self.session_cache._cache.config(self._tsc_client_not_after)
-                )
             return Attempt(config, endpoint, self._tsc_accept)
-        except (_tsc.Error, ValueError, OverflowError):
+        except (_tsc.Error, ValueError, OverflowError, TypeError):
             return None
+
+    @contextmanager
+    def _tsc_change(self, changed: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Change settings inside; if they did change, it begins anew."""
+        change = object()
+        self._tsc_changes.append(change)
+        try:
+            yield
+        finally:
+            if changed():
+                self.__dict__.pop("_tsc_current", None)
+            self._tsc_changes.remove(change)
 
     def __setattr__(self, name: str, value: object) -> None:
         # Drivers set what is set already, some for each connection: only a change counts.
-        before = getattr(self, name, None)
-        super().__setattr__(name, value)
-        if not name.startswith("_") and getattr(self, name) != before:
-            self._tsc_anew()
-
-    def _tsc_anew(self) -> None:
-        self.__dict__.pop("_tsc_config", None)
+        if name.startswith("_") or not hasattr(ssl.SSLContext, name):
+            return super().__setattr__(name, value)
+        before = getattr(self, name)
+        with self._tsc_change(lambda: getattr(self, name) != before):
+            super().__setattr__(name, value)
 
     @property
     def _msg_callback(self) -> Any:
@@ -180,8 +252,8 @@ class SSLContext(ssl.SSLContext):
 
     def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_cert_chain`. The file may have changed, so it begins anew."""
-        super().load_cert_chain(*args, **kwargs)
-        self._tsc_anew()
+        with self._tsc_change():
+            super().load_cert_chain(*args, **kwargs)
 
     def load_verify_locations(
         self,
@@ -191,34 +263,32 @@ class SSLContext(ssl.SSLContext):
     ) -> None:
         """See `ssl.SSLContext.load_verify_locations`."""
         before = self.cert_store_stats()
-        super().load_verify_locations(cafile, capath, cadata)
-        if capath is not None or self.cert_store_stats() != before:
-            self._tsc_anew()
+        with self._tsc_change(lambda: capath is not None or self.cert_store_stats() != before):
+            super().load_verify_locations(cafile, capath, cadata)
 
     def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_default_certs`."""
-        super().load_default_certs(*args, **kwargs)
-        self._tsc_anew()
+        with self._tsc_change():
+            super().load_default_certs(*args, **kwargs)
 
     def set_default_verify_paths(self) -> None:
         """See `ssl.SSLContext.set_default_verify_paths`."""
-        super().set_default_verify_paths()
-        self._tsc_anew()
+        with self._tsc_change():
+            super().set_default_verify_paths()
 
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
         """See `ssl.SSLContext.set_alpn_protocols`."""
         protocols = list(alpn_protocols)
-        super().set_alpn_protocols(protocols)
-        if protocols != self.__dict__.get("_tsc_alpn"):
+        before = self.__dict__.get("_tsc_alpn")
+        with self._tsc_change(lambda: protocols != before):
+            super().set_alpn_protocols(protocols)
             self._tsc_alpn = protocols
-            self._tsc_anew()
 
     def set_ciphers(self, ciphers: str, /) -> None:
         """See `ssl.SSLContext.set_ciphers`."""
         before = self.get_ciphers()
-        super().set_ciphers(ciphers)
-        if self.get_ciphers() != before:
-            self._tsc_anew()
+        with self._tsc_change(lambda: self.get_ciphers() != before):
+            super().set_ciphers(ciphers)
 
 
 def create_default_context(
@@ -237,6 +307,8 @@ def create_default_context(
     context = SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, accept=accept, max_wait=max_wait)
     model = ssl.create_default_context(cadata=cadata, cafile=cafile, capath=capath)
     context.verify_flags = model.verify_flags
+    if model.keylog_filename is not None:  # which is what SSLKEYLOGFILE names
+        context.keylog_filename = model.keylog_filename
     if cafile or capath or cadata:
         context.load_verify_locations(cafile, capath, cadata)
     else:

@@ -17,6 +17,8 @@ def endpoint(host: str, port: int) -> Iterator[None]:
     not asyncio's, and behind a proxy, whose address is all that the socket has. Follows the rules
     of `contextvars`: it holds for this thread or task, and for what is begun from it.
     """
+    if not isinstance(host, str) or not isinstance(port, int):
+        raise TypeError(f"an endpoint is a str and an int, not {host!r} and {port!r}")
     token = _named.set((host, port))
     try:
         yield

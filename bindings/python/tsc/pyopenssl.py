@@ -40,6 +40,8 @@ class Context(SSL.Context):
     accept: "handshake": what a connection receives is published after its handshake, for drivers
     that do not know of this. "caller": when the driver calls `established`.
 
+    A connection that was given a session with ``set_session``, and a server's, is left alone.
+
     The endpoint is the peer of the socket or of Twisted's transport, and the name of
     `set_tlsext_host_name`. Another connection without a socket has the one that `tsc.endpoint` or
     `begin` names; or none, and then it does full handshakes. `begin` can also wait for a session.
@@ -92,7 +94,10 @@ class _Attempt(Verdict):
                     self._conn.sent()
 
     def info(self, connection: SSL.Connection, where: int, result: int) -> None:
-        if where & SSL.SSL_CB_HANDSHAKE_DONE and not self._handshaken:
+        if where & SSL.SSL_ST_ACCEPT:  # a server's, after all
+            if self.open:
+                self.failed(_tsc.FAILURE_NOT_SENT)
+        elif where & SSL.SSL_CB_HANDSHAKE_DONE and not self._handshaken:
             self._handshaken = True
             self._resumed = bool(_lib.SSL_session_reused(connection._ssl))
             if connection.get_protocol_version() < _TLS_1_3:
@@ -141,6 +146,8 @@ def begin(
     connection = _own(connection)
     context = connection.get_context()
     if not isinstance(context, Context) or not context.session_cache.enabled:
+        return
+    if connection.get_session() is not None:  # the caller's own
         return
     where = (host, port) if host is not None else named()
     if where is None:

@@ -28,6 +28,8 @@ class _Resuming(_Base):
     A client's connection only, and not one that was given a session of the caller's.
     """
 
+    _tsc_config: _tsc.Config | None = None
+    """What it was made under: see `tsc.SSLContext._tsc_bound`."""
     _tsc_attempt: Attempt | None = None
     _tsc_begun = False
 
@@ -37,11 +39,11 @@ class _Resuming(_Base):
     def _tsc_begin(self) -> Attempt | None:
         """Begin an attempt, once: handshakes are called again when they would have blocked."""
         if not self._tsc_begun:
-            context = cast("SSLContext", self.context)
-            if not self.server_side and self.session is None and hasattr(context, "_tsc_conn"):
+            config, context = self._tsc_config, cast("SSLContext", self.context)
+            if config is not None and not self.server_side and self.session is None:
                 where = named() or self._tsc_endpoint()
                 if where is not None:
-                    attempt = context._tsc_conn((*where, self.server_hostname))
+                    attempt = context._tsc_conn(config, (*where, self.server_hostname))
                     if attempt is not None:
                         if context._tsc_max_wait_ms and self._tsc_may_block():
                             attempt.wait(context._tsc_max_wait_ms)
@@ -89,7 +91,7 @@ class _Resuming(_Base):
         if attempt.open:
             if data:
                 attempt.data_came()
-            elif args[:1] != (0,):  # the end of the connection, unless nothing was asked for
+            elif not _is_for_nothing(*args):  # the end of the connection
                 attempt.failed(_tsc.FAILURE_LOGIN)
         return data
 
@@ -106,6 +108,11 @@ class _Resuming(_Base):
         """Say that the login failed: nothing that was received is kept."""
         if self._tsc_attempt is not None and self._tsc_attempt.open:
             self._tsc_attempt.failed(_tsc.FAILURE_LOGIN)
+
+
+def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
+    """Say whether a read asks for no byte at all."""
+    return length == 0 or (buffer is not None and memoryview(buffer).nbytes == 0)
 
 
 class SSLObject(_Resuming, ssl.SSLObject):
@@ -129,11 +136,17 @@ class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
     def _tsc_may_block(self) -> bool:
         return self.gettimeout() != 0
 
+    def setsockopt(self, *args: Any) -> None:
+        """See `socket.socket.setsockopt`."""
+        if args[:2] == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
+            self._tsc_hurries = False  # from here on it is as the caller wishes
+        super().setsockopt(*args)
+
     def _tsc_hurry(self, hurry: bool) -> None:
         option = socket.IPPROTO_TCP, socket.TCP_NODELAY
         with suppress(OSError):  # a Unix socket, or one that is closed
             if hurry and self.getsockopt(*option):
                 return
             if hurry or self._tsc_hurries:
-                self._tsc_hurries = hurry
                 self.setsockopt(*option, hurry)
+                self._tsc_hurries = hurry
