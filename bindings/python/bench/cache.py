@@ -1,8 +1,9 @@
 """Measures `tsc.TLSSessionCache` against the request's design, a lock and an OrderedDict.
 
-A get that finds, a set, and a set and a get of a TLS 1.3 ticket: wall time over all threads' calls,
-the best of several runs. Memory is what a cache costs beside the sessions, which are the same
-objects in both. The burst comes after one connection, to a server that sends two tickets on each.
+A get that finds, a set, and a set and a get of a TLS 1.3 ticket, with sessions of the ssl module:
+wall time over all threads' calls, the best of several runs, in which the two take turns. Memory is
+what a cache costs beside the sessions, which are the same objects in both. The burst comes after
+one connection, to a server that sends two tickets on each.
 """
 
 import collections
@@ -57,55 +58,76 @@ class PurePython:
 
 def nanoseconds(work, threads):
     """Gives the wall time per operation, over those of all threads."""
-    best = float("inf")
+    run = [threading.Thread(target=work) for _ in range(threads)]
+    began = time.perf_counter()
+    for thread in run:
+        thread.start()
+    for thread in run:
+        thread.join()
+    return (time.perf_counter() - began) / ROUNDS / threads * 1e9
+
+
+def works(make, sessions):
+    """Gives what is timed: a get (TLS 1.2, hit), a set, and a set and a get of a ticket."""
+    cache, tickets = make(), make()
+    for endpoint in ENDPOINTS:
+        cache.set_session(endpoint, sessions["TLSv1.2"], "TLSv1.2")
+
+    def get():
+        for i in range(ROUNDS):
+            cache.get_session(ENDPOINTS[i % 50])
+
+    def put(session=sessions["TLSv1.2"]):
+        for i in range(ROUNDS):
+            cache.set_session(ENDPOINTS[i % 50], session, "TLSv1.2")
+
+    def ticket(session=sessions["TLSv1.3"]):
+        for i in range(ROUNDS):
+            tickets.set_session(ENDPOINTS[i % 50], session, "TLSv1.3")
+            tickets.get_session(ENDPOINTS[i % 50])
+
+    return get, put, ticket
+
+
+def times(threads, sessions):
+    """Gives for each kind of cache the best times of `works`."""
+    best = {name: [float("inf")] * 3 for name in MAKE}
     for _ in range(RUNS):
-        run = [threading.Thread(target=work) for _ in range(threads)]
-        began = time.perf_counter()
-        for thread in run:
-            thread.start()
-        for thread in run:
-            thread.join()
-        best = min(best, time.perf_counter() - began)
-    return best / ROUNDS / threads * 1e9
+        for name, make in MAKE.items():
+            for i, work in enumerate(works(make, sessions)):
+                best[name][i] = min(best[name][i], nanoseconds(work, threads))
+    return best
 
 
-def times(make):
-    """Gives the time of a get (TLS 1.2, hit), a set, and a set and a get of a ticket."""
-    for threads in (1, 8):
-        cache, tickets, session = make(), make(), object()
-        for endpoint in ENDPOINTS:
-            cache.set_session(endpoint, session, "TLSv1.2")
-
-        def get(cache=cache):
-            for i in range(ROUNDS):
-                cache.get_session(ENDPOINTS[i % 50])
-
-        def put(cache=cache, session=session):
-            for i in range(ROUNDS):
-                cache.set_session(ENDPOINTS[i % 50], session, "TLSv1.2")
-
-        def ticket(cache=tickets, session=session):
-            for i in range(ROUNDS):
-                cache.set_session(ENDPOINTS[i % 50], session, "TLSv1.3")
-                cache.get_session(ENDPOINTS[i % 50])
-
-        yield threads, [nanoseconds(work, threads) for work in (get, put, ticket)]
+def session_of(cert, version):
+    """Gives a session of a real connection."""
+    server = Server(*cert, version)
+    context = ssl.create_default_context(cafile=cert[0])
+    tcp = socket.create_connection(("127.0.0.1", server.port))
+    with context.wrap_socket(tcp, server_hostname="localhost") as tls:
+        ask(tls)
+        session = tls.session
+    server.close()
+    return session
 
 
 def per_session(kind, count=50_000):
     """Gives the bytes of the process for each session kept, without the session's own."""
     code = f"""
-import resource, sys
+import sys
 sys.path[:0] = {sys.path!r}
 import cache
 made = cache.MAKE[{kind!r}]({count + 1})
 session = object()
 made.set_session(("10.0.0.1", 1), session, "TLSv1.2")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * 4096
+before = resident()
 for i in range({count}):
     made.set_session(("10.0.0.1", i + 2), session, "TLSv1.2")
 assert made.get_session(("10.0.0.1", 1)) is session, "the oldest is still there"
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 // {count})
+print((resident() - before) // {count})
 """
     return int(subprocess.check_output([sys.executable, "-c", code]))
 
@@ -158,15 +180,19 @@ MAKE = {"lock and OrderedDict": PurePython, "tsc": shared}
 
 
 def main():
-    print(f"{'':34}{'get':>9}{'set':>9}{'ticket':>9}")
-    for name, make in MAKE.items():
-        for threads, row in times(make):
-            cells = "".join(f"{ns:6.0f} ns" for ns in row)
-            print(f"{name + f', threads: {threads}':34}{cells}")
     for name in MAKE:
         print(f"{name}: {per_session(name)} bytes for each session kept, beside the session")
     with tempfile.TemporaryDirectory() as folder:
         cert = certificate(pathlib.Path(folder))
+        sessions = {
+            "TLSv1.2": session_of(cert, ssl.TLSVersion.TLSv1_2),
+            "TLSv1.3": session_of(cert, ssl.TLSVersion.TLSv1_3),
+        }
+        print(f"{'':34}{'get':>9}{'set':>9}{'ticket':>9}")
+        for threads in (1, 8):
+            for name, row in times(threads, sessions).items():
+                cells = "".join(f"{ns:6.0f} ns" for ns in row)
+                print(f"{name + f', threads: {threads}':34}{cells}")
         server = Server(*cert)
         server.certificate = cert[0]
         print("resumed of 16 at once, TLS 1.3:")

@@ -6,7 +6,7 @@ import sys
 from test_context import context_for
 
 import tsc
-from tsc import asyncio_peer
+from tsc import bio_peer
 
 
 async def visit(context, port):
@@ -82,7 +82,7 @@ def test_at_once(serve, cert):
 
 def test_an_unknown_peer_keeps_nothing(serve, cert, monkeypatch):
     """As under an event loop that is not asyncio's; there, the endpoint is to be named."""
-    monkeypatch.setattr(asyncio_peer, "peer", lambda: None)
+    monkeypatch.setattr(bio_peer, "peer", lambda: None)
     server, context = serve(), context_for(cert)
 
     async def run():
@@ -96,4 +96,4 @@ def test_an_unknown_peer_keeps_nothing(serve, cert, monkeypatch):
 
 def test_without_asyncio_there_is_no_peer(monkeypatch):
     monkeypatch.delitem(sys.modules, "asyncio.sslproto")
-    assert asyncio_peer.peer() is None
+    assert bio_peer.peer() is None

@@ -10,8 +10,10 @@ import threading
 import time
 
 import aiohttp
+import httpx
 import pytest
 import redis
+import trio
 import urllib3
 from test_context import context_for
 
@@ -87,6 +89,25 @@ def test_aiohttp_and_nginx(tmp_path, cert, version):
 
     with nginx(tmp_path, cert, version) as (port, log):
         asyncio.run(run(f"https://localhost:{port}/"))
+    assert log.read_text().split() == [".", "r", "r", "r"]
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "run", [lambda task: asyncio.run(task()), trio.run], ids=["asyncio", "trio"]
+)
+def test_httpx_and_nginx(tmp_path, cert, version, run):
+    """AnyIO's TLS over asyncio, and trio's."""
+    context = context_for(cert)
+
+    async def requests():
+        for _ in range(4):
+            async with httpx.AsyncClient(verify=context) as http:
+                response = await http.get(f"https://localhost:{port}/")
+                assert response.content == b"hello"
+
+    with nginx(tmp_path, cert, version) as (port, log):
+        run(requests)
     assert log.read_text().split() == [".", "r", "r", "r"]
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tsc import _tsc, asyncio_peer
+from tsc import _tsc, bio_peer
 from tsc.attempt import Accept, Attempt
 from tsc.cache import TLSSessionCache
 from tsc.endpoint import named
@@ -151,7 +151,7 @@ class SSLContext(ssl.SSLContext):
         max_wait_ms = self._tsc_max_wait_ms if max_wait is None else milliseconds(max_wait)
         attempt = None
         if max_wait_ms and self.session_cache.enabled:
-            where = named() or await asyncio_peer.address(host, port)
+            where = named() or await bio_peer.address(host, port)
             if where is not None:
                 name = _as_sent(host if server_hostname is None else server_hostname)
                 config = self._tsc_config()

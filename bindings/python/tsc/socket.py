@@ -10,7 +10,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from tsc import _tsc, asyncio_peer
+from tsc import _tsc, bio_peer
 from tsc.attempt import Attempt
 from tsc.endpoint import named, of_peername
 
@@ -119,7 +119,7 @@ class SSLObject(_Resuming, ssl.SSLObject):
     """An `ssl.SSLObject` that resumes, for asyncio and other users of memory BIOs."""
 
     def _tsc_endpoint(self) -> tuple[str, int] | None:
-        return asyncio_peer.peer()
+        return bio_peer.peer()
 
 
 class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
