@@ -63,3 +63,26 @@ pub(crate) fn restored(
     let left = left.min(longest.saturating_sub(age));
     now.plus_ms(left).min(lineage.ends)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_exported_elsewhere_lasts_no_longer_than_seven_days_either() {
+        let options = Options {
+            ttl_seconds: u32::MAX,
+            ..Options::default()
+        };
+        let lineage = Lineage {
+            id: 1,
+            ends: Time::NEVER,
+        };
+        let day = 24 * 3600 * 1000;
+        let left = |age, left| restored(&options, Time(0), age, left, lineage).0;
+        assert_eq!(left(0, 8 * day), 7 * day);
+        assert_eq!(left(6 * day, 2 * day), day);
+        assert_eq!(left(8 * day, day), 0);
+        assert_eq!(left(day, day), day);
+    }
+}

@@ -524,6 +524,35 @@ static void zero_lifetime(void **state) {
     tear_down(it);
 }
 
+// What OpenSSL, or a relative of it, may show its new-session callback and nothing resumes by: neither
+// id nor ticket, or in TLS 1.3 an id alone, which is made up or echoed.
+static void neither_id_nor_ticket(void **state) {
+    (void)state;
+    for (int tls13 = 0; tls13 < 2; tls13++) {
+        fixture it = set_up(tls13 ? TLS13 : TLS12);
+        int (*shown)(SSL *, SSL_SESSION *) = SSL_CTX_sess_get_new_cb(it.ctx);
+        SSL *ssl = open_connection(it.ctx, it.server);
+        ask(ssl, "/");
+        tsc_conn_info before, after;
+        assert_int_equal(tsc_conn_info_get(tsc_ssl_conn(ssl), &before, sizeof before), TSC_OK);
+        for (int with_id = 0; with_id <= tls13; with_id++) {
+            SSL_SESSION *bare = SSL_SESSION_new();
+            const unsigned char bytes[32] = {1};
+            SSL_SESSION_set_protocol_version(bare, SSL_version(ssl));
+            SSL_SESSION_set_cipher(bare, SSL_get_current_cipher(ssl));
+            SSL_SESSION_set1_master_key(bare, bytes, sizeof bytes);
+            if (with_id)
+                SSL_SESSION_set1_id(bare, bytes, sizeof bytes);
+            assert_int_equal(shown(ssl, bare), 0);
+            SSL_SESSION_free(bare);
+        }
+        assert_int_equal(tsc_conn_info_get(tsc_ssl_conn(ssl), &after, sizeof after), TSC_OK);
+        assert_int_equal(after.received, before.received);
+        client_close(ssl);
+        tear_down(it);
+    }
+}
+
 static void eight_days_are_seven(void **state) {
     (void)state;
     peer_manner eight = TLS12;
@@ -615,6 +644,7 @@ int main(void) {
         cmocka_unit_test(renewed_ticket),
         cmocka_unit_test(lifetime_of_the_ticket),
         cmocka_unit_test(zero_lifetime),
+        cmocka_unit_test(neither_id_nor_ticket),
         cmocka_unit_test(eight_days_are_seven),
         cmocka_unit_test(certificate_ends),
         cmocka_unit_test(garbage),

@@ -107,11 +107,13 @@ static void nginx_tls13(void **state) {
 static void restarts(peer *server) {
     fixture it = set_up(server, 0);
     assert_false(client_resumes(it.ctx, it.server));
+    size_t brings = client_available(it.ctx, it.server);
     assert_true(client_resumes(it.ctx, it.server));
     peer_halt(it.server);
     peer_resume(it.server);
     assert_false(client_resumes(it.ctx, it.server));
     assert_int_equal(client_stats(it.cache).refused, 1);
+    assert_int_equal(client_available(it.ctx, it.server), brings); // nothing of before
     for (int i = 0; i < 4; i++)
         assert_true(client_resumes(it.ctx, it.server));
     assert_int_equal(client_stats(it.cache).refused, 1);
