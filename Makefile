@@ -78,12 +78,12 @@ test: ## Runs everything that CI runs
 
 lint: lint-rust lint-c ## Checks format and lints, Rust and C
 
-lint-rust: deps-test
+lint-rust: deps-test ## Checks format and lints, Rust
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
 
-lint-c: deps-test
+lint-c: deps-test ## Checks the format, C and C++
 	@tests/check/clang-format --dry-run -Werror $(C_FILES)
 
 fmt: deps-test ## Formats the sources, Rust and C
@@ -126,8 +126,8 @@ build/bench/openssl_storage: benches/openssl_storage.c $(HEADERS) | deps-demo bu
 	    -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
 ALL_C_TESTS = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
-c-tests: $(ALL_C_TESTS:%=build/test/native/%)
-c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
+c-tests: $(ALL_C_TESTS:%=build/test/native/%) ## Compiles the C tests
+c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%) ## The same with the sanitizers
 
 build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -184,7 +184,7 @@ size: build ## Checks the size of the stripped libraries against their limits
 
 ##@ Machine
 
-deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python deps-cassandra ## Installs what is missing (Debian), or names it
+deps: deps-build deps-demo deps-test deps-install deps-cpp deps-go deps-python deps-cassandra ## Installs what is missing (Debian), or names it; deps-X for one purpose: build demo test install cpp storm plot
 
 deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 	@tests/check/deps $(@:deps-%=%)

@@ -11,7 +11,7 @@ build/cassandra/lib: tests/servers/cassandra/pom.xml | deps-cassandra
 	@mv $@.part $@
 	@touch $@
 
-deps-cassandra:
+deps-cassandra: ## Installs what Cassandra needs (Debian), or names it
 	@tests/check/deps cassandra
 
 .PHONY: cassandra deps-cassandra

@@ -18,7 +18,7 @@ test-cpp: deps-cpp cpp-tests cpp-examples ## Runs the C++ tests: as they are, wi
 	@tests/check/c-tests native build/full $(CPP_TESTS)
 	@sh tests/cpp/examples.sh
 
-cpp-tests: $(foreach mode,$(CPP_MODES),$(CPP_TESTS:%=build/test/$(mode)/%))
+cpp-tests: $(foreach mode,$(CPP_MODES),$(CPP_TESTS:%=build/test/$(mode)/%)) ## Compiles the C++ tests
 
 build/test/asan/cpp_%:     CXX_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test/tsan/cpp_%:     CXX_TEST += -fsanitize=thread

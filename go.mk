@@ -42,7 +42,7 @@ build/go/tsc.pc: go.mk | build
 	@printf '%s\n' 'Name: tsc' 'Description: libtsc in its build tree' 'Version: 0' \
 	    'Cflags: -I$(CURDIR)/include' 'Libs: -L$(CURDIR)/build/core -ltsc' >$@
 
-deps-go:
+deps-go: ## Installs what the Go binding needs (Debian), or names it
 	@tests/check/deps go
 
 .PHONY: test-go test-go-oldest test-go-cassandra lint-go bench-go bundle-go deps-go

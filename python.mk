@@ -63,7 +63,7 @@ build/python/venv/made: bindings/python/requirements.txt python.mk | deps-python
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-deps-python:
+deps-python: ## Installs what the Python binding needs (Debian), or names it
 	@tests/check/deps python
 
 .PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python \
