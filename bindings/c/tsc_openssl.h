@@ -203,17 +203,16 @@ static inline int tsc_ssl_unbegun_(const SSL *ssl) {
 #endif
 }
 
-// Whether nothing can have been sent since the offer: neither SSL_clear nor another transport make it
-// forget. What has no transport at its offer is known by less: nobody has begun a handshake.
+// Whether nothing can have been sent since the offer: neither SSL_clear nor another transport make
+// it forget. What has no transport at its offer is known by less: nobody has begun a handshake.
 static inline int tsc_ssl_untouched_(const SSL *ssl, const tsc_ssl_attempt_ *attempt) {
     if (attempt->transport)
         return BIO_number_written(attempt->transport) == attempt->written;
-    return !attempt->offered ||
-           SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl)) == attempt->handshakes;
+    return !attempt->offered || SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl)) == attempt->handshakes;
 }
 
-// Whether the ClientHello of an attempt cannot have left. Knows of a BIO that failed to connect: what
-// counts is whether a transport took a byte, that of the offer or the one that is there now.
+// Whether the ClientHello of an attempt cannot have left. Knows of a BIO that failed to connect:
+// what counts is whether a transport took a byte, that of the offer or the one that is there now.
 static inline int tsc_ssl_unsent_(const SSL *ssl, const tsc_ssl_attempt_ *attempt) {
     BIO *transport = SSL_get_wbio(ssl);
     if (!tsc_ssl_untouched_(ssl, attempt))
@@ -247,10 +246,10 @@ static inline void tsc_ssl_on_ssl_free_(void *ssl, void *attempt, CRYPTO_EX_DATA
     (void)data, (void)index, (void)argl, (void)argp;
     // Newer BoringSSLs pass no SSL. Then the ticket counts as sent: better lost than sent twice.
     if (attempt)
-        tsc_ssl_attempt_free_((tsc_ssl_attempt_ *)attempt,
-                              ssl && tsc_ssl_unbegun_((const SSL *)ssl) &&
-                                  tsc_ssl_untouched_((const SSL *)ssl,
-                                                     (const tsc_ssl_attempt_ *)attempt));
+        tsc_ssl_attempt_free_(
+            (tsc_ssl_attempt_ *)attempt,
+            ssl && tsc_ssl_unbegun_((const SSL *)ssl) &&
+                tsc_ssl_untouched_((const SSL *)ssl, (const tsc_ssl_attempt_ *)attempt));
 }
 
 static inline void tsc_ssl_on_ctx_free_(void *ctx, void *context, CRYPTO_EX_DATA *data, int index,
@@ -610,8 +609,8 @@ static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t po
 // host: the host that is dialled, a name or an address, NUL-terminated; copied.
 // port: 1 to 65535; 0 where there is none.
 // The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
-// else the name to verify (SSL_set1_host; OpenSSL 3), or else host. Where the first two differ it is
-// both.
+// else the name to verify (SSL_set1_host; OpenSSL 3), or else host. Where the first two differ it
+// is both.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port) {
     tsc_status status = tsc_ssl_prepare(ssl, host, port);
     return status == TSC_OK ? tsc_ssl_offer(ssl) : status;

@@ -205,8 +205,8 @@ static SSL *begun_to_verify(fixture it, const char *sni, const char *name) {
     return ssl;
 }
 
-// The name that an SSL verifies belongs to the endpoint, be there an SNI name or not: one that verifies
-// another name is not resumed, and so is refused.
+// The name that an SSL verifies belongs to the endpoint, be there an SNI name or not: one that
+// verifies another name is not resumed, and so is refused.
 static void other_name_to_verify(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
@@ -524,8 +524,8 @@ static void zero_lifetime(void **state) {
     tear_down(it);
 }
 
-// What OpenSSL, or a relative of it, may show its new-session callback and nothing resumes by: neither
-// id nor ticket, or in TLS 1.3 an id alone, which is made up or echoed.
+// What OpenSSL, or a relative of it, may show its new-session callback and nothing resumes by:
+// neither id nor ticket, or in TLS 1.3 an id alone, which is made up or echoed.
 static void neither_id_nor_ticket(void **state) {
     (void)state;
     for (int tls13 = 0; tls13 < 2; tls13++) {

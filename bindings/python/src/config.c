@@ -57,11 +57,8 @@ static PyObject *config_conn(PyObject *self, PyObject *args) {
 }
 
 static PyMethodDef methods[] = {{"conn", config_conn, METH_VARARGS, NULL}, {0}};
-static PyType_Slot slots[] = {{Py_tp_new, no_new},
-                              {Py_tp_dealloc, config_dealloc},
-                              {Py_tp_traverse, config_traverse},
-                              {Py_tp_clear, config_clear},
-                              {Py_tp_methods, methods},
-                              {0, NULL}};
+static PyType_Slot slots[] = {
+    {Py_tp_new, no_new},         {Py_tp_dealloc, config_dealloc}, {Py_tp_traverse, config_traverse},
+    {Py_tp_clear, config_clear}, {Py_tp_methods, methods},        {0, NULL}};
 PyType_Spec config_spec = {"tsc._tsc.Config", sizeof(Config), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
