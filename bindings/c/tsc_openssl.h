@@ -709,7 +709,8 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
         return;
     if (context->begin && !SSL_is_server(ssl)) {
         tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
-        ERR_set_mark();
+        // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
+        int clean = ERR_peek_error() == 0;
         if ((where & SSL_CB_HANDSHAKE_START) && tsc_ssl_unbegun_(ssl)) {
             if (!attempt || attempt->started) {
                 tsc_ssl_attempt_ *before = attempt;
@@ -732,7 +733,8 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
                 attempt->silent = !tsc_ssl_unsent_(ssl, attempt);
             }
         }
-        ERR_pop_to_mark();
+        if (clean)
+            ERR_clear_error();
     }
     if (context->chained_info)
         context->chained_info(ssl, where, ret);
