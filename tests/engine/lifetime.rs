@@ -153,15 +153,19 @@ fn no_session_is_offered_past_what_bounds_it() {
 /// A session that nobody asked for goes by itself, as others come.
 #[test]
 fn what_is_over_is_given_back_in_small_steps() {
-    let world = World::new(WIDE);
-    for port in 0..50 {
+    // So few that the cache has one shard: among several, luck decides which get no more stores.
+    let world = World::new(Options {
+        max_endpoints: 64,
+        ..WIDE
+    });
+    for port in 0..30 {
         let conn = connect(&world.config, &to(b"db.example", port, b"", b""));
         receive(&conn, 1, TLS_1_3, 10).expect("kept");
         conn.established(false).expect("open");
     }
-    assert_eq!(world.cache().stats().sessions, 50);
+    assert_eq!(world.cache().stats().sessions, 30);
     world.at(10_000);
-    for port in 50..100 {
+    for port in 30..60 {
         for _ in 0..32 {
             let conn = connect(&world.config, &to(b"db.example", port, b"", b""));
             receive(&conn, 1, TLS_1_2, HOUR).expect("kept");
@@ -169,7 +173,7 @@ fn what_is_over_is_given_back_in_small_steps() {
         }
     }
     let stats = world.cache().stats();
-    assert_eq!((stats.expired, stats.sessions, stats.evicted), (50, 50, 0));
+    assert_eq!((stats.expired, stats.sessions, stats.evicted), (30, 30, 0));
 }
 
 #[test]
