@@ -178,6 +178,14 @@ def test_a_connection_made_while_the_context_changes_does_without(serve, cert):
     assert stats.established == 1 and stats.offered == 0
 
 
+def test_a_connection_of_another_class_does_without(serve, cert):
+    """As Eventlet's; or none at all."""
+    server, context = serve(), context_for(cert)
+    context.sslsocket_class = ssl.SSLSocket
+    assert [visit(context, server.port) for _ in range(2)] == [False, False]
+    assert context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost") is not None
+
+
 def test_what_is_no_setting_changes_nothing(serve, cert):
     server, context = serve(), context_for(cert)
     visit(context, server.port)

@@ -181,7 +181,8 @@ class SSLContext(ssl.SSLContext):
             owner = kwargs.get("owner")
             if hasattr(owner, "_sslsock"):  # gevent's, as in `_ticket`
                 owner = owner._sslsock()
-            owner._tsc_config = config
+            if isinstance(owner, (SSLSocket, SSLObject)):  # Eventlet has a class of its own
+                owner._tsc_config = config
         return made
 
     def _tsc_config(self) -> _tsc.Config | None:
