@@ -242,7 +242,8 @@ typedef struct {
     // Seconds after which nothing received is offered any more, whatever its own lifetime.
     // Default 3600.
     uint32_t ttl_seconds;
-    // Bytes of all sessions together. Default 8 MiB.
+    // Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
+    // its default.
     uint64_t max_bytes;
     // Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     uint32_t max_session_bytes;

@@ -25,7 +25,7 @@ type Options struct {
 	MaxSessionsPerEndpoint int
 	// After this, nothing received is offered any more, whatever its own lifetime. Default an hour.
 	TTL time.Duration
-	// Bytes of all sessions together. Default 8 MiB.
+	// Bytes of all sessions together. Default 8 MiB, and in proportion more for more endpoints than by default.
 	MaxBytes int64
 	// Bytes of one session. Default 64 KiB.
 	MaxSessionBytes int

@@ -21,6 +21,15 @@ pub struct Options {
     pub breaker_seconds: u32,
 }
 
+impl Options {
+    /// `max_bytes` for so many endpoints: as much for each as by default, so that a cache for many is not
+    /// full of bytes before it is full of endpoints; and never less.
+    pub(crate) fn bytes_for(&self, max_endpoints: u32) -> u64 {
+        let each = self.max_bytes / u64::from(self.max_endpoints);
+        self.max_bytes.max(each * u64::from(max_endpoints))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -38,5 +47,21 @@ impl Default for Options {
             breaker_failures: 3,
             breaker_seconds: 60,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_grow_with_the_endpoints_and_never_shrink() {
+        let default = Options::default();
+        let bytes = |endpoints| default.bytes_for(endpoints);
+        assert_eq!(bytes(1), default.max_bytes);
+        assert_eq!(bytes(default.max_endpoints), default.max_bytes);
+        let ten = bytes(10 * default.max_endpoints);
+        assert!(9 * default.max_bytes < ten && ten <= 10 * default.max_bytes);
+        assert!(bytes(u32::MAX) > ten);
     }
 }

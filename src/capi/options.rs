@@ -29,7 +29,8 @@ pub struct tsc_options {
     /// Seconds after which nothing received is offered any more, whatever its own lifetime.
     /// Default 3600.
     pub ttl_seconds: u32,
-    /// Bytes of all sessions together. Default 8 MiB.
+    /// Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
+    /// its default.
     pub max_bytes: u64,
     /// Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     pub max_session_bytes: u32,
@@ -101,15 +102,16 @@ pub(super) fn read(
         }
     }
     let default = Options::default();
+    let max_endpoints = or(given.max_endpoints, default.max_endpoints);
     let options = Options {
         enabled: given.flags & TSC_DISABLED == 0,
-        max_endpoints: or(given.max_endpoints, default.max_endpoints),
+        max_endpoints,
         max_sessions_per_endpoint: or(
             given.max_sessions_per_endpoint,
             default.max_sessions_per_endpoint,
         ),
         ttl_seconds: or(given.ttl_seconds, default.ttl_seconds),
-        max_bytes: or(given.max_bytes, default.max_bytes),
+        max_bytes: or(given.max_bytes, default.bytes_for(max_endpoints)),
         max_session_bytes: or(given.max_session_bytes, default.max_session_bytes),
         max_lineage_age_seconds: or(
             given.max_lineage_age_seconds,

@@ -160,9 +160,7 @@ impl Conn {
             // The server answered, as in `receive`.
             state.offer.send();
             state.counts.received += 1;
-            state.counts.discarded += 1;
-            drop(state);
-            self.count(|stats| stats.discard(why, 1));
+            self.turn_away(state, |stats| stats.discard(why, 1));
         })
     }
 

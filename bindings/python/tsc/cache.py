@@ -33,11 +33,6 @@ Compared as given: "a" is not "A", nor the address of a host its name.
 # What a session costs where nobody can tell: OpenSSL's object, with the server's certificates in it
 # (docs/cost.md).
 SESSION_BYTES = 12 * 1024
-# The library's limit in bytes would be reached before its limit of endpoints, so there is room for
-# so many sessions of each: servers send two tickets, as a rule, and each is used.
-SESSIONS = 8
-# The library's own defaults.
-MAX_SIZE, MIN_BYTES = 100, 8 * 1024 * 1024
 
 TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
@@ -86,8 +81,8 @@ class TLSSessionCache:
     enabled: False keeps nothing and offers nothing; every call still works.
     reuse_when_dry: the last TLS 1.3 ticket of an endpoint is offered again until a new one comes,
     at a cost in privacy. Off by default: a ticket is offered once.
-    max_bytes: what all sessions take together, at 12 KiB for one of the `ssl` module. None: room
-    for eight sessions of each endpoint, and 8 MiB at least.
+    max_bytes: what all sessions take together, at 12 KiB for one of the `ssl` module. None: the
+    library's default, which has room for six of each endpoint.
     max_sessions_per_endpoint, max_lineage_age (seconds since the last full handshake),
     max_full_handshakes (to one endpoint at once, among connections that wait), breaker_failures,
     breaker_seconds: further limits; None for the library's defaults (``tsc_options``).
@@ -119,8 +114,6 @@ class TLSSessionCache:
         for name, function in (("clock", clock), ("on_event", on_event)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} is {function!r}, which cannot be called")
-        if max_bytes is None:
-            max_bytes = max(MIN_BYTES, (max_size or MAX_SIZE) * SESSIONS * SESSION_BYTES)
         self._enabled = enabled
         self._cache = _tsc.Cache(
             (0 if enabled else _tsc.DISABLED) | (_tsc.REUSE_WHEN_DRY if reuse_when_dry else 0),
