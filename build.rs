@@ -41,7 +41,7 @@ const CAPI: [&str; 15] = [
     "prometheus.rs",
     "config.rs",
     "forecast.rs",
-    "conn.rs",
+    "attempt.rs",
     "wait.rs",
     "export.rs",
 ];

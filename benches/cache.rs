@@ -46,7 +46,7 @@ fn main() {
         report.compare(&name, Shown, || get_against_floor(endpoints, false));
     }
     report.above(
-        "tsc_conn_offer of an object, above the lock",
+        "tsc_attempt_offer of an object, above the lock",
         50.0,
         offer_against_lock,
     );
@@ -258,9 +258,9 @@ extern "C" fn release(_: *mut c_void) {
     RELEASED.fetch_add(1, Relaxed);
 }
 
-/// Offering an object to a conn, against taking and releasing a lock as often.
+/// Offering an object to an attempt, against taking and releasing a lock as often.
 fn offer_against_lock() -> (Rounds, Rounds) {
-    // So few at a time that they are in the processor's cache, as a conn is that was just made.
+    // So few at a time that they are in the processor's cache, as an attempt is that was just made.
     const CONNS: usize = 100;
     const BATCHES: usize = 500;
     let cache = Cache::new(100);
@@ -269,7 +269,7 @@ fn offer_against_lock() -> (Rounds, Rounds) {
         tsc_config_new(cache.0, ptr::null(), 0, &mut config),
         tsc_status::TSC_OK
     );
-    let conn = |config| {
+    let attempt = |config| {
         let host = b"db.example.com";
         let endpoint = tsc_endpoint {
             host: host.as_ptr(),
@@ -278,13 +278,13 @@ fn offer_against_lock() -> (Rounds, Rounds) {
             // SAFETY: all-zero is every default.
             ..unsafe { std::mem::zeroed() }
         };
-        let mut conn = ptr::null_mut();
-        let done = tsc_conn_new(config, &endpoint, size_of_val(&endpoint), &mut conn);
+        let mut attempt = ptr::null_mut();
+        let done = tsc_attempt_new(config, &endpoint, size_of_val(&endpoint), &mut attempt);
         assert_eq!(done, tsc_status::TSC_OK);
-        conn
+        attempt
     };
-    // One TLS 1.2 session, offered to every conn.
-    let first = conn(config);
+    // One TLS 1.2 session, offered to every attempt.
+    let first = attempt(config);
     let info = tsc_session_info {
         tls_version: 0x0303,
         lifetime_seconds: 0,
@@ -294,29 +294,31 @@ fn offer_against_lock() -> (Rounds, Rounds) {
     let object = ptr::dangling_mut::<u8>().cast();
     let size = size_of_val(&info);
     assert_eq!(
-        tsc_conn_receive_object(first, &info, size, object, SESSION_BYTES, Some(release)),
+        tsc_attempt_receive_object(first, &info, size, object, SESSION_BYTES, Some(release)),
         tsc_status::TSC_OK
     );
-    assert_eq!(tsc_conn_established(first, 0), tsc_status::TSC_OK);
+    assert_eq!(tsc_attempt_established(first, 0), tsc_status::TSC_OK);
     let lock = parking_lot::Mutex::new(0u64);
     let rounds = alternate(
         || {
             let offer = black_box(
-                tsc_conn_offer
-                    as extern "C" fn(*const tsc_conn, *mut tsc_session, usize) -> tsc_status,
+                tsc_attempt_offer
+                    as extern "C" fn(*const tsc_attempt, *mut tsc_session, usize) -> tsc_status,
             );
             // SAFETY: all-zero is a value.
             let mut session: tsc_session = unsafe { std::mem::zeroed() };
             let mut time = Duration::ZERO;
             for _ in 0..BATCHES {
-                let conns: Vec<_> = (0..CONNS).map(|_| conn(config)).collect();
+                let attempts: Vec<_> = (0..CONNS).map(|_| attempt(config)).collect();
                 let start = Instant::now();
-                for &conn in &conns {
-                    let done = offer(conn, &mut session, size_of_val(&session));
+                for &attempt in &attempts {
+                    let done = offer(attempt, &mut session, size_of_val(&session));
                     assert_eq!(done, tsc_status::TSC_OK);
                 }
                 time += start.elapsed();
-                conns.into_iter().for_each(|conn| tsc_conn_free(conn));
+                attempts
+                    .into_iter()
+                    .for_each(|attempt| tsc_attempt_free(attempt));
             }
             nanos(time, CONNS * BATCHES)
         },
@@ -328,7 +330,7 @@ fn offer_against_lock() -> (Rounds, Rounds) {
             per_call(start, CONNS * BATCHES)
         },
     );
-    tsc_conn_free(first);
+    tsc_attempt_free(first);
     tsc_config_free(config);
     rounds
 }

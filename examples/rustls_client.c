@@ -115,18 +115,18 @@ static int visit(const tsc_config *config, const char *host, const char *port) {
     /* [tsc] */
     tsc_endpoint endpoint = {.host = (const uint8_t *)host, .host_len = strlen(host)};
     endpoint.port = (uint32_t)atoi(port);
-    tsc_conn *conn = NULL;
-    tsc_conn_new(config, &endpoint, sizeof endpoint, &conn);
-    tsc_conn_rustls_config(conn, &rustls);
+    tsc_attempt *attempt = NULL;
+    tsc_attempt_new(config, &endpoint, sizeof endpoint, &attempt);
+    tsc_attempt_rustls_config(attempt, &rustls);
     rustls_client_connection_new(rustls, host, &tls);
     int secure = tls != NULL && handshake(tls, &fd);
     int resumed = rustls_connection_handshake_kind(tls) == RUSTLS_HANDSHAKE_KIND_RESUMED;
     int ok = secure && login(tls, &fd);
     if (ok)
-        tsc_conn_established(conn, resumed);
+        tsc_attempt_established(attempt, resumed);
     else
-        tsc_conn_failed(conn, secure ? TSC_FAILURE_LOGIN : TSC_FAILURE_HANDSHAKE);
-    tsc_conn_free(conn);
+        tsc_attempt_failed(attempt, secure ? TSC_FAILURE_LOGIN : TSC_FAILURE_HANDSHAKE);
+    tsc_attempt_free(attempt);
     /* [/tsc] */
     if (ok) {
         puts(resumed ? "resumed" : "full");

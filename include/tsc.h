@@ -22,25 +22,25 @@
 // # Three ways in
 //
 // - OpenSSL: include tsc_openssl.h, which is built on the calls below; you need three of its own.
-// - rustls through rustls-ffi: tsc_config_attach, tsc_conn_new, tsc_conn_rustls_config, then
-//   tsc_conn_established or tsc_conn_failed.
-// - Anything else: tsc_config_new and tsc_conn_*; or, doing everything by yourself, tsc_put and
+// - rustls through rustls-ffi: tsc_config_attach, tsc_attempt_new, tsc_attempt_rustls_config, then
+//   tsc_attempt_established or tsc_attempt_failed.
+// - Anything else: tsc_config_new and tsc_attempt_*; or, doing everything by yourself, tsc_put and
 //   tsc_get with keys of your own.
 //
 // # Conventions, which hold where a function does not say otherwise
 //
 // - Results: every function that can fail returns a tsc_status; TSC_OK is 0. Outputs are written
 //   only on TSC_OK, except where a status says that it comes with a value.
-// - Handles (tsc_cache, tsc_config, tsc_conn) are opaque, made by *_new, and freed once with the
+// - Handles (tsc_cache, tsc_config, tsc_attempt) are opaque, made by *_new, and freed once with the
 //   matching *_free. Freeing NULL does nothing. Using or freeing a handle after it was freed is
 //   undefined behaviour, as for free(3). They may be freed in any order: a config keeps what it
-//   needs of its cache, a conn what it needs of its config.
+//   needs of its cache, an attempt what it needs of its config.
 // - Threads: any function may be called from any thread, also on the same handle at the same time;
 //   only freeing a handle must not run beside another use of that handle. The library starts no
 //   thread and holds no lock while it runs code of yours (release functions, clocks, on_event, ready); such
 //   code may call the library. The exception is retain of tsc_get_object.
 // - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
-//   conns that were made before the fork answer TSC_CLOSED in the child.
+//   attempts that were made before the fork answer TSC_CLOSED in the child.
 // - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
 //   TSC_INVALID_ARGUMENT. (NULL, 0) is an empty slice of bytes. A length above what an object can
 //   have (PTRDIFF_MAX) is answered with TSC_INVALID_ARGUMENT.
@@ -77,13 +77,13 @@ struct rustls_client_config;
 // tsc_event.kind: sessions came into the cache.
 #define TSC_EVENT_STORED 1
 
-// tsc_event.kind: a session was handed out, to a conn that offers it or by tsc_get.
+// tsc_event.kind: a session was handed out, to an attempt that offers it or by tsc_get.
 #define TSC_EVENT_OFFERED 2
 
-// tsc_event.kind: a conn was established by resuming what it offered.
+// tsc_event.kind: an attempt was established by resuming what it offered.
 #define TSC_EVENT_RESUMED 3
 
-// tsc_event.kind: a conn was established, and the server had not taken what it offered.
+// tsc_event.kind: an attempt was established, and the server had not taken what it offered.
 #define TSC_EVENT_REFUSED 4
 
 // tsc_event.kind: sessions were dropped because their time was over. Told when they are found, which
@@ -120,29 +120,29 @@ struct rustls_client_config;
 // In a field of tsc_forecast: nobody knows yet, or never.
 #define TSC_UNKNOWN UINT32_MAX
 
-// tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
+// tsc_attempt_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
 // taken goes back to the cache.
 #define TSC_FAILURE_NOT_SENT 1
 
-// tsc_conn_failed: the TLS handshake failed. If a session was offered, it and its lineage are
+// tsc_attempt_failed: the TLS handshake failed. If a session was offered, it and its lineage are
 // dropped: the next attempt is a full handshake.
 #define TSC_FAILURE_HANDSHAKE 2
 
-// tsc_conn_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
+// tsc_attempt_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
 #define TSC_FAILURE_TIMEOUT 3
 
-// tsc_conn_failed: TLS was fine, the application's own login was not. Nothing is published; what
+// tsc_attempt_failed: TLS was fine, the application's own login was not. Nothing is published; what
 // the cache held before stays.
 #define TSC_FAILURE_LOGIN 4
 
-// tsc_conn_info.state: begun, and nobody has said yet how it ended.
-#define TSC_CONN_OPEN 1
+// tsc_attempt_info.state: begun, and nobody has said yet how it ended.
+#define TSC_ATTEMPT_OPEN 1
 
-// tsc_conn_info.state: established; what arrives now goes straight into the cache.
-#define TSC_CONN_ESTABLISHED 2
+// tsc_attempt_info.state: established; what arrives now goes straight into the cache.
+#define TSC_ATTEMPT_ESTABLISHED 2
 
-// tsc_conn_info.state: failed; what arrives now is discarded.
-#define TSC_CONN_FAILED 3
+// tsc_attempt_info.state: failed; what arrives now is discarded.
+#define TSC_ATTEMPT_FAILED 3
 
 // The length of the key that exports are sealed with, in bytes.
 #define TSC_EXPORT_KEY 32
@@ -170,7 +170,7 @@ enum tsc_status
     // The session was not kept, and rightly so: its lifetime is over or zero, its connection has
     // failed, or the cache is disabled. Nothing to do for the caller.
     TSC_DISCARDED = 7,
-    // The conn is past the point where this call has a meaning, for example established after
+    // The attempt is past the point where this call has a meaning, for example established after
     // failed. Nothing was changed.
     TSC_WRONG_STATE = 8,
     // This build of the library cannot do it (rustls is not in it), or the caller set a field that
@@ -192,14 +192,14 @@ typedef uint32_t tsc_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
+typedef struct tsc_attempt tsc_attempt;
+
 // A bounded, thread-safe store of sessions. One per cluster object is usual.
 typedef struct tsc_cache tsc_cache;
 
 // One TLS configuration, bound to one cache. Sessions never cross from one config to another.
 typedef struct tsc_config tsc_config;
-
-// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
-typedef struct tsc_conn tsc_conn;
 
 // Something that happened in a cache, given to tsc_options.on_event. What it points to is lent for the
 // call. No part of a session is in it.
@@ -225,7 +225,7 @@ typedef struct {
     const uint8_t *group;
     // Its length.
     size_t group_len;
-    // The key that tsc_put was given, or (NULL, 0) for the sessions of conns.
+    // The key that tsc_put was given, or (NULL, 0) for the sessions of attempts.
     const uint8_t *key;
     // Its length.
     size_t key_len;
@@ -256,8 +256,8 @@ typedef struct {
     uint64_t (*clock)(void *clock_arg);
     // Passed to clock.
     void *clock_arg;
-    // How many full handshakes to one endpoint may be under way before further conns that ask with
-    // tsc_conn_wait and its kin wait for one to end. Default: any number.
+    // How many full handshakes to one endpoint may be under way before further attempts that ask with
+    // tsc_attempt_wait and its kin wait for one to end. Default: any number.
     uint32_t max_full_handshakes;
     // After so many failures of connections that offered a session, each followed by a full
     // handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:
@@ -297,11 +297,11 @@ typedef struct {
 // What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 // bytes).
 typedef struct {
-    // Sessions handed out: to a conn that offers them, or by tsc_get.
+    // Sessions handed out: to an attempt that offers them, or by tsc_get.
     uint64_t offered;
-    // Conns that were established by resuming what they offered.
+    // Attempts that were established by resuming what they offered.
     uint64_t resumed;
-    // Conns whose offer the server did not take.
+    // Attempts whose offer the server did not take.
     uint64_t refused;
     // Times that there was nothing to offer.
     uint64_t missed;
@@ -325,18 +325,18 @@ typedef struct {
     uint64_t discarded_too_large;
     // Sessions not kept because their connection failed.
     uint64_t discarded_failed;
-    // Sessions not kept because their conn was freed and nobody had said how it ended.
+    // Sessions not kept because their attempt was freed and nobody had said how it ended.
     uint64_t discarded_unfinished;
     // Sessions not kept because the cache is disabled or closed.
     uint64_t discarded_disabled;
     // Sessions not kept because memory could not be had.
     uint64_t discarded_no_memory;
-    // Conns that were established.
+    // Attempts that were established.
     uint64_t established;
-    // Conns that failed.
+    // Attempts that failed.
     uint64_t failed;
-    // Conns freed while nobody had said how they ended. More than a few: a driver forgets to call
-    // tsc_conn_established, and the cache stays empty.
+    // Attempts freed while nobody had said how they ended. More than a few: a driver forgets to call
+    // tsc_attempt_established, and the cache stays empty.
     uint64_t unfinished;
     // Endpoints in the cache now.
     uint64_t endpoints;
@@ -347,11 +347,11 @@ typedef struct {
     // TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
     // offered.
     uint64_t reused;
-    // Conns that were told to wait for a session.
+    // Attempts that were told to wait for a session.
     uint64_t waited;
     // Of these, how many got one while they waited.
     uint64_t waits_served;
-    // Conns that were offered nothing because the breaker of their endpoint was open.
+    // Attempts that were offered nothing because the breaker of their endpoint was open.
     uint64_t withheld;
     // Times that a breaker opened: offering sessions to an endpoint did harm.
     uint64_t breaker_opened;
@@ -372,7 +372,7 @@ typedef struct {
     // is none, or it is not known.
     int64_t client_not_after;
     // Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    // 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
+    // 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits, whatever
     // the rustls configuration says.
     uint32_t tickets_new_session;
     // Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
@@ -403,15 +403,15 @@ typedef struct {
     uint32_t reserved;
 } tsc_endpoint;
 
-// What conns of a config to an endpoint may expect, for a driver that plans by itself.
+// What attempts of a config to an endpoint may expect, for a driver that plans by itself.
 typedef struct {
     // Sessions in the cache now.
     uint64_t available;
-    // Conns that wait for one (tsc_conn_wait and its kin).
+    // Attempts that wait for one (tsc_attempt_wait and its kin).
     uint64_t waiting;
-    // Conns that do a full handshake, or did and may still bring sessions.
+    // Attempts that do a full handshake, or did and may still bring sessions.
     uint64_t full_in_flight;
-    // Conns that offered a session, and may bring new ones.
+    // Attempts that offered a session, and may bring new ones.
     uint64_t resumed_in_flight;
     // Sessions that the last full handshake brought, or TSC_UNKNOWN.
     uint32_t tickets_full;
@@ -421,7 +421,7 @@ typedef struct {
     uint32_t full_ms;
     // The same for a resumed one.
     uint32_t resumed_ms;
-    // Milliseconds that a conn which asks now would wait for a session. 0: there is one, or a first
+    // Milliseconds that an attempt which asks now would wait for a session. 0: there is one, or a first
     // handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
     // to do a full handshake.
     uint32_t wait_ms;
@@ -429,13 +429,13 @@ typedef struct {
     uint32_t breaker_open;
 } tsc_forecast;
 
-// A session to offer to the server. What it points to is lent: see tsc_conn_offer.
+// A session to offer to the server. What it points to is lent: see tsc_attempt_offer.
 typedef struct {
-    // The bytes that tsc_conn_receive was given, or NULL for an object.
+    // The bytes that tsc_attempt_receive was given, or NULL for an object.
     const uint8_t *data;
     // How many.
     size_t len;
-    // The object that tsc_conn_receive_object was given, or NULL for bytes.
+    // The object that tsc_attempt_receive_object was given, or NULL for bytes.
     void *object;
     // As in tsc_session_info.
     uint32_t tls_version;
@@ -447,7 +447,7 @@ typedef struct {
 
 // What became of one connection attempt so far.
 typedef struct {
-    // TSC_CONN_OPEN, TSC_CONN_ESTABLISHED or TSC_CONN_FAILED.
+    // TSC_ATTEMPT_OPEN, TSC_ATTEMPT_ESTABLISHED or TSC_ATTEMPT_FAILED.
     uint32_t state;
     // 1 if a session was taken to be offered.
     uint32_t offered;
@@ -463,7 +463,7 @@ typedef struct {
     uint32_t discarded;
     // Always 0.
     uint32_t reserved;
-} tsc_conn_info;
+} tsc_attempt_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -500,19 +500,19 @@ tsc_status tsc_cache_new(const tsc_options *options, size_t size, tsc_cache **ou
 tsc_status tsc_cache_share(const tsc_cache *cache, tsc_cache **out);
 
 // Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
-// kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
+// kept or offered. Calls that would, answer TSC_CLOSED. Configs and attempts that use it stay valid and
 // find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
 tsc_status tsc_cache_close(const tsc_cache *cache);
 
 // Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
-// if configs or conns still use it.
+// if configs or attempts still use it.
 void tsc_cache_free(tsc_cache *cache);
 
 // Stores a session under a key of the caller's own.
 //
 // For callers that do everything by themselves: the key must hold all that may not be mixed (host,
 // port, server name, and everything in the TLS configuration that decides whom to trust and who to
-// be), and the session must come from a connection that was established. tsc_conn_* does both.
+// be), and the session must come from a connection that was established. tsc_attempt_* does both.
 //
 // key, key_len: 1 to TSC_MAX_KEY bytes, copied.
 // info, info_size: what is known of the session; tls_version is required.
@@ -557,7 +557,7 @@ tsc_status tsc_remove(const tsc_cache *cache, const uint8_t *key, size_t key_len
 tsc_status tsc_clear_expired(const tsc_cache *cache,
                              size_t *count);
 
-// Drops every session of every endpoint and config. Sessions that conns have taken are not touched.
+// Drops every session of every endpoint and config. Sessions that attempts have taken are not touched.
 tsc_status tsc_clear(const tsc_cache *cache);
 
 // Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
@@ -566,7 +566,7 @@ tsc_status tsc_clear(const tsc_cache *cache);
 // any thread, with no lock held, possibly before this call returns. On any other status the caller
 // still owns it.
 // key, key_len, info, info_size: as in tsc_put.
-// object, bytes, release: as in tsc_conn_receive_object.
+// object, bytes, release: as in tsc_attempt_receive_object.
 // TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
 tsc_status tsc_put_object(const tsc_cache *cache,
                           const uint8_t *key,
@@ -632,7 +632,7 @@ tsc_status tsc_config_new(const tsc_cache *cache,
 
 // Makes a config from a finished rustls configuration.
 //
-// Connections then take their rustls configuration from tsc_conn_rustls_config. The one given here
+// Connections then take their rustls configuration from tsc_attempt_rustls_config. The one given here
 // is neither changed nor kept by the caller's reference: free it whenever you like.
 // It must come from this library (libtsc exports rustls_*): no other copy of rustls will do.
 // options, size: as in tsc_config_new, except that an identity is answered with TSC_UNSUPPORTED:
@@ -646,17 +646,17 @@ tsc_status tsc_config_attach(const tsc_cache *cache,
                              size_t size,
                              tsc_config **out);
 
-// Frees a config; NULL is nothing. Conns made from it stay valid.
+// Frees a config; NULL is nothing. Attempts made from it stay valid.
 void tsc_config_free(tsc_config *config);
 
-// Says how many sessions conns of this config to this endpoint would find, one after the other; a
+// Says how many sessions attempts of this config to this endpoint would find, one after the other; a
 // reusable one counts once. count: gets the number, 0 if there is none.
 tsc_status tsc_config_available(const tsc_config *config,
                                 const tsc_endpoint *endpoint,
                                 size_t size,
                                 size_t *count);
 
-// Says what conns of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
+// Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
 // sizeof(tsc_forecast).
 tsc_status tsc_config_forecast(const tsc_config *config,
                                const tsc_endpoint *endpoint,
@@ -667,79 +667,79 @@ tsc_status tsc_config_forecast(const tsc_config *config,
 // Begins a connection attempt.
 //
 // endpoint, size: who it is for; copied.
-// out: gets the handle, which the caller frees with tsc_conn_free.
+// out: gets the handle, which the caller frees with tsc_attempt_free.
 // TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
-// disabled cache is no error: the conn works and offers nothing.
-tsc_status tsc_conn_new(const tsc_config *config,
-                        const tsc_endpoint *endpoint,
-                        size_t size,
-                        tsc_conn **out);
+// disabled cache is no error: the attempt works and offers nothing.
+tsc_status tsc_attempt_new(const tsc_config *config,
+                           const tsc_endpoint *endpoint,
+                           size_t size,
+                           tsc_attempt **out);
 
-// Gives the session to offer in the ClientHello, and leases it to this conn.
+// Gives the session to offer in the ClientHello, and leases it to this attempt.
 //
 // A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
-// conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
-// (tsc_conn_receive, tsc_conn_wants_another, tsc_conn_established, the other failures). Asking again gives the same session.
+// attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
+// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
 // Ask as late as possible, after the TCP connection stands.
 //
-// out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed
-// or tsc_conn_free. An object may be lent to several conns at once if it is reusable; a TLS stack
+// out, size: gets the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
+// or tsc_attempt_free. An object may be lent to several attempts at once if it is reusable; a TLS stack
 // that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 // TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
-// callers need no error. TSC_WRONG_STATE: the conn was sent, established or failed. TSC_CLOSED: the
-// conn is from before a fork.
-tsc_status tsc_conn_offer(const tsc_conn *conn,
-                          tsc_session *out,
-                          size_t size);
+// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
+// attempt is from before a fork.
+tsc_status tsc_attempt_offer(const tsc_attempt *attempt,
+                             tsc_session *out,
+                             size_t size);
 
 // Says that the ClientHello with the offered session may have left: a single-use session is used up,
 // whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
 // offered, is TSC_OK.
-tsc_status tsc_conn_sent(const tsc_conn *conn);
+tsc_status tsc_attempt_sent(const tsc_attempt *attempt);
 
 // Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
 //
-// Staged until tsc_conn_established; after it, it goes straight into the cache, whenever it comes.
+// Staged until tsc_attempt_established; after it, it goes straight into the cache, whenever it comes.
 // Its lifetime counts from this call.
 // info, info_size: what is known of it; tls_version is required.
 // data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled.
+// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, or the cache is disabled.
 // TSC_CLOSED. TSC_NO_MEMORY.
-tsc_status tsc_conn_receive(const tsc_conn *conn,
-                            const tsc_session_info *info,
-                            size_t info_size,
-                            const uint8_t *data,
-                            size_t len);
+tsc_status tsc_attempt_receive(const tsc_attempt *attempt,
+                               const tsc_session_info *info,
+                               size_t info_size,
+                               const uint8_t *data,
+                               size_t len);
 
 // Takes a session as an object of the TLS stack: no serialising, no parsing.
 //
 // On TSC_OK the library owns one reference to object and gives it back, once, through release, on
 // any thread, with no lock held, possibly before this call returns. On any other status the caller
 // still owns it.
-// info, info_size: as in tsc_conn_receive.
+// info, info_size: as in tsc_attempt_receive.
 // object: not NULL. Nobody else may change it from here on.
 // bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
 // do.
 // release: not NULL. May call any function of this library.
-tsc_status tsc_conn_receive_object(const tsc_conn *conn,
-                                   const tsc_session_info *info,
-                                   size_t info_size,
-                                   void *object,
-                                   size_t bytes,
-                                   void (*release)(void *object));
+tsc_status tsc_attempt_receive_object(const tsc_attempt *attempt,
+                                      const tsc_session_info *info,
+                                      size_t info_size,
+                                      void *object,
+                                      size_t bytes,
+                                      void (*release)(void *object));
 
 // Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
 // CPython's ssl module, for one, copies each by encoding and decoding it.
 //
-// TSC_OK: take it, and give it to tsc_conn_receive or tsc_conn_receive_object. TSC_DISCARDED: leave it. The
+// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED: leave it. The
 // endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
 // be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
-tsc_status tsc_conn_wants_another(const tsc_conn *conn);
+tsc_status tsc_attempt_wants_another(const tsc_attempt *attempt);
 
 // Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
-// this conn received and will receive. not_after: Unix seconds, above 0.
-tsc_status tsc_conn_set_not_after(const tsc_conn *conn,
-                                  int64_t not_after);
+// this attempt received and will receive. not_after: Unix seconds, above 0.
+tsc_status tsc_attempt_set_not_after(const tsc_attempt *attempt,
+                                     int64_t not_after);
 
 // Says that the connection is established: TLS verified and the application's own login done. What
 // it received is published, and what it still receives goes straight into the cache.
@@ -748,99 +748,99 @@ tsc_status tsc_conn_set_not_after(const tsc_conn *conn,
 // resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). If
 // a session was offered and this is 0, the server refused it: its whole lineage is dropped.
 // TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
-// offered through this conn; nothing was changed.
-tsc_status tsc_conn_established(const tsc_conn *conn,
-                                int32_t resumed);
+// offered through this attempt; nothing was changed.
+tsc_status tsc_attempt_established(const tsc_attempt *attempt,
+                                   int32_t resumed);
 
 // Says that the attempt failed: what it received is discarded, then and later.
 //
 // why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
 // TSC_WRONG_STATE: already established or failed.
-tsc_status tsc_conn_failed(const tsc_conn *conn, uint32_t why);
+tsc_status tsc_attempt_failed(const tsc_attempt *attempt, uint32_t why);
 
-// Reads what became of the attempt so far. size is sizeof(tsc_conn_info).
-tsc_status tsc_conn_info_get(const tsc_conn *conn, tsc_conn_info *out, size_t size);
+// Reads what became of the attempt so far. size is sizeof(tsc_attempt_info).
+tsc_status tsc_attempt_info_get(const tsc_attempt *attempt, tsc_attempt_info *out, size_t size);
 
 // Gives the rustls configuration for this one connection, to pass to rustls_client_connection_new.
 //
-// Only for a conn whose config was made by tsc_config_attach. rustls takes the session to offer in
+// Only for an attempt whose config was made by tsc_config_attach. rustls takes the session to offer in
 // rustls_client_connection_new, so call that after the TCP connection stands. What the server sends
 // is staged and published as with the other calls, also long after the handshake, and also when this
-// conn was freed after tsc_conn_established.
+// attempt was freed after tsc_attempt_established.
 // out: gets a configuration that the caller frees with rustls_client_config_free.
 // TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
-// TSC_CLOSED: the conn is from before a fork.
-tsc_status tsc_conn_rustls_config(const tsc_conn *conn,
-                                  const struct rustls_client_config **out);
+// TSC_CLOSED: the attempt is from before a fork.
+tsc_status tsc_attempt_rustls_config(const tsc_attempt *attempt,
+                                     const struct rustls_client_config **out);
 
-// Frees a conn; NULL is nothing.
+// Frees an attempt; NULL is nothing.
 //
 // If nobody said how the attempt ended, what it received is discarded, what it had taken and not
-// sent goes back, and the statistics count it as unfinished. After tsc_conn_established, the
+// sent goes back, and the statistics count it as unfinished. After tsc_attempt_established, the
 // connection may live on: tickets that still arrive for it are kept (rustls).
-void tsc_conn_free(tsc_conn *conn);
+void tsc_attempt_free(tsc_attempt *attempt);
 
 // Waits for a session if one is expected in time, and returns when there is nothing to wait for any
-// more: ask tsc_conn_offer then (or create the rustls connection), and do a full handshake if it has
+// more: ask tsc_attempt_offer then (or create the rustls connection), and do a full handshake if it has
 // nothing.
 //
-// A pool that opens many connections to one endpoint at once has more conns than tickets. With this,
+// A pool that opens many connections to one endpoint at once has more attempts than tickets. With this,
 // the first does a full handshake and the others are given what it brings, and what these bring in
 // turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
 // what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
-// sessions. Others know of a conn from its tsc_conn_offer on, until it is established and has brought
+// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has brought
 // what it is expected to, has failed, or is freed: say so as soon as you know.
 //
-// Ask after the TCP connection stands: a session that was kept for a conn is kept from others.
+// Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 // docs/supply.md says when waiting pays.
 //
 // max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
-// TSC_WRONG_STATE: the conn waits already, or is past its offer. TSC_CLOSED: the conn is from before a
+// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from before a
 // fork. Since 0.1.0.
-tsc_status tsc_conn_wait(const tsc_conn *conn,
-                         uint32_t max_wait_ms);
+tsc_status tsc_attempt_wait(const tsc_attempt *attempt,
+                            uint32_t max_wait_ms);
 
-// tsc_conn_wait for a driver that must not be blocked.
+// tsc_attempt_wait for a driver that must not be blocked.
 //
 // TSC_OK: there is nothing to wait for; ready will not be called. TSC_WAIT: ready is called when the
 // wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
-// returned. It may call any function of this library, tsc_conn_offer among them.
+// returned. It may call any function of this library, tsc_attempt_offer among them.
 // The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-// max_wait_ms, and call tsc_conn_wait_end when it fires. For the same reason a first burst at a
+// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a first burst at a
 // server that issues no sessions waits to the end here, while the other two calls notice earlier.
 // ready: not NULL. arg: passed to it.
-// Other statuses: see tsc_conn_wait.
-tsc_status tsc_conn_wait_callback(const tsc_conn *conn,
-                                  uint32_t max_wait_ms,
-                                  void (*ready)(void *arg),
-                                  void *arg);
+// Other statuses: see tsc_attempt_wait.
+tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
+                                     uint32_t max_wait_ms,
+                                     void (*ready)(void *arg),
+                                     void *arg);
 
-// tsc_conn_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
+// tsc_attempt_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
 // be it by a session, by a forecast that changed, or by the deadline. No timer and no callback needed.
 //
 // TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
-// lent until tsc_conn_free; poll it for reading, do not read or close it, and take it out of the
+// lent until tsc_attempt_free; poll it for reading, do not read or close it, and take it out of the
 // event loop when it is readable.
 // TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
-// had. Other statuses: see tsc_conn_wait.
-tsc_status tsc_conn_wait_fd(const tsc_conn *conn,
-                            uint32_t max_wait_ms,
-                            int32_t *fd);
+// had. Other statuses: see tsc_attempt_wait.
+tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
+                               uint32_t max_wait_ms,
+                               int32_t *fd);
 
-// Gives up a conn's place in the queue, as at its deadline: make the offer then.
+// Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 //
-// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the conn does not wait, or ready
+// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or ready
 // was called, or is being called on another thread at this moment: leave the rest to it.
-// tsc_conn_offer, tsc_conn_failed and tsc_conn_free end a wait, too, but do not say which it was: use
+// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it was: use
 // this first if what arg points to is to be freed.
-tsc_status tsc_conn_wait_end(const tsc_conn *conn);
+tsc_status tsc_attempt_wait_end(const tsc_attempt *attempt);
 
 // Seals the sessions of a config for the next process to import, as for a warm restart.
 //
 // The sessions of every endpoint of the config, and of all that carry the same identity. A single-use
 // session leaves the cache with the export, or it could be offered twice; a reusable one stays as
 // well. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with
-// TSC_SSL_SERIALISE, and rustls's cannot be exported. What conns have taken or staged is not in it.
+// TSC_SSL_SERIALISE, and rustls's cannot be exported. What attempts have taken or staged is not in it.
 //
 // Who has an export and its key has the sessions. Import it once, in one process: the library cannot
 // know of a second time, in which every single-use session would be offered again. It is encrypted

@@ -3,15 +3,15 @@
 //! The header `include/tsc.h` is the manual; it is generated from [`capi`]. The layers, each of which
 //! knows only those before it:
 //!
-//! - [`cache`]: the engine. Sessions by key, limits, lifetimes, statistics. Knows neither C nor TLS.
-//! - [`conn`]: one connection attempt: offer, receive, established or failed.
+//! - [`engine`]: the engine. Sessions by key, limits, lifetimes, statistics. Knows neither C nor TLS.
+//! - [`attempt`]: one connection attempt: offer, receive, established or failed.
 //! - [`export`]: sessions that go from one process to the next, sealed.
-//! - `rustls`: a rustls session store over a conn, and attaching to a rustls configuration.
+//! - `rustls`: a rustls session store over an attempt, and attaching to a rustls configuration.
 //! - [`capi`]: the C functions.
 
-pub mod cache;
+pub mod attempt;
 pub mod capi;
-pub mod conn;
+pub mod engine;
 pub mod export;
 mod platform;
 mod process;

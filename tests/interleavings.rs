@@ -1,4 +1,4 @@
-//! The engine and its conns under many interleavings of its threads, tried one by one by a checker:
+//! The engine and its attempts under many interleavings of its threads, tried one by one by a checker:
 //!
 //!     RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
 //!         cargo test --no-default-features --test interleavings
@@ -10,8 +10,8 @@
 use shuttle::thread;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Options, Payload, Session, Space, Time};
-use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Plan, Supplies, Waker, rules_of};
+use tsc::attempt::{Attempt, Cache, Config, Endpoint, Failure, Identity, Plan, Waker, rules_of};
+use tsc::engine::{Clock, Discard, Engine, Kind, Lineage, Options, Payload, Session, Space, Time};
 use tsc::export::{KEY, Scope};
 
 /// The fewest endpoints that make a cache of several shards.
@@ -25,11 +25,11 @@ fn in_many_orders(test: fn()) {
     shuttle::check_pct(test, 700, 3);
 }
 
-fn driven(options: Options) -> Cache {
-    Cache::new(options, Clock::Driven(Box::new(|| 0)))
+fn driven(options: Options) -> Engine {
+    Engine::new(options, Clock::Driven(Box::new(|| 0)))
 }
 
-fn cache(options: Options) -> Arc<Cache> {
+fn engine(options: Options) -> Arc<Engine> {
     Arc::new(driven(options))
 }
 
@@ -55,11 +55,11 @@ fn number_of(session: &Session) -> u32 {
     *value.downcast_ref().expect("a number")
 }
 
-fn put(cache: &Cache, key: u8, session: Session) -> Result<(), Discard> {
+fn put(cache: &Engine, key: u8, session: Session) -> Result<(), Discard> {
     cache.put(&cache.key(Space::Caller, &[key]), session)
 }
 
-fn take(cache: &Cache, key: u8) -> Option<Session> {
+fn take(cache: &Engine, key: u8) -> Option<Session> {
     cache.take(&cache.key(Space::Caller, &[key]))
 }
 
@@ -71,14 +71,14 @@ fn together(threads: Vec<Box<dyn FnOnce() + Send>>) {
     }
 }
 
-fn assert_within_limits(cache: &Cache) {
+fn assert_within_limits(cache: &Engine) {
     let (stats, options) = (cache.stats(), cache.options());
     assert!(stats.endpoints <= u64::from(options.max_endpoints));
     assert!(stats.bytes <= options.max_bytes);
 }
 
 /// What is counted adds up, and what is in use is what is there.
-fn assert_adds_up(cache: &Cache, taken_for_good: u64) {
+fn assert_adds_up(cache: &Engine, taken_for_good: u64) {
     let stats = cache.stats();
     let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
     assert_eq!(stats.stored, stats.sessions + dropped + taken_for_good);
@@ -285,7 +285,7 @@ fn a_session_is_taken_or_exported_and_never_both() {
             ..Options::default()
         };
         let cache = cache(options);
-        let put_bytes = |cache: &Cache, key: u8| {
+        let put_bytes = |cache: &Engine, key: u8| {
             let payload = Payload::Bytes(cache.keep(&[key]).expect("kept"));
             let session = session(1, Kind::SingleUse, 1);
             put(cache, key, Session { payload, ..session }).expect("kept");
@@ -315,7 +315,7 @@ fn a_session_is_taken_or_exported_and_never_both() {
             }),
             take_both(1),
         ]);
-        let next = Cache::new(options, Clock::Driven(Box::new(|| 0)));
+        let next = Engine::new(options, Clock::Driven(Box::new(|| 0)));
         let exported = exported.lock().expect("not poisoned");
         let imported = Scope::Caller(&next).import(&[1; KEY], &exported);
         let imported = imported.expect("authentic") as u64;
@@ -399,14 +399,14 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
             group: b"",
         };
         let config = Arc::new(Config {
-            supplies: Supplies::new(driven(Options::default())),
+            cache: Cache::new(driven(Options::default())),
             identity: Identity::own(),
             client_not_after: None,
         });
-        let connect = |config: &Arc<Config>| Conn::new(config, &HOST).expect("a good endpoint");
-        let receive = |conn: &Conn, number: u32| {
+        let connect = |config: &Arc<Config>| Attempt::new(config, &HOST).expect("a good endpoint");
+        let receive = |attempt: &Attempt, number: u32| {
             let rules = rules_of(0x0304, 1).expect("known");
-            let received = conn.receive(Payload::Value(Arc::new(number)), 1, 0, rules, None);
+            let received = attempt.receive(Payload::Value(Arc::new(number)), 1, 0, rules, None);
             received.expect("kept");
         };
         let first = connect(&config);
@@ -417,30 +417,32 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
         let attempt = |sends: bool, received: u32| -> Box<dyn FnOnce() + Send> {
             let (config, used) = (Arc::clone(&config), Arc::clone(&used));
             Box::new(move || {
-                let conn = connect(&config);
-                let offered = conn.offer(|session, _| number_of(session)).expect("open");
+                let attempt = connect(&config);
+                let offered = attempt
+                    .offer(|session, _| number_of(session))
+                    .expect("open");
                 if !sends {
-                    conn.failed(Failure::NotSent).expect("open");
+                    attempt.failed(Failure::NotSent).expect("open");
                     return;
                 }
                 if let Some(number) = offered {
                     used[number as usize].fetch_add(1, Relaxed);
                 }
-                receive(&conn, received);
-                conn.established(offered.is_some()).expect("open");
+                receive(&attempt, received);
+                attempt.established(offered.is_some()).expect("open");
             })
         };
         together(vec![attempt(true, 2), attempt(true, 3), attempt(false, 0)]);
         let times = [0, 1, 2, 3].map(|number: usize| used[number].load(Relaxed));
         assert!(times.iter().all(|&times| times <= 1), "{times:?}");
-        let stats = config.cache().stats();
+        let stats = config.engine().stats();
         assert_eq!(stats.sessions, 4 - times.iter().sum::<u64>());
         assert_eq!(stats.stored, 4);
     });
 }
 
 /// An attempt that waits, and how often it was told to go.
-type Waiting = (Arc<Conn>, Arc<AtomicU64>);
+type Waiting = (Arc<Attempt>, Arc<AtomicU64>);
 
 #[test]
 fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
@@ -452,22 +454,22 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
             group: b"",
         };
         let config = Arc::new(Config {
-            supplies: Supplies::new(driven(Options::default())),
+            cache: Cache::new(driven(Options::default())),
             identity: Identity::own(),
             client_not_after: None,
         });
-        let connect = |config: &Arc<Config>| Conn::new(config, &HOST).expect("a good endpoint");
+        let connect = |config: &Arc<Config>| Attempt::new(config, &HOST).expect("a good endpoint");
         let used = Arc::new([(); 2].map(|()| AtomicU64::new(0)));
         // What an attempt does once it may go.
-        let finish = |conn: &Conn, used: &[AtomicU64; 2]| match conn
+        let finish = |attempt: &Attempt, used: &[AtomicU64; 2]| match attempt
             .offer(|session, _| number_of(session))
             .expect("open")
         {
             Some(number) => {
                 used[number as usize].fetch_add(1, Relaxed);
-                conn.established(true).expect("open");
+                attempt.established(true).expect("open");
             }
-            None => conn.failed(Failure::Handshake).expect("open"),
+            None => attempt.failed(Failure::Handshake).expect("open"),
         };
         let leader = connect(&config);
         assert_eq!(leader.offer(|_, _| ()), Ok(None));
@@ -476,17 +478,17 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
             let (config, waiting, used) =
                 (Arc::clone(&config), Arc::clone(&waiting), Arc::clone(&used));
             Box::new(move || {
-                let conn = connect(&config);
+                let attempt = connect(&config);
                 let told = Arc::new(AtomicU64::new(0));
                 let tell = Arc::clone(&told);
                 let waker = move || {
                     tell.fetch_add(1, Relaxed);
                 };
-                let plan = conn.plan(1000, Waker::new(waker)).expect("open");
+                let plan = attempt.plan(1000, Waker::new(waker)).expect("open");
                 if plan == Plan::Go {
-                    finish(&conn, &used);
+                    finish(&attempt, &used);
                 } else {
-                    *waiting[at].lock().expect("not poisoned") = Some((conn, told));
+                    *waiting[at].lock().expect("not poisoned") = Some((attempt, told));
                 }
             })
         };
@@ -510,8 +512,8 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
                 let may_go = |(_, told): &mut Waiting| told.load(Relaxed) == 1;
                 slot.take_if(may_go)
             });
-            let Some((conn, _)) = next else { break };
-            finish(&conn, &used);
+            let Some((attempt, _)) = next else { break };
+            finish(&attempt, &used);
         }
         let left = |slot: &Mutex<Option<Waiting>>| slot.lock().expect("not poisoned").is_some();
         assert!(!waiting.iter().any(left), "one waits for nothing");

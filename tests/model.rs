@@ -5,17 +5,17 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::cache::{
-    Cache, Clock, Discard, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
+use tsc::engine::{
+    Clock, Discard, Engine, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
     Time,
 };
 
 /// A cache whose time is set by hand, in milliseconds.
-fn driven(options: Options) -> (Cache, Arc<AtomicU64>) {
+fn driven(options: Options) -> (Engine, Arc<AtomicU64>) {
     let time = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&time);
     let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
-    (Cache::new(options, clock), time)
+    (Engine::new(options, clock), time)
 }
 
 /// What a test's session is told apart by. The token's count says how many there are.
@@ -279,15 +279,15 @@ fn small_options() -> impl Strategy<Value = Options> {
 }
 
 /// Keys come in pairs that differ only in who made them up.
-fn key(cache: &Cache, key: usize) -> Key<'_> {
+fn key(cache: &Engine, key: usize) -> Key<'_> {
     const BYTES: [&[u8]; KEYS.div_ceil(2)] = [b"", b"a", b"b", b"a longer key than the others"];
-    let space = [Space::Caller, Space::Conn][key % 2];
+    let space = [Space::Caller, Space::Attempt][key % 2];
     cache.key(space, BYTES[key / 2])
 }
 
 /// Both caches, and the sessions that were taken from them.
 struct Both {
-    cache: Cache,
+    cache: Engine,
     time: Arc<AtomicU64>,
     /// How many sessions were told of, by kind of event.
     told: Arc<[AtomicU64; 4]>,
@@ -529,7 +529,7 @@ impl Random {
     }
 }
 
-fn assert_within_limits(cache: &Cache) {
+fn assert_within_limits(cache: &Engine) {
     let (stats, options) = (cache.stats(), cache.options());
     assert!(stats.endpoints <= u64::from(options.max_endpoints));
     assert!(stats.bytes <= options.max_bytes);

@@ -28,19 +28,19 @@ const NAME: &str = "db.example.com";
 fn tls13_resumes_with_each_ticket_once() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
-    let (kind, _) = peer.connect(&config.conn(1), true);
+    let (kind, _) = peer.connect(&config.attempt(1), true);
     assert_eq!(kind, HandshakeKind::Full);
     assert_eq!(config.available(1), 2);
     // Two at once, before either receives tickets: both tickets are used.
-    let (first, second) = (config.conn(1), config.conn(1));
+    let (first, second) = (config.attempt(1), config.attempt(1));
     let clients = [first.client(NAME), second.client(NAME)];
     assert_eq!(config.available(1), 0);
-    for (client, conn) in clients.into_iter().zip([first, second]) {
-        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
-        assert_eq!(conn.info().resumed, 1);
+    for (client, attempt) in clients.into_iter().zip([first, second]) {
+        assert_eq!(peer.run(client, &attempt, true).0, HandshakeKind::Resumed);
+        assert_eq!(attempt.info().resumed, 1);
     }
     assert_eq!(
-        peer.connect(&config.conn(1), true).0,
+        peer.connect(&config.attempt(1), true).0,
         HandshakeKind::Resumed
     );
     assert_eq!(peer.cache.stats().resumed, 3);
@@ -50,11 +50,14 @@ fn tls13_resumes_with_each_ticket_once() {
 fn tls12_resumes_again_and_again_with_the_same_session() {
     let peer = Peer::new(&[&version::TLS12], |_| ());
     let config = peer.attach();
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
-    let (first, second) = (config.conn(1), config.conn(1));
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
+    let (first, second) = (config.attempt(1), config.attempt(1));
     let clients = [first.client(NAME), second.client(NAME)];
-    for (client, conn) in clients.into_iter().zip([first, second]) {
-        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
+    for (client, attempt) in clients.into_iter().zip([first, second]) {
+        assert_eq!(peer.run(client, &attempt, true).0, HandshakeKind::Resumed);
     }
     assert_eq!(config.available(1), 1);
 }
@@ -68,9 +71,12 @@ fn tls12_resumes_by_id_where_the_server_has_no_tickets() {
         });
     });
     let config = peer.attach();
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
     assert_eq!(
-        peer.connect(&config.conn(1), true).0,
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
         HandshakeKind::Resumed
     );
 }
@@ -80,19 +86,22 @@ fn another_port_or_config_or_name_never_resumes() {
     for versions in [[&version::TLS12], [&version::TLS13]] {
         let peer = Peer::new(&versions, |_| ());
         let config = peer.attach();
-        peer.connect(&config.conn(1), true);
-        assert_eq!(peer.connect(&config.conn(2), true).0, HandshakeKind::Full);
+        peer.connect(&config.attempt(1), true);
+        assert_eq!(
+            peer.connect(&config.attempt(2), true).0,
+            HandshakeKind::Full
+        );
         // The very same rustls configuration, attached again.
         let again = peer.attach();
-        assert_eq!(peer.connect(&again.conn(1), true).0, HandshakeKind::Full);
+        assert_eq!(peer.connect(&again.attempt(1), true).0, HandshakeKind::Full);
         // A driver that connects to another name than it said: nothing is offered, nothing is kept.
-        let conn = config.conn(1);
+        let attempt = config.attempt(1);
         let before = config.available(1);
-        let client = conn.client("other.example.com");
-        assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Full);
-        assert_eq!((config.available(1), conn.info().received), (before, 0));
+        let client = attempt.client("other.example.com");
+        assert_eq!(peer.run(client, &attempt, true).0, HandshakeKind::Full);
+        assert_eq!((config.available(1), attempt.info().received), (before, 0));
         assert_eq!(
-            peer.connect(&config.conn(1), true).0,
+            peer.connect(&config.attempt(1), true).0,
             HandshakeKind::Resumed
         );
     }
@@ -102,10 +111,10 @@ fn another_port_or_config_or_name_never_resumes() {
 fn names_are_compared_without_regard_to_case() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
-    peer.connect(&config.conn(1), true);
-    let conn = config.conn(1);
-    let client = conn.client("DB.Example.COM");
-    assert_eq!(peer.run(client, &conn, true).0, HandshakeKind::Resumed);
+    peer.connect(&config.attempt(1), true);
+    let attempt = config.attempt(1);
+    let client = attempt.client("DB.Example.COM");
+    assert_eq!(peer.run(client, &attempt, true).0, HandshakeKind::Resumed);
 }
 
 #[test]
@@ -113,16 +122,19 @@ fn nothing_is_published_before_established_or_after_failed() {
     for versions in [[&version::TLS12], [&version::TLS13]] {
         let peer = Peer::new(&versions, |_| ());
         let config = peer.attach();
-        let conn = config.conn(1);
-        peer.connect(&conn, false);
-        assert!(conn.info().received > 0);
+        let attempt = config.attempt(1);
+        peer.connect(&attempt, false);
+        assert!(attempt.info().received > 0);
         assert_eq!(config.available(1), 0);
         assert_eq!(
-            tsc_conn_failed(conn.0, TSC_FAILURE_LOGIN),
+            tsc_attempt_failed(attempt.0, TSC_FAILURE_LOGIN),
             tsc_status::TSC_OK
         );
         assert_eq!(config.available(1), 0);
-        assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+        assert_eq!(
+            peer.connect(&config.attempt(1), true).0,
+            HandshakeKind::Full
+        );
     }
 }
 
@@ -131,17 +143,17 @@ fn tickets_flow_on_after_the_handle_is_freed_if_it_was_established() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
     for established in [false, true] {
-        let conn = config.conn(1);
-        let mut client = conn.client(NAME);
+        let attempt = config.attempt(1);
+        let mut client = attempt.client(NAME);
         let mut server = peer.server();
         // So far that the client is done, and the server's tickets have not arrived.
         transfer(&mut client, &mut server);
         transfer(&mut server, &mut client);
         assert!(!client.is_handshaking());
         if established {
-            assert_eq!(tsc_conn_established(conn.0, 0), tsc_status::TSC_OK);
+            assert_eq!(tsc_attempt_established(attempt.0, 0), tsc_status::TSC_OK);
         }
-        drop(conn);
+        drop(attempt);
         transfer(&mut client, &mut server);
         transfer(&mut server, &mut client);
         assert_eq!(config.available(1), if established { 2 } else { 0 });
@@ -163,7 +175,7 @@ fn a_lifetime_of_zero_is_never_offered_and_eight_days_are_seven() {
             });
         });
         let config = peer.attach();
-        peer.connect(&config.conn(1), true);
+        peer.connect(&config.attempt(1), true);
         NOW_OF_TESTS.with(|now| now.fetch_add(u64::from(after) * 1000, Relaxed));
         assert_eq!(
             config.available(1) > 0,
@@ -177,20 +189,20 @@ fn a_lifetime_of_zero_is_never_offered_and_eight_days_are_seven() {
 fn a_refused_ticket_takes_its_siblings_along() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
-    peer.connect(&config.conn(1), true);
+    peer.connect(&config.attempt(1), true);
     assert_eq!(config.available(1), 2);
     // The server was restarted: its keys are new.
     let restarted = Peer {
         server: server(&peer.identity, &[&version::TLS13], |_| ()),
         ..peer
     };
-    let conn = config.conn(1);
-    assert_eq!(restarted.connect(&conn, true).0, HandshakeKind::Full);
-    assert_eq!((conn.info().offered, conn.info().refused), (1, 1));
+    let attempt = config.attempt(1);
+    assert_eq!(restarted.connect(&attempt, true).0, HandshakeKind::Full);
+    assert_eq!((attempt.info().offered, attempt.info().refused), (1, 1));
     // What is there now are the two new ones.
     assert_eq!(config.available(1), 2);
     assert_eq!(
-        restarted.connect(&config.conn(1), true).0,
+        restarted.connect(&config.attempt(1), true).0,
         HandshakeKind::Resumed
     );
 }
@@ -205,17 +217,20 @@ fn the_group_that_the_server_chose_is_remembered_once_established() {
     });
     let config = peer.attach();
     let retried = HandshakeKind::FullWithHelloRetryRequest;
-    assert_eq!(peer.connect(&config.conn(1), false).0, retried);
-    assert_eq!(peer.connect(&config.conn(1), true).0, retried);
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
-    assert_eq!(peer.connect(&config.conn(2), true).0, retried);
+    assert_eq!(peer.connect(&config.attempt(1), false).0, retried);
+    assert_eq!(peer.connect(&config.attempt(1), true).0, retried);
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
+    assert_eq!(peer.connect(&config.attempt(2), true).0, retried);
 }
 
 #[test]
 fn a_server_that_comes_to_speak_tls13_loses_its_tls12_session() {
     let peer = Peer::new(&[&version::TLS12], |_| ());
     let config = peer.attach();
-    peer.connect(&config.conn(1), true);
+    peer.connect(&config.attempt(1), true);
     let upgraded = Peer {
         server: server(&peer.identity, &[&version::TLS13], |server| {
             server.send_tls13_tickets = 0
@@ -223,7 +238,7 @@ fn a_server_that_comes_to_speak_tls13_loses_its_tls12_session() {
         ..peer
     };
     assert_eq!(
-        upgraded.connect(&config.conn(1), true).0,
+        upgraded.connect(&config.attempt(1), true).0,
         HandshakeKind::Full
     );
     assert_eq!(config.available(1), 0);
@@ -238,10 +253,13 @@ fn tickets_are_requested_as_the_config_says() {
         ..zeroed()
     };
     let config = peer.attach_with(&options).unwrap();
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
     assert_eq!(config.available(1), 5);
     assert_eq!(
-        peer.connect(&config.conn(1), true).0,
+        peer.connect(&config.attempt(1), true).0,
         HandshakeKind::Resumed
     );
     assert_eq!(config.available(1), 5);
@@ -257,10 +275,13 @@ fn tickets_are_requested_as_the_config_says() {
         },
     ] {
         let config = peer.attach_with(&options).unwrap();
-        assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+        assert_eq!(
+            peer.connect(&config.attempt(1), true).0,
+            HandshakeKind::Full
+        );
         assert_eq!(config.available(1), 3);
         assert_eq!(
-            peer.connect(&config.conn(1), true).0,
+            peer.connect(&config.attempt(1), true).0,
             HandshakeKind::Resumed
         );
         assert_eq!(config.available(1), 5);
@@ -283,14 +304,14 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
     }
     let peer = Peer::new(&[&version::TLS13], |server| server.max_tls13_tickets = 10);
     let config = peer.attach();
-    let leader = config.conn(1);
+    let leader = config.attempt(1);
     let client = leader.client(NAME);
     let others: Vec<_> = (0..7)
-        .map(|_| (config.conn(1), AtomicU64::new(0)))
+        .map(|_| (config.attempt(1), AtomicU64::new(0)))
         .collect();
-    for (conn, told) in &others {
+    for (attempt, told) in &others {
         let arg = ptr::from_ref(told).cast_mut().cast();
-        let waits = tsc_conn_wait_callback(conn.0, 60_000, Some(count), arg);
+        let waits = tsc_attempt_wait_callback(attempt.0, 60_000, Some(count), arg);
         assert_eq!(waits, tsc_status::TSC_WAIT);
     }
     let told = || {
@@ -305,8 +326,8 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
     // Five wait, and one ticket more is wanted for later.
     assert_eq!(peer.connect(&others[0].0, true).0, HandshakeKind::Resumed);
     assert_eq!((told(), config.available(1)), (7, 1));
-    for (conn, _) in &others[1..] {
-        assert_eq!(peer.connect(conn, true).0, HandshakeKind::Resumed);
+    for (attempt, _) in &others[1..] {
+        assert_eq!(peer.connect(attempt, true).0, HandshakeKind::Resumed);
     }
     let stats = peer.cache.stats();
     assert_eq!((stats.waited, stats.waits_served, stats.resumed), (7, 7, 7));
@@ -317,9 +338,9 @@ fn the_logger_stays_free_for_the_program() {
     use tsc::rustls_ffi::{client::rustls_client_config, connection::rustls_connection};
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
-    let conn = config.conn(1);
+    let attempt = config.attempt(1);
     let mut rustls = ptr::null();
-    let done = tsc_conn_rustls_config(conn.0, &mut rustls);
+    let done = tsc_attempt_rustls_config(attempt.0, &mut rustls);
     assert_eq!(done, tsc_status::TSC_OK);
     let mut tls = ptr::null_mut();
     let rustls: *const rustls_client_config = rustls.cast();
@@ -349,9 +370,9 @@ fn rustls_never_reuses_a_ticket() {
     let mut peer = Peer::new(&[&version::TLS13], |_| ());
     peer.cache = Cache::with_flags(TSC_REUSE_WHEN_DRY);
     let config = peer.attach();
-    peer.connect(&config.conn(1), true);
-    let conns = [(); 3].map(|()| config.conn(1));
-    let clients = [0, 1, 2].map(|at: usize| conns[at].client(NAME));
+    peer.connect(&config.attempt(1), true);
+    let attempts = [(); 3].map(|()| config.attempt(1));
+    let clients = [0, 1, 2].map(|at: usize| attempts[at].client(NAME));
     let kinds = clients.map(|client| drive(client, peer.server()).0);
     assert_eq!(
         kinds,
@@ -363,13 +384,13 @@ fn rustls_never_reuses_a_ticket() {
     );
     assert_eq!(peer.cache.stats().reused, 0);
     // Nor is one expected to serve all that wait.
-    let leader = config.conn(2);
+    let leader = config.attempt(2);
     let client = leader.client(NAME);
-    let waits = |conn: &Conn| {
+    let waits = |attempt: &Attempt| {
         extern "C" fn ready(_: *mut std::ffi::c_void) {}
-        tsc_conn_wait_callback(conn.0, 60_000, Some(ready), ptr::null_mut())
+        tsc_attempt_wait_callback(attempt.0, 60_000, Some(ready), ptr::null_mut())
     };
-    let others = [(); 3].map(|()| config.conn(2));
+    let others = [(); 3].map(|()| config.attempt(2));
     let answers = [0, 1, 2].map(|at: usize| waits(&others[at]));
     assert_eq!(answers, [tsc_status::TSC_WAIT; 3]);
     peer.run(client, &leader, true);
@@ -382,16 +403,22 @@ fn a_lineage_ends_however_often_it_is_renewed() {
     let config = peer.attach();
     let hour = |hours: u64| NOW_OF_TESTS.with(|now| now.store(hours * 3_600_000, Relaxed));
     hour(1);
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
     // The caches of these tests end a lineage after thirty days.
     for hours in (7..30 * 24).step_by(11) {
         hour(hours);
-        let kind = peer.connect(&config.conn(1), true).0;
+        let kind = peer.connect(&config.attempt(1), true).0;
         assert_eq!(kind, HandshakeKind::Resumed, "after {hours} hours");
     }
     hour(30 * 24 + 1);
     assert_eq!(config.available(1), 0);
-    assert_eq!(peer.connect(&config.conn(1), true).0, HandshakeKind::Full);
+    assert_eq!(
+        peer.connect(&config.attempt(1), true).0,
+        HandshakeKind::Full
+    );
 }
 
 #[test]
@@ -412,14 +439,14 @@ fn an_identity_is_refused_since_rustls_would_not_resume() {
 fn the_certificates_end_ends_its_sessions_where_the_driver_tells() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
-    let conn = config.conn(1);
-    peer.connect(&conn, false);
+    let attempt = config.attempt(1);
+    peer.connect(&attempt, false);
     let now = UnixTime::now().as_secs() as i64;
     assert_eq!(
-        tsc_conn_set_not_after(conn.0, now + 100),
+        tsc_attempt_set_not_after(attempt.0, now + 100),
         tsc_status::TSC_OK
     );
-    assert_eq!(tsc_conn_established(conn.0, 0), tsc_status::TSC_OK);
+    assert_eq!(tsc_attempt_established(attempt.0, 0), tsc_status::TSC_OK);
     assert_eq!(config.available(1), 2);
     NOW_OF_TESTS.with(|now| now.fetch_add(101_000, Relaxed));
     assert_eq!(config.available(1), 0);
@@ -430,29 +457,29 @@ fn the_callers_configuration_is_untouched_and_may_go_first() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let before = Arc::strong_count(&peer.client);
     let config = peer.attach();
-    let conn = config.conn(1);
-    peer.connect(&conn, true);
+    let attempt = config.attempt(1);
+    peer.connect(&attempt, true);
     assert!(peer.client.send_ticket_request.is_none());
     // Its own connections use its own store, and leave the cache alone.
     let client = ClientConnection::new(peer.client.clone(), NAME.try_into().unwrap()).unwrap();
     assert_eq!(drive(client, peer.server()).0, HandshakeKind::Full);
     assert_eq!(config.available(1), 2);
-    drop((conn, config));
+    drop((attempt, config));
     assert_eq!(Arc::strong_count(&peer.client), before);
 }
 
 #[test]
-fn rustls_configs_are_only_for_conns_of_an_attached_config() {
+fn rustls_configs_are_only_for_attempts_of_an_attached_config() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let mut config = ptr::null_mut();
     assert_eq!(
         tsc_config_new(peer.cache.0, ptr::null(), 0, &mut config),
         tsc_status::TSC_OK
     );
-    let conn = Config(config).conn(1);
+    let attempt = Config(config).attempt(1);
     let mut rustls = ptr::null();
     assert_eq!(
-        tsc_conn_rustls_config(conn.0, &mut rustls),
+        tsc_attempt_rustls_config(attempt.0, &mut rustls),
         tsc_status::TSC_UNSUPPORTED
     );
     assert!(rustls.is_null());
@@ -555,21 +582,24 @@ impl Peer {
         }
     }
 
-    fn connect(&self, conn: &Conn, establish: bool) -> (HandshakeKind, ClientConnection) {
-        self.run(conn.client(NAME), conn, establish)
+    fn connect(&self, attempt: &Attempt, establish: bool) -> (HandshakeKind, ClientConnection) {
+        self.run(attempt.client(NAME), attempt, establish)
     }
 
     /// Runs a connection until the server's tickets have arrived, and says "established" before.
     fn run(
         &self,
         client: ClientConnection,
-        conn: &Conn,
+        attempt: &Attempt,
         establish: bool,
     ) -> (HandshakeKind, ClientConnection) {
         let (kind, client) = drive(client, self.server());
         if establish {
             let resumed = (kind == HandshakeKind::Resumed).into();
-            assert_eq!(tsc_conn_established(conn.0, resumed), tsc_status::TSC_OK);
+            assert_eq!(
+                tsc_attempt_established(attempt.0, resumed),
+                tsc_status::TSC_OK
+            );
         }
         (kind, client)
     }
@@ -667,12 +697,12 @@ fn endpoint(port: u32) -> tsc_endpoint {
 }
 
 impl Config {
-    fn conn(&self, port: u32) -> Conn {
-        let mut conn = ptr::null_mut();
+    fn attempt(&self, port: u32) -> Attempt {
+        let mut attempt = ptr::null_mut();
         let endpoint = endpoint(port);
-        let done = tsc_conn_new(self.0, &endpoint, size_of_val(&endpoint), &mut conn);
+        let done = tsc_attempt_new(self.0, &endpoint, size_of_val(&endpoint), &mut attempt);
         assert_eq!(done, tsc_status::TSC_OK);
-        Conn(conn)
+        Attempt(attempt)
     }
 
     fn available(&self, port: u32) -> usize {
@@ -690,13 +720,13 @@ impl Drop for Config {
     }
 }
 
-struct Conn(*mut tsc_conn);
+struct Attempt(*mut tsc_attempt);
 
-impl Conn {
+impl Attempt {
     fn client(&self, name: &str) -> ClientConnection {
         let mut config = ptr::null();
         assert_eq!(
-            tsc_conn_rustls_config(self.0, &mut config),
+            tsc_attempt_rustls_config(self.0, &mut config),
             tsc_status::TSC_OK
         );
         // SAFETY: what rustls_client_config_free would drop.
@@ -704,21 +734,21 @@ impl Conn {
         ClientConnection::new(config, ServerName::try_from(name.to_owned()).unwrap()).unwrap()
     }
 
-    fn info(&self) -> tsc_conn_info {
+    fn info(&self) -> tsc_attempt_info {
         // SAFETY: all-zero is a value.
-        let mut info: tsc_conn_info = unsafe { std::mem::zeroed() };
-        let size = size_of::<tsc_conn_info>();
+        let mut info: tsc_attempt_info = unsafe { std::mem::zeroed() };
+        let size = size_of::<tsc_attempt_info>();
         assert_eq!(
-            tsc_conn_info_get(self.0, &mut info, size),
+            tsc_attempt_info_get(self.0, &mut info, size),
             tsc_status::TSC_OK
         );
         info
     }
 }
 
-impl Drop for Conn {
+impl Drop for Attempt {
     fn drop(&mut self) {
-        tsc_conn_free(self.0);
+        tsc_attempt_free(self.0);
     }
 }
 

@@ -1,12 +1,14 @@
-//! tests/vectors/conn.txt, in Rust.
+//! tests/vectors/attempt.txt, in Rust.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::cache::{Cache, Clock, Discard, Options, Payload};
-use tsc::conn::{Config, Conn, Endpoint, Failure, Identity, Invalid, NotNow, Supplies, rules_of};
+use tsc::attempt::{
+    Attempt, Cache, Config, Endpoint, Failure, Identity, Invalid, NotNow, rules_of,
+};
+use tsc::engine::{Clock, Discard, Engine, Options, Payload};
 
 /// The defaults of `tsc_options`, as far as a vector can meet them.
 const DEFAULTS: Options = Options {
@@ -25,9 +27,9 @@ const DEFAULTS: Options = Options {
 
 struct World {
     time: Arc<AtomicU64>,
-    supplies: Arc<Supplies>,
+    cache: Arc<Cache>,
     configs: HashMap<String, Arc<Config>>,
-    conns: HashMap<String, Arc<Conn>>,
+    attempts: HashMap<String, Arc<Attempt>>,
 }
 
 impl World {
@@ -37,9 +39,9 @@ impl World {
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         Self {
             time,
-            supplies: Supplies::new(Cache::new(DEFAULTS, clock)),
+            cache: Cache::new(Engine::new(DEFAULTS, clock)),
             configs: HashMap::new(),
-            conns: HashMap::new(),
+            attempts: HashMap::new(),
         }
     }
 
@@ -48,7 +50,7 @@ impl World {
         match *words {
             ["config", name] => {
                 let config = Config {
-                    supplies: Arc::clone(&self.supplies),
+                    cache: Arc::clone(&self.cache),
                     identity: Identity::own(),
                     client_not_after: None,
                 };
@@ -61,17 +63,17 @@ impl World {
                 String::new()
             }
             ["close"] => {
-                self.supplies.cache().close();
+                self.cache.engine().close();
                 String::new()
             }
             ["available", config, ref to @ ..] => self.configs[config]
                 .available(&endpoint(to))
                 .expect("a good endpoint")
                 .to_string(),
-            ["conn", name, config, ref to @ ..] => {
-                match Conn::new(&self.configs[config], &endpoint(to)) {
-                    Ok(conn) => {
-                        self.conns.insert(name.to_owned(), conn);
+            ["attempt", name, config, ref to @ ..] => {
+                match Attempt::new(&self.configs[config], &endpoint(to)) {
+                    Ok(attempt) => {
+                        self.attempts.insert(name.to_owned(), attempt);
                         "ok".to_owned()
                     }
                     Err(Invalid::NoHost) => "invalid_argument".to_owned(),
@@ -79,7 +81,7 @@ impl World {
                 }
             }
             ["free", name] => {
-                self.conns.remove(name).expect("a conn").release();
+                self.attempts.remove(name).expect("an attempt").release();
                 String::new()
             }
             ["receive", name, version, seconds, session] => {
@@ -88,7 +90,7 @@ impl World {
                 let rules = rules_of(version.into(), seconds).expect("a known version");
                 let payload = Payload::Value(Arc::new(session.to_owned()));
                 let received =
-                    self.conns[name].receive(payload, session.len(), version, rules, None);
+                    self.attempts[name].receive(payload, session.len(), version, rules, None);
                 match received {
                     Ok(()) => "ok",
                     Err((Discard::TooLarge, _)) => "too_large",
@@ -98,14 +100,15 @@ impl World {
                 }
                 .to_owned()
             }
-            ["offer", name] => match self.conns[name].offer(|session, _| text(&session.payload)) {
+            ["offer", name] => match self.attempts[name].offer(|session, _| text(&session.payload))
+            {
                 Ok(Some(session)) => session,
                 Ok(None) => "not_found".to_owned(),
                 Err(why) => status(Err(why)),
             },
-            ["sent", name] => status(self.conns[name].sent()),
-            ["established", name, how] => status(self.conns[name].established(how == "resumed")),
-            ["failed", name, why] => status(self.conns[name].failed(match why {
+            ["sent", name] => status(self.attempts[name].sent()),
+            ["established", name, how] => status(self.attempts[name].established(how == "resumed")),
+            ["failed", name, why] => status(self.attempts[name].failed(match why {
                 "not_sent" => Failure::NotSent,
                 // The C API treats silence as a failed handshake.
                 "handshake" | "timeout" => Failure::Handshake,
@@ -149,7 +152,7 @@ fn status(answer: Result<(), NotNow>) -> String {
 
 #[test]
 fn every_language_is_answered_the_same() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/conn.txt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/attempt.txt");
     let lines = fs::read_to_string(path).expect("it is there");
     let mut world = World::new();
     let mut answers = 0;

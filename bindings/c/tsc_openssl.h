@@ -21,9 +21,10 @@
 //
 // Attaching makes a tsc_config, keeps it in the SSL_CTX, and catches sessions and tickets through
 // the new-session callback whenever they come; in TLS 1.3 that is after the handshake, inside the
-// SSL_read calls that you make anyway. Beginning makes a tsc_conn, keeps it in the SSL, and offers
-// a session if there is one. Both live in ex_data slots of their own and are freed by OpenSSL with
-// the SSL_CTX and the SSL. An SSL for which nobody called tsc_ssl_begin passes untouched.
+// SSL_read calls that you make anyway. Beginning makes a tsc_attempt, keeps it in the SSL, and
+// offers a session if there is one. Both live in ex_data slots of their own and are freed by
+// OpenSSL with the SSL_CTX and the SSL. An SSL for which nobody called tsc_ssl_begin passes
+// untouched.
 //
 // # Waiting for a ticket that is on its way
 //
@@ -35,8 +36,8 @@
 // or, in an event loop,
 //
 //     tsc_ssl_prepare(ssl, host, port);
-//     if (tsc_conn_wait_fd(tsc_ssl_conn(ssl), 200, &fd) == TSC_WAIT)
-//         poll_until_readable(fd);                   // or tsc_conn_wait_callback
+//     if (tsc_attempt_wait_fd(tsc_ssl_attempt(ssl), 200, &fd) == TSC_WAIT)
+//         poll_until_readable(fd);                   // or tsc_attempt_wait_callback
 //     tsc_ssl_offer(ssl);                            // last thing before the handshake
 //
 // # Client libraries that make the SSL themselves
@@ -135,7 +136,7 @@ typedef struct {
 
 // In an SSL.
 typedef struct {
-    tsc_conn *conn;
+    tsc_attempt *attempt;
     const tsc_config *config; // to tell whether the SSL is still what it was; not to be used
     SSL_SESSION *offered;     // a reference, until the verdict; NULL if nothing was offered
     BIO *transport;           // a reference to what ssl wrote to when it was offered; or NULL
@@ -232,11 +233,11 @@ static inline void tsc_ssl_offer_end_(tsc_ssl_attempt_ *attempt) {
 
 static inline void tsc_ssl_attempt_free_(tsc_ssl_attempt_ *attempt, int unsent) {
     if (!unsent)
-        tsc_conn_sent(attempt->conn);
+        tsc_attempt_sent(attempt->attempt);
     // The library has lost patience. The server may hang because of the session.
     if (attempt->silent)
-        tsc_conn_failed(attempt->conn, TSC_FAILURE_TIMEOUT);
-    tsc_conn_free(attempt->conn);
+        tsc_attempt_failed(attempt->attempt, TSC_FAILURE_TIMEOUT);
+    tsc_attempt_free(attempt->attempt);
     tsc_ssl_offer_end_(attempt);
     OPENSSL_free(attempt);
 }
@@ -344,7 +345,8 @@ static inline tsc_session_info tsc_ssl_session_info_(SSL_SESSION *session) {
     return info;
 }
 
-// Gives a session that came over the wire to the conn. The caller's reference stays the caller's.
+// Gives a session that came over the wire to the attempt. The caller's reference stays the
+// caller's.
 static inline void tsc_ssl_receive_(SSL *ssl, tsc_ssl_attempt_ *attempt, SSL_SESSION *session) {
     tsc_session_info info = tsc_ssl_session_info_(session);
     // Neither id nor ticket: nothing to resume by. In TLS 1.3 an id is made up or echoed, and only
@@ -361,7 +363,7 @@ static inline void tsc_ssl_receive_(SSL *ssl, tsc_ssl_attempt_ *attempt, SSL_SES
     if (attempt->flags & TSC_SSL_SERIALISE) {
         unsigned char *bytes = (unsigned char *)OPENSSL_malloc((size_t)length), *end = bytes;
         if (bytes && i2d_SSL_SESSION(session, &end) == length)
-            tsc_conn_receive(attempt->conn, &info, sizeof info, bytes, (size_t)length);
+            tsc_attempt_receive(attempt->attempt, &info, sizeof info, bytes, (size_t)length);
         if (bytes)
             OPENSSL_cleanse(bytes, (size_t)length);
         OPENSSL_free(bytes);
@@ -374,19 +376,19 @@ static inline void tsc_ssl_receive_(SSL *ssl, tsc_ssl_attempt_ *attempt, SSL_SES
         int certificates = sk_X509_num(SSL_get_peer_cert_chain(ssl)); // -1: no chain
         if (!attempt->counted && certificates > 0)
             bytes += (size_t)certificates * 5120;
-        if (own && tsc_conn_receive_object(attempt->conn, &info, sizeof info, own, bytes,
-                                           tsc_ssl_release_) == TSC_OK)
+        if (own && tsc_attempt_receive_object(attempt->attempt, &info, sizeof info, own, bytes,
+                                              tsc_ssl_release_) == TSC_OK)
             attempt->counted = 1;
         else
             SSL_SESSION_free(own);
     }
 }
 
-// The session that the conn offers, for the caller to free, or NULL.
-static inline SSL_SESSION *tsc_ssl_offer_(const tsc_conn *conn) {
+// The session that the attempt offers, for the caller to free, or NULL.
+static inline SSL_SESSION *tsc_ssl_offer_(const tsc_attempt *attempt) {
     tsc_session session;
     memset(&session, 0, sizeof session);
-    if (tsc_conn_offer(conn, &session, sizeof session) != TSC_OK)
+    if (tsc_attempt_offer(attempt, &session, sizeof session) != TSC_OK)
         return NULL;
     if (session.object)
         return tsc_ssl_own_((SSL_SESSION *)session.object);
@@ -475,15 +477,15 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     return status;
 }
 
-// The conn of an SSL, for tsc_conn_info_get, tsc_conn_wait_fd and the like; lent until SSL_free or
-// the next begin, not to be freed. NULL: ssl is NULL or was not begun.
-static inline const tsc_conn *tsc_ssl_conn(const SSL *ssl) {
+// The attempt of an SSL, for tsc_attempt_info_get, tsc_attempt_wait_fd and the like; lent until
+// SSL_free or the next begin, not to be freed. NULL: ssl is NULL or was not begun.
+static inline const tsc_attempt *tsc_ssl_attempt(const SSL *ssl) {
     const tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
-    return attempt ? attempt->conn : NULL;
+    return attempt ? attempt->attempt : NULL;
 }
 
 // Begins a connection attempt on an SSL, and offers nothing yet: tsc_ssl_offer does. In between,
-// the conn (tsc_ssl_conn) may wait for a session. Everything else is as with
+// the attempt (tsc_ssl_attempt) may wait for a session. Everything else is as with
 // tsc_ssl_begin_endpoint, which is both in one.
 static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
     const tsc_ssl_context_ *context;
@@ -504,7 +506,7 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
     memset(attempt, 0, sizeof *attempt);
     attempt->config = tsc_ssl_config_of_(ssl);
     attempt->flags = context->flags;
-    status = tsc_conn_new(attempt->config, endpoint, sizeof *endpoint, &attempt->conn);
+    status = tsc_attempt_new(attempt->config, endpoint, sizeof *endpoint, &attempt->attempt);
     if (status != TSC_OK) {
         OPENSSL_free(attempt);
         return status;
@@ -541,7 +543,7 @@ static inline tsc_status tsc_ssl_offer(SSL *ssl) {
         tsc_ssl_config_of_(ssl) != attempt->config)
         return TSC_WRONG_STATE;
     ERR_set_mark();
-    attempt->offered = tsc_ssl_offer_(attempt->conn);
+    attempt->offered = tsc_ssl_offer_(attempt->attempt);
     if (attempt->offered) {
         attempt->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         attempt->transport = SSL_get_wbio(ssl);
@@ -617,14 +619,14 @@ static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port
 }
 
 // tsc_ssl_begin for a thread that may be blocked: waits for a session if one is on its way and
-// expected within max_wait_ms milliseconds (see tsc_conn_wait).
+// expected within max_wait_ms milliseconds (see tsc_attempt_wait).
 static inline tsc_status tsc_ssl_begin_wait(SSL *ssl, const char *host, uint32_t port,
                                             uint32_t max_wait_ms) {
     tsc_status status = tsc_ssl_prepare(ssl, host, port);
     if (status != TSC_OK)
         return status;
     // Should it not come to a wait, the offer is made all the same.
-    (void)tsc_conn_wait(tsc_ssl_conn(ssl), max_wait_ms);
+    (void)tsc_attempt_wait(tsc_ssl_attempt(ssl), max_wait_ms);
     return tsc_ssl_offer(ssl);
 }
 
@@ -643,7 +645,7 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
         return TSC_INVALID_ARGUMENT;
     if (!attempt || !SSL_is_init_finished(ssl))
         return TSC_WRONG_STATE;
-    // An application may have resumed a session of its own, of which the conn knows nothing.
+    // An application may have resumed a session of its own, of which the attempt knows nothing.
     resumed = attempt->offered && SSL_session_reused(ssl);
     ERR_set_mark();
 #ifndef TSC_SSL_BORING_
@@ -651,7 +653,7 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
     if (resumed && SSL_version(ssl) < TLS1_3_VERSION && SSL_get_session(ssl) != attempt->offered)
         tsc_ssl_receive_(ssl, attempt, SSL_get_session(ssl));
 #endif
-    status = tsc_conn_established(attempt->conn, resumed);
+    status = tsc_attempt_established(attempt->attempt, resumed);
     tsc_ssl_offer_end_(attempt);
     ERR_pop_to_mark();
     return status;
@@ -663,10 +665,9 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
 // handed to the transport (TSC_FAILURE_NOT_SENT: a ticket goes back); TLS itself failed, before or
 // after the end of the handshake, as with the alert by which a TLS 1.3 server rejects a client
 // certificate (TSC_FAILURE_HANDSHAKE: a session that was offered is dropped with its lineage); or
-// TLS stands, so that it was the login (TSC_FAILURE_LOGIN). Who knows better calls tsc_conn_failed
-// with tsc_ssl_conn.
-// TSC_WRONG_STATE: ssl was not begun, or it was established or failed before. TSC_INVALID_ARGUMENT:
-// ssl is NULL.
+// TLS stands, so that it was the login (TSC_FAILURE_LOGIN). Who knows better calls
+// tsc_attempt_failed with tsc_ssl_attempt. TSC_WRONG_STATE: ssl was not begun, or it was
+// established or failed before. TSC_INVALID_ARGUMENT: ssl is NULL.
 static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     tsc_ssl_attempt_ *attempt = tsc_ssl_attempt_of_(ssl);
     if (!ssl)
@@ -674,13 +675,14 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     if (!attempt)
         return TSC_WRONG_STATE;
     if (!tsc_ssl_unsent_(ssl, attempt))
-        return tsc_conn_failed(attempt->conn, SSL_is_init_finished(ssl) ? TSC_FAILURE_LOGIN
-                                                                        : TSC_FAILURE_HANDSHAKE);
+        return tsc_attempt_failed(attempt->attempt, SSL_is_init_finished(ssl)
+                                                        ? TSC_FAILURE_LOGIN
+                                                        : TSC_FAILURE_HANDSHAKE);
     // The ticket becomes another's to offer. Should ssl be used all the same, it is not to send it.
     // (Within a handshake BoringSSL does not stand for this call.)
     if (attempt->offered && tsc_ssl_unbegun_(ssl))
         SSL_set_session(ssl, NULL);
-    return tsc_conn_failed(attempt->conn, TSC_FAILURE_NOT_SENT);
+    return tsc_attempt_failed(attempt->attempt, TSC_FAILURE_NOT_SENT);
 }
 
 // Whether a call that did not end the handshake is to be repeated: the transport has it wait, or a

@@ -4,12 +4,12 @@
 //     auto cache = *tsc::cache::make();                       // once per program or cluster object
 //     auto config = *tsc::config::make(cache);                // once per TLS configuration
 //
-//     auto conn = *tsc::conn::make(config, {"db.example", 9142}); // per connection
-//     if (auto session = conn.offer())
+//     auto attempt = *tsc::attempt::make(config, {"db.example", 9142}); // per connection
+//     if (auto session = attempt.offer())
 //         ...                                                 // offer session->data or ->object
 //     ...
-//     conn.established(resumed);                              // or
-//     conn.failed(tsc::failure::login)
+//     attempt.established(resumed);                              // or
+//     attempt.failed(tsc::failure::login)
 //
 // For OpenSSL see tsc_openssl.hpp.
 //
@@ -18,13 +18,13 @@
 // - Errors: nothing here throws, unless you ask for it by result::value or tsc::check. A function
 //   that gives something answers with a result, whose status says why there is nothing; one that
 //   gives nothing answers with a status. Both may stand for "do a full handshake".
-// - Ownership: cache, config and conn own their handle and free it; they can be moved and not
+// - Ownership: cache, config and attempt own their handle and free it; they can be moved and not
 // copied.
 //   A handle that is empty (default-made, moved from, or what a failed result holds) answers
 //   TSC_INVALID_ARGUMENT to every call and does nothing. They may end in any order.
 // - Threads: const calls may run at the same time on one object, as in C. Moving, assigning and
-//   destroying may not run beside anything else on it; conn::wait with a handler, and the calls
-//   of conn that are not const, not beside each other.
+//   destroying may not run beside anything else on it; attempt::wait with a handler, and the calls
+//   of attempt that are not const, not beside each other.
 // - NULL: no argument may be a null pointer unless its description says so. Views may be empty.
 // - Exceptions of yours: a listener or handler that throws is contained, and the exception is lost,
 //   for there is no one to catch it. Without exceptions (-fno-exceptions) and without RTTI
@@ -65,7 +65,7 @@ using status = ::tsc_status;
 using options = ::tsc_options;
 using session_info = ::tsc_session_info;
 using forecast = ::tsc_forecast;
-using conn_info = ::tsc_conn_info;
+using attempt_info = ::tsc_attempt_info;
 
 // Describes a status in one short sentence. Never null; static.
 [[nodiscard]] inline const char *text(status of) noexcept {
@@ -287,8 +287,8 @@ class event {
 };
 
 // Called on whichever thread is in the library, on several at once, with no lock held. It lives
-// until the last cache, config, conn and attached SSL_CTX that can call it is gone: it must not own
-// one.
+// until the last cache, config, attempt and attached SSL_CTX that can call it is gone: it must not
+// own one.
 using listener = std::function<void(const event &)>;
 
 namespace detail {
@@ -358,7 +358,7 @@ template <class T, void (*free)(T *)> class handle {
     T *of_ = nullptr;
 };
 
-// What conn::wait was given, until it is called or given up.
+// What attempt::wait was given, until it is called or given up.
 struct waiter {
     virtual ~waiter() = default;
     virtual void call() noexcept = 0; // and ends the waiter
@@ -533,7 +533,7 @@ class cache {
         out.data = *std::move(data);
         return out;
     }
-    // The same with an object, as in conn::receive.
+    // The same with an object, as in attempt::receive.
     template <class T, class D>
     [[nodiscard]] status put(bytes key, const session_info &info, std::unique_ptr<T, D> &object,
                              std::size_t size) const noexcept {
@@ -668,7 +668,7 @@ class config {
     detail::handle<::tsc_config, ::tsc_config_free> it_;
 };
 
-// A session to offer. What it shows is lent until established, failed, or the end of the conn.
+// A session to offer. What it shows is lent until established, failed, or the end of the attempt.
 struct session {
     bytes data;             // as it was received; empty if it is an object
     void *object = nullptr; // as it was received; null if it is bytes
@@ -686,12 +686,12 @@ enum class failure : std::uint32_t {
 };
 
 // One connection attempt.
-class conn {
+class attempt {
   public:
-    conn() noexcept = default;
-    conn(conn &&from) noexcept
+    attempt() noexcept = default;
+    attempt(attempt &&from) noexcept
         : it_(std::move(from.it_)), waiter_(std::exchange(from.waiter_, nullptr)) {}
-    conn &operator=(conn &&from) noexcept {
+    attempt &operator=(attempt &&from) noexcept {
         if (this != &from) {
             give_up();
             it_ = std::move(from.it_);
@@ -699,24 +699,25 @@ class conn {
         }
         return *this;
     }
-    ~conn() {
+    ~attempt() {
         give_up();
     }
 
-    static result<conn> make(const config &of, const endpoint &to) noexcept {
+    static result<attempt> make(const config &of, const endpoint &to) noexcept {
         const auto raw = to.raw();
-        ::tsc_conn *made = nullptr;
-        const ::tsc_status why = ::tsc_conn_new(of.get(), &raw, sizeof raw, &made);
+        ::tsc_attempt *made = nullptr;
+        const ::tsc_status why = ::tsc_attempt_new(of.get(), &raw, sizeof raw, &made);
         if (why != TSC_OK)
             return why;
-        return conn(made, of.listening());
+        return attempt(made, of.listening());
     }
 
-    // The session to offer, leased to this conn. TSC_NOT_FOUND: do a full handshake. Ends a wait.
+    // The session to offer, leased to this attempt. TSC_NOT_FOUND: do a full handshake. Ends a
+    // wait.
     [[nodiscard]] result<session> offer() noexcept {
         give_up();
         ::tsc_session raw{};
-        const ::tsc_status why = ::tsc_conn_offer(get(), &raw, sizeof raw);
+        const ::tsc_status why = ::tsc_attempt_offer(get(), &raw, sizeof raw);
         if (why != TSC_OK)
             return why;
         session out;
@@ -729,12 +730,12 @@ class conn {
     }
     // Call it before the first bytes are written.
     status sent() const noexcept {
-        return ::tsc_conn_sent(get());
+        return ::tsc_attempt_sent(get());
     }
 
     // Takes a session that the server sent, as bytes, which are copied.
     status receive(const session_info &info, bytes data) const noexcept {
-        return ::tsc_conn_receive(get(), &info, sizeof info, data.data(), data.size());
+        return ::tsc_attempt_receive(get(), &info, sizeof info, data.data(), data.size());
     }
     // Takes it as an object. On TSC_OK object is empty, and D is called on any thread when the
     // library is done; else object is as it was. size: what it costs in memory.
@@ -742,54 +743,54 @@ class conn {
     status receive(const session_info &info, std::unique_ptr<T, D> &object,
                    std::size_t size) const noexcept {
         return detail::handed_over(object, [&](auto release) {
-            return ::tsc_conn_receive_object(get(), &info, sizeof info, object.get(), size,
-                                             release);
+            return ::tsc_attempt_receive_object(get(), &info, sizeof info, object.get(), size,
+                                                release);
         });
     }
     // Whether to take a session at all, where that costs much: TSC_OK, or TSC_DISCARDED.
     [[nodiscard]] status wants_another() const noexcept {
-        return ::tsc_conn_wants_another(get());
+        return ::tsc_attempt_wants_another(get());
     }
     // not_after: when the server's certificate ends, in Unix seconds.
     status set_not_after(std::int64_t not_after) const noexcept {
-        return ::tsc_conn_set_not_after(get(), not_after);
+        return ::tsc_attempt_set_not_after(get(), not_after);
     }
 
     // How the attempt ended. Either may be ignored: what goes wrong costs a full handshake.
     status established(bool resumed) noexcept {
         give_up();
-        return ::tsc_conn_established(get(), resumed);
+        return ::tsc_attempt_established(get(), resumed);
     }
     status failed(failure why) noexcept {
         give_up();
-        return ::tsc_conn_failed(get(), static_cast<std::uint32_t>(why));
+        return ::tsc_attempt_failed(get(), static_cast<std::uint32_t>(why));
     }
 
-    [[nodiscard]] result<conn_info> info() const noexcept {
-        conn_info out{};
-        const ::tsc_status why = ::tsc_conn_info_get(get(), &out, sizeof out);
-        return why == TSC_OK ? result<conn_info>(out) : why;
+    [[nodiscard]] result<attempt_info> info() const noexcept {
+        attempt_info out{};
+        const ::tsc_status why = ::tsc_attempt_info_get(get(), &out, sizeof out);
+        return why == TSC_OK ? result<attempt_info>(out) : why;
     }
     // The rustls configuration for this connection, which the caller frees.
     [[nodiscard]] result<const ::rustls_client_config *> rustls_config() const noexcept {
         const ::rustls_client_config *out = nullptr;
-        const ::tsc_status why = ::tsc_conn_rustls_config(get(), &out);
+        const ::tsc_status why = ::tsc_attempt_rustls_config(get(), &out);
         return why == TSC_OK ? result<const ::rustls_client_config *>(out) : why;
     }
 
-    // Waits, for at most so long, while a session is on its way; see tsc_conn_wait. Fractions of a
-    // millisecond are cut off; below 0 is 0.
+    // Waits, for at most so long, while a session is on its way; see tsc_attempt_wait. Fractions of
+    // a millisecond are cut off; below 0 is 0.
     status wait(std::chrono::milliseconds longest) const noexcept {
-        return ::tsc_conn_wait(get(), detail::clamped(longest));
+        return ::tsc_attempt_wait(get(), detail::clamped(longest));
     }
 
     // The same without blocking: by a callable that takes nothing, which may be movable only.
     //
     // TSC_WAIT: ready is called once, on whichever thread ended the wait, possibly before this has
-    // returned; it may use the conn, but not end it while this runs. The library starts no thread:
-    // set a timer of your own to `longest`, and call wait_end when it fires. Otherwise, and if the
-    // wait is given up (wait_end, offer, established, failed, the end of the conn), ready is
-    // destroyed and not called. TSC_OK: there is nothing to wait for. TSC_NO_MEMORY. Throws what
+    // returned; it may use the attempt, but not end it while this runs. The library starts no
+    // thread: set a timer of your own to `longest`, and call wait_end when it fires. Otherwise, and
+    // if the wait is given up (wait_end, offer, established, failed, the end of the attempt), ready
+    // is destroyed and not called. TSC_OK: there is nothing to wait for. TSC_NO_MEMORY. Throws what
     // copying or moving `ready` throws.
     template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
     [[nodiscard]] status wait(std::chrono::milliseconds longest, F &&ready) {
@@ -801,7 +802,7 @@ class conn {
         detail::waiter *before = std::exchange(waiter_, fresh);
         fresh->ready.store(true, std::memory_order_release);
         const status why =
-            ::tsc_conn_wait_callback(get(), detail::clamped(longest), detail::on_ready, fresh);
+            ::tsc_attempt_wait_callback(get(), detail::clamped(longest), detail::on_ready, fresh);
         if (why != TSC_WAIT) {
             waiter_ = before; // it may still wait
             delete fresh;
@@ -809,37 +810,37 @@ class conn {
         return why;
     }
     // The same for an event loop: a descriptor that becomes readable when the wait is over, at the
-    // deadline too, or -1 if there is nothing to wait for. It is lent until the end of the conn:
+    // deadline too, or -1 if there is nothing to wait for. It is lent until the end of the attempt:
     // poll it, do not read or close it.
     [[nodiscard]] result<int> wait_fd(std::chrono::milliseconds longest) const noexcept {
         std::int32_t fd = -1;
-        const ::tsc_status why = ::tsc_conn_wait_fd(get(), detail::clamped(longest), &fd);
+        const ::tsc_status why = ::tsc_attempt_wait_fd(get(), detail::clamped(longest), &fd);
         return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
     }
     // TSC_OK: the wait is over, and what wait was given is not called. TSC_WRONG_STATE: there is no
     // wait, or it is being called.
     status wait_end() noexcept {
-        const status why = ::tsc_conn_wait_end(get());
+        const status why = ::tsc_attempt_wait_end(get());
         if (why == TSC_OK)
             delete std::exchange(waiter_, nullptr);
         return why;
     }
 
     // The handle, lent; null if this is empty.
-    [[nodiscard]] const ::tsc_conn *get() const noexcept {
+    [[nodiscard]] const ::tsc_attempt *get() const noexcept {
         return it_.get();
     }
 
   private:
-    conn(::tsc_conn *of, detail::listening with) noexcept : it_(of, std::move(with)) {}
+    attempt(::tsc_attempt *of, detail::listening with) noexcept : it_(of, std::move(with)) {}
 
-    // The library forgets a callback with its conn and says nothing, so it is asked first.
+    // The library forgets a callback with its attempt and says nothing, so it is asked first.
     void give_up() noexcept {
         if (waiter_)
             (void)wait_end();
     }
 
-    detail::handle<::tsc_conn, ::tsc_conn_free> it_;
+    detail::handle<::tsc_attempt, ::tsc_attempt_free> it_;
     // Of the last wait with a handler. Only good for as long as the library says that it waits.
     detail::waiter *waiter_ = nullptr;
 };

@@ -114,7 +114,7 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
     if (why != TSC_OK)
         return why;
     // Should it not come to a wait, the offer is made all the same.
-    (void)tsc_conn_wait(tsc_ssl_conn(ssl), tsc::detail::clamped(longest));
+    (void)tsc_attempt_wait(tsc_ssl_attempt(ssl), tsc::detail::clamped(longest));
     return offer(ssl);
 }
 
@@ -123,7 +123,8 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
 // posix::stream_descriptor, wait for wait_read, and release() it.
 [[nodiscard]] inline result<int> wait_fd(SSL *ssl, std::chrono::milliseconds longest) noexcept {
     std::int32_t fd = -1;
-    const status why = tsc_conn_wait_fd(tsc_ssl_conn(ssl), tsc::detail::clamped(longest), &fd);
+    const status why =
+        tsc_attempt_wait_fd(tsc_ssl_attempt(ssl), tsc::detail::clamped(longest), &fd);
     return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
 }
 
@@ -186,10 +187,10 @@ inline status failed(SSL *ssl) noexcept {
 }
 
 // What became of the attempt so far.
-[[nodiscard]] inline result<conn_info> info(const SSL *ssl) noexcept {
-    conn_info out{};
-    const status why = tsc_conn_info_get(tsc_ssl_conn(ssl), &out, sizeof out);
-    return why == TSC_OK ? result<conn_info>(out) : why;
+[[nodiscard]] inline result<attempt_info> info(const SSL *ssl) noexcept {
+    attempt_info out{};
+    const status why = tsc_attempt_info_get(tsc_ssl_attempt(ssl), &out, sizeof out);
+    return why == TSC_OK ? result<attempt_info>(out) : why;
 }
 
 } // namespace tsc::ssl

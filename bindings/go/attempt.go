@@ -73,17 +73,17 @@ func (a *Attempt) begin(c *Config, endpoint Endpoint) error {
 	if err != nil {
 		return err
 	}
-	made := C.tscgo_conn_new(config, given)
+	made := C.tscgo_attempt_new(config, given)
 	if err := failure(made.status); err != nil {
 		return err
 	}
-	open(a, &a.handle, unsafe.Pointer(made.conn), func(ptr unsafe.Pointer) {
-		C.tsc_conn_free((*C.tsc_conn)(ptr))
+	open(a, &a.handle, unsafe.Pointer(made.attempt), func(ptr unsafe.Pointer) {
+		C.tsc_attempt_free((*C.tsc_attempt)(ptr))
 	})
 	return nil
 }
 
-func (a *Attempt) acquire() (*C.tsc_conn, error) {
+func (a *Attempt) acquire() (*C.tsc_attempt, error) {
 	if a == nil {
 		return nil, ErrInvalidArgument
 	}
@@ -91,7 +91,7 @@ func (a *Attempt) acquire() (*C.tsc_conn, error) {
 		return nil, a.err
 	}
 	if ptr := a.handle.acquire(); ptr != nil {
-		return (*C.tsc_conn)(ptr), nil
+		return (*C.tsc_attempt)(ptr), nil
 	}
 	return nil, ErrClosed
 }
@@ -115,7 +115,7 @@ func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
 // offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
 // parts of what it parses.
 func (a *Attempt) offer(sent bool) ([]byte, error) {
-	conn, err := a.acquire()
+	attempt, err := a.acquire()
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (a *Attempt) offer(sent bool) ([]byte, error) {
 		return nil, ErrWrongState
 	}
 	defer a.lent.Unlock()
-	got := C.tscgo_conn_offer(conn, C.bool(sent))
+	got := C.tscgo_attempt_offer(attempt, C.bool(sent))
 	if err := failure(got.status); err != nil {
 		return nil, err
 	}
@@ -150,12 +150,12 @@ func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
 }
 
 func (a *Attempt) receive(session session) error {
-	conn, err := a.acquire()
+	attempt, err := a.acquire()
 	if err != nil {
 		return err
 	}
 	defer a.handle.release()
-	return failure(C.tscgo_conn_receive(conn, C.uint32_t(session.version),
+	return failure(C.tscgo_attempt_receive(attempt, C.uint32_t(session.version),
 		C.uint32_t(session.lifetime), (*C.uint8_t)(unsafe.Pointer(&session.bytes[0])),
 		C.size_t(len(session.bytes))))
 }
@@ -172,20 +172,20 @@ func (a *Attempt) Established(state tls.ConnectionState) error {
 	if state.DidResume {
 		resumed = 1
 	}
-	return a.verdict(func(conn *C.tsc_conn) C.tsc_status {
-		return C.tscgo_conn_established(conn, notAfter, resumed)
+	return a.verdict(func(attempt *C.tsc_attempt) C.tsc_status {
+		return C.tscgo_attempt_established(attempt, notAfter, resumed)
 	})
 }
 
 // Failed says that the attempt failed. What was received is discarded. The error may be ignored.
 func (a *Attempt) Failed(why Failure) error {
-	return a.verdict(func(conn *C.tsc_conn) C.tsc_status {
-		return C.tsc_conn_failed(conn, C.uint32_t(why))
+	return a.verdict(func(attempt *C.tsc_attempt) C.tsc_status {
+		return C.tsc_attempt_failed(attempt, C.uint32_t(why))
 	})
 }
 
-func (a *Attempt) verdict(say func(*C.tsc_conn) C.tsc_status) error {
-	conn, err := a.acquire()
+func (a *Attempt) verdict(say func(*C.tsc_attempt) C.tsc_status) error {
+	attempt, err := a.acquire()
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (a *Attempt) verdict(say func(*C.tsc_conn) C.tsc_status) error {
 		return ErrWrongState
 	}
 	defer a.lent.Unlock()
-	return failure(say(conn))
+	return failure(say(attempt))
 }
 
 // Close frees the attempt; call it when the connection is closed. After Established what was received

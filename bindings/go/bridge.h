@@ -104,12 +104,12 @@ static inline tscgo_forecast tscgo_config_forecast(const tsc_config *config,
 
 typedef struct {
     tsc_status status;
-    tsc_conn *conn;
-} tscgo_conn;
+    tsc_attempt *attempt;
+} tscgo_attempt;
 
-static inline tscgo_conn tscgo_conn_new(const tsc_config *config, tsc_endpoint endpoint) {
-    tscgo_conn made = {0};
-    made.status = tsc_conn_new(config, &endpoint, sizeof endpoint, &made.conn);
+static inline tscgo_attempt tscgo_attempt_new(const tsc_config *config, tsc_endpoint endpoint) {
+    tscgo_attempt made = {0};
+    made.status = tsc_attempt_new(config, &endpoint, sizeof endpoint, &made.attempt);
     return made;
 }
 
@@ -118,12 +118,12 @@ typedef struct {
     tsc_session session;
 } tscgo_offer;
 
-static inline tscgo_offer tscgo_conn_offer(const tsc_conn *conn, bool sent) {
+static inline tscgo_offer tscgo_attempt_offer(const tsc_attempt *attempt, bool sent) {
     tscgo_offer got;
     memset(&got, 0, sizeof got);
-    got.status = tsc_conn_offer(conn, &got.session, sizeof got.session);
+    got.status = tsc_attempt_offer(attempt, &got.session, sizeof got.session);
     if (got.status == TSC_OK && sent)
-        tsc_conn_sent(conn);
+        tsc_attempt_sent(attempt);
     return got;
 }
 
@@ -135,22 +135,22 @@ static inline tsc_session_info tscgo_info(uint32_t tls_version, uint32_t lifetim
     return info;
 }
 
-static inline tsc_status tscgo_conn_receive(const tsc_conn *conn, uint32_t tls_version,
-                                            uint32_t lifetime, const uint8_t *data, size_t len) {
+static inline tsc_status tscgo_attempt_receive(const tsc_attempt *attempt, uint32_t tls_version,
+                                               uint32_t lifetime, const uint8_t *data, size_t len) {
     tsc_session_info info = tscgo_info(tls_version, lifetime);
-    return tsc_conn_receive(conn, &info, sizeof info, data, len);
+    return tsc_attempt_receive(attempt, &info, sizeof info, data, len);
 }
 
-static inline tsc_status tscgo_conn_established(const tsc_conn *conn, int64_t not_after,
-                                                int32_t resumed) {
+static inline tsc_status tscgo_attempt_established(const tsc_attempt *attempt, int64_t not_after,
+                                                   int32_t resumed) {
     if (not_after > 0)
-        tsc_conn_set_not_after(conn, not_after);
-    return tsc_conn_established(conn, resumed);
+        tsc_attempt_set_not_after(attempt, not_after);
+    return tsc_attempt_established(attempt, resumed);
 }
 
-static inline tsc_status tscgo_conn_wait(const tsc_conn *conn, uint32_t max_wait_ms,
-                                         uintptr_t number) {
-    return tsc_conn_wait_callback(conn, max_wait_ms, tscgo_on_ready, (void *)number);
+static inline tsc_status tscgo_attempt_wait(const tsc_attempt *attempt, uint32_t max_wait_ms,
+                                            uintptr_t number) {
+    return tsc_attempt_wait_callback(attempt, max_wait_ms, tscgo_on_ready, (void *)number);
 }
 
 static inline tsc_status tscgo_put(const tsc_cache *cache, const uint8_t *key, size_t key_len,
@@ -184,13 +184,13 @@ static inline tscgo_count tscgo_config_import(const tsc_config *config, const ui
 
 typedef struct {
     tsc_status status;
-    tsc_conn_info info;
+    tsc_attempt_info info;
 } tscgo_info_of;
 
-static inline tscgo_info_of tscgo_conn_info_get(const tsc_conn *conn) {
+static inline tscgo_info_of tscgo_attempt_info_get(const tsc_attempt *attempt) {
     tscgo_info_of got;
     memset(&got, 0, sizeof got);
-    got.status = tsc_conn_info_get(conn, &got.info, sizeof got.info);
+    got.status = tsc_attempt_info_get(attempt, &got.info, sizeof got.info);
     return got;
 }
 

@@ -34,10 +34,10 @@ func (d *drivenClock) advance(by time.Duration) {
 
 // sent says what offer can say by itself.
 func (a *Attempt) sent() error {
-	conn, err := a.acquire()
+	attempt, err := a.acquire()
 	if err != nil {
 		return err
 	}
 	defer a.handle.release()
-	return failure(C.tsc_conn_sent(conn))
+	return failure(C.tsc_attempt_sent(attempt))
 }

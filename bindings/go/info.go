@@ -8,11 +8,11 @@ type State uint32
 
 const (
 	// StateOpen: nobody has said yet how it ended.
-	StateOpen = State(C.TSC_CONN_OPEN)
+	StateOpen = State(C.TSC_ATTEMPT_OPEN)
 	// StateEstablished: what arrives now goes straight into the cache.
-	StateEstablished = State(C.TSC_CONN_ESTABLISHED)
+	StateEstablished = State(C.TSC_ATTEMPT_ESTABLISHED)
 	// StateFailed: what arrives now is discarded.
-	StateFailed = State(C.TSC_CONN_FAILED)
+	StateFailed = State(C.TSC_ATTEMPT_FAILED)
 )
 
 // An Info is what became of one attempt so far.
@@ -28,12 +28,12 @@ type Info struct {
 
 // Info tells what became of the attempt so far.
 func (a *Attempt) Info() (Info, error) {
-	conn, err := a.acquire()
+	attempt, err := a.acquire()
 	if err != nil {
 		return Info{}, err
 	}
 	defer a.handle.release()
-	got := C.tscgo_conn_info_get(conn)
+	got := C.tscgo_attempt_info_get(attempt)
 	c := &got.info
 	return Info{
 		State:     State(c.state),

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A world is what one case of tests/vectors/conn.txt happens in.
+// A world is what one case of tests/vectors/attempt.txt happens in.
 type world struct {
-	t       *testing.T
-	clock   *drivenClock
-	cache   *Cache
-	configs map[string]*Config
-	conns   map[string]*Attempt
+	t        *testing.T
+	clock    *drivenClock
+	cache    *Cache
+	configs  map[string]*Config
+	attempts map[string]*Attempt
 }
 
 func newWorld(t *testing.T) *world {
@@ -29,8 +29,8 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) end() {
-	for _, conn := range w.conns {
-		conn.Close()
+	for _, attempt := range w.attempts {
+		attempt.Close()
 	}
 	for _, config := range w.configs {
 		config.Close()
@@ -77,33 +77,33 @@ func (w *world) run(words []string) string {
 		count, err := w.configs[words[1]].Available(w.endpoint(words[2:]))
 		want(w.t, err, nil)
 		return strconv.Itoa(count)
-	case "conn":
-		conn := w.configs[words[2]].Begin(w.endpoint(words[3:]))
-		w.conns[words[1]] = conn
-		return status(conn.err)
+	case "attempt":
+		attempt := w.configs[words[2]].Begin(w.endpoint(words[3:]))
+		w.attempts[words[1]] = attempt
+		return status(attempt.err)
 	}
-	conn := w.conns[words[1]]
+	attempt := w.attempts[words[1]]
 	switch verb {
 	case "receive":
 		version := map[string]uint16{"12": tls.VersionTLS12, "13": tls.VersionTLS13}[words[2]]
-		return status(conn.receive(session{version, uint32(w.number(words[3])), []byte(words[4])}))
+		return status(attempt.receive(session{version, uint32(w.number(words[3])), []byte(words[4])}))
 	case "offer":
-		if offered, err := conn.offer(false); err != nil {
+		if offered, err := attempt.offer(false); err != nil {
 			return status(err)
 		} else {
 			return string(offered)
 		}
 	case "sent":
-		return status(conn.sent())
+		return status(attempt.sent())
 	case "established":
-		return status(conn.Established(tls.ConnectionState{DidResume: words[2] == "resumed"}))
+		return status(attempt.Established(tls.ConnectionState{DidResume: words[2] == "resumed"}))
 	case "failed":
-		return status(conn.Failed(map[string]Failure{
+		return status(attempt.Failed(map[string]Failure{
 			"not_sent": NotSent, "handshake": HandshakeFailed, "timeout": TimedOut, "login": LoginFailed,
 		}[words[2]]))
 	case "free":
-		conn.Close()
-		delete(w.conns, words[1])
+		attempt.Close()
+		delete(w.attempts, words[1])
 		return ""
 	}
 	w.t.Fatal("no such verb: ", verb)
@@ -124,7 +124,7 @@ func status(err error) string {
 }
 
 func TestEveryLanguageIsAnsweredTheSame(t *testing.T) {
-	vectors, err := os.ReadFile("../../tests/vectors/conn.txt")
+	vectors, err := os.ReadFile("../../tests/vectors/attempt.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,20 +43,20 @@ func (a *Attempt) Wait(ctx context.Context, limit time.Duration) error {
 
 // queue says whether there is something to wait for.
 func (a *Attempt) queue(limit time.Duration, number uintptr) bool {
-	conn, err := a.acquire()
+	attempt, err := a.acquire()
 	if err != nil {
 		return false
 	}
 	defer a.handle.release()
 	// Rounded up, so that less than a millisecond isn't "don't wait".
 	ms := min((limit+time.Millisecond-1)/time.Millisecond, math.MaxUint32)
-	return C.tscgo_conn_wait(conn, C.uint32_t(ms), C.uintptr_t(number)) == C.TSC_WAIT
+	return C.tscgo_attempt_wait(attempt, C.uint32_t(ms), C.uintptr_t(number)) == C.TSC_WAIT
 }
 
 // leave gives up the place in the queue, if the attempt is still in it.
 func (a *Attempt) leave() {
-	if conn, err := a.acquire(); err == nil {
-		C.tsc_conn_wait_end(conn)
+	if attempt, err := a.acquire(); err == nil {
+		C.tsc_attempt_wait_end(attempt)
 		a.handle.release()
 	}
 }

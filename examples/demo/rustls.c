@@ -187,11 +187,11 @@ static struct tls *open_tls(struct tls_config *config, const struct target *targ
         .port = (uint32_t)atoi(target->port),
     };
     *outcome = OUTCOME_BROKEN;
-    tsc_conn *conn = NULL;
+    tsc_attempt *attempt = NULL;
     const struct rustls_client_config *rustls = NULL;
-    tsc_status status = tsc_conn_new(config->tsc, &endpoint, sizeof endpoint, &conn);
+    tsc_status status = tsc_attempt_new(config->tsc, &endpoint, sizeof endpoint, &attempt);
     if (status == TSC_OK)
-        status = tsc_conn_rustls_config(conn, &rustls);
+        status = tsc_attempt_rustls_config(attempt, &rustls);
     if (status != TSC_OK) {
         snprintf(demo_error, sizeof demo_error, "libtsc: %s", tsc_status_text(status));
     } else {
@@ -203,11 +203,11 @@ static struct tls *open_tls(struct tls_config *config, const struct target *targ
             set_error(result);
     }
     if (*outcome == OUTCOME_FULL || *outcome == OUTCOME_RESUMED)
-        tsc_conn_established(conn, *outcome == OUTCOME_RESUMED);
-    else if (conn != NULL)
-        tsc_conn_failed(conn, TSC_FAILURE_HANDSHAKE);
+        tsc_attempt_established(attempt, *outcome == OUTCOME_RESUMED);
+    else if (attempt != NULL)
+        tsc_attempt_failed(attempt, TSC_FAILURE_HANDSHAKE);
     rustls_client_config_free(rustls);
-    tsc_conn_free(conn); /* tickets of the open connection are still kept */
+    tsc_attempt_free(attempt); /* tickets of the open connection are still kept */
     return tls;
 }
 

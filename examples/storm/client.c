@@ -163,7 +163,7 @@ static void stand(struct storm *storm, struct connection *connection) {
     if (storm->waits) {
         int fd;
         tsc_status status =
-            tsc_conn_wait_fd(client.stack->conn(connection->tls), client.max_wait_ms, &fd);
+            tsc_attempt_wait_fd(client.stack->attempt(connection->tls), client.max_wait_ms, &fd);
         if (status == TSC_WAIT) {
             connection->state = WAITING;
             connection->wait_fd = fd;
@@ -171,7 +171,7 @@ static void stand(struct storm *storm, struct connection *connection) {
             return;
         }
         if (status != TSC_OK)
-            fail("tsc_conn_wait_fd: %s", tsc_status_text(status));
+            fail("tsc_attempt_wait_fd: %s", tsc_status_text(status));
     }
     begin(storm, connection);
 }

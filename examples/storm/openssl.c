@@ -113,8 +113,8 @@ static struct tls *prepare(struct tls_config *config, const struct node *node, i
     return NULL;
 }
 
-static const tsc_conn *conn(const struct tls *tls) {
-    return tsc_ssl_conn(tls->ssl);
+static const tsc_attempt *attempt(const struct tls *tls) {
+    return tsc_ssl_attempt(tls->ssl);
 }
 
 static bool begin(struct tls *tls) {
@@ -164,5 +164,5 @@ static void close_tls(struct tls *tls) {
 }
 
 const struct tls_stack openssl_stack = {
-    name, config_new, config_free, prepare, conn, begin, drive, close_tls,
+    name, config_new, config_free, prepare, attempt, begin, drive, close_tls,
 };

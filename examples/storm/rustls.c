@@ -20,7 +20,7 @@ struct tls {
     const struct tls_config *config;
     const struct node *node;
     int fd;
-    tsc_conn *conn; /* NULL in MODE_OWN */
+    tsc_attempt *attempt; /* NULL in MODE_OWN */
     struct rustls_connection *connection;
     size_t have; /* bytes of the answer */
     bool greeted;
@@ -156,25 +156,25 @@ static struct tls *prepare(struct tls_config *config, const struct node *node, i
         .host_len = strlen(node->host),
         .port = node->port,
     };
-    tsc_status status = tsc_conn_new(config->tsc, &endpoint, sizeof endpoint, &tls->conn);
+    tsc_status status = tsc_attempt_new(config->tsc, &endpoint, sizeof endpoint, &tls->attempt);
     if (status == TSC_OK)
         return tls;
-    snprintf(storm_error, sizeof storm_error, "tsc_conn_new: %s", tsc_status_text(status));
+    snprintf(storm_error, sizeof storm_error, "tsc_attempt_new: %s", tsc_status_text(status));
     free(tls);
     return NULL;
 }
 
-static const tsc_conn *conn(const struct tls *tls) {
-    return tls->conn;
+static const tsc_attempt *attempt(const struct tls *tls) {
+    return tls->attempt;
 }
 
 static bool begin(struct tls *tls) {
     const struct rustls_client_config *own = NULL;
     tsc_status status = TSC_OK;
-    if (tls->conn != NULL)
-        status = tsc_conn_rustls_config(tls->conn, &own);
+    if (tls->attempt != NULL)
+        status = tsc_attempt_rustls_config(tls->attempt, &own);
     if (status != TSC_OK) {
-        snprintf(storm_error, sizeof storm_error, "tsc_conn_rustls_config: %s",
+        snprintf(storm_error, sizeof storm_error, "tsc_attempt_rustls_config: %s",
                  tsc_status_text(status));
         return false;
     }
@@ -218,10 +218,10 @@ static enum progress fail(struct tls *tls, rustls_result result, int error) {
     else
         snprintf(storm_error, sizeof storm_error, "%s",
                  error ? strerror(error) : "the server hung up");
-    if (tls->conn != NULL)
-        tsc_conn_failed(tls->conn, rustls_connection_is_handshaking(tls->connection)
-                                       ? TSC_FAILURE_HANDSHAKE
-                                       : TSC_FAILURE_LOGIN);
+    if (tls->attempt != NULL)
+        tsc_attempt_failed(tls->attempt, rustls_connection_is_handshaking(tls->connection)
+                                             ? TSC_FAILURE_HANDSHAKE
+                                             : TSC_FAILURE_LOGIN);
     return PROGRESS_FAILED;
 }
 
@@ -241,9 +241,10 @@ static enum progress drive(struct tls *tls, char *answer) {
             rustls_connection_read(tls->connection, (uint8_t *)answer + tls->have,
                                    ANSWER_LEN - tls->have, &length) == RUSTLS_RESULT_OK &&
             (tls->have += length) == ANSWER_LEN) {
-            if (tls->conn != NULL)
-                tsc_conn_established(tls->conn, rustls_connection_handshake_kind(tls->connection) ==
-                                                    RUSTLS_HANDSHAKE_KIND_RESUMED);
+            if (tls->attempt != NULL)
+                tsc_attempt_established(tls->attempt,
+                                        rustls_connection_handshake_kind(tls->connection) ==
+                                            RUSTLS_HANDSHAKE_KIND_RESUMED);
             return PROGRESS_UP;
         }
         if (error == 0)
@@ -266,10 +267,10 @@ static void close_tls(struct tls *tls) {
         flush(tls);
     }
     rustls_connection_free(tls->connection);
-    tsc_conn_free(tls->conn);
+    tsc_attempt_free(tls->attempt);
     free(tls);
 }
 
 const struct tls_stack rustls_stack = {
-    name, config_new, config_free, prepare, conn, begin, drive, close_tls,
+    name, config_new, config_free, prepare, attempt, begin, drive, close_tls,
 };

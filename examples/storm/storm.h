@@ -68,7 +68,7 @@ struct tls_stack {
        sent and no session taken yet. NULL: see storm_error. */
     struct tls *(*prepare)(struct tls_config *config, const struct node *node, int fd);
     /* What to wait with; NULL if libtsc has no part in this connection. */
-    const tsc_conn *(*conn)(const struct tls *tls);
+    const tsc_attempt *(*attempt)(const struct tls *tls);
     /* Takes a session, if there is one. The last thing before the first drive. */
     bool (*begin)(struct tls *tls);
     /* Goes on with handshake and login until the socket blocks or the answer is there, and tells

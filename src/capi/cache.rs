@@ -5,8 +5,8 @@ use super::tsc_status::{
     TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
 };
 use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
-use crate::cache::{Cache, Key, Payload, Space};
-use crate::conn::Supplies;
+use crate::attempt::Cache;
+use crate::engine::{Engine, Key, Payload, Space};
 use crate::platform;
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ pub const TSC_MAX_KEY: usize = 1024;
 pub struct tsc_cache {
     open: Arc<Open>,
     /// The same cache at hand, for look-ups: each step to it is a load that waits for the one before.
-    engine: Arc<Cache>,
+    engine: Arc<Engine>,
 }
 
 /// A cache that has handles; it closes with the last of them.
-struct Open(Arc<Supplies>);
+struct Open(Arc<Cache>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -32,20 +32,20 @@ impl Drop for Open {
 impl tsc_cache {
     fn of(open: Arc<Open>) -> Self {
         Self {
-            engine: Arc::clone(open.0.cache()),
+            engine: Arc::clone(open.0.engine()),
             open,
         }
     }
 
     #[inline]
-    pub(super) fn engine(&self) -> &Arc<Cache> {
+    pub(super) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 }
 
 /// The cache of a handle, unless it is closed.
 #[inline]
-pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
+pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>> {
     let cache = lent(cache)?.engine();
     if cache.is_closed() {
         Err(TSC_CLOSED)
@@ -55,13 +55,13 @@ pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
 }
 
 /// The same with what is on its way to it.
-pub(super) fn open_supplies<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Supplies>> {
+pub(super) fn open_cache<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
     open(cache)?;
     Ok(&lent(cache)?.open.0)
 }
 
 #[inline]
-pub(super) fn key_of<'a>(cache: &Cache, key: *const u8, len: usize) -> Answer<Key<'a>> {
+pub(super) fn key_of<'a>(cache: &Engine, key: *const u8, len: usize) -> Answer<Key<'a>> {
     match bytes_up_to(key, len, TSC_MAX_KEY)? {
         [] => Err(TSC_INVALID_ARGUMENT),
         key => Ok(cache.key(Space::Caller, key)),
@@ -93,12 +93,12 @@ pub extern "C" fn tsc_cache_new(
             return Err(TSC_NO_MEMORY);
         }
         let (options, clock, listener) = options;
-        let cache = Cache::new(options, clock);
+        let cache = Engine::new(options, clock);
         let cache = match listener {
             Some(listener) => cache.telling(listener),
             None => cache,
         };
-        hand_out(out, tsc_cache::of(Arc::new(Open(Supplies::new(cache)))));
+        hand_out(out, tsc_cache::of(Arc::new(Open(Cache::new(cache)))));
         Ok(())
     })
 }
@@ -117,7 +117,7 @@ pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_ca
 }
 
 /// Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
-/// kept or offered. Calls that would, answer TSC_CLOSED. Configs and conns that use it stay valid and
+/// kept or offered. Calls that would, answer TSC_CLOSED. Configs and attempts that use it stay valid and
 /// find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
@@ -128,7 +128,7 @@ pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
 }
 
 /// Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
-/// if configs or conns still use it.
+/// if configs or attempts still use it.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
     take_back(cache);
@@ -138,7 +138,7 @@ pub extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
 ///
 /// For callers that do everything by themselves: the key must hold all that may not be mixed (host,
 /// port, server name, and everything in the TLS configuration that decides whom to trust and who to
-/// be), and the session must come from a connection that was established. tsc_conn_* does both.
+/// be), and the session must come from a connection that was established. tsc_attempt_* does both.
 ///
 /// key, key_len: 1 to TSC_MAX_KEY bytes, copied.
 /// info, info_size: what is known of the session; tls_version is required.
@@ -273,7 +273,7 @@ pub extern "C" fn tsc_clear_expired(cache: *const tsc_cache, count: *mut usize) 
     })
 }
 
-/// Drops every session of every endpoint and config. Sessions that conns have taken are not touched.
+/// Drops every session of every endpoint and config. Sessions that attempts have taken are not touched.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
     guard(|| {

@@ -1,9 +1,9 @@
-use super::cache::open_supplies;
+use super::cache::open_cache;
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
-use crate::conn::{Config, Identity, Supplies};
+use crate::attempt::{Cache, Config, Identity};
 use std::sync::Arc;
 
 #[cfg(feature = "rustls")]
@@ -31,7 +31,7 @@ pub struct tsc_config_options {
     /// is none, or it is not known.
     pub client_not_after: i64,
     /// Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    /// 255. 0 here and below: as many as conns wait for (tsc_conn_wait), or, if none waits, whatever
+    /// 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits, whatever
     /// the rustls configuration says.
     pub tickets_new_session: u32,
     /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
@@ -57,13 +57,13 @@ fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_op
     Ok(options)
 }
 
-fn bind(supplies: &Arc<Supplies>, options: &tsc_config_options) -> Answer<Arc<Config>> {
+fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Arc<Config>> {
     let identity = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
         [] => Identity::own(),
         given => Identity::Given(given.into()),
     };
     Ok(Arc::new(Config {
-        supplies: Arc::clone(supplies),
+        cache: Arc::clone(cache),
         identity,
         client_not_after: (options.client_not_after != 0).then_some(options.client_not_after),
     }))
@@ -111,7 +111,7 @@ pub extern "C" fn tsc_config_new(
     out: *mut *mut tsc_config,
 ) -> tsc_status {
     guard(|| {
-        let supplies = open_supplies(cache)?;
+        let cache = open_cache(cache)?;
         let options = read(options, size)?;
         place(out)?;
         if options.tickets_new_session != 0 || options.tickets_resumption != 0 {
@@ -120,7 +120,7 @@ pub extern "C" fn tsc_config_new(
         hand_out(
             out,
             tsc_config {
-                config: bind(supplies, &options)?,
+                config: bind(cache, &options)?,
                 rustls: None,
             },
         );
@@ -130,7 +130,7 @@ pub extern "C" fn tsc_config_new(
 
 /// Makes a config from a finished rustls configuration.
 ///
-/// Connections then take their rustls configuration from tsc_conn_rustls_config. The one given here
+/// Connections then take their rustls configuration from tsc_attempt_rustls_config. The one given here
 /// is neither changed nor kept by the caller's reference: free it whenever you like.
 /// It must come from this library (libtsc exports rustls_*): no other copy of rustls will do.
 /// options, size: as in tsc_config_new, except that an identity is answered with TSC_UNSUPPORTED:
@@ -147,7 +147,7 @@ pub extern "C" fn tsc_config_attach(
     out: *mut *mut tsc_config,
 ) -> tsc_status {
     guard(|| {
-        let supplies = open_supplies(cache)?;
+        let cache = open_cache(cache)?;
         place(rustls.cast_mut())?;
         let options = read(options, size)?;
         place(out)?;
@@ -155,7 +155,7 @@ pub extern "C" fn tsc_config_attach(
         hand_out(
             out,
             tsc_config {
-                config: bind(supplies, &options)?,
+                config: bind(cache, &options)?,
                 rustls: Some(rustls),
             },
         );
@@ -163,13 +163,13 @@ pub extern "C" fn tsc_config_attach(
     })
 }
 
-/// Frees a config; NULL is nothing. Conns made from it stay valid.
+/// Frees a config; NULL is nothing. Attempts made from it stay valid.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_config_free(config: *mut tsc_config) {
     take_back(config);
 }
 
-/// Says how many sessions conns of this config to this endpoint would find, one after the other; a
+/// Says how many sessions attempts of this config to this endpoint would find, one after the other; a
 /// reusable one counts once. count: gets the number, 0 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_config_available(

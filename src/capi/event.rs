@@ -1,14 +1,14 @@
-use crate::cache::{Event, EventKind, Space};
-use crate::conn::{Config, Endpoint};
+use crate::attempt::{Config, Endpoint};
+use crate::engine::{Event, EventKind, Space};
 use std::ffi::c_void;
 
 /// tsc_event.kind: sessions came into the cache.
 pub const TSC_EVENT_STORED: u32 = 1;
-/// tsc_event.kind: a session was handed out, to a conn that offers it or by tsc_get.
+/// tsc_event.kind: a session was handed out, to an attempt that offers it or by tsc_get.
 pub const TSC_EVENT_OFFERED: u32 = 2;
-/// tsc_event.kind: a conn was established by resuming what it offered.
+/// tsc_event.kind: an attempt was established by resuming what it offered.
 pub const TSC_EVENT_RESUMED: u32 = 3;
-/// tsc_event.kind: a conn was established, and the server had not taken what it offered.
+/// tsc_event.kind: an attempt was established, and the server had not taken what it offered.
 pub const TSC_EVENT_REFUSED: u32 = 4;
 /// tsc_event.kind: sessions were dropped because their time was over. Told when they are found, which
 /// may be later than that.
@@ -46,7 +46,7 @@ pub struct tsc_event {
     pub group: *const u8,
     /// Its length.
     pub group_len: usize,
-    /// The key that tsc_put was given, or (NULL, 0) for the sessions of conns.
+    /// The key that tsc_put was given, or (NULL, 0) for the sessions of attempts.
     pub key: *const u8,
     /// Its length.
     pub key_len: usize,
@@ -75,7 +75,7 @@ impl tsc_event {
             group: &[],
         };
         let (endpoint, key) = match event.space {
-            Space::Conn => (Config::endpoint_of(event.key)?, &[][..]),
+            Space::Attempt => (Config::endpoint_of(event.key)?, &[][..]),
             Space::Caller => (NOWHERE, event.key),
         };
         let lent = |bytes: &[u8]| {

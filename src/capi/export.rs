@@ -33,7 +33,7 @@ fn key_of<'a>(key: *const u8, len: usize) -> Answer<&'a [u8; KEY]> {
 
 fn scope_of<'a>(config: *const tsc_config) -> Answer<Scope<'a>> {
     let config = &lent(config)?.config;
-    if config.cache().is_closed() {
+    if config.engine().is_closed() {
         return Err(TSC_CLOSED);
     }
     Scope::of(config).ok_or(TSC_UNSUPPORTED)
@@ -74,7 +74,7 @@ fn import(scope: &Scope<'_>, key: &[u8; KEY], export: &[u8], count: *mut usize) 
 /// The sessions of every endpoint of the config, and of all that carry the same identity. A single-use
 /// session leaves the cache with the export, or it could be offered twice; a reusable one stays as
 /// well. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with
-/// TSC_SSL_SERIALISE, and rustls's cannot be exported. What conns have taken or staged is not in it.
+/// TSC_SSL_SERIALISE, and rustls's cannot be exported. What attempts have taken or staged is not in it.
 ///
 /// Who has an export and its key has the sessions. Import it once, in one process: the library cannot
 /// know of a second time, in which every single-use session would be offered again. It is encrypted

@@ -1,21 +1,21 @@
 use super::guard::{guard, lent};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_status};
-use crate::conn::Forecast;
+use crate::attempt::Forecast;
 
 /// In a field of tsc_forecast: nobody knows yet, or never.
 pub const TSC_UNKNOWN: u32 = u32::MAX;
 
-/// What conns of a config to an endpoint may expect, for a driver that plans by itself.
+/// What attempts of a config to an endpoint may expect, for a driver that plans by itself.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_forecast {
     /// Sessions in the cache now.
     pub available: u64,
-    /// Conns that wait for one (tsc_conn_wait and its kin).
+    /// Attempts that wait for one (tsc_attempt_wait and its kin).
     pub waiting: u64,
-    /// Conns that do a full handshake, or did and may still bring sessions.
+    /// Attempts that do a full handshake, or did and may still bring sessions.
     pub full_in_flight: u64,
-    /// Conns that offered a session, and may bring new ones.
+    /// Attempts that offered a session, and may bring new ones.
     pub resumed_in_flight: u64,
     /// Sessions that the last full handshake brought, or TSC_UNKNOWN.
     pub tickets_full: u32,
@@ -25,7 +25,7 @@ pub struct tsc_forecast {
     pub full_ms: u32,
     /// The same for a resumed one.
     pub resumed_ms: u32,
-    /// Milliseconds that a conn which asks now would wait for a session. 0: there is one, or a first
+    /// Milliseconds that an attempt which asks now would wait for a session. 0: there is one, or a first
     /// handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
     /// to do a full handshake.
     pub wait_ms: u32,
@@ -56,7 +56,7 @@ impl From<Forecast> for tsc_forecast {
     }
 }
 
-/// Says what conns of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
+/// Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
 /// sizeof(tsc_forecast).
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_config_forecast(

@@ -22,25 +22,25 @@
 //! # Three ways in
 //!
 //! - OpenSSL: include tsc_openssl.h, which is built on the calls below; you need three of its own.
-//! - rustls through rustls-ffi: tsc_config_attach, tsc_conn_new, tsc_conn_rustls_config, then
-//!   tsc_conn_established or tsc_conn_failed.
-//! - Anything else: tsc_config_new and tsc_conn_*; or, doing everything by yourself, tsc_put and
+//! - rustls through rustls-ffi: tsc_config_attach, tsc_attempt_new, tsc_attempt_rustls_config, then
+//!   tsc_attempt_established or tsc_attempt_failed.
+//! - Anything else: tsc_config_new and tsc_attempt_*; or, doing everything by yourself, tsc_put and
 //!   tsc_get with keys of your own.
 //!
 //! # Conventions, which hold where a function does not say otherwise
 //!
 //! - Results: every function that can fail returns a tsc_status; TSC_OK is 0. Outputs are written
 //!   only on TSC_OK, except where a status says that it comes with a value.
-//! - Handles (tsc_cache, tsc_config, tsc_conn) are opaque, made by *_new, and freed once with the
+//! - Handles (tsc_cache, tsc_config, tsc_attempt) are opaque, made by *_new, and freed once with the
 //!   matching *_free. Freeing NULL does nothing. Using or freeing a handle after it was freed is
 //!   undefined behaviour, as for free(3). They may be freed in any order: a config keeps what it
-//!   needs of its cache, a conn what it needs of its config.
+//!   needs of its cache, an attempt what it needs of its config.
 //! - Threads: any function may be called from any thread, also on the same handle at the same time;
 //!   only freeing a handle must not run beside another use of that handle. The library starts no
 //!   thread and holds no lock while it runs code of yours (release functions, clocks, on_event, ready); such
 //!   code may call the library. The exception is retain of tsc_get_object.
 //! - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
-//!   conns that were made before the fork answer TSC_CLOSED in the child.
+//!   attempts that were made before the fork answer TSC_CLOSED in the child.
 //! - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
 //!   TSC_INVALID_ARGUMENT. (NULL, 0) is an empty slice of bytes. A length above what an object can
 //!   have (PTRDIFF_MAX) is answered with TSC_INVALID_ARGUMENT.
@@ -60,9 +60,9 @@
     reason = "the C boundary: pointers come from the caller, under the contracts of the header"
 )]
 
+mod attempt;
 mod cache;
 mod config;
-mod conn;
 mod endpoint;
 mod event;
 mod export;
@@ -79,9 +79,9 @@ mod status;
 mod version;
 mod wait;
 
+pub use attempt::*;
 pub use cache::*;
 pub use config::*;
-pub use conn::*;
 pub use endpoint::*;
 pub use event::*;
 pub use export::*;

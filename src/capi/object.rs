@@ -4,7 +4,7 @@ use super::session::{described, received};
 use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
 use super::{tsc_cache, tsc_session_info, tsc_status};
-use crate::cache::{Payload, Session};
+use crate::engine::{Payload, Session};
 use std::any::Any;
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -74,7 +74,7 @@ impl Object {
 /// any thread, with no lock held, possibly before this call returns. On any other status the caller
 /// still owns it.
 /// key, key_len, info, info_size: as in tsc_put.
-/// object, bytes, release: as in tsc_conn_receive_object.
+/// object, bytes, release: as in tsc_attempt_receive_object.
 /// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_put_object(

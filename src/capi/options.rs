@@ -2,7 +2,7 @@ use super::event::CallerListener;
 use super::guard::Answer;
 use super::tsc_status::TSC_UNSUPPORTED;
 use super::{sized, tsc_event};
-use crate::cache::{Clock, Listener, Options};
+use crate::engine::{Clock, Listener, Options};
 use std::ffi::c_void;
 
 /// tsc_options.flags: keep nothing and offer nothing; every call still works.
@@ -43,8 +43,8 @@ pub struct tsc_options {
     pub clock: Option<unsafe extern "C" fn(clock_arg: *mut c_void) -> u64>,
     /// Passed to clock.
     pub clock_arg: *mut c_void,
-    /// How many full handshakes to one endpoint may be under way before further conns that ask with
-    /// tsc_conn_wait and its kin wait for one to end. Default: any number.
+    /// How many full handshakes to one endpoint may be under way before further attempts that ask with
+    /// tsc_attempt_wait and its kin wait for one to end. Default: any number.
     pub max_full_handshakes: u32,
     /// After so many failures of connections that offered a session, each followed by a full
     /// handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:

@@ -2,7 +2,7 @@ use super::guard::{guard, lent, place};
 use super::slice::{bytes, fill, room};
 use super::tsc_status::TSC_INVALID_ARGUMENT;
 use super::{tsc_cache, tsc_status};
-use crate::cache::{Stats, each_stat};
+use crate::engine::{Stats, each_stat};
 use std::ffi::c_char;
 use std::fmt::{self, Write};
 

@@ -2,8 +2,8 @@ use super::guard::Answer;
 use super::object::Object;
 use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use crate::cache::{Cache, Kind, Lifetime, Payload, Session, Time, expiry};
-use crate::conn::rules_of;
+use crate::attempt::rules_of;
+use crate::engine::{Engine, Kind, Lifetime, Payload, Session, Time, expiry};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -25,15 +25,15 @@ pub struct tsc_session_info {
     pub age_ms: u64,
 }
 
-/// A session to offer to the server. What it points to is lent: see tsc_conn_offer.
+/// A session to offer to the server. What it points to is lent: see tsc_attempt_offer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_session {
-    /// The bytes that tsc_conn_receive was given, or NULL for an object.
+    /// The bytes that tsc_attempt_receive was given, or NULL for an object.
     pub data: *const u8,
     /// How many.
     pub len: usize,
-    /// The object that tsc_conn_receive_object was given, or NULL for bytes.
+    /// The object that tsc_attempt_receive_object was given, or NULL for bytes.
     pub object: *mut c_void,
     /// As in tsc_session_info.
     pub tls_version: u32,
@@ -65,7 +65,7 @@ pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Rec
 }
 
 /// A session of no connection that the library knows: a lineage of its own, which begins now.
-pub(super) fn described(cache: &Cache, info: &Received, payload: Payload, size: usize) -> Session {
+pub(super) fn described(cache: &Engine, info: &Received, payload: Payload, size: usize) -> Session {
     let now = cache.now();
     let lineage = cache.new_lineage(now).until(now, info.not_after);
     let (kind, lifetime) = info.rules;

@@ -24,7 +24,7 @@ sized!(
     tsc_session,
     tsc_endpoint,
     tsc_config_options,
-    tsc_conn_info,
+    tsc_attempt_info,
     tsc_stats,
     tsc_forecast
 );

@@ -1,17 +1,17 @@
 use super::guard::{guard, lent};
 use super::{sized, tsc_cache, tsc_status};
-use crate::cache::{Stats, each_stat};
+use crate::engine::{Stats, each_stat};
 
 /// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 /// bytes).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_stats {
-    /// Sessions handed out: to a conn that offers them, or by tsc_get.
+    /// Sessions handed out: to an attempt that offers them, or by tsc_get.
     pub offered: u64,
-    /// Conns that were established by resuming what they offered.
+    /// Attempts that were established by resuming what they offered.
     pub resumed: u64,
-    /// Conns whose offer the server did not take.
+    /// Attempts whose offer the server did not take.
     pub refused: u64,
     /// Times that there was nothing to offer.
     pub missed: u64,
@@ -35,18 +35,18 @@ pub struct tsc_stats {
     pub discarded_too_large: u64,
     /// Sessions not kept because their connection failed.
     pub discarded_failed: u64,
-    /// Sessions not kept because their conn was freed and nobody had said how it ended.
+    /// Sessions not kept because their attempt was freed and nobody had said how it ended.
     pub discarded_unfinished: u64,
     /// Sessions not kept because the cache is disabled or closed.
     pub discarded_disabled: u64,
     /// Sessions not kept because memory could not be had.
     pub discarded_no_memory: u64,
-    /// Conns that were established.
+    /// Attempts that were established.
     pub established: u64,
-    /// Conns that failed.
+    /// Attempts that failed.
     pub failed: u64,
-    /// Conns freed while nobody had said how they ended. More than a few: a driver forgets to call
-    /// tsc_conn_established, and the cache stays empty.
+    /// Attempts freed while nobody had said how they ended. More than a few: a driver forgets to call
+    /// tsc_attempt_established, and the cache stays empty.
     pub unfinished: u64,
     /// Endpoints in the cache now.
     pub endpoints: u64,
@@ -57,11 +57,11 @@ pub struct tsc_stats {
     /// TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
     /// offered.
     pub reused: u64,
-    /// Conns that were told to wait for a session.
+    /// Attempts that were told to wait for a session.
     pub waited: u64,
     /// Of these, how many got one while they waited.
     pub waits_served: u64,
-    /// Conns that were offered nothing because the breaker of their endpoint was open.
+    /// Attempts that were offered nothing because the breaker of their endpoint was open.
     pub withheld: u64,
     /// Times that a breaker opened: offering sessions to an endpoint did harm.
     pub breaker_opened: u64,

@@ -1,5 +1,5 @@
-use crate::cache::Discard;
-use crate::conn::{Invalid, NotNow};
+use crate::attempt::{Invalid, NotNow};
+use crate::engine::Discard;
 use std::ffi::c_char;
 
 /// What a function answers. The values are pinned; new ones are only appended.
@@ -24,7 +24,7 @@ pub enum tsc_status {
     /// The session was not kept, and rightly so: its lifetime is over or zero, its connection has
     /// failed, or the cache is disabled. Nothing to do for the caller.
     TSC_DISCARDED = 7,
-    /// The conn is past the point where this call has a meaning, for example established after
+    /// The attempt is past the point where this call has a meaning, for example established after
     /// failed. Nothing was changed.
     TSC_WRONG_STATE = 8,
     /// This build of the library cannot do it (rustls is not in it), or the caller set a field that

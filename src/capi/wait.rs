@@ -1,8 +1,8 @@
-use super::conn::held;
+use super::attempt::held;
 use super::guard::{guard, lent, place, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
-use super::{tsc_conn, tsc_status};
-use crate::conn::{Plan, Waker};
+use super::{tsc_attempt, tsc_status};
+use crate::attempt::{Plan, Waker};
 use crate::platform::Alarm;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ unsafe impl Send for Ready {}
 impl Ready {
     fn call(self) {
         // SAFETY: the header's contract: the function may be called with this argument until it was
-        // called or tsc_conn_wait_end said that it will not be.
+        // called or tsc_attempt_wait_end said that it will not be.
         unsafe { (self.call)(self.arg) }
     }
 }
@@ -32,68 +32,68 @@ fn answer(plan: Plan) -> Result<(), tsc_status> {
 }
 
 /// Waits for a session if one is expected in time, and returns when there is nothing to wait for any
-/// more: ask tsc_conn_offer then (or create the rustls connection), and do a full handshake if it has
+/// more: ask tsc_attempt_offer then (or create the rustls connection), and do a full handshake if it has
 /// nothing.
 ///
-/// A pool that opens many connections to one endpoint at once has more conns than tickets. With this,
+/// A pool that opens many connections to one endpoint at once has more attempts than tickets. With this,
 /// the first does a full handshake and the others are given what it brings, and what these bring in
 /// turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
 /// what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
-/// sessions. Others know of a conn from its tsc_conn_offer on, until it is established and has brought
+/// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has brought
 /// what it is expected to, has failed, or is freed: say so as soon as you know.
 ///
-/// Ask after the TCP connection stands: a session that was kept for a conn is kept from others.
+/// Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 /// docs/supply.md says when waiting pays.
 ///
 /// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
-/// TSC_WRONG_STATE: the conn waits already, or is past its offer. TSC_CLOSED: the conn is from before a
+/// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from before a
 /// fork. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_wait(conn: *const tsc_conn, max_wait_ms: u32) -> tsc_status {
-    guard(|| Ok(held(conn)?.wait(max_wait_ms)?))
+pub extern "C" fn tsc_attempt_wait(attempt: *const tsc_attempt, max_wait_ms: u32) -> tsc_status {
+    guard(|| Ok(held(attempt)?.wait(max_wait_ms)?))
 }
 
-/// tsc_conn_wait for a driver that must not be blocked.
+/// tsc_attempt_wait for a driver that must not be blocked.
 ///
 /// TSC_OK: there is nothing to wait for; ready will not be called. TSC_WAIT: ready is called when the
 /// wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
-/// returned. It may call any function of this library, tsc_conn_offer among them.
+/// returned. It may call any function of this library, tsc_attempt_offer among them.
 /// The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-/// max_wait_ms, and call tsc_conn_wait_end when it fires. For the same reason a first burst at a
+/// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a first burst at a
 /// server that issues no sessions waits to the end here, while the other two calls notice earlier.
 /// ready: not NULL. arg: passed to it.
-/// Other statuses: see tsc_conn_wait.
+/// Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_wait_callback(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_wait_callback(
+    attempt: *const tsc_attempt,
     max_wait_ms: u32,
     ready: Option<unsafe extern "C" fn(arg: *mut c_void)>,
     arg: *mut c_void,
 ) -> tsc_status {
     guard(|| {
-        let conn = held(conn)?;
+        let attempt = held(attempt)?;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
         let ready = Ready { call, arg };
-        answer(conn.plan(max_wait_ms, Waker::new(move || ready.call()))?)
+        answer(attempt.plan(max_wait_ms, Waker::new(move || ready.call()))?)
     })
 }
 
-/// tsc_conn_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
+/// tsc_attempt_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
 /// be it by a session, by a forecast that changed, or by the deadline. No timer and no callback needed.
 ///
 /// TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
-/// lent until tsc_conn_free; poll it for reading, do not read or close it, and take it out of the
+/// lent until tsc_attempt_free; poll it for reading, do not read or close it, and take it out of the
 /// event loop when it is readable.
 /// TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
-/// had. Other statuses: see tsc_conn_wait.
+/// had. Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_wait_fd(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_wait_fd(
+    attempt: *const tsc_attempt,
     max_wait_ms: u32,
     fd: *mut i32,
 ) -> tsc_status {
     guard(|| {
-        let conn = lent(conn)?;
+        let attempt = lent(attempt)?;
         place(fd)?;
         if !Alarm::EXISTS {
             return Err(TSC_UNSUPPORTED);
@@ -102,22 +102,22 @@ pub extern "C" fn tsc_conn_wait_fd(
         let (rings, hastens) = (Arc::clone(&alarm), Arc::clone(&alarm));
         let waker =
             Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
-        let plan = conn.conn.plan(max_wait_ms, waker)?;
+        let plan = attempt.attempt.plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, alarm.fd());
-            *conn.alarm.lock() = Some(alarm);
+            *attempt.alarm.lock() = Some(alarm);
         }
         answer(plan)
     })
 }
 
-/// Gives up a conn's place in the queue, as at its deadline: make the offer then.
+/// Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 ///
-/// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the conn does not wait, or ready
+/// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or ready
 /// was called, or is being called on another thread at this moment: leave the rest to it.
-/// tsc_conn_offer, tsc_conn_failed and tsc_conn_free end a wait, too, but do not say which it was: use
+/// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it was: use
 /// this first if what arg points to is to be freed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_wait_end(conn: *const tsc_conn) -> tsc_status {
-    guard(|| Ok(held(conn)?.end_wait()?))
+pub extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
+    guard(|| Ok(held(attempt)?.end_wait()?))
 }

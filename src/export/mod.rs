@@ -7,8 +7,8 @@
 mod aead;
 mod record;
 
-use crate::cache::{Cache, Lineage, Payload, Session, Space, restored};
-use crate::conn::{Config, Endpoint, Identity};
+use crate::attempt::{Config, Endpoint, Identity};
+use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
 use record::{Record, Records};
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ const HEADER: usize = MAGIC.len() + 4 + size_of::<i64>() + aead::NONCE;
 /// Whose sessions.
 pub enum Scope<'a> {
     /// Those under keys of the caller's own.
-    Caller(&'a Cache),
+    Caller(&'a Engine),
     /// Those of a config that can be told again in another process, by this identity.
     Config(&'a Config, &'a [u8]),
 }
@@ -61,17 +61,17 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn cache(&self) -> &Cache {
+    fn engine(&self) -> &Engine {
         match self {
             Self::Caller(cache) => cache,
-            Self::Config(config, _) => config.cache(),
+            Self::Config(config, _) => config.engine(),
         }
     }
 
     fn space(&self) -> Space {
         match self {
             Self::Caller(_) => Space::Caller,
-            Self::Config(..) => Space::Conn,
+            Self::Config(..) => Space::Attempt,
         }
     }
 
@@ -117,11 +117,11 @@ impl<'a> Scope<'a> {
     /// may be used once leave the cache, all at one moment; or, on an error, none.
     pub fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
-        let (header, authenticated) = self.header(self.cache().wall_ms(), &nonce);
+        let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
         let prefix = self.prefix();
         let mut sealed = Zeroizing::new(Vec::new());
         let left_out = self
-            .cache()
+            .engine()
             .move_out(self.space(), &prefix, |sessions, now| {
                 let records = || {
                     sessions.iter().filter_map(|&(key, session)| {
@@ -177,10 +177,10 @@ impl<'a> Scope<'a> {
             let record = record.ok_or(Refused::NotAuthentic)?;
             lineages = lineages.max(record.lineage.saturating_add(1));
         }
-        let passed = self.cache().wall_ms().checked_sub(exported);
+        let passed = self.engine().wall_ms().checked_sub(exported);
         let passed = passed.and_then(|passed| u64::try_from(passed).ok());
         let passed = passed.ok_or(Refused::ClockBehind)?;
-        let lineages = self.cache().reserve_lineages(lineages);
+        let lineages = self.engine().reserve_lineages(lineages);
         let prefix = self.prefix();
         let taken = Records(opened)
             .flatten()
@@ -190,7 +190,7 @@ impl<'a> Scope<'a> {
 
     /// Puts one session into the cache, `passed` milliseconds after the export.
     fn take(&self, record: &Record<'_>, prefix: &[u8], passed: u64, lineages: u64) -> bool {
-        let cache = self.cache();
+        let cache = self.engine();
         let key = [prefix, record.key].concat();
         let key = cache.key(self.space(), &key);
         let now = cache.now();
@@ -227,8 +227,8 @@ impl<'a> Scope<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Clock, Kind, Options};
-    use crate::conn::Supplies;
+    use crate::attempt::Cache;
+    use crate::engine::{Clock, Kind, Options};
 
     const KEY_OF_ALL: [u8; KEY] = [1; KEY];
 
@@ -264,12 +264,12 @@ mod tests {
     fn what_was_sealed_badly_brings_nothing() {
         let clock = Clock::BothDriven(Box::new(|| 5), Box::new(|| 0));
         let config = Config {
-            supplies: Supplies::new(Cache::new(Options::default(), clock)),
+            cache: Cache::new(Engine::new(Options::default(), clock)),
             identity: Identity::Given((*b"id").into()),
             client_not_after: None,
         };
         let scopes = [
-            (Scope::Caller(config.cache()), &b"key"[..]),
+            (Scope::Caller(config.engine()), &b"key"[..]),
             (
                 Scope::of(&config).expect("it has one"),
                 &[0, 1, b'h', 0, 1, 1, b'h'],
@@ -277,7 +277,7 @@ mod tests {
         ];
         for (scope, key) in scopes {
             let import = |text: &[u8]| scope.import(&KEY_OF_ALL, &sealed(&scope, text));
-            let before = config.cache().stats().stored;
+            let before = config.engine().stats().stored;
             let (first, second) = (record(key, b"session"), record(key, b"another"));
             let both = [&first[..], &second].concat();
             for len in (1..first.len()).chain(first.len() + 1..both.len()) {
@@ -291,7 +291,7 @@ mod tests {
             let no_key = vec![0; MAX_KEY + 1];
             let bad = [first, record(&no_key, b"x")].concat();
             assert_eq!(import(&bad), Err(Refused::NotAuthentic));
-            assert_eq!(config.cache().stats().stored, before);
+            assert_eq!(config.engine().stats().stored, before);
             assert_eq!(import(&both), Ok(2));
         }
     }

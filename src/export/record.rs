@@ -1,6 +1,6 @@
 //! One session of an export, as it is before it is sealed.
 
-use crate::cache::{Kind, Payload, Session, Time};
+use crate::engine::{Kind, Payload, Session, Time};
 
 /// What does not change from session to session: kind, label, age, what is left, lineage, what is left
 /// of that, and the lengths of key and session.

@@ -1,14 +1,14 @@
 //! A finished rustls configuration whose connections use the cache.
 
 use super::store::Store;
-use crate::conn::Conn;
+use crate::attempt::Attempt;
 use ::rustls::ClientConfig;
 use ::rustls::client::{Resumption, TicketRequest};
 use std::sync::Arc;
 
 pub(crate) struct Attached {
     config: Arc<ClientConfig>,
-    /// RFC 9149; if `None`, as many as conns wait for, or else what the configuration says.
+    /// RFC 9149; if `None`, as many as attempts wait for, or else what the configuration says.
     tickets: Option<TicketRequest>,
 }
 
@@ -30,11 +30,11 @@ impl Attached {
 
     /// The configuration for one connection: verifier and credentials are the very same objects,
     /// without which rustls would not resume.
-    pub(crate) fn for_conn(&self, conn: &Arc<Conn>) -> ClientConfig {
+    pub(crate) fn for_attempt(&self, attempt: &Arc<Attempt>) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.config);
-        config.resumption = Resumption::store(Arc::new(Store::new(conn)));
+        config.resumption = Resumption::store(Arc::new(Store::new(attempt)));
         let wanted = || {
-            let count = u8::try_from(conn.demand()?).unwrap_or(u8::MAX);
+            let count = u8::try_from(attempt.demand()?).unwrap_or(u8::MAX);
             Some(TicketRequest {
                 new_session_count: count,
                 resumption_count: count,

@@ -1,4 +1,4 @@
-//! rustls over a conn: a session store for one connection, and the configuration that carries it.
+//! rustls over an attempt: a session store for one connection, and the configuration that carries it.
 
 mod attach;
 mod lifetime;

@@ -6,8 +6,8 @@
 )]
 
 use super::lifetime::look_into;
-use crate::cache::Payload;
-use crate::conn::{Conn, rules_of};
+use crate::attempt::{Attempt, rules_of};
+use crate::engine::Payload;
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
@@ -18,21 +18,21 @@ use std::sync::Arc;
 const TLS_1_2: u16 = 0x0303;
 const TLS_1_3: u16 = 0x0304;
 
-/// rustls asks by server name alone. This answers for the endpoint of its conn, and only if the name
+/// rustls asks by server name alone. This answers for the endpoint of its attempt, and only if the name
 /// is that endpoint's.
 pub(super) struct Store {
-    conn: Arc<Conn>,
+    attempt: Arc<Attempt>,
     name: Option<ServerName<'static>>,
     /// The newest session, if it is a TLS 1.2 one: rustls asks for a ticket first.
     tls12: Mutex<Option<Tls12ClientSessionValue>>,
 }
 
 impl Store {
-    pub(super) fn new(conn: &Arc<Conn>) -> Self {
-        let name = std::str::from_utf8(conn.server_name()).ok();
+    pub(super) fn new(attempt: &Arc<Attempt>) -> Self {
+        let name = std::str::from_utf8(attempt.server_name()).ok();
         let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
         Self {
-            conn: Arc::clone(conn),
+            attempt: Arc::clone(attempt),
             name,
             tls12: Mutex::new(None),
         }
@@ -51,9 +51,9 @@ impl Store {
             return;
         };
         let payload = keep(value);
-        // What is not kept is dropped here, and counted by the conn.
+        // What is not kept is dropped here, and counted by the attempt.
         let _ = self
-            .conn
+            .attempt
             .receive(payload, seen.size + size_of::<V>(), version, rules, None);
     }
 }
@@ -61,13 +61,13 @@ impl Store {
 impl ClientSessionStore for Store {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         if self.is_to(&server_name) {
-            self.conn.set_note(group.into());
+            self.attempt.set_note(group.into());
         }
     }
 
     fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
         self.is_to(server_name)
-            .then(|| self.conn.note())?
+            .then(|| self.attempt.note())?
             .map(NamedGroup::from)
     }
 
@@ -83,7 +83,7 @@ impl ClientSessionStore for Store {
 
     fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
         if self.is_to(server_name) {
-            self.conn.remove_reusable();
+            self.attempt.remove_reusable();
         }
     }
 
@@ -104,7 +104,7 @@ impl ClientSessionStore for Store {
         if !self.is_to(server_name) {
             return None;
         }
-        let session = self.conn.take()?;
+        let session = self.attempt.take()?;
         match session.payload {
             Payload::Unique(value) => value.downcast().ok().map(|value| *value),
             Payload::Value(value) => {

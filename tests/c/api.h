@@ -31,7 +31,7 @@ static inline int rounds(int many) {
     return getenv("TSC_TEST_SLOW") != NULL ? many / 20 + 1 : many;
 }
 
-/* Caches, configs and conns. */
+/* Caches, configs and attempts. */
 
 static inline tsc_cache *new_cache(tsc_options options) {
     tsc_cache *cache = NULL;
@@ -51,16 +51,16 @@ static inline tsc_endpoint endpoint(const char *host, uint32_t port) {
     return (tsc_endpoint){.host = (const uint8_t *)host, .host_len = strlen(host), .port = port};
 }
 
-static inline tsc_conn *new_conn_to(const tsc_config *config, tsc_endpoint to) {
-    tsc_conn *conn = NULL;
-    assert_ok(tsc_conn_new(config, &to, sizeof to, &conn));
-    assert_non_null(conn);
-    return conn;
+static inline tsc_attempt *new_attempt_to(const tsc_config *config, tsc_endpoint to) {
+    tsc_attempt *attempt = NULL;
+    assert_ok(tsc_attempt_new(config, &to, sizeof to, &attempt));
+    assert_non_null(attempt);
+    return attempt;
 }
 
 /* To the endpoint of the tests that need only one. */
-static inline tsc_conn *new_conn(const tsc_config *config) {
-    return new_conn_to(config, endpoint("db.example", 9142));
+static inline tsc_attempt *new_attempt(const tsc_config *config) {
+    return new_attempt_to(config, endpoint("db.example", 9142));
 }
 
 static inline tsc_stats stats_of(const tsc_cache *cache) {
@@ -70,10 +70,10 @@ static inline tsc_stats stats_of(const tsc_cache *cache) {
     return stats;
 }
 
-static inline tsc_conn_info info_of(const tsc_conn *conn) {
-    tsc_conn_info info;
+static inline tsc_attempt_info info_of(const tsc_attempt *attempt) {
+    tsc_attempt_info info;
     memset(&info, 0xA5, sizeof info);
-    assert_ok(tsc_conn_info_get(conn, &info, sizeof info));
+    assert_ok(tsc_attempt_info_get(attempt, &info, sizeof info));
     return info;
 }
 
@@ -124,12 +124,13 @@ static inline size_t available(const tsc_cache *cache, const char *key) {
     return count;
 }
 
-/* tsc_conn_*. */
+/* tsc_attempt_*. */
 
-static inline tsc_status receive(const tsc_conn *conn, uint32_t tls_version,
+static inline tsc_status receive(const tsc_attempt *attempt, uint32_t tls_version,
                                  uint32_t lifetime_seconds, const char *session) {
     tsc_session_info info = session_info(tls_version, lifetime_seconds);
-    return tsc_conn_receive(conn, &info, sizeof info, (const uint8_t *)session, strlen(session));
+    return tsc_attempt_receive(attempt, &info, sizeof info, (const uint8_t *)session,
+                               strlen(session));
 }
 
 static inline size_t available_to(const tsc_config *config, tsc_endpoint to) {
@@ -142,30 +143,30 @@ static inline size_t config_available(const tsc_config *config) {
     return available_to(config, endpoint("db.example", 9142));
 }
 
-#define assert_offers(conn, session)                                                               \
+#define assert_offers(attempt, session)                                                            \
     do {                                                                                           \
         tsc_session offer_ = {0};                                                                  \
-        assert_ok(tsc_conn_offer(conn, &offer_, sizeof offer_));                                   \
+        assert_ok(tsc_attempt_offer(attempt, &offer_, sizeof offer_));                             \
         assert_null(offer_.object);                                                                \
         assert_int_equal(offer_.len, strlen(session));                                             \
         assert_memory_equal(offer_.data, session, strlen(session));                                \
     } while (0)
 
-#define assert_offers_nothing(conn)                                                                \
+#define assert_offers_nothing(attempt)                                                             \
     do {                                                                                           \
         tsc_session offer_ = {0};                                                                  \
-        assert_status(tsc_conn_offer(conn, &offer_, sizeof offer_), TSC_NOT_FOUND);                \
+        assert_status(tsc_attempt_offer(attempt, &offer_, sizeof offer_), TSC_NOT_FOUND);          \
     } while (0)
 
 /* A connection to `to` with a full handshake, in which the server sends these sessions. */
 static inline void full_handshake_to(const tsc_config *config, tsc_endpoint to,
                                      uint32_t tls_version, const char *const *sessions,
                                      size_t count) {
-    tsc_conn *conn = new_conn_to(config, to);
+    tsc_attempt *attempt = new_attempt_to(config, to);
     for (size_t i = 0; i < count; i++)
-        assert_ok(receive(conn, tls_version, LONG, sessions[i]));
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+        assert_ok(receive(attempt, tls_version, LONG, sessions[i]));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
 }
 
 /* full_handshake(config, TLS13, "a", "b"): the same, to the usual endpoint. */

@@ -10,19 +10,19 @@ static const size_t impossible[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX};
 
 static tsc_cache *cache;
 static tsc_config *config;
-static tsc_conn *conn;
+static tsc_attempt *attempt;
 
 static int set_up(void **state) {
     (void)state;
     cache = new_cache((tsc_options){0});
     config = new_config(cache);
-    conn = new_conn(config);
+    attempt = new_attempt(config);
     return 0;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
     return 0;
@@ -32,7 +32,7 @@ static void freeing_null_does_nothing(void **state) {
     (void)state;
     tsc_cache_free(NULL);
     tsc_config_free(NULL);
-    tsc_conn_free(NULL);
+    tsc_attempt_free(NULL);
 }
 
 static void cache_handles(void **state) {
@@ -342,31 +342,31 @@ static void attaching_to_rustls(void **state) {
     }
     assert_ptr_equal(out, UNTOUCHED);
 
-    assert_status(tsc_conn_rustls_config(conn, &rustls), TSC_UNSUPPORTED);
+    assert_status(tsc_attempt_rustls_config(attempt, &rustls), TSC_UNSUPPORTED);
     assert_ptr_equal(rustls, UNTOUCHED);
-    assert_int_not_equal(tsc_conn_rustls_config(conn, NULL), TSC_OK);
-    assert_int_not_equal(tsc_conn_rustls_config(NULL, &rustls), TSC_OK);
+    assert_int_not_equal(tsc_attempt_rustls_config(attempt, NULL), TSC_OK);
+    assert_int_not_equal(tsc_attempt_rustls_config(NULL, &rustls), TSC_OK);
 }
 
 static void endpoints(void **state) {
     (void)state;
     tsc_endpoint good = endpoint("db.example", 9142), to;
-    tsc_conn *out = UNTOUCHED;
-    assert_status(tsc_conn_new(NULL, &good, sizeof good, &out), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_new(config, NULL, sizeof good, &out), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_new(config, NULL, 0, &out), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_new(config, &good, 0, &out), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_new(config, &good, SIZE_MAX, &out), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_new(config, &good, sizeof good, NULL), TSC_INVALID_ARGUMENT);
+    tsc_attempt *out = UNTOUCHED;
+    assert_status(tsc_attempt_new(NULL, &good, sizeof good, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_new(config, NULL, sizeof good, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_new(config, NULL, 0, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_new(config, &good, 0, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_new(config, &good, SIZE_MAX, &out), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_new(config, &good, sizeof good, NULL), TSC_INVALID_ARGUMENT);
     tsc_endpoint newer = good;
     newer.reserved = 1;
-    assert_status(tsc_conn_new(config, &newer, sizeof newer, &out), TSC_UNSUPPORTED);
+    assert_status(tsc_attempt_new(config, &newer, sizeof newer, &out), TSC_UNSUPPORTED);
 
 #define REFUSES(...)                                                                               \
     do {                                                                                           \
         to = good;                                                                                 \
         __VA_ARGS__;                                                                               \
-        assert_status(tsc_conn_new(config, &to, sizeof to, &out), TSC_INVALID_ARGUMENT);           \
+        assert_status(tsc_attempt_new(config, &to, sizeof to, &out), TSC_INVALID_ARGUMENT);        \
         size_t count_ = 77;                                                                        \
         assert_status(tsc_config_available(config, &to, sizeof to, &count_),                       \
                       TSC_INVALID_ARGUMENT);                                                       \
@@ -387,41 +387,41 @@ static void endpoints(void **state) {
     assert_ptr_equal(out, UNTOUCHED);
 }
 
-static void conns(void **state) {
+static void attempts(void **state) {
     (void)state;
     tsc_session session;
     memset(&session, 0xA5, sizeof session);
-    assert_status(tsc_conn_offer(NULL, &session, sizeof session), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_offer(conn, NULL, sizeof session), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_offer(conn, NULL, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_offer(conn, &session, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_offer(conn, &session, SIZE_MAX), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_offer(conn, &session, sizeof session), TSC_NOT_FOUND);
+    assert_status(tsc_attempt_offer(NULL, &session, sizeof session), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_offer(attempt, NULL, sizeof session), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_offer(attempt, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_offer(attempt, &session, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_offer(attempt, &session, SIZE_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_offer(attempt, &session, sizeof session), TSC_NOT_FOUND);
     for (size_t i = 0; i < sizeof session; i++)
         assert_int_equal(((uint8_t *)&session)[i], 0xA5);
 
-    tsc_conn_info info;
+    tsc_attempt_info info;
     memset(&info, 0xA5, sizeof info);
-    assert_status(tsc_conn_info_get(NULL, &info, sizeof info), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_info_get(conn, NULL, sizeof info), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_info_get(conn, NULL, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_info_get(conn, &info, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_info_get(conn, &info, SIZE_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_info_get(NULL, &info, sizeof info), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_info_get(attempt, NULL, sizeof info), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_info_get(attempt, NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_info_get(attempt, &info, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_info_get(attempt, &info, SIZE_MAX), TSC_INVALID_ARGUMENT);
     for (size_t i = 0; i < sizeof info; i++)
         assert_int_equal(((uint8_t *)&info)[i], 0xA5);
 
-    assert_status(tsc_conn_sent(NULL), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_established(NULL, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_failed(NULL, TSC_FAILURE_HANDSHAKE), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_failed(conn, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_failed(conn, TSC_FAILURE_LOGIN + 1), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_failed(conn, UINT32_MAX), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wants_another(NULL), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_set_not_after(NULL, INT64_MAX), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_set_not_after(conn, 0), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_set_not_after(conn, -1), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_set_not_after(conn, INT64_MIN), TSC_INVALID_ARGUMENT);
-    assert_int_equal(info_of(conn).state, TSC_CONN_OPEN);
+    assert_status(tsc_attempt_sent(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_established(NULL, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_failed(NULL, TSC_FAILURE_HANDSHAKE), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_failed(attempt, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN + 1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_failed(attempt, UINT32_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wants_another(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_set_not_after(NULL, INT64_MAX), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_set_not_after(attempt, 0), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_set_not_after(attempt, -1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_set_not_after(attempt, INT64_MIN), TSC_INVALID_ARGUMENT);
+    assert_int_equal(info_of(attempt).state, TSC_ATTEMPT_OPEN);
 }
 
 static void no_ready(void *arg) {
@@ -432,17 +432,17 @@ static void no_ready(void *arg) {
 static void waiting(void **state) {
     (void)state;
     int fd = -77;
-    tsc_conn *leader = new_conn(config);
+    tsc_attempt *leader = new_attempt(config);
     assert_offers_nothing(leader); /* there would be something to wait for */
-    assert_status(tsc_conn_wait(NULL, 1), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wait_callback(NULL, 1, no_ready, NULL), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wait_callback(conn, 1, NULL, NULL), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wait_fd(NULL, 1, &fd), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wait_fd(conn, 1, NULL), TSC_INVALID_ARGUMENT);
-    assert_status(tsc_conn_wait_end(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait(NULL, 1), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait_callback(NULL, 1, no_ready, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait_callback(attempt, 1, NULL, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait_fd(NULL, 1, &fd), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait_fd(attempt, 1, NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_wait_end(NULL), TSC_INVALID_ARGUMENT);
     assert_int_equal(fd, -77);
     assert_int_equal(stats_of(cache).waited, 0);
-    tsc_conn_free(leader);
+    tsc_attempt_free(leader);
 
     tsc_endpoint to = endpoint("db.example", 9142), nowhere = {0};
     tsc_forecast forecast;
@@ -473,38 +473,38 @@ static void receiving(void **state) {
     const uint8_t data[] = "data";
     tsc_session_info info = session_info(TLS13, LONG);
     const size_t size = sizeof info;
-#define RECEIVE(conn, info, size, data, len)                                                       \
-    assert_status(tsc_conn_receive(conn, info, size, data, len), TSC_INVALID_ARGUMENT)
+#define RECEIVE(attempt, info, size, data, len)                                                    \
+    assert_status(tsc_attempt_receive(attempt, info, size, data, len), TSC_INVALID_ARGUMENT)
     RECEIVE(NULL, &info, size, data, 4);
-    RECEIVE(conn, NULL, 0, data, 4);
-    RECEIVE(conn, NULL, size, data, 4);
-    RECEIVE(conn, &info, 0, data, 4);
-    RECEIVE(conn, &info, size, NULL, 0);
-    RECEIVE(conn, &info, size, NULL, 4);
-    RECEIVE(conn, &info, size, data, 0);
+    RECEIVE(attempt, NULL, 0, data, 4);
+    RECEIVE(attempt, NULL, size, data, 4);
+    RECEIVE(attempt, &info, 0, data, 4);
+    RECEIVE(attempt, &info, size, NULL, 0);
+    RECEIVE(attempt, &info, size, NULL, 4);
+    RECEIVE(attempt, &info, size, data, 0);
 
     int object;
-#define OBJECT(conn, info, size, object, bytes, release)                                           \
-    assert_status(tsc_conn_receive_object(conn, info, size, object, bytes, release),               \
+#define OBJECT(attempt, info, size, object, bytes, release)                                        \
+    assert_status(tsc_attempt_receive_object(attempt, info, size, object, bytes, release),         \
                   TSC_INVALID_ARGUMENT)
     OBJECT(NULL, &info, size, &object, 4, no_release);
-    OBJECT(conn, NULL, 0, &object, 4, no_release);
-    OBJECT(conn, NULL, size, &object, 4, no_release);
-    OBJECT(conn, &info, 0, &object, 4, no_release);
-    OBJECT(conn, &info, size, NULL, 4, no_release);
-    OBJECT(conn, &info, size, &object, 4, NULL);
+    OBJECT(attempt, NULL, 0, &object, 4, no_release);
+    OBJECT(attempt, NULL, size, &object, 4, no_release);
+    OBJECT(attempt, &info, 0, &object, 4, no_release);
+    OBJECT(attempt, &info, size, NULL, 4, no_release);
+    OBJECT(attempt, &info, size, &object, 4, NULL);
     EACH_IMPOSSIBLE(len) {
-        RECEIVE(conn, &info, len, data, 4);
-        RECEIVE(conn, &info, size, data, len);
-        RECEIVE(conn, &info, size, NULL, len);
-        OBJECT(conn, &info, len, &object, 4, no_release);
+        RECEIVE(attempt, &info, len, data, 4);
+        RECEIVE(attempt, &info, size, data, len);
+        RECEIVE(attempt, &info, size, NULL, len);
+        OBJECT(attempt, &info, len, &object, 4, no_release);
     }
-    assert_int_not_equal(tsc_conn_receive_object(conn, &info, size, &object, SIZE_MAX, no_release),
-                         TSC_OK);
+    assert_int_not_equal(
+        tsc_attempt_receive_object(attempt, &info, size, &object, SIZE_MAX, no_release), TSC_OK);
     info.tls_version = 0;
-    RECEIVE(conn, &info, size, data, 4);
-    OBJECT(conn, &info, size, &object, 4, no_release);
-    assert_ok(tsc_conn_established(conn, 0));
+    RECEIVE(attempt, &info, size, data, 4);
+    OBJECT(attempt, &info, size, &object, 4, no_release);
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_int_equal(stats_of(cache).sessions, 0);
 }
 
@@ -523,7 +523,7 @@ int main(void) {
         TEST(exporting_and_importing),
         TEST(attaching_to_rustls),
         TEST(endpoints),
-        TEST(conns),
+        TEST(attempts),
         TEST(waiting),
         TEST(receiving),
     };

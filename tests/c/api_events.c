@@ -78,19 +78,19 @@ static void each_kind(void **state) {
     assert_told(TSC_EVENT_STORED, 1, "db.example", 9142, "db.example", "", "");
     assert_int_equal(events.told[TSC_EVENT_STORED], 2);
 
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     assert_told_nothing();
-    assert_offers(conn, "b");
+    assert_offers(attempt, "b");
     assert_told(TSC_EVENT_OFFERED, 1, "db.example", 9142, "db.example", "", "");
-    assert_ok(tsc_conn_established(conn, 1));
+    assert_ok(tsc_attempt_established(attempt, 1));
     assert_told(TSC_EVENT_RESUMED, 1, "db.example", 9142, "db.example", "", "");
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
 
-    conn = new_conn(config);
-    assert_offers(conn, "a");
-    assert_ok(tsc_conn_established(conn, 0));
+    attempt = new_attempt(config);
+    assert_offers(attempt, "a");
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_told(TSC_EVENT_REFUSED, 1, "db.example", 9142, "db.example", "", "");
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
 
     full_handshake(config, TLS13, "c", "d", "e");
     events.kind = 0;
@@ -172,12 +172,12 @@ static void call_back(void *back_, const tsc_event *event, size_t size) {
     assert_ok(tsc_stats_prometheus(to->cache, NULL, 0, text, sizeof text, &len));
     assert_ok(tsc_config_available(to->config, &host, sizeof host, &count));
     full_handshake(to->config, TLS12, "inner");
-    tsc_conn *conn = new_conn(to->config);
+    tsc_attempt *attempt = new_attempt(to->config);
     tsc_session offer = {0};
-    const tsc_status offered = tsc_conn_offer(conn, &offer, sizeof offer);
+    const tsc_status offered = tsc_attempt_offer(attempt, &offer, sizeof offer);
     assert_true(offered == TSC_OK || offered == TSC_NOT_FOUND);
-    assert_ok(tsc_conn_established(conn, offered == TSC_OK));
-    tsc_conn_free(conn);
+    assert_ok(tsc_attempt_established(attempt, offered == TSC_OK));
+    tsc_attempt_free(attempt);
     if (to->depth == 1)
         assert_ok(tsc_clear(to->cache));
     tsc_cache *other = NULL;
@@ -200,11 +200,11 @@ static void it_may_call_back(void **state) {
     full_handshake(self.config, TLS13, "a", "b");
     self.cache = NULL;
     full_handshake(self.config, TLS13, "c", "d");
-    tsc_conn *conn = new_conn(self.config);
+    tsc_attempt *attempt = new_attempt(self.config);
     self.cache = loud;
-    assert_offers(conn, "d"); /* the callback cleared all but what this conn has */
-    assert_ok(tsc_conn_established(conn, 1));
-    tsc_conn_free(conn);
+    assert_offers(attempt, "d"); /* the callback cleared all but what this attempt has */
+    assert_ok(tsc_attempt_established(attempt, 1));
+    tsc_attempt_free(attempt);
     assert_ok(put(loud, "key", TLS13, LONG, "a"));
     driven_clock_advance(&test_clock, LONG * SECOND);
     assert_ok(put(loud, "evicts it", TLS12, LONG, "b"));
@@ -233,13 +233,13 @@ static void *use(void *arg) {
         if (random >> 16 & 1)
             driven_clock_advance(&test_clock, 100);
         tsc_endpoint to = endpoint(host, 1);
-        tsc_conn *conn = NULL;
-        (void)!tsc_conn_new(config, &to, sizeof to, &conn);
+        tsc_attempt *attempt = NULL;
+        (void)!tsc_attempt_new(config, &to, sizeof to, &attempt);
         tsc_session offer = {0};
-        const int offered = tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK;
-        (void)!receive(conn, version, LONG, "session");
-        (void)!tsc_conn_established(conn, offered && random >> 17 & 1);
-        tsc_conn_free(conn);
+        const int offered = tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_OK;
+        (void)!receive(attempt, version, LONG, "session");
+        (void)!tsc_attempt_established(attempt, offered && random >> 17 & 1);
+        tsc_attempt_free(attempt);
     }
     return NULL;
 }

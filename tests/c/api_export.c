@@ -75,9 +75,9 @@ static void tickets_move_and_a_session_is_copied(void **state) {
     assert_int_equal(import_into(new_config_, it), 3);
     assert_int_equal(config_available(new_config_), 3);
     assert_int_equal(stats_of(new_cache_).stored, 3);
-    tsc_conn *conn = new_conn(new_config_);
-    assert_offers(conn, "reusable");
-    tsc_conn_free(conn);
+    tsc_attempt *attempt = new_attempt(new_config_);
+    assert_offers(attempt, "reusable");
+    tsc_attempt_free(attempt);
     free(it.data);
 }
 
@@ -89,12 +89,12 @@ static void release(void *object) {
 
 static void objects_stay(void **state) {
     (void)state;
-    tsc_conn *conn = new_conn(old_config);
+    tsc_attempt *attempt = new_attempt(old_config);
     tsc_session_info info = session_info(TLS13, LONG);
-    assert_ok(tsc_conn_receive_object(conn, &info, sizeof info, &released, 8, release));
-    assert_ok(receive(conn, TLS13, LONG, "bytes"));
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+    assert_ok(tsc_attempt_receive_object(attempt, &info, sizeof info, &released, 8, release));
+    assert_ok(receive(attempt, TLS13, LONG, "bytes"));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
     export it = export_of(old_config, 1);
     assert_int_equal(config_available(old_config), 1);
     assert_int_equal(released, 0);
@@ -140,11 +140,11 @@ static void a_lifetime_goes_on(void **state) {
     driven_clock_advance(&old_clock, (LONG - 1000) * SECOND);
     export it = export_of(old_config, 0);
     assert_int_equal(import_into(new_config_, it), 2);
-    tsc_conn *conn = new_conn(new_config_);
+    tsc_attempt *attempt = new_attempt(new_config_);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
     assert_in_range(session.lifetime_seconds, 900, 1000);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     driven_clock_advance(&new_clock, 1000 * SECOND);
     assert_int_equal(config_available(new_config_), 0);
     free(it.data);
@@ -186,7 +186,7 @@ static void keys_of_the_callers_own(void **state) {
     assert_ok(put(old_cache, "a", TLS13, LONG, "1"));
     assert_ok(put(old_cache, "a", TLS13, LONG, "2"));
     assert_ok(put(old_cache, "b", TLS12, LONG, "3"));
-    full_handshake(old_config, TLS13, "of a conn");
+    full_handshake(old_config, TLS13, "of an attempt");
     uint8_t buf[1024];
     size_t len = 0, left_out = 77, count = 0;
     assert_status(tsc_cache_export(old_cache, secret, sizeof secret, buf, 10, &len, &left_out),

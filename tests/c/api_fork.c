@@ -6,7 +6,7 @@
 
 static tsc_cache *cache;
 static tsc_config *config;
-static tsc_conn *offering, *open_conn, *established;
+static tsc_attempt *offering, *open_attempt, *established;
 
 static int released;
 static void release(void *object) {
@@ -29,18 +29,18 @@ static int use_as_a_child(void *arg) {
 
     CHILD_EXPECT(put(cache, "key", TLS13, LONG, "child's") == TSC_OK);
     CHILD_EXPECT(get(cache, "key", session) == TSC_OK && strcmp(session, "child's") == 0);
-    tsc_conn *conn = NULL;
-    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
-    CHILD_EXPECT(receive(conn, TLS12, LONG, "child's") == TSC_OK);
-    CHILD_EXPECT(tsc_conn_established(conn, 0) == TSC_OK);
-    tsc_conn_free(conn);
-    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
-    CHILD_EXPECT(tsc_conn_wait(conn, 60000) == TSC_OK);
+    tsc_attempt *attempt = NULL;
+    CHILD_EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
+    CHILD_EXPECT(receive(attempt, TLS12, LONG, "child's") == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_established(attempt, 0) == TSC_OK);
+    tsc_attempt_free(attempt);
+    CHILD_EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_wait(attempt, 60000) == TSC_OK);
     tsc_session offer = {0};
-    CHILD_EXPECT(tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_OK);
     CHILD_EXPECT(offer.len == 7 && memcmp(offer.data, "child's", 7) == 0);
-    CHILD_EXPECT(tsc_conn_established(conn, 1) == TSC_OK);
-    tsc_conn_free(conn);
+    CHILD_EXPECT(tsc_attempt_established(attempt, 1) == TSC_OK);
+    tsc_attempt_free(attempt);
     tsc_config *made = NULL;
     CHILD_EXPECT(tsc_config_new(cache, NULL, 0, &made) == TSC_OK);
     tsc_config_free(made);
@@ -48,25 +48,25 @@ static int use_as_a_child(void *arg) {
     return 0;
 }
 
-/* Conns that were made before the fork: their sessions are the parent's. */
-static int use_conns_of_the_parent(void *arg) {
+/* Attempts that were made before the fork: their sessions are the parent's. */
+static int use_attempts_of_the_parent(void *arg) {
     (void)arg;
-    tsc_conn *conns[] = {offering, open_conn, established};
+    tsc_attempt *attempts[] = {offering, open_attempt, established};
     for (int i = 0; i < 3; i++) {
         tsc_session session = {0};
-        CHILD_EXPECT(tsc_conn_offer(conns[i], &session, sizeof session) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_offer(attempts[i], &session, sizeof session) == TSC_CLOSED);
         CHILD_EXPECT(session.data == NULL);
-        CHILD_EXPECT(tsc_conn_sent(conns[i]) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_wait(conns[i], 60000) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_wait_end(conns[i]) == TSC_CLOSED);
-        CHILD_EXPECT(receive(conns[i], TLS13, LONG, "session") == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_wants_another(conns[i]) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_set_not_after(conns[i], 1) == TSC_CLOSED);
-        tsc_conn_info info;
-        CHILD_EXPECT(tsc_conn_info_get(conns[i], &info, sizeof info) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_established(conns[i], 0) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_conn_failed(conns[i], TSC_FAILURE_LOGIN) == TSC_CLOSED);
-        tsc_conn_free(conns[i]);
+        CHILD_EXPECT(tsc_attempt_sent(attempts[i]) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_wait(attempts[i], 60000) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_wait_end(attempts[i]) == TSC_CLOSED);
+        CHILD_EXPECT(receive(attempts[i], TLS13, LONG, "session") == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_wants_another(attempts[i]) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_set_not_after(attempts[i], 1) == TSC_CLOSED);
+        tsc_attempt_info info;
+        CHILD_EXPECT(tsc_attempt_info_get(attempts[i], &info, sizeof info) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_established(attempts[i], 0) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_failed(attempts[i], TSC_FAILURE_LOGIN) == TSC_CLOSED);
+        tsc_attempt_free(attempts[i]);
     }
     CHILD_EXPECT(released == 0);
     return use_as_a_child(NULL);
@@ -74,11 +74,11 @@ static int use_conns_of_the_parent(void *arg) {
 
 static int free_all_as_a_child(void *arg) {
     (void)arg;
-    tsc_conn_free(open_conn);
+    tsc_attempt_free(open_attempt);
     tsc_cache_free(cache);
     tsc_config_free(config);
-    tsc_conn_free(offering);
-    tsc_conn_free(established);
+    tsc_attempt_free(offering);
+    tsc_attempt_free(established);
     tsc_cache *own = NULL;
     CHILD_EXPECT(tsc_cache_new(NULL, 0, &own) == TSC_OK);
     CHILD_EXPECT(put(own, "key", TLS13, LONG, "session") == TSC_OK);
@@ -99,16 +99,16 @@ static void a_child_starts_empty_and_works(void **state) {
     config = new_config(cache);
     full_handshake(config, TLS13, "ticket", "another");
     assert_ok(put(cache, "key", TLS12, LONG, "session"));
-    offering = new_conn(config);
+    offering = new_attempt(config);
     assert_offers(offering, "another");
-    open_conn = new_conn(config);
-    established = new_conn(config);
-    assert_ok(tsc_conn_established(established, 0));
+    open_attempt = new_attempt(config);
+    established = new_attempt(config);
+    assert_ok(tsc_attempt_established(established, 0));
     tsc_session_info info = session_info(TLS13, LONG);
-    assert_ok(tsc_conn_receive_object(open_conn, &info, sizeof info, &released, 10, release));
+    assert_ok(tsc_attempt_receive_object(open_attempt, &info, sizeof info, &released, 10, release));
 
     assert_int_equal(in_child(use_as_a_child, NULL), 0);
-    assert_int_equal(in_child(use_conns_of_the_parent, NULL), 0);
+    assert_int_equal(in_child(use_attempts_of_the_parent, NULL), 0);
     assert_int_equal(in_child(free_all_as_a_child, NULL), 0);
     assert_int_equal(in_child(fork_again, NULL), 0);
 
@@ -118,10 +118,10 @@ static void a_child_starts_empty_and_works(void **state) {
     assert_offers(offering, "another");
     assert_int_equal(config_available(config), 1);
     assert_int_equal(released, 0);
-    assert_ok(tsc_conn_established(open_conn, 0));
-    tsc_conn_free(open_conn);
-    tsc_conn_free(offering);
-    tsc_conn_free(established);
+    assert_ok(tsc_attempt_established(open_attempt, 0));
+    tsc_attempt_free(open_attempt);
+    tsc_attempt_free(offering);
+    tsc_attempt_free(established);
     tsc_config_free(config);
     tsc_cache_free(cache);
     assert_int_equal(released, 1);
@@ -138,16 +138,16 @@ static void *hammer(void *arg) {
         snprintf(key, sizeof key, "key %u", random >> 24);
         put(cache, key, TLS13, LONG, "session");
         get(cache, key, session);
-        /* Few endpoints, so that conns meet and wait for each other. */
+        /* Few endpoints, so that attempts meet and wait for each other. */
         tsc_endpoint to = endpoint("db.example", 9142 + (random >> 20 & 3));
-        tsc_conn *conn = NULL;
-        if (tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK) {
+        tsc_attempt *attempt = NULL;
+        if (tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK) {
             tsc_session offer = {0};
-            tsc_conn_wait(conn, 2);
-            const bool offered = tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK;
-            receive(conn, TLS13, LONG, "session");
-            tsc_conn_established(conn, offered);
-            tsc_conn_free(conn);
+            tsc_attempt_wait(attempt, 2);
+            const bool offered = tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_OK;
+            receive(attempt, TLS13, LONG, "session");
+            tsc_attempt_established(attempt, offered);
+            tsc_attempt_free(attempt);
         }
     }
     return NULL;

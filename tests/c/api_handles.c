@@ -27,9 +27,9 @@ static void a_closed_cache_answers(void **state) {
     assert_ok(tsc_cache_share(cache, &other));
     tsc_config *config = new_config(cache);
     full_handshake(config, TLS12, "before");
-    tsc_conn *lent = new_conn(config);
+    tsc_attempt *lent = new_attempt(config);
     assert_offers(lent, "before");
-    tsc_conn *staged = new_conn(config);
+    tsc_attempt *staged = new_attempt(config);
     assert_ok(receive(staged, TLS13, LONG, "staged"));
     assert_ok(put(cache, "key", TLS12, LONG, "session"));
 
@@ -63,18 +63,18 @@ static void a_closed_cache_answers(void **state) {
 
     /* What was lent stays lent, for it may be in use. */
     assert_offers(lent, "before");
-    tsc_conn_free(lent);
+    tsc_attempt_free(lent);
 
     /* A connection goes on as without a cache: no error for its user. */
-    assert_ok(tsc_conn_established(staged, 0));
+    assert_ok(tsc_attempt_established(staged, 0));
     assert_status(receive(staged, TLS13, LONG, "late"), TSC_CLOSED);
-    tsc_conn_free(staged);
-    tsc_conn *conn = new_conn(config);
-    assert_offers_nothing(conn);
-    assert_ok(tsc_conn_sent(conn));
-    assert_status(receive(conn, TLS13, LONG, "ticket"), TSC_CLOSED);
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+    tsc_attempt_free(staged);
+    tsc_attempt *attempt = new_attempt(config);
+    assert_offers_nothing(attempt);
+    assert_ok(tsc_attempt_sent(attempt));
+    assert_status(receive(attempt, TLS13, LONG, "ticket"), TSC_CLOSED);
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
     assert_int_equal(config_available(config), 0);
 
     tsc_config_free(config);
@@ -82,21 +82,21 @@ static void a_closed_cache_answers(void **state) {
     tsc_cache_free(other);
 }
 
-static void a_conn_outlives_what_it_was_made_from(void **state) {
+static void an_attempt_outlives_what_it_was_made_from(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0}), *other = NULL;
     assert_ok(tsc_cache_share(cache, &other));
     tsc_config_options options = {.identity = (const uint8_t *)"same", .identity_len = 4};
     tsc_config *config = NULL, *same = NULL;
     assert_ok(tsc_config_new(cache, &options, sizeof options, &config));
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     tsc_config_free(config);
     tsc_cache_free(cache);
-    assert_ok(receive(conn, TLS12, LONG, "session"));
-    assert_ok(tsc_conn_established(conn, 0));
+    assert_ok(receive(attempt, TLS12, LONG, "session"));
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_ok(tsc_config_new(other, &options, sizeof options, &same));
     assert_int_equal(config_available(same), 1);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(same);
     tsc_cache_free(other);
 }
@@ -107,22 +107,22 @@ static void release(void *object) {
     released++;
 }
 
-/* Every order of freeing cache, config, a conn that holds a session and one that stages one. */
+/* Every order of freeing cache, config, an attempt that holds a session and one that stages one. */
 static void freed_in_any_order(void **state) {
     (void)state;
     for (int order = 0; order < 24; order++) {
         tsc_cache *cache = new_cache((tsc_options){0});
         tsc_config *config = new_config(cache);
         tsc_session_info info = session_info(TLS13, LONG);
-        tsc_conn *first = new_conn(config);
-        assert_ok(tsc_conn_receive_object(first, &info, sizeof info, &released, 10, release));
-        assert_ok(tsc_conn_receive_object(first, &info, sizeof info, &released, 10, release));
-        assert_ok(tsc_conn_established(first, 0));
-        tsc_conn_free(first);
-        tsc_conn *holds = new_conn(config), *stages = new_conn(config);
+        tsc_attempt *first = new_attempt(config);
+        assert_ok(tsc_attempt_receive_object(first, &info, sizeof info, &released, 10, release));
+        assert_ok(tsc_attempt_receive_object(first, &info, sizeof info, &released, 10, release));
+        assert_ok(tsc_attempt_established(first, 0));
+        tsc_attempt_free(first);
+        tsc_attempt *holds = new_attempt(config), *stages = new_attempt(config);
         tsc_session session = {0};
-        assert_ok(tsc_conn_offer(holds, &session, sizeof session));
-        assert_ok(tsc_conn_receive_object(stages, &info, sizeof info, &released, 10, release));
+        assert_ok(tsc_attempt_offer(holds, &session, sizeof session));
+        assert_ok(tsc_attempt_receive_object(stages, &info, sizeof info, &released, 10, release));
 
         released = 0;
         int left[] = {0, 1, 2, 3};
@@ -136,10 +136,10 @@ static void freed_in_any_order(void **state) {
                 tsc_config_free(config);
                 break;
             case 2:
-                tsc_conn_free(holds);
+                tsc_attempt_free(holds);
                 break;
             case 3:
-                tsc_conn_free(stages);
+                tsc_attempt_free(stages);
                 break;
             }
             left[at] = left[remaining - 1];
@@ -152,7 +152,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shared_handle_is_the_same_cache),
         cmocka_unit_test(a_closed_cache_answers),
-        cmocka_unit_test(a_conn_outlives_what_it_was_made_from),
+        cmocka_unit_test(an_attempt_outlives_what_it_was_made_from),
         cmocka_unit_test(freed_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

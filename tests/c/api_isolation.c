@@ -23,20 +23,20 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
     assert_int_equal(available_to(from_config, from), 1);
     const bool counted = available_to(to_config, to) == 1;
 
-    tsc_conn *conn = new_conn_to(to_config, to);
+    tsc_attempt *attempt = new_attempt_to(to_config, to);
     tsc_session session = {0};
-    const bool offered = tsc_conn_offer(conn, &session, sizeof session) == TSC_OK;
-    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN)); /* used up, if it was offered */
-    tsc_conn_free(conn);
+    const bool offered = tsc_attempt_offer(attempt, &session, sizeof session) == TSC_OK;
+    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN)); /* used up, if it was offered */
+    tsc_attempt_free(attempt);
     assert_int_equal(counted, offered);
 
-    conn = new_conn_to(from_config, from);
+    attempt = new_attempt_to(from_config, from);
     if (offered)
-        assert_offers_nothing(conn);
+        assert_offers_nothing(attempt);
     else
-        assert_offers(conn, "session");
-    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
-    tsc_conn_free(conn);
+        assert_offers(attempt, "session");
+    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+    tsc_attempt_free(attempt);
     return offered;
 }
 
@@ -145,7 +145,7 @@ static void keys_of_the_callers_own(void **state) {
     assert_ok(put(cache, "db.example", TLS12, LONG, "session"));
     assert_int_equal(available_to(config, endpoint("db.example", 0)), 0);
     assert_int_equal(available_to(named_key, endpoint("db.example", 0)), 0);
-    /* Nor under the very bytes that src/conn makes of one: identity, host, port and name. */
+    /* Nor under the very bytes that src/attempt makes of one: identity, host, port and name. */
     const uint8_t made[] = "\1\3key"
                            "\0\12db.example"
                            "\0\0"

@@ -68,15 +68,15 @@ AT(tsc_config_options, client_not_after, 16);
 AT(tsc_config_options, tickets_new_session, 24);
 AT(tsc_config_options, tickets_resumption, 28);
 
-SIZE(tsc_conn_info, 32);
-AT(tsc_conn_info, state, 0);
-AT(tsc_conn_info, offered, 4);
-AT(tsc_conn_info, resumed, 8);
-AT(tsc_conn_info, refused, 12);
-AT(tsc_conn_info, received, 16);
-AT(tsc_conn_info, stored, 20);
-AT(tsc_conn_info, discarded, 24);
-AT(tsc_conn_info, reserved, 28);
+SIZE(tsc_attempt_info, 32);
+AT(tsc_attempt_info, state, 0);
+AT(tsc_attempt_info, offered, 4);
+AT(tsc_attempt_info, resumed, 8);
+AT(tsc_attempt_info, refused, 12);
+AT(tsc_attempt_info, received, 16);
+AT(tsc_attempt_info, stored, 20);
+AT(tsc_attempt_info, discarded, 24);
+AT(tsc_attempt_info, reserved, 28);
 
 SIZE(tsc_stats, 224);
 AT(tsc_stats, offered, 0);
@@ -155,9 +155,9 @@ _Static_assert(TSC_EVENT_EXPIRED == 5, "");
 _Static_assert(TSC_EVENT_EVICTED == 6, "");
 _Static_assert(TSC_EVENT_BREAKER_OPENED == 7, "");
 _Static_assert(TSC_EVENT_BREAKER_CLOSED == 8, "");
-_Static_assert(TSC_CONN_OPEN == 1, "");
-_Static_assert(TSC_CONN_ESTABLISHED == 2, "");
-_Static_assert(TSC_CONN_FAILED == 3, "");
+_Static_assert(TSC_ATTEMPT_OPEN == 1, "");
+_Static_assert(TSC_ATTEMPT_ESTABLISHED == 2, "");
+_Static_assert(TSC_ATTEMPT_FAILED == 3, "");
 
 static size_t size_told;
 static void last_field(void *key_len, const tsc_event *event, size_t size) {
@@ -190,15 +190,15 @@ static void the_library_agrees_about_the_last_field(void **state) {
     assert_int_equal(info.age_ms, 2);
     assert_int_equal(stats_of(cache).bytes, 2 * strlen("session"));
 
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
     assert_int_equal(session.age_ms, 7);
-    tsc_conn_info conn_info = info_of(conn);
-    assert_int_equal(conn_info.state, TSC_CONN_OPEN);
-    assert_int_equal(conn_info.reserved, 0);
+    tsc_attempt_info attempt_info = info_of(attempt);
+    assert_int_equal(attempt_info.state, TSC_ATTEMPT_OPEN);
+    assert_int_equal(attempt_info.reserved, 0);
 
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }

@@ -34,22 +34,22 @@ static void assert_lasts(tsc_options options, tsc_session_info info, uint64_t ms
 
     /* The same through a connection, and at the last moment for the offer itself. */
     tsc_config *config = new_config(cache);
-    tsc_conn *first = new_conn(config);
-    assert_ok(tsc_conn_receive(first, &info, sizeof info, (const uint8_t *)"session", 7));
-    assert_ok(tsc_conn_established(first, 0));
+    tsc_attempt *first = new_attempt(config);
+    assert_ok(tsc_attempt_receive(first, &info, sizeof info, (const uint8_t *)"session", 7));
+    assert_ok(tsc_attempt_established(first, 0));
     driven_clock_advance(&test_clock, ms - 1);
-    tsc_conn *second = new_conn(config);
+    tsc_attempt *second = new_attempt(config);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(second, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(second, &session, sizeof session));
     assert_int_equal(session.lifetime_seconds, 0); /* less than a whole second is left */
     assert_int_equal(session.age_ms, ms - 1);
     assert_int_equal(session.tls_version, info.tls_version);
-    tsc_conn_free(second); /* goes back */
+    tsc_attempt_free(second); /* goes back */
     driven_clock_advance(&test_clock, 2);
-    tsc_conn *third = new_conn(config);
+    tsc_attempt *third = new_attempt(config);
     assert_offers_nothing(third);
-    tsc_conn_free(third);
-    tsc_conn_free(first);
+    tsc_attempt_free(third);
+    tsc_attempt_free(first);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }
@@ -92,24 +92,24 @@ static void a_lifetime_of_zero(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(0, 0);
     tsc_config *config = new_config(cache);
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
 
     /* TLS 1.3: discard at once. */
     assert_status(put(cache, "key", TLS13, 0, "session"), TSC_DISCARDED);
     assert_gets_nothing(cache, "key");
-    assert_status(receive(conn, TLS13, 0, "session"), TSC_DISCARDED);
-    assert_ok(tsc_conn_established(conn, 0));
-    assert_status(receive(conn, TLS13, 0, "session"), TSC_DISCARDED);
+    assert_status(receive(attempt, TLS13, 0, "session"), TSC_DISCARDED);
+    assert_ok(tsc_attempt_established(attempt, 0));
+    assert_status(receive(attempt, TLS13, 0, "session"), TSC_DISCARDED);
     assert_int_equal(config_available(config), 0);
     assert_int_equal(stats_of(cache).discarded_lifetime, 3);
     assert_int_equal(stats_of(cache).stored, 0);
-    assert_int_equal(info_of(conn).discarded, 2);
+    assert_int_equal(info_of(attempt).discarded, 2);
 
     /* TLS 1.2: the server said nothing. */
     assert_lasts((tsc_options){.ttl_seconds = 50}, session_info(TLS12, 0), 50 * SECOND);
     assert_lasts((tsc_options){0}, session_info(0x0301, 0), 3600 * SECOND);
 
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }
@@ -192,9 +192,9 @@ static void not_after_the_servers_certificate(void **state) {
     for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
         info.not_after = over[i];
         assert_status(tsc_put(cache, data, 7, &info, sizeof info, data, 7), TSC_DISCARDED);
-        tsc_conn *conn = new_conn(config);
-        assert_status(tsc_conn_receive(conn, &info, sizeof info, data, 7), TSC_DISCARDED);
-        tsc_conn_free(conn);
+        tsc_attempt *attempt = new_attempt(config);
+        assert_status(tsc_attempt_receive(attempt, &info, sizeof info, data, 7), TSC_DISCARDED);
+        tsc_attempt_free(attempt);
     }
 
     /* In a hundred seconds, give or take the second in which the test runs. */
@@ -210,17 +210,17 @@ static void not_after_the_servers_certificate(void **state) {
     assert_lasts((tsc_options){0}, info, 3600 * SECOND);
 
     /* Where only the connection knows: for what came before and what comes after. */
-    tsc_conn *conn = new_conn(config);
-    assert_ok(receive(conn, TLS13, LONG, "before"));
-    assert_ok(tsc_conn_set_not_after(conn, time(NULL) + 100));
-    assert_ok(receive(conn, TLS13, LONG, "after"));
-    assert_ok(tsc_conn_established(conn, 0));
-    assert_ok(receive(conn, TLS13, LONG, "late"));
+    tsc_attempt *attempt = new_attempt(config);
+    assert_ok(receive(attempt, TLS13, LONG, "before"));
+    assert_ok(tsc_attempt_set_not_after(attempt, time(NULL) + 100));
+    assert_ok(receive(attempt, TLS13, LONG, "after"));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    assert_ok(receive(attempt, TLS13, LONG, "late"));
     driven_clock_advance(&test_clock, 90 * SECOND);
     assert_int_equal(config_available(config), 3);
     driven_clock_advance(&test_clock, 11 * SECOND);
     assert_int_equal(config_available(config), 0);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
 
     tsc_config_free(config);
     tsc_cache_free(cache);
@@ -241,9 +241,9 @@ static void not_after_the_clients_certificate(void **state) {
 
     options.client_not_after = 1;
     assert_ok(tsc_config_new(cache, &options, sizeof options, &config));
-    tsc_conn *conn = new_conn(config);
-    assert_status(receive(conn, TLS13, LONG, "session"), TSC_DISCARDED);
-    tsc_conn_free(conn);
+    tsc_attempt *attempt = new_attempt(config);
+    assert_status(receive(attempt, TLS13, LONG, "session"), TSC_DISCARDED);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }
@@ -259,13 +259,13 @@ static void a_lineage_ends_however_often_it_is_renewed(void **state) {
         full_handshake(config, versions[i], "first");
         for (int second = 10; second < 100; second += 10) {
             driven_clock_advance(&test_clock, 10 * SECOND);
-            tsc_conn *conn = new_conn(config);
+            tsc_attempt *attempt = new_attempt(config);
             tsc_session session = {0};
-            assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+            assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
             assert_int_equal(session.lifetime_seconds, 100 - second);
-            assert_ok(receive(conn, versions[i], LONG, "renewed"));
-            assert_ok(tsc_conn_established(conn, 1));
-            tsc_conn_free(conn);
+            assert_ok(receive(attempt, versions[i], LONG, "renewed"));
+            assert_ok(tsc_attempt_established(attempt, 1));
+            tsc_attempt_free(attempt);
         }
         driven_clock_advance(&test_clock, 9999);
         assert_int_equal(config_available(config), 1);
@@ -273,11 +273,11 @@ static void a_lineage_ends_however_often_it_is_renewed(void **state) {
         assert_int_equal(config_available(config), 0);
 
         /* What a full handshake brings is a lineage of its own. */
-        tsc_conn *conn = new_conn(config);
-        assert_offers_nothing(conn);
-        assert_ok(receive(conn, versions[i], LONG, "fresh"));
-        assert_ok(tsc_conn_established(conn, 0));
-        tsc_conn_free(conn);
+        tsc_attempt *attempt = new_attempt(config);
+        assert_offers_nothing(attempt);
+        assert_ok(receive(attempt, versions[i], LONG, "fresh"));
+        assert_ok(tsc_attempt_established(attempt, 0));
+        tsc_attempt_free(attempt);
         driven_clock_advance(&test_clock, 99 * SECOND);
         assert_int_equal(config_available(config), 1);
         tsc_config_free(config);
@@ -285,27 +285,27 @@ static void a_lineage_ends_however_often_it_is_renewed(void **state) {
     }
 }
 
-/* What a conn stages does not get older by the wait: it counts from when it came. */
+/* What an attempt stages does not get older by the wait: it counts from when it came. */
 static void a_staged_session_ages(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(10, 0);
     tsc_config *config = new_config(cache);
-    tsc_conn *conn = new_conn(config);
-    assert_ok(receive(conn, TLS13, LONG, "session"));
+    tsc_attempt *attempt = new_attempt(config);
+    assert_ok(receive(attempt, TLS13, LONG, "session"));
     driven_clock_advance(&test_clock, 6 * SECOND);
-    assert_ok(tsc_conn_established(conn, 0));
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_int_equal(config_available(config), 1);
     driven_clock_advance(&test_clock, 5 * SECOND);
     assert_int_equal(config_available(config), 0);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
 
-    conn = new_conn(config);
-    assert_ok(receive(conn, TLS13, LONG, "session"));
+    attempt = new_attempt(config);
+    assert_ok(receive(attempt, TLS13, LONG, "session"));
     driven_clock_advance(&test_clock, 11 * SECOND);
-    assert_ok(tsc_conn_established(conn, 0));
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_int_equal(config_available(config), 0);
-    assert_int_equal(info_of(conn).stored, 0);
-    tsc_conn_free(conn);
+    assert_int_equal(info_of(attempt).stored, 0);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }

@@ -49,11 +49,11 @@ static void names_up_to_the_limit(void **state) {
     for (int which = 0; which < 3; which++) {
         tsc_endpoint over = longest;
         *(which == 0 ? &over.host_len : which == 1 ? &over.server_name_len : &over.group_len) += 1;
-        tsc_conn *conn = NULL;
+        tsc_attempt *attempt = NULL;
         size_t count = 77;
-        assert_status(tsc_conn_new(config, &over, sizeof over, &conn), TSC_TOO_LARGE);
+        assert_status(tsc_attempt_new(config, &over, sizeof over, &attempt), TSC_TOO_LARGE);
         assert_status(tsc_config_available(config, &over, sizeof over, &count), TSC_TOO_LARGE);
-        assert_null(conn);
+        assert_null(attempt);
         assert_int_equal(count, 77);
     }
 
@@ -99,15 +99,16 @@ static void sessions_up_to_the_limit(void **state) {
         assert_memory_equal(got, data, largest);
 
         tsc_config *config = new_config(cache);
-        tsc_conn *conn = new_conn(config);
+        tsc_attempt *attempt = new_attempt(config);
         tsc_session_info info = session_info(TLS12, LONG);
-        assert_status(tsc_conn_receive(conn, &info, sizeof info, data, largest + 1), TSC_TOO_LARGE);
-        assert_status(
-            tsc_conn_receive_object(conn, &info, sizeof info, data, largest + 1, never_released),
-            TSC_TOO_LARGE);
+        assert_status(tsc_attempt_receive(attempt, &info, sizeof info, data, largest + 1),
+                      TSC_TOO_LARGE);
+        assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, data, largest + 1,
+                                                 never_released),
+                      TSC_TOO_LARGE);
         assert_int_equal(stats_of(cache).discarded_too_large, 3);
-        assert_ok(tsc_conn_receive(conn, &info, sizeof info, data, largest));
-        tsc_conn_free(conn);
+        assert_ok(tsc_attempt_receive(attempt, &info, sizeof info, data, largest));
+        tsc_attempt_free(attempt);
         tsc_config_free(config);
         tsc_cache_free(cache);
     }
@@ -294,18 +295,18 @@ static void a_disabled_cache_keeps_and_offers_nothing(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.flags = TSC_DISABLED});
     tsc_config *config = new_config(cache);
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     assert_status(put(cache, "key", TLS13, LONG, "session"), TSC_DISCARDED);
     assert_gets_nothing(cache, "key");
     assert_int_equal(available(cache, "key"), 0);
-    assert_offers_nothing(conn);
-    assert_status(receive(conn, TLS13, LONG, "session"), TSC_DISCARDED);
-    assert_ok(tsc_conn_established(conn, 0));
+    assert_offers_nothing(attempt);
+    assert_status(receive(attempt, TLS13, LONG, "session"), TSC_DISCARDED);
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_int_equal(config_available(config), 0);
     assert_ok(tsc_clear(cache));
     assert_int_equal(stats_of(cache).discarded_disabled, 2);
     assert_int_equal(stats_of(cache).stored, 0);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
 }

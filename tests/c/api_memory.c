@@ -41,7 +41,7 @@ static int put_more_than_there_is(void *arg) {
     tsc_options options = {.max_bytes = UINT64_MAX / 2, .max_session_bytes = UINT32_MAX};
     tsc_cache *cache = NULL;
     tsc_config *config = NULL;
-    tsc_conn *conn = NULL;
+    tsc_attempt *attempt = NULL;
     CHILD_EXPECT(tsc_cache_new(&options, sizeof options, &cache) == TSC_OK);
     CHILD_EXPECT(put(cache, "key", TLS12, LONG, "before") == TSC_OK);
     CHILD_EXPECT(put_bytes(cache, "key", TLS12, data, HUGE_SESSION) == TSC_NO_MEMORY);
@@ -55,20 +55,22 @@ static int put_more_than_there_is(void *arg) {
     tsc_endpoint to = endpoint("db.example", 9142);
     tsc_session_info info = session_info(TLS13, LONG);
     CHILD_EXPECT(tsc_config_new(cache, NULL, 0, &config) == TSC_OK);
-    CHILD_EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
-    CHILD_EXPECT(tsc_conn_receive(conn, &info, sizeof info, data, HUGE_SESSION) == TSC_NO_MEMORY);
-    CHILD_EXPECT(receive(conn, TLS13, LONG, "small") == TSC_OK);
-    CHILD_EXPECT(tsc_conn_established(conn, 0) == TSC_OK);
-    CHILD_EXPECT(tsc_conn_receive(conn, &info, sizeof info, data, HUGE_SESSION) == TSC_NO_MEMORY);
+    CHILD_EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_receive(attempt, &info, sizeof info, data, HUGE_SESSION) ==
+                 TSC_NO_MEMORY);
+    CHILD_EXPECT(receive(attempt, TLS13, LONG, "small") == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_established(attempt, 0) == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_receive(attempt, &info, sizeof info, data, HUGE_SESSION) ==
+                 TSC_NO_MEMORY);
     size_t count = 0;
     CHILD_EXPECT(tsc_config_available(config, &to, sizeof to, &count) == TSC_OK && count == 1);
     /* An object's bytes are the caller's estimate: the library needs none of them. */
-    CHILD_EXPECT(tsc_conn_receive_object(conn, &info, sizeof info, &count, HUGE_SESSION, release) ==
-                 TSC_OK);
+    CHILD_EXPECT(tsc_attempt_receive_object(attempt, &info, sizeof info, &count, HUGE_SESSION,
+                                            release) == TSC_OK);
     tsc_stats stats;
     CHILD_EXPECT(tsc_stats_get(cache, &stats, sizeof stats) == TSC_OK);
     CHILD_EXPECT(stats.discarded_no_memory == 4);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
     return 0;
@@ -239,23 +241,23 @@ static void staged_and_lent_secrets_are_wiped_too(void **state) {
         for (size_t i = 0; i < SECRET_LEN; i++)
             data[i] = secret_byte(i);
         tsc_session_info info = session_info(TLS13, LONG);
-        tsc_conn *conn = new_conn(config);
-        assert_ok(tsc_conn_receive(conn, &info, sizeof info, data, sizeof data));
+        tsc_attempt *attempt = new_attempt(config);
+        assert_ok(tsc_attempt_receive(attempt, &info, sizeof info, data, sizeof data));
         forget(data, sizeof data);
         assert_int_equal(count_secrets(flags), 1);
         assert_non_null(strstr(flags, " dd"));
         assert_int_equal(in_child(look_for_the_parents_secret, NULL), 0);
         if (established) {
-            assert_ok(tsc_conn_established(conn, 0));
-            tsc_conn_free(conn);
-            conn = new_conn(config);
+            assert_ok(tsc_attempt_established(attempt, 0));
+            tsc_attempt_free(attempt);
+            attempt = new_attempt(config);
             tsc_session session = {0};
-            assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+            assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
             assert_true(is_secret(session.data));
             assert_int_equal(count_secrets(flags), 1);
-            assert_ok(tsc_conn_established(conn, 1));
+            assert_ok(tsc_attempt_established(attempt, 1));
         }
-        tsc_conn_free(conn);
+        tsc_attempt_free(attempt);
         assert_int_equal(count_secrets(flags), 0);
     }
     tsc_config_free(config);

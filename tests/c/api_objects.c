@@ -31,18 +31,18 @@ static object *get_object(const tsc_cache *cache) {
     return out;
 }
 
-static tsc_status receive_object(const tsc_conn *conn, uint32_t tls_version, object *of) {
+static tsc_status receive_object(const tsc_attempt *attempt, uint32_t tls_version, object *of) {
     tsc_session_info info = session_info(tls_version, LONG);
-    return tsc_conn_receive_object(conn, &info, sizeof info, of, 100, release);
+    return tsc_attempt_receive_object(attempt, &info, sizeof info, of, 100, release);
 }
 
 /* One connection that publishes the objects. */
 static void publish(const tsc_config *config, uint32_t tls_version, object *objects, int count) {
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     for (int i = 0; i < count; i++)
-        assert_ok(receive_object(conn, tls_version, &objects[i]));
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+        assert_ok(receive_object(attempt, tls_version, &objects[i]));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
 }
 
 static void released_once_whatever_becomes_of_it(void **state) {
@@ -65,42 +65,42 @@ static void released_once_whatever_becomes_of_it(void **state) {
     assert_ok(put(cache, "evicts it", TLS12, LONG, "session"));
     assert_int_equal(o[4].released, 1);
 
-    tsc_conn *conn = new_conn(config);
-    assert_ok(receive_object(conn, TLS13, &o[5]));
-    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+    tsc_attempt *attempt = new_attempt(config);
+    assert_ok(receive_object(attempt, TLS13, &o[5]));
+    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
     assert_int_equal(o[5].released, 1);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
 
-    conn = new_conn(config);
-    assert_ok(receive_object(conn, TLS13, &o[6]));
-    tsc_conn_free(conn);
+    attempt = new_attempt(config);
+    assert_ok(receive_object(attempt, TLS13, &o[6]));
+    tsc_attempt_free(attempt);
     assert_int_equal(o[6].released, 1);
 
     publish(config, TLS13, &o[7], 1); /* used up */
-    conn = new_conn(config);
+    attempt = new_attempt(config);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
     assert_ptr_equal(session.object, &o[7]);
     assert_null(session.data);
     assert_int_equal(session.tls_version, TLS13);
-    assert_ok(tsc_conn_sent(conn));
+    assert_ok(tsc_attempt_sent(attempt));
     assert_int_equal(o[7].released, 0); /* lent until the end */
-    assert_ok(tsc_conn_established(conn, 1));
-    tsc_conn_free(conn);
+    assert_ok(tsc_attempt_established(attempt, 1));
+    tsc_attempt_free(attempt);
     assert_int_equal(o[7].released, 1);
 
     publish(config, TLS13, &o[8], 2); /* refused, with its lineage */
-    conn = new_conn(config);
-    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+    attempt = new_attempt(config);
+    assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
     assert_int_equal(o[8].released, 1);
     assert_int_equal(o[9].released, 1);
 
     publish(config, TLS13, &o[10], 1); /* returned, then closed */
-    conn = new_conn(config);
-    assert_ok(tsc_conn_offer(conn, &session, sizeof session));
-    tsc_conn_free(conn);
+    attempt = new_attempt(config);
+    assert_ok(tsc_attempt_offer(attempt, &session, sizeof session));
+    tsc_attempt_free(attempt);
     assert_int_equal(o[10].released, 0);
     assert_ok(tsc_cache_close(cache));
     assert_int_equal(o[10].released, 1);
@@ -116,25 +116,25 @@ static void with_any_other_status_it_stays_the_callers(void **state) {
     tsc_cache *cache = new_cache((tsc_options){.max_session_bytes = 100});
     tsc_config *config = new_config(cache);
     object o = {0};
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     tsc_session_info info = session_info(TLS13, LONG);
-    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 101, release),
+    assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, &o, 101, release),
                   TSC_TOO_LARGE);
     info.lifetime_seconds = 0;
-    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 100, release),
+    assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, &o, 100, release),
                   TSC_DISCARDED);
     info.tls_version = 1;
-    assert_status(tsc_conn_receive_object(conn, &info, sizeof info, &o, 100, release),
+    assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, &o, 100, release),
                   TSC_INVALID_ARGUMENT);
-    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_HANDSHAKE));
-    assert_status(receive_object(conn, TLS13, &o), TSC_DISCARDED);
-    tsc_conn_free(conn);
+    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_HANDSHAKE));
+    assert_status(receive_object(attempt, TLS13, &o), TSC_DISCARDED);
+    tsc_attempt_free(attempt);
 
-    conn = new_conn(config);
-    assert_ok(tsc_conn_established(conn, 0));
+    attempt = new_attempt(config);
+    assert_ok(tsc_attempt_established(attempt, 0));
     assert_ok(tsc_cache_close(cache));
-    assert_status(receive_object(conn, TLS13, &o), TSC_CLOSED);
-    tsc_conn_free(conn);
+    assert_status(receive_object(attempt, TLS13, &o), TSC_CLOSED);
+    tsc_attempt_free(attempt);
     tsc_config_free(config);
     tsc_cache_free(cache);
     assert_int_equal(o.released, 0);
@@ -146,20 +146,20 @@ static void not_released_while_it_is_lent(void **state) {
     tsc_config *config = new_config(cache);
     object o = {0};
     publish(config, TLS12, &o, 1);
-    tsc_conn *one = new_conn(config), *two = new_conn(config);
+    tsc_attempt *one = new_attempt(config), *two = new_attempt(config);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(one, &session, sizeof session));
-    assert_ok(tsc_conn_offer(two, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(one, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(two, &session, sizeof session));
     assert_ptr_equal(session.object, &o);
-    assert_ok(tsc_conn_established(one, 0)); /* refused: no longer in the cache */
-    tsc_conn_free(one);
+    assert_ok(tsc_attempt_established(one, 0)); /* refused: no longer in the cache */
+    tsc_attempt_free(one);
     tsc_config_free(config);
     tsc_cache_free(cache);
     assert_int_equal(o.released, 0);
     tsc_session again = {0};
-    assert_ok(tsc_conn_offer(two, &again, sizeof again));
+    assert_ok(tsc_attempt_offer(two, &again, sizeof again));
     assert_ptr_equal(again.object, &o);
-    tsc_conn_free(two);
+    tsc_attempt_free(two);
     assert_int_equal(o.released, 1);
 }
 
@@ -170,10 +170,10 @@ static void bytes_are_counted_as_said(void **state) {
     object o[3] = {{0}};
     const char *hosts[] = {"a", "b", "c"};
     for (int i = 0; i < 3; i++) {
-        tsc_conn *conn = new_conn_to(config, endpoint(hosts[i], 1));
-        assert_ok(receive_object(conn, TLS12, &o[i]));
-        assert_ok(tsc_conn_established(conn, 0));
-        tsc_conn_free(conn);
+        tsc_attempt *attempt = new_attempt_to(config, endpoint(hosts[i], 1));
+        assert_ok(receive_object(attempt, TLS12, &o[i]));
+        assert_ok(tsc_attempt_established(attempt, 0));
+        tsc_attempt_free(attempt);
         assert_int_equal(stats_of(cache).bytes, i == 0 ? 100 : 200);
     }
     assert_int_equal(o[0].released, 1);
@@ -311,14 +311,14 @@ static void reenter(void *of) {
     tsc_clear_expired(reentered, &count);
     tsc_stats_get(reentered, &stats, sizeof stats);
     tsc_config_available(reentered_config, &to, sizeof to, &count);
-    tsc_conn *conn = NULL;
-    if (tsc_conn_new(reentered_config, &to, sizeof to, &conn) == TSC_OK) {
+    tsc_attempt *attempt = NULL;
+    if (tsc_attempt_new(reentered_config, &to, sizeof to, &attempt) == TSC_OK) {
         tsc_session offer = {0};
         tsc_session_info info = session_info(TLS13, LONG);
-        tsc_conn_offer(conn, &offer, sizeof offer);
-        tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter);
-        tsc_conn_established(conn, 0);
-        tsc_conn_free(conn);
+        tsc_attempt_offer(attempt, &offer, sizeof offer);
+        tsc_attempt_receive_object(attempt, &info, sizeof info, &reentries, 100, reenter);
+        tsc_attempt_established(attempt, 0);
+        tsc_attempt_free(attempt);
     }
     tsc_clear(reentered);
     if (shared != NULL) {
@@ -338,25 +338,27 @@ static void a_release_function_may_call_the_library(void **state) {
         reentries = 0;
         tsc_session_info info = session_info(TLS13, LONG);
         tsc_session offer = {0};
-        tsc_conn *conn = new_conn(reentered_config);
+        tsc_attempt *attempt = new_attempt(reentered_config);
         for (int i = 0; i < 2; i++)
-            assert_ok(tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter));
+            assert_ok(
+                tsc_attempt_receive_object(attempt, &info, sizeof info, &reentries, 100, reenter));
         assert_int_equal(reentries, 0);
         switch (way) {
         case 0:
-            tsc_conn_free(conn);
-            conn = NULL;
+            tsc_attempt_free(attempt);
+            attempt = NULL;
             break;
         case 1:
-            assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
+            assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
             break;
         default:
-            assert_ok(tsc_conn_established(conn, 0));
+            assert_ok(tsc_attempt_established(attempt, 0));
         }
-        tsc_conn *next = new_conn(reentered_config);
+        tsc_attempt *next = new_attempt(reentered_config);
         switch (way) {
         case 2: /* displaced */
-            assert_ok(tsc_conn_receive_object(conn, &info, sizeof info, &reentries, 100, reenter));
+            assert_ok(
+                tsc_attempt_receive_object(attempt, &info, sizeof info, &reentries, 100, reenter));
             break;
         case 3: /* evicted */
             assert_ok(put(reentered, "key", TLS13, LONG, "session"));
@@ -369,21 +371,21 @@ static void a_release_function_may_call_the_library(void **state) {
             assert_ok(tsc_cache_close(reentered));
             break;
         case 6: /* used up */
-            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
-            assert_ok(tsc_conn_established(next, 1));
+            assert_ok(tsc_attempt_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_attempt_established(next, 1));
             break;
         case 7: /* refused */
-            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
-            assert_ok(tsc_conn_established(next, 0));
+            assert_ok(tsc_attempt_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_attempt_established(next, 0));
             break;
         case 8: /* failed */
-            assert_ok(tsc_conn_offer(next, &offer, sizeof offer));
-            assert_ok(tsc_conn_failed(next, TSC_FAILURE_HANDSHAKE));
+            assert_ok(tsc_attempt_offer(next, &offer, sizeof offer));
+            assert_ok(tsc_attempt_failed(next, TSC_FAILURE_HANDSHAKE));
             break;
         }
         assert_true(reentries > 0);
-        tsc_conn_free(next);
-        tsc_conn_free(conn);
+        tsc_attempt_free(next);
+        tsc_attempt_free(attempt);
         tsc_cache_free(shared);
         shared = NULL;
         /* Closed before it is freed: a release function must not use a handle that is being freed.
@@ -422,11 +424,11 @@ static void a_clock_may_call_the_library(void **state) {
     char session[64];
     get(cache, "key", session);
     full_handshake(config, TLS12, "session");
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     tsc_session offer = {0};
-    tsc_conn_offer(conn, &offer, sizeof offer);
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+    tsc_attempt_offer(attempt, &offer, sizeof offer);
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
     clocked = NULL;
     tsc_config_free(config);
     tsc_cache_free(cache);

@@ -160,7 +160,7 @@ static void every_statistic(void **state) {
     full_handshake(config, TLS13, "a", "b", "c");
     for (int i = 0; i < 12345; i++)
         assert_status(get(cache, "nothing", session), TSC_NOT_FOUND);
-    tsc_conn_free(new_conn(config));
+    tsc_attempt_free(new_attempt(config));
     const char *labels[] = {NULL, "cluster=\"a\"", "cluster=\"a\",zone=\"b\\n\\\\\\\"\xc3\xbc\""};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         char *text = text_of(labels[i]);

@@ -140,11 +140,11 @@ static void config_options_of_other_callers(void **state) {
     tsc_config_free(made);
 }
 
-static tsc_status conn_new(const tsc_endpoint *to, size_t size) {
-    tsc_conn *made = NULL;
-    tsc_status status = tsc_conn_new(config, to, size, &made);
+static tsc_status attempt_new(const tsc_endpoint *to, size_t size) {
+    tsc_attempt *made = NULL;
+    tsc_status status = tsc_attempt_new(config, to, size, &made);
     assert_int_equal(status == TSC_OK, made != NULL);
-    tsc_conn_free(made);
+    tsc_attempt_free(made);
     return status;
 }
 
@@ -158,18 +158,18 @@ static tsc_status count_at(const tsc_endpoint *to, size_t size) {
 static void endpoints_of_other_callers(void **state) {
     (void)state;
     tsc_endpoint now = endpoint("db.example", 0);
-    assert_newer_input_works(now, conn_new);
+    assert_newer_input_works(now, attempt_new);
     assert_newer_input_works(now, count_at);
 
     /* Only the host: no name of its own, no group, no port. */
     const size_t size = offsetof(tsc_endpoint, server_name);
     tsc_endpoint *older = exactly(&now, sizeof now, size);
-    tsc_conn *conn = NULL;
-    assert_ok(tsc_conn_new(config, older, size, &conn));
+    tsc_attempt *attempt = NULL;
+    assert_ok(tsc_attempt_new(config, older, size, &attempt));
     free(older);
-    assert_ok(receive(conn, TLS12, LONG, "session"));
-    assert_ok(tsc_conn_established(conn, 0));
-    tsc_conn_free(conn);
+    assert_ok(receive(attempt, TLS12, LONG, "session"));
+    assert_ok(tsc_attempt_established(attempt, 0));
+    tsc_attempt_free(attempt);
     assert_int_equal(available_to(config, now), 1);
     assert_int_equal(config_available(config), 0);
 }
@@ -179,9 +179,9 @@ static tsc_status put_info(const tsc_session_info *info, size_t size) {
 }
 
 static tsc_status receive_info(const tsc_session_info *info, size_t size) {
-    tsc_conn *conn = new_conn(config);
-    tsc_status status = tsc_conn_receive(conn, info, size, (const uint8_t *)"data", 4);
-    tsc_conn_free(conn);
+    tsc_attempt *attempt = new_attempt(config);
+    tsc_status status = tsc_attempt_receive(attempt, info, size, (const uint8_t *)"data", 4);
+    tsc_attempt_free(attempt);
     return status;
 }
 
@@ -192,10 +192,10 @@ static void release(void *object) {
 }
 
 static tsc_status receive_object_info(const tsc_session_info *info, size_t size) {
-    tsc_conn *conn = new_conn(config);
+    tsc_attempt *attempt = new_attempt(config);
     int before = released;
-    tsc_status status = tsc_conn_receive_object(conn, info, size, &released, 4, release);
-    tsc_conn_free(conn);
+    tsc_status status = tsc_attempt_receive_object(attempt, info, size, &released, 4, release);
+    tsc_attempt_free(attempt);
     assert_int_equal(released - before, status == TSC_OK);
     return status;
 }
@@ -251,20 +251,20 @@ static void forecasts_for_other_callers(void **state) {
         assert_output_fits(whole, size, read_forecast);
 }
 
-static tsc_conn *open_conn;
-static tsc_status read_conn_info(tsc_conn_info *out, size_t size) {
-    return tsc_conn_info_get(open_conn, out, size);
+static tsc_attempt *open_attempt;
+static tsc_status read_attempt_info(tsc_attempt_info *out, size_t size) {
+    return tsc_attempt_info_get(open_attempt, out, size);
 }
 static tsc_status read_offer(tsc_session *out, size_t size) {
-    return tsc_conn_offer(open_conn, out, size);
+    return tsc_attempt_offer(open_attempt, out, size);
 }
 
-static void conn_outputs_for_other_callers(void **state) {
+static void attempt_outputs_for_other_callers(void **state) {
     (void)state;
     full_handshake(config, TLS13, "session");
-    open_conn = new_conn(config);
+    open_attempt = new_attempt(config);
     tsc_session session = {0};
-    assert_ok(tsc_conn_offer(open_conn, &session, sizeof session));
+    assert_ok(tsc_attempt_offer(open_attempt, &session, sizeof session));
     const size_t sizes[] = {offsetof(tsc_session, len),
                             offsetof(tsc_session, object),
                             offsetof(tsc_session, tls_version),
@@ -275,11 +275,11 @@ static void conn_outputs_for_other_callers(void **state) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         assert_output_fits(session, sizes[i], read_offer);
 
-    tsc_conn_info info = info_of(open_conn);
+    tsc_attempt_info info = info_of(open_attempt);
     assert_int_equal(info.offered, 1);
     for (size_t size = sizeof info.state; size <= sizeof info + 24; size += 4)
-        assert_output_fits(info, size, read_conn_info);
-    tsc_conn_free(open_conn);
+        assert_output_fits(info, size, read_attempt_info);
+    tsc_attempt_free(open_attempt);
 }
 
 static tsc_status read_info(tsc_session_info *out, size_t size) {
@@ -313,7 +313,7 @@ int main(void) {
         TEST(session_infos_of_other_callers),
         TEST(statistics_for_other_callers),
         TEST(forecasts_for_other_callers),
-        TEST(conn_outputs_for_other_callers),
+        TEST(attempt_outputs_for_other_callers),
         TEST(session_infos_for_other_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

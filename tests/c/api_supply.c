@@ -26,16 +26,16 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* A conn on whose handshake others may wait. */
-static tsc_conn *new_leader(void) {
-    tsc_conn *leader = new_conn(config);
+/* An attempt on whose handshake others may wait. */
+static tsc_attempt *new_leader(void) {
+    tsc_attempt *leader = new_attempt(config);
     assert_offers_nothing(leader);
     return leader;
 }
 
-static void established_with(tsc_conn *conn, const char *session) {
-    assert_ok(receive(conn, TLS13, LONG, session));
-    assert_ok(tsc_conn_established(conn, 0));
+static void established_with(tsc_attempt *attempt, const char *session) {
+    assert_ok(receive(attempt, TLS13, LONG, session));
+    assert_ok(tsc_attempt_established(attempt, 0));
 }
 
 /* Waits with a callback that counts its calls. */
@@ -46,24 +46,25 @@ static void count_up(void *arg) {
 static void a_callback_tells_once(void **state) {
     (void)state;
     atomic_int told[3] = {0};
-    tsc_conn *leader = new_leader(), *conns[3];
+    tsc_attempt *leader = new_leader(), *attempts[3];
     for (int i = 0; i < 3; i++) {
-        conns[i] = new_conn(config);
-        assert_status(tsc_conn_wait_callback(conns[i], PATIENCE, count_up, &told[i]), TSC_WAIT);
-        assert_status(tsc_conn_wait_callback(conns[i], PATIENCE, count_up, &told[i]),
+        attempts[i] = new_attempt(config);
+        assert_status(tsc_attempt_wait_callback(attempts[i], PATIENCE, count_up, &told[i]),
+                      TSC_WAIT);
+        assert_status(tsc_attempt_wait_callback(attempts[i], PATIENCE, count_up, &told[i]),
                       TSC_WRONG_STATE);
     }
-    assert_ok(tsc_conn_wait_end(conns[1])); /* has had enough */
+    assert_ok(tsc_attempt_wait_end(attempts[1])); /* has had enough */
     established_with(leader, "ticket");
     assert_int_equal(told[0], 1);
     assert_int_equal(told[1] + told[2], 0);
-    assert_offers(conns[0], "ticket");
-    assert_status(tsc_conn_wait_end(conns[0]), TSC_WRONG_STATE);
-    assert_offers_nothing(conns[1]);
-    tsc_conn_free(conns[2]); /* ends a wait, too */
-    tsc_conn_free(conns[1]);
-    tsc_conn_free(conns[0]);
-    tsc_conn_free(leader);
+    assert_offers(attempts[0], "ticket");
+    assert_status(tsc_attempt_wait_end(attempts[0]), TSC_WRONG_STATE);
+    assert_offers_nothing(attempts[1]);
+    tsc_attempt_free(attempts[2]); /* ends a wait, too */
+    tsc_attempt_free(attempts[1]);
+    tsc_attempt_free(attempts[0]);
+    tsc_attempt_free(leader);
     assert_int_equal(told[0], 1);
     assert_int_equal(told[1] + told[2], 0);
     assert_int_equal(stats_of(cache).waited, 3);
@@ -74,24 +75,24 @@ static void nothing_to_wait_for(void **state) {
     (void)state;
     atomic_int told = 0;
     int fd = -77;
-    tsc_conn *first = new_conn(config);
-    assert_ok(tsc_conn_wait_callback(first, PATIENCE, count_up, &told));
-    assert_ok(tsc_conn_wait_fd(first, PATIENCE, &fd));
-    assert_ok(tsc_conn_wait(first, PATIENCE));
+    tsc_attempt *first = new_attempt(config);
+    assert_ok(tsc_attempt_wait_callback(first, PATIENCE, count_up, &told));
+    assert_ok(tsc_attempt_wait_fd(first, PATIENCE, &fd));
+    assert_ok(tsc_attempt_wait(first, PATIENCE));
     assert_int_equal(fd, -77);
     assert_offers_nothing(first);
-    tsc_conn *hasty = new_conn(config);
-    assert_ok(tsc_conn_wait(hasty, 0));
-    assert_ok(tsc_conn_wait_fd(hasty, 0, &fd));
+    tsc_attempt *hasty = new_attempt(config);
+    assert_ok(tsc_attempt_wait(hasty, 0));
+    assert_ok(tsc_attempt_wait_fd(hasty, 0, &fd));
     assert_int_equal(fd, -77);
-    tsc_conn_free(hasty);
+    tsc_attempt_free(hasty);
     established_with(first, "ticket");
-    tsc_conn_free(first);
+    tsc_attempt_free(first);
 
-    tsc_conn *second = new_conn(config);
-    assert_ok(tsc_conn_wait_callback(second, PATIENCE, count_up, &told));
+    tsc_attempt *second = new_attempt(config);
+    assert_ok(tsc_attempt_wait_callback(second, PATIENCE, count_up, &told));
     assert_offers(second, "ticket");
-    tsc_conn_free(second);
+    tsc_attempt_free(second);
     assert_int_equal(told, 0);
 }
 
@@ -99,34 +100,34 @@ static void the_wrong_moment(void **state) {
     (void)state;
     atomic_int told = 0;
     int fd = -77;
-    tsc_conn *conn = new_conn(config);
-    assert_status(tsc_conn_wait_end(conn), TSC_WRONG_STATE);
-    assert_ok(tsc_conn_sent(conn));
-    assert_status(tsc_conn_wait(conn, PATIENCE), TSC_WRONG_STATE);
-    assert_status(tsc_conn_wait_fd(conn, PATIENCE, &fd), TSC_WRONG_STATE);
-    assert_status(tsc_conn_wait_callback(conn, PATIENCE, count_up, &told), TSC_WRONG_STATE);
-    assert_ok(tsc_conn_failed(conn, TSC_FAILURE_LOGIN));
-    assert_status(tsc_conn_wait(conn, PATIENCE), TSC_WRONG_STATE);
-    tsc_conn_free(conn);
+    tsc_attempt *attempt = new_attempt(config);
+    assert_status(tsc_attempt_wait_end(attempt), TSC_WRONG_STATE);
+    assert_ok(tsc_attempt_sent(attempt));
+    assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
+    assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), TSC_WRONG_STATE);
+    assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WRONG_STATE);
+    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+    assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
+    tsc_attempt_free(attempt);
     assert_int_equal(fd, -77);
     assert_int_equal(told, 0);
 }
 
-static void a_descriptor_is_lent_until_the_conn_is_freed(void **state) {
+static void a_descriptor_is_lent_until_the_attempt_is_freed(void **state) {
     (void)state;
     int fd = -1;
-    tsc_conn *leader = new_leader(), *conn = new_conn(config);
-    assert_status(tsc_conn_wait_fd(conn, PATIENCE, &fd), TSC_WAIT);
+    tsc_attempt *leader = new_leader(), *attempt = new_attempt(config);
+    assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), TSC_WAIT);
     struct pollfd readable = {fd, POLLIN, 0};
     assert_int_equal(poll(&readable, 1, 0), 0);
     established_with(leader, "ticket");
     assert_int_equal(poll(&readable, 1, PATIENCE), 1);
-    assert_offers(conn, "ticket");
+    assert_offers(attempt, "ticket");
     assert_int_equal(poll(&readable, 1, PATIENCE), 1); /* and stays so */
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
-    tsc_conn_free(leader);
+    tsc_attempt_free(leader);
 }
 
 static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
@@ -135,20 +136,20 @@ static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
         tsc_cache *own = new_cache((tsc_options){0});
         tsc_config *of_own = new_config(own);
         atomic_int told = 0;
-        tsc_conn *leader = new_conn(of_own), *conn = new_conn(of_own);
+        tsc_attempt *leader = new_attempt(of_own), *attempt = new_attempt(of_own);
         assert_offers_nothing(leader);
-        assert_status(tsc_conn_wait_callback(conn, PATIENCE, count_up, &told), TSC_WAIT);
+        assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WAIT);
         if (freed)
             tsc_cache_free(own);
         else
             assert_ok(tsc_cache_close(own));
         assert_int_equal(told, 1);
-        assert_offers_nothing(conn);
-        tsc_conn *late = new_conn(of_own);
-        assert_ok(tsc_conn_wait(late, PATIENCE));
-        tsc_conn_free(late);
-        tsc_conn_free(conn);
-        tsc_conn_free(leader);
+        assert_offers_nothing(attempt);
+        tsc_attempt *late = new_attempt(of_own);
+        assert_ok(tsc_attempt_wait(late, PATIENCE));
+        tsc_attempt_free(late);
+        tsc_attempt_free(attempt);
+        tsc_attempt_free(leader);
         tsc_config_free(of_own);
         if (!freed)
             tsc_cache_free(own);
@@ -157,7 +158,7 @@ static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
 
 /* Callbacks that call back: each uses the library in the midst of a call of somebody else's. */
 typedef struct {
-    tsc_conn *conn, *leader;
+    tsc_attempt *attempt, *leader;
     int told;
 } called_back;
 
@@ -165,18 +166,18 @@ static void offer_and_finish(void *arg) {
     called_back *self = arg;
     tsc_session session = {0};
     self->told++;
-    if (tsc_conn_offer(self->conn, &session, sizeof session) == TSC_OK) {
-        receive(self->conn, TLS13, LONG, "one more");
-        tsc_conn_established(self->conn, 1); /* which tells the next one, from in here */
+    if (tsc_attempt_offer(self->attempt, &session, sizeof session) == TSC_OK) {
+        receive(self->attempt, TLS13, LONG, "one more");
+        tsc_attempt_established(self->attempt, 1); /* which tells the next one, from in here */
     }
-    tsc_conn_free(self->conn);
+    tsc_attempt_free(self->attempt);
 }
 
 static void free_all(void *arg) {
     called_back *self = arg;
     self->told++;
-    tsc_conn_free(self->conn);
-    tsc_conn_free(self->leader); /* whose call this is */
+    tsc_attempt_free(self->attempt);
+    tsc_attempt_free(self->leader); /* whose call this is */
     tsc_clear(cache);
 }
 
@@ -192,35 +193,39 @@ static void callbacks_call_back(void **state) {
     (void)state;
     enum { MANY = 200 };
     called_back calls[MANY] = {0};
-    tsc_conn *leader = new_leader();
+    tsc_attempt *leader = new_leader();
     for (int i = 0; i < MANY; i++) {
-        calls[i].conn = new_conn(config);
-        assert_status(tsc_conn_wait_callback(calls[i].conn, PATIENCE, offer_and_finish, &calls[i]),
-                      TSC_WAIT);
+        calls[i].attempt = new_attempt(config);
+        assert_status(
+            tsc_attempt_wait_callback(calls[i].attempt, PATIENCE, offer_and_finish, &calls[i]),
+            TSC_WAIT);
     }
     established_with(leader, "ticket");
     for (int i = 0; i < MANY; i++)
         assert_int_equal(calls[i].told, 1);
     assert_int_equal(stats_of(cache).resumed, MANY);
-    tsc_conn_free(leader);
+    tsc_attempt_free(leader);
     assert_ok(tsc_clear(cache));
 
-    called_back freeing = {new_conn(config), new_leader(), 0};
-    assert_status(tsc_conn_wait_callback(freeing.conn, PATIENCE, free_all, &freeing), TSC_WAIT);
+    called_back freeing = {new_attempt(config), new_leader(), 0};
+    assert_status(tsc_attempt_wait_callback(freeing.attempt, PATIENCE, free_all, &freeing),
+                  TSC_WAIT);
     established_with(freeing.leader, "ticket");
     assert_int_equal(freeing.told, 1);
 
-    freeing = (called_back){new_conn(config), new_leader(), 0};
-    assert_status(tsc_conn_wait_callback(freeing.conn, PATIENCE, free_all, &freeing), TSC_WAIT);
-    assert_ok(tsc_conn_failed(freeing.leader, TSC_FAILURE_HANDSHAKE));
+    freeing = (called_back){new_attempt(config), new_leader(), 0};
+    assert_status(tsc_attempt_wait_callback(freeing.attempt, PATIENCE, free_all, &freeing),
+                  TSC_WAIT);
+    assert_ok(tsc_attempt_failed(freeing.leader, TSC_FAILURE_HANDSHAKE));
     assert_int_equal(freeing.told, 1);
 
-    called_back closing = {new_conn(config), new_leader(), 0};
-    assert_status(tsc_conn_wait_callback(closing.conn, PATIENCE, close_all, &closing), TSC_WAIT);
+    called_back closing = {new_attempt(config), new_leader(), 0};
+    assert_status(tsc_attempt_wait_callback(closing.attempt, PATIENCE, close_all, &closing),
+                  TSC_WAIT);
     established_with(closing.leader, "ticket");
     assert_int_equal(closing.told, 1);
-    tsc_conn_free(closing.conn);
-    tsc_conn_free(closing.leader);
+    tsc_attempt_free(closing.attempt);
+    tsc_attempt_free(closing.leader);
     assert_status(tsc_clear(cache), TSC_CLOSED);
 }
 
@@ -235,39 +240,39 @@ static void *visit_and_wait(void *arg) {
     pthread_barrier_wait(&start);
     for (int i = 0; i < turns; i++) {
         random = random * 1664525 + 1013904223;
-        tsc_conn *conn = new_conn(config);
+        tsc_attempt *attempt = new_attempt(config);
         atomic_int told = 0;
         bool waits = false;
         switch (random >> 30) {
         case 0:
-            waits = tsc_conn_wait_callback(conn, PATIENCE, count_up, &told) == TSC_WAIT;
+            waits = tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told) == TSC_WAIT;
             /* It may be told at this very moment; then it is told before it is gone. */
-            if (waits && tsc_conn_wait_end(conn) != TSC_OK)
+            if (waits && tsc_attempt_wait_end(attempt) != TSC_OK)
                 while (atomic_load(&told) == 0)
                     ;
             break;
         case 1:
-            tsc_conn_wait(conn, 1);
+            tsc_attempt_wait(attempt, 1);
             break;
         default:
-            tsc_conn_wait(conn, PATIENCE);
+            tsc_attempt_wait(attempt, PATIENCE);
         }
         tsc_session session = {0};
-        const bool offers = tsc_conn_offer(conn, &session, sizeof session) == TSC_OK;
+        const bool offers = tsc_attempt_offer(attempt, &session, sizeof session) == TSC_OK;
         sched_yield(); /* to the others, which may wait for this one */
         switch (random >> 24 & 7) {
         case 0:
-            tsc_conn_failed(conn, TSC_FAILURE_NOT_SENT);
+            tsc_attempt_failed(attempt, TSC_FAILURE_NOT_SENT);
             break;
         case 1:
             break; /* nobody says how it ended */
         default:
-            receive(conn, TLS13, LONG, "ticket");
-            if (tsc_conn_established(conn, offers) != TSC_OK)
+            receive(attempt, TLS13, LONG, "ticket");
+            if (tsc_attempt_established(attempt, offers) != TSC_OK)
                 atomic_fetch_add(&wrong, 1);
             atomic_fetch_add(&resumed, offers);
         }
-        tsc_conn_free(conn);
+        tsc_attempt_free(attempt);
     }
     return NULL;
 }
@@ -314,7 +319,7 @@ int main(void) {
         TEST(a_callback_tells_once),
         TEST(nothing_to_wait_for),
         TEST(the_wrong_moment),
-        TEST(a_descriptor_is_lent_until_the_conn_is_freed),
+        TEST(a_descriptor_is_lent_until_the_attempt_is_freed),
         TEST(closing_or_freeing_the_cache_ends_all_waits),
         TEST(callbacks_call_back),
         TEST(threads_wait_for_each_other),

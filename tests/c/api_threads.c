@@ -81,10 +81,10 @@ static void *connect(void *arg) {
     uint32_t random = (uint32_t)(uintptr_t)arg + 1;
     tsc_endpoint to = endpoint("db.example", 9142);
     for (;;) {
-        tsc_conn *conn = NULL;
-        EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
+        tsc_attempt *attempt = NULL;
+        EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
         tsc_session session = {0};
-        tsc_status status = tsc_conn_offer(conn, &session, sizeof session);
+        tsc_status status = tsc_attempt_offer(attempt, &session, sizeof session);
         random = random * 1664525 + 1013904223;
         int held = -1;
         if (status == TSC_OK) {
@@ -97,11 +97,11 @@ static void *connect(void *arg) {
                 /* Not sent: it goes back, and may be held again from the moment of the call. */
                 atomic_store(&holders[held], 0);
                 if (random >> 29 & 1)
-                    EXPECT(tsc_conn_failed(conn, TSC_FAILURE_NOT_SENT) == TSC_OK);
-                tsc_conn_free(conn);
+                    EXPECT(tsc_attempt_failed(attempt, TSC_FAILURE_NOT_SENT) == TSC_OK);
+                tsc_attempt_free(attempt);
                 continue;
             }
-            EXPECT(tsc_conn_sent(conn) == TSC_OK);
+            EXPECT(tsc_attempt_sent(attempt) == TSC_OK);
             atomic_store(&used[held], 1);
             atomic_fetch_add(&taken, 1);
         } else {
@@ -110,11 +110,11 @@ static void *connect(void *arg) {
         const int first = atomic_fetch_add(&made, 2);
         for (int ticket = first; ticket < first + 2 && ticket < tickets; ticket++) {
             tsc_session_info info = session_info(TLS13, LONG);
-            EXPECT(tsc_conn_receive(conn, &info, sizeof info, (const uint8_t *)&ticket,
-                                    sizeof ticket) == TSC_OK);
+            EXPECT(tsc_attempt_receive(attempt, &info, sizeof info, (const uint8_t *)&ticket,
+                                       sizeof ticket) == TSC_OK);
         }
-        EXPECT(tsc_conn_established(conn, held >= 0) == TSC_OK);
-        tsc_conn_free(conn);
+        EXPECT(tsc_attempt_established(attempt, held >= 0) == TSC_OK);
+        tsc_attempt_free(attempt);
         if (first >= tickets && held < 0)
             return NULL;
     }
@@ -140,31 +140,31 @@ static void a_ticket_is_offered_at_most_once(void **state) {
     tsc_cache_free(cache);
 }
 
-/* One conn, one ticket, eight threads that ask for it: all are lent the same. */
-static tsc_conn *common;
+/* One attempt, one ticket, eight threads that ask for it: all are lent the same. */
+static tsc_attempt *common;
 static _Atomic(const void *) lent;
 
 static void *offer_in_common(void *arg) {
     (void)arg;
     tsc_session session = {0};
-    EXPECT(tsc_conn_offer(common, &session, sizeof session) == TSC_OK);
+    EXPECT(tsc_attempt_offer(common, &session, sizeof session) == TSC_OK);
     const void *none = NULL;
     if (!atomic_compare_exchange_strong(&lent, &none, session.data))
         EXPECT(none == session.data);
     return NULL;
 }
 
-static void one_conn_offers_one_ticket(void **state) {
+static void one_attempt_offers_one_ticket(void **state) {
     (void)state;
     cache = new_cache((tsc_options){0});
     config = new_config(cache);
     for (int i = 0; i < rounds(200); i++) {
         full_handshake(config, TLS13, "a", "b", "c");
-        common = new_conn(config);
+        common = new_attempt(config);
         atomic_store(&lent, NULL);
         run(offer_in_common);
         assert_int_equal(config_available(config), 2);
-        tsc_conn_free(common);
+        tsc_attempt_free(common);
         assert_int_equal(config_available(config), 3);
         assert_ok(tsc_clear(cache));
     }
@@ -187,7 +187,7 @@ static void *anything(void *arg) {
         random = random * 1664525 + 1013904223;
         snprintf(host, sizeof host, "host %u", random >> 16 & 31);
         tsc_endpoint to = endpoint(host, 1);
-        tsc_conn *conn = NULL;
+        tsc_attempt *attempt = NULL;
         const uint32_t version = random >> 12 & 1 ? TLS12 : TLS13;
         switch (random >> 28) {
         case 0:
@@ -218,22 +218,23 @@ static void *anything(void *arg) {
                 EXPECT(strcmp(session, "session") == 0);
             break;
         default:
-            EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
+            EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
             tsc_session offer = {0};
-            const bool offered = tsc_conn_offer(conn, &offer, sizeof offer) == TSC_OK;
+            const bool offered = tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_OK;
             if (offered)
                 EXPECT(*(int *)offer.object == 4711);
             int *object = malloc(sizeof *object);
             *object = 4711;
             atomic_fetch_add(&objects_alive, 1);
             tsc_session_info info = session_info(version, LONG);
-            if (tsc_conn_receive_object(conn, &info, sizeof info, object, 100, release) != TSC_OK)
+            if (tsc_attempt_receive_object(attempt, &info, sizeof info, object, 100, release) !=
+                TSC_OK)
                 release(object);
             if (random >> 11 & 1)
-                tsc_conn_established(conn, offered && random >> 10 & 1);
+                tsc_attempt_established(attempt, offered && random >> 10 & 1);
             else if (random >> 9 & 1)
-                tsc_conn_failed(conn, random >> 7 & 3);
-            tsc_conn_free(conn);
+                tsc_attempt_failed(attempt, random >> 7 & 3);
+            tsc_attempt_free(attempt);
         }
     }
     return NULL;
@@ -269,13 +270,13 @@ static void *use_until_closed(void *arg) {
     while (put(cache, "key", TLS13, LONG, "session") != TSC_CLOSED) {
         tsc_status status = get(cache, "key", session);
         EXPECT(status == TSC_OK || status == TSC_NOT_FOUND || status == TSC_CLOSED);
-        tsc_conn *conn = NULL;
+        tsc_attempt *attempt = NULL;
         tsc_endpoint to = endpoint("db.example", 9142);
-        EXPECT(tsc_conn_new(config, &to, sizeof to, &conn) == TSC_OK);
-        status = receive(conn, TLS13, LONG, "session");
+        EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
+        status = receive(attempt, TLS13, LONG, "session");
         EXPECT(status == TSC_OK || status == TSC_CLOSED);
-        EXPECT(tsc_conn_established(conn, 0) == TSC_OK);
-        tsc_conn_free(conn);
+        EXPECT(tsc_attempt_established(attempt, 0) == TSC_OK);
+        tsc_attempt_free(attempt);
     }
     return NULL;
 }
@@ -296,7 +297,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ticket_is_got_at_most_once),
         cmocka_unit_test(a_ticket_is_offered_at_most_once),
-        cmocka_unit_test(one_conn_offers_one_ticket),
+        cmocka_unit_test(one_attempt_offers_one_ticket),
         cmocka_unit_test(anything_at_once),
         cmocka_unit_test(closed_while_in_use),
     };

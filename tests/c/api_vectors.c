@@ -1,4 +1,4 @@
-/* tests/vectors/conn.txt, in C. */
+/* tests/vectors/attempt.txt, in C. */
 
 #include "api.h"
 
@@ -15,7 +15,7 @@ typedef struct {
 
 static tsc_cache *cache;
 static driven_clock now;
-static named configs[NAMES], conns[NAMES];
+static named configs[NAMES], attempts[NAMES];
 
 static named *find(named *all, const char *name) {
     int i = 0;
@@ -28,9 +28,9 @@ static named *find(named *all, const char *name) {
 
 static void begin(void) {
     for (int i = 0; i < NAMES; i++) {
-        tsc_conn_free(conns[i].handle);
+        tsc_attempt_free(attempts[i].handle);
         tsc_config_free(configs[i].handle);
-        conns[i] = configs[i] = (named){.name = ""};
+        attempts[i] = configs[i] = (named){.name = ""};
     }
     tsc_cache_free(cache);
     cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &now});
@@ -81,30 +81,30 @@ static void run(char **words, char *answer, size_t size) {
                  available_to(find(configs, words[1])->handle, endpoint_of(words + 2)));
         return;
     }
-    named *of = find(conns, words[1]);
-    tsc_conn *conn = of->handle;
-    if (strcmp(verb, "conn") == 0) {
+    named *of = find(attempts, words[1]);
+    tsc_attempt *attempt = of->handle;
+    if (strcmp(verb, "attempt") == 0) {
         tsc_endpoint to = endpoint_of(words + 3);
-        status = tsc_conn_new(find(configs, words[2])->handle, &to, sizeof to, &conn);
-        of->handle = conn;
+        status = tsc_attempt_new(find(configs, words[2])->handle, &to, sizeof to, &attempt);
+        of->handle = attempt;
     } else if (strcmp(verb, "receive") == 0) {
-        status = receive(conn, strcmp(words[2], "13") == 0 ? TLS13 : TLS12,
+        status = receive(attempt, strcmp(words[2], "13") == 0 ? TLS13 : TLS12,
                          (uint32_t)atoi(words[3]), words[4]);
     } else if (strcmp(verb, "offer") == 0) {
         tsc_session session = {0};
-        status = tsc_conn_offer(conn, &session, sizeof session);
+        status = tsc_attempt_offer(attempt, &session, sizeof session);
         if (status == TSC_OK) {
             snprintf(answer, size, "%.*s", (int)session.len, (const char *)session.data);
             return;
         }
     } else if (strcmp(verb, "sent") == 0) {
-        status = tsc_conn_sent(conn);
+        status = tsc_attempt_sent(attempt);
     } else if (strcmp(verb, "established") == 0) {
-        status = tsc_conn_established(conn, strcmp(words[2], "resumed") == 0);
+        status = tsc_attempt_established(attempt, strcmp(words[2], "resumed") == 0);
     } else if (strcmp(verb, "failed") == 0) {
-        status = tsc_conn_failed(conn, failure_of(words[2]));
+        status = tsc_attempt_failed(attempt, failure_of(words[2]));
     } else if (strcmp(verb, "free") == 0) {
-        tsc_conn_free(conn);
+        tsc_attempt_free(attempt);
         of->handle = NULL;
         return;
     } else {
@@ -116,7 +116,7 @@ static void run(char **words, char *answer, size_t size) {
 
 static void every_language_is_answered_the_same(void **state) {
     (void)state;
-    static const char path[] = "tests/vectors/conn.txt";
+    static const char path[] = "tests/vectors/attempt.txt";
     char line[256], title[256] = "", answer[64];
     int number = 0, answers = 0;
     FILE *file = fopen(path, "r");

@@ -79,8 +79,8 @@ static void null_and_nonsense(void **state) {
     assert_int_equal(tsc_ssl_failed(NULL), TSC_INVALID_ARGUMENT);
     assert_int_equal(tsc_ssl_established(ssl), TSC_WRONG_STATE);
     assert_int_equal(tsc_ssl_failed(ssl), TSC_WRONG_STATE);
-    assert_null(tsc_ssl_conn(NULL));
-    assert_null(tsc_ssl_conn(ssl));
+    assert_null(tsc_ssl_attempt(NULL));
+    assert_null(tsc_ssl_attempt(ssl));
     assert_null(tsc_ssl_config(NULL));
     assert_null(tsc_ssl_config(plain));
 
@@ -467,8 +467,8 @@ static void duplicate(void **state) {
     SSL *copy = SSL_dup(ssl);
     assert_non_null(copy);
     assert_ptr_not_equal(copy, ssl);
-    assert_non_null(tsc_ssl_conn(ssl));
-    assert_null(tsc_ssl_conn(copy));
+    assert_non_null(tsc_ssl_attempt(ssl));
+    assert_null(tsc_ssl_attempt(copy));
     SSL_free(ssl);
     assert_int_equal(tsc_ssl_begin(copy, "localhost", (uint32_t)peer_port(it.server)), TSC_OK);
     SSL_free(copy);
@@ -519,7 +519,7 @@ static void *attach_many(void *cache) {
         SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
         failures += tsc_ssl_attach(ctx, cache, NULL, 0) != TSC_OK;
         SSL *ssl = SSL_new(ctx);
-        failures += tsc_ssl_begin(ssl, "localhost", 1) != TSC_OK || !tsc_ssl_conn(ssl);
+        failures += tsc_ssl_begin(ssl, "localhost", 1) != TSC_OK || !tsc_ssl_attempt(ssl);
         SSL_free(ssl);
         failures += tsc_ssl_config(ctx) == NULL;
         SSL_CTX_free(ctx);

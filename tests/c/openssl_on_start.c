@@ -277,7 +277,7 @@ static void what_may_be_left_alone_is(void **state) {
     // Nobody is asked any more.
     assert_int_equal(tsc_ssl_on_start(it->ctx, NULL, NULL), TSC_OK);
     ssl = library_connect(it);
-    assert_null(tsc_ssl_conn(ssl));
+    assert_null(tsc_ssl_attempt(ssl));
     client_close(ssl);
     assert_int_equal(asked, 1);
     tsc_stats after = client_stats(it->cache);

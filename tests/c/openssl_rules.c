@@ -422,11 +422,11 @@ static void nobody_holds_what_is_kept(void **state) {
     assert_true(SSL_session_reused(first) && SSL_session_reused(second));
     assert_ptr_not_equal(SSL_get_session(first), SSL_get_session(second));
 
-    tsc_conn *conn;
+    tsc_attempt *attempt;
     tsc_session kept;
-    assert_int_equal(tsc_conn_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &conn),
+    assert_int_equal(tsc_attempt_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &attempt),
                      TSC_OK);
-    assert_int_equal(tsc_conn_offer(conn, &kept, sizeof kept), TSC_OK);
+    assert_int_equal(tsc_attempt_offer(attempt, &kept, sizeof kept), TSC_OK);
     assert_ptr_not_equal(kept.object, SSL_get_session(receiver));
     assert_ptr_not_equal(kept.object, SSL_get_session(first));
     client_close(receiver);
@@ -434,7 +434,7 @@ static void nobody_holds_what_is_kept(void **state) {
     assert_int_equal(tsc_ssl_failed(second), TSC_OK);
     client_close(second);
     assert_true(SSL_SESSION_is_resumable((SSL_SESSION *)kept.object));
-    tsc_conn_free(conn);
+    tsc_attempt_free(attempt);
     assert_true(client_resumes(it.ctx, it.server));
     tear_down(it);
 }
@@ -450,14 +450,14 @@ static void kept_as(void **state) {
                                  .port = (uint32_t)peer_port(it.server)};
         assert_int_equal(tsc_ssl_attach(ctx, it.cache, NULL, flags), TSC_OK);
         assert_false(client_resumes(ctx, it.server));
-        tsc_conn *conn;
+        tsc_attempt *attempt;
         tsc_session kept;
-        assert_int_equal(tsc_conn_new(tsc_ssl_config(ctx), &endpoint, sizeof endpoint, &conn),
+        assert_int_equal(tsc_attempt_new(tsc_ssl_config(ctx), &endpoint, sizeof endpoint, &attempt),
                          TSC_OK);
-        assert_int_equal(tsc_conn_offer(conn, &kept, sizeof kept), TSC_OK);
+        assert_int_equal(tsc_attempt_offer(attempt, &kept, sizeof kept), TSC_OK);
         assert_int_equal(kept.object == NULL, flags == TSC_SSL_SERIALISE);
         assert_int_equal(kept.data != NULL, flags == TSC_SSL_SERIALISE);
-        tsc_conn_free(conn);
+        tsc_attempt_free(attempt);
         // Two tickets; as objects, with the one certificate that they share.
         uint64_t bytes = client_stats(it.cache).bytes;
         assert_true(flags ? bytes < 2 * 2048 : bytes > 5120 + 2 * 1024 && bytes < 5120 + 2 * 3072);
@@ -533,8 +533,9 @@ static void neither_id_nor_ticket(void **state) {
         int (*shown)(SSL *, SSL_SESSION *) = SSL_CTX_sess_get_new_cb(it.ctx);
         SSL *ssl = open_connection(it.ctx, it.server);
         ask(ssl, "/");
-        tsc_conn_info before, after;
-        assert_int_equal(tsc_conn_info_get(tsc_ssl_conn(ssl), &before, sizeof before), TSC_OK);
+        tsc_attempt_info before, after;
+        assert_int_equal(tsc_attempt_info_get(tsc_ssl_attempt(ssl), &before, sizeof before),
+                         TSC_OK);
         for (int with_id = 0; with_id <= tls13; with_id++) {
             SSL_SESSION *bare = SSL_SESSION_new();
             const unsigned char bytes[32] = {1};
@@ -546,7 +547,7 @@ static void neither_id_nor_ticket(void **state) {
             assert_int_equal(shown(ssl, bare), 0);
             SSL_SESSION_free(bare);
         }
-        assert_int_equal(tsc_conn_info_get(tsc_ssl_conn(ssl), &after, sizeof after), TSC_OK);
+        assert_int_equal(tsc_attempt_info_get(tsc_ssl_attempt(ssl), &after, sizeof after), TSC_OK);
         assert_int_equal(after.received, before.received);
         client_close(ssl);
         tear_down(it);
@@ -602,13 +603,14 @@ static void garbage(void **state) {
                              .host_len = 9,
                              .port = (uint32_t)peer_port(it.server)};
     tsc_session_info info = {.tls_version = TLS1_3_VERSION, .lifetime_seconds = 100};
-    tsc_conn *conn;
-    assert_int_equal(tsc_conn_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &conn),
+    tsc_attempt *attempt;
+    assert_int_equal(tsc_attempt_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &attempt),
                      TSC_OK);
-    assert_int_equal(tsc_conn_receive(conn, &info, sizeof info, (const uint8_t *)"no session", 10),
-                     TSC_OK);
-    assert_int_equal(tsc_conn_established(conn, 0), TSC_OK);
-    tsc_conn_free(conn);
+    assert_int_equal(
+        tsc_attempt_receive(attempt, &info, sizeof info, (const uint8_t *)"no session", 10),
+        TSC_OK);
+    assert_int_equal(tsc_attempt_established(attempt, 0), TSC_OK);
+    tsc_attempt_free(attempt);
 
     SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(it.server)));
     assert_int_equal(tsc_ssl_begin(ssl, "localhost", (uint32_t)peer_port(it.server)), TSC_OK);

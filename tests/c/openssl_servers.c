@@ -181,7 +181,7 @@ static void client_rejected(void **state) {
         visit result = client_visit(it.ctx, it.server, 0);
         assert_true(result.handshake);
         assert_false(result.answered);
-        assert_int_equal(result.info.state, TSC_CONN_FAILED);
+        assert_int_equal(result.info.state, TSC_ATTEMPT_FAILED);
     }
     tsc_stats stats = client_stats(it.cache);
     assert_int_equal(stats.failed, 2);

@@ -186,7 +186,7 @@ static void a_pool_on_an_event_loop(void **state) {
         tasks[i].wait_fd = -1;
         assert_int_equal(tsc_ssl_prepare(tasks[i].ssl, "localhost", port), TSC_OK);
         tsc_status status =
-            tsc_conn_wait_fd(tsc_ssl_conn(tasks[i].ssl), PATIENCE_MS, &tasks[i].wait_fd);
+            tsc_attempt_wait_fd(tsc_ssl_attempt(tasks[i].ssl), PATIENCE_MS, &tasks[i].wait_fd);
         // The first goes, and while it is on its way all others wait.
         assert_int_equal(status, i == 0 ? TSC_OK : TSC_WAIT);
         polls[i] =
@@ -219,7 +219,7 @@ static void the_descriptor_is_readable_at_the_deadline(void **state) {
     assert_int_equal(tsc_ssl_begin(leader, "localhost", port), TSC_OK);
     assert_int_equal(tsc_ssl_prepare(other, "localhost", port), TSC_OK);
     struct pollfd poll_it = {-1, POLLIN, 0};
-    assert_int_equal(tsc_conn_wait_fd(tsc_ssl_conn(other), 20, &poll_it.fd), TSC_WAIT);
+    assert_int_equal(tsc_attempt_wait_fd(tsc_ssl_attempt(other), 20, &poll_it.fd), TSC_WAIT);
     assert_int_equal(poll(&poll_it, 1, PATIENCE_MS), 1);
     assert_int_equal(tsc_ssl_offer(other), TSC_OK); // of nothing
     assert_int_equal(forecast_of(it).full_in_flight, 2);
@@ -255,8 +255,9 @@ static void a_first_burst_at_a_server_that_issues_none(void **state) {
     struct pollfd polls[2] = {{-1, POLLIN, 0}, {-1, POLLIN, 0}};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(tsc_ssl_prepare(waiting[i], "localhost", port), TSC_OK);
-        assert_int_equal(tsc_conn_wait_fd(tsc_ssl_conn(waiting[i]), 10 * PATIENCE_MS, &polls[i].fd),
-                         TSC_WAIT);
+        assert_int_equal(
+            tsc_attempt_wait_fd(tsc_ssl_attempt(waiting[i]), 10 * PATIENCE_MS, &polls[i].fd),
+            TSC_WAIT);
     }
     assert_int_equal(SSL_connect(leader), 1);
     assert_int_equal(tsc_ssl_established(leader), TSC_OK); // and stays open
@@ -288,7 +289,7 @@ static void prepared_and_offered_in_order(void **state) {
     assert_false(client_resumes(it.ctx, it.server));
     ssl = client_ssl(it.ctx, -1);
     assert_int_equal(tsc_ssl_prepare(ssl, "localhost", port), TSC_OK);
-    assert_int_equal(tsc_conn_wait(tsc_ssl_conn(ssl), 1), TSC_OK);
+    assert_int_equal(tsc_attempt_wait(tsc_ssl_attempt(ssl), 1), TSC_OK);
     assert_int_equal(client_available(it.ctx, it.server), 1);
     SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     assert_int_equal(tsc_ssl_offer(ssl), TSC_WRONG_STATE);

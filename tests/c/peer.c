@@ -613,8 +613,8 @@ visit client_visit(SSL_CTX *ctx, const peer *server, unsigned how) {
             assert_int_equal(tsc_ssl_failed(ssl), TSC_OK);
     }
     if (!(how & VISIT_UNBEGUN))
-        assert_int_equal(tsc_conn_info_get(tsc_ssl_conn(ssl), &result.info, sizeof result.info),
-                         TSC_OK);
+        assert_int_equal(
+            tsc_attempt_info_get(tsc_ssl_attempt(ssl), &result.info, sizeof result.info), TSC_OK);
     if (how & VISIT_SHUTDOWN)
         SSL_shutdown(ssl);
     free(answer);

@@ -102,11 +102,11 @@ enum {
 };
 
 typedef struct {
-    bool handshake;      // it finished
-    bool answered;       // the server answered
-    bool resumed;        // says SSL_session_reused
-    bool server_resumed; // says the server
-    tsc_conn_info info;  // before SSL_free
+    bool handshake;        // it finished
+    bool answered;         // the server answered
+    bool resumed;          // says SSL_session_reused
+    bool server_resumed;   // says the server
+    tsc_attempt_info info; // before SSL_free
 } visit;
 
 // One whole connection: dial, begin, handshake, ask, verdict, close.

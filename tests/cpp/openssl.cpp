@@ -177,12 +177,14 @@ static void a_session_that_does_not_parse() {
     tsc::session_info info{};
     info.tls_version = TLS1_3_VERSION;
     info.lifetime_seconds = 100;
-    tsc_conn *conn = nullptr;
-    REQUIRE(tsc_conn_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &conn) == TSC_OK);
+    tsc_attempt *attempt = nullptr;
+    REQUIRE(tsc_attempt_new(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &attempt) ==
+            TSC_OK);
     const tsc::bytes garbage("no session");
-    REQUIRE(tsc_conn_receive(conn, &info, sizeof info, garbage.data(), garbage.size()) == TSC_OK);
-    REQUIRE(tsc_conn_established(conn, 0) == TSC_OK);
-    tsc_conn_free(conn);
+    REQUIRE(tsc_attempt_receive(attempt, &info, sizeof info, garbage.data(), garbage.size()) ==
+            TSC_OK);
+    REQUIRE(tsc_attempt_established(attempt, 0) == TSC_OK);
+    tsc_attempt_free(attempt);
     connection to(it);
     REQUIRE(*tsc::ssl::available(it.ctx, it.node()) == 1);
     REQUIRE(tsc::ssl::begin(to.ssl, it.node()) == TSC_OK && ERR_peek_error() == 0);
@@ -206,7 +208,7 @@ static void a_starter_begins() {
     REQUIRE(kept.use_count() == uses - 1 && hidden() && *kept == 3);
     REQUIRE(tsc::ssl::on_start(it.ctx, nullptr) == TSC_OK);
     connection to(it);
-    REQUIRE(SSL_connect(to.ssl) == 1 && tsc_ssl_conn(to.ssl) == nullptr && *kept == 3);
+    REQUIRE(SSL_connect(to.ssl) == 1 && tsc_ssl_attempt(to.ssl) == nullptr && *kept == 3);
     // It is gone with the SSL_CTX.
     SSL_CTX *other = client_context();
     REQUIRE(tsc::ssl::on_start(other, counting) == TSC_WRONG_STATE);

@@ -23,17 +23,17 @@ struct trusting {
     const rustls_client_config *it;
 };
 
-// One whole connection with a conn's configuration or, should it have none, with one's own. Gives
-// whether it resumed, says the server.
-static bool resumes(tsc::conn conn, const trusting &own, const peer *server) {
-    const auto given = conn.rustls_config();
+// One whole connection with an attempt's configuration or, should it have none, with one's own.
+// Gives whether it resumed, says the server.
+static bool resumes(tsc::attempt attempt, const trusting &own, const peer *server) {
+    const auto given = attempt.rustls_config();
     const int fd = client_dial(peer_port(server));
     REQUIRE(fd >= 0);
     const int resumed = rustls_client_visit(given ? *given : own.it, fd);
     close(fd);
     rustls_client_forget(*given); // null is well
     REQUIRE(resumed >= 0);
-    (void)conn.established(resumed == 1);
+    (void)attempt.established(resumed == 1);
     return resumed == 1;
 }
 
@@ -55,7 +55,7 @@ static void reconnects_resume() {
         const trusting rustls(peer_server_certificate());
         auto config = *tsc::config::attach(cache, rustls.it);
         const auto visit = [&](const peer *to) {
-            return resumes(*tsc::conn::make(config, at(to)), rustls, to);
+            return resumes(*tsc::attempt::make(config, at(to)), rustls, to);
         };
         REQUIRE(!visit(server) && visit(server) && visit(server));
         REQUIRE(!visit(other) && visit(other)); // another port has its own
@@ -74,9 +74,9 @@ static void a_closed_cache_costs_full_handshakes() {
     auto cache = *tsc::cache::make();
     const trusting rustls(peer_server_certificate());
     auto config = *tsc::config::attach(cache, rustls.it);
-    REQUIRE(!resumes(*tsc::conn::make(config, at(server)), rustls, server));
+    REQUIRE(!resumes(*tsc::attempt::make(config, at(server)), rustls, server));
     REQUIRE(cache.close() == TSC_OK);
-    REQUIRE(!resumes(*tsc::conn::make(config, at(server)), rustls, server));
+    REQUIRE(!resumes(*tsc::attempt::make(config, at(server)), rustls, server));
     REQUIRE(!resumes({}, rustls, server)); // and so does an empty handle
     REQUIRE(tsc::config::attach(cache, rustls.it).status() == TSC_CLOSED);
     peer_free(server);
@@ -88,10 +88,10 @@ static void what_cannot_be_is_answered() {
     REQUIRE(tsc::has_rustls());
     REQUIRE(tsc::config::attach(cache, nullptr).status() == TSC_INVALID_ARGUMENT);
     REQUIRE(tsc::config::attach({}, rustls.it).status() == TSC_INVALID_ARGUMENT);
-    // A conn of a config that knows of no rustls has no configuration to give.
+    // An attempt of a config that knows of no rustls has no configuration to give.
     auto plain = *tsc::config::make(cache);
-    auto conn = *tsc::conn::make(plain, {"localhost", 1});
-    REQUIRE(!conn.rustls_config() && *conn.rustls_config() == nullptr);
+    auto attempt = *tsc::attempt::make(plain, {"localhost", 1});
+    REQUIRE(!attempt.rustls_config() && *attempt.rustls_config() == nullptr);
 }
 
 int main() {

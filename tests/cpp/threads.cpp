@@ -55,12 +55,12 @@ template <class Work> void in_threads(Work work) {
         thread.join();
 }
 
-static void conns_of_many_threads_wait_for_each_other() {
+static void attempts_of_many_threads_wait_for_each_other() {
     std::atomic<std::uint64_t> told{0};
     auto cache = *tsc::cache::make({}, [&](const tsc::event &event) { told += event.count(); });
     auto config = *tsc::config::make(cache);
     std::atomic<int> waited{0}, called{0}, given_up{0};
-    auto first = *tsc::conn::make(config, {"db.example", 1});
+    auto first = *tsc::attempt::make(config, {"db.example", 1});
     REQUIRE(first.offer().status() == TSC_NOT_FOUND);
     in_threads([&](int number) {
         // However the threads are scheduled, somebody waits.
@@ -72,11 +72,11 @@ static void conns_of_many_threads_wait_for_each_other() {
         }
         for (int round = 0; round < rounds(); round++) {
             const tsc::endpoint node{"db.example", static_cast<std::uint32_t>(1 + round % 3)};
-            auto conn = *tsc::conn::make(config, node);
+            auto attempt = *tsc::attempt::make(config, node);
             // Shared by the handler, which may come late.
             auto over = std::make_shared<gate>();
             std::string note = "of round " + std::to_string(round);
-            const auto status = conn.wait(1h, [over, &called, note] {
+            const auto status = attempt.wait(1h, [over, &called, note] {
                 REQUIRE(note.size() > 8);
                 called++;
                 over->open();
@@ -86,21 +86,21 @@ static void conns_of_many_threads_wait_for_each_other() {
                 // Some are impatient, as at a deadline; what is being called then is left to it.
                 const bool impatient = (round + number) % 4 == 0;
                 if (!over->pass(impatient ? 0ms : 50ms)) {
-                    if (conn.wait_end() == TSC_OK)
+                    if (attempt.wait_end() == TSC_OK)
                         given_up++;
                     else
                         REQUIRE(over->pass(20s));
                 }
             }
-            auto session = conn.offer();
+            auto session = attempt.offer();
             const bool resumed = bool(session);
             REQUIRE(!resumed || session->data.text() == "ticket");
-            REQUIRE(conn.sent() == TSC_OK);
-            REQUIRE(conn.receive(ticket(), "ticket") == TSC_OK);
+            REQUIRE(attempt.sent() == TSC_OK);
+            REQUIRE(attempt.receive(ticket(), "ticket") == TSC_OK);
             if (round % 16 == 7)
-                REQUIRE(conn.failed(tsc::failure::login) == TSC_OK);
+                REQUIRE(attempt.failed(tsc::failure::login) == TSC_OK);
             else
-                REQUIRE(conn.established(resumed) == TSC_OK);
+                REQUIRE(attempt.established(resumed) == TSC_OK);
         }
     });
     std::fprintf(stderr, "%d waited: %d called, %d given up\n", waited.load(), called.load(),
@@ -113,18 +113,18 @@ static void closing_while_others_wait() {
         auto cache = *tsc::cache::make();
         auto config = *tsc::config::make(cache);
         const tsc::endpoint node{"db.example", 9142};
-        auto first = *tsc::conn::make(config, node);
+        auto first = *tsc::attempt::make(config, node);
         REQUIRE(first.offer().status() == TSC_NOT_FOUND);
         in_threads([&](int number) {
             if (number == 0) {
                 REQUIRE(cache.close() == TSC_OK);
                 return;
             }
-            auto conn = *tsc::conn::make(config, node);
+            auto attempt = *tsc::attempt::make(config, node);
             gate over;
-            const auto status = conn.wait(1h, [&] { over.open(); });
+            const auto status = attempt.wait(1h, [&] { over.open(); });
             REQUIRE(status == TSC_OK || (status == TSC_WAIT && over.pass(20s)));
-            REQUIRE(conn.offer().status() == TSC_NOT_FOUND);
+            REQUIRE(attempt.offer().status() == TSC_NOT_FOUND);
         });
     }
 }
@@ -151,7 +151,7 @@ static void handles_of_one_cache() {
 }
 
 int main() {
-    RUN(conns_of_many_threads_wait_for_each_other);
+    RUN(attempts_of_many_threads_wait_for_each_other);
     RUN(closing_while_others_wait);
     RUN(handles_of_one_cache);
 }

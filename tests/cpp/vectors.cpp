@@ -1,4 +1,4 @@
-// tests/vectors/conn.txt, in C++.
+// tests/vectors/attempt.txt, in C++.
 
 #include <fstream>
 #include <map>
@@ -64,40 +64,40 @@ struct world {
         if (verb == "available")
             return std::to_string(*configs[of[1]].available(endpoint_of(of, 2)));
         if (verb == "free") {
-            conns.erase(of[1]);
+            attempts.erase(of[1]);
             return "";
         }
-        tsc::conn &conn = conns[of[1]];
-        if (verb == "conn") {
-            auto made = tsc::conn::make(configs[of[2]], endpoint_of(of, 3));
-            conn = *std::move(made);
+        tsc::attempt &attempt = attempts[of[1]];
+        if (verb == "attempt") {
+            auto made = tsc::attempt::make(configs[of[2]], endpoint_of(of, 3));
+            attempt = *std::move(made);
             return name_of(made.status());
         }
         if (verb == "receive") {
             tsc::session_info info{};
             info.tls_version = of[2] == "13" ? 0x0304 : 0x0303;
             info.lifetime_seconds = static_cast<std::uint32_t>(std::stoul(of[3]));
-            return name_of(conn.receive(info, of[4]));
+            return name_of(attempt.receive(info, of[4]));
         }
         if (verb == "offer") {
-            auto session = conn.offer();
+            auto session = attempt.offer();
             return session ? std::string(session->data.text()) : name_of(session.status());
         }
         if (verb == "sent")
-            return name_of(conn.sent());
+            return name_of(attempt.sent());
         if (verb == "established")
-            return name_of(conn.established(of[2] == "resumed"));
+            return name_of(attempt.established(of[2] == "resumed"));
         REQUIRE(verb == "failed");
-        return name_of(conn.failed(failure_of(of[2])));
+        return name_of(attempt.failed(failure_of(of[2])));
     }
 
     tsc::cache cache;
     std::map<std::string, tsc::config> configs;
-    std::map<std::string, tsc::conn> conns;
+    std::map<std::string, tsc::attempt> attempts;
 };
 
 static void every_language_is_answered_the_same() {
-    std::ifstream file("tests/vectors/conn.txt");
+    std::ifstream file("tests/vectors/attempt.txt");
     REQUIRE(file.is_open());
     std::unique_ptr<world> current;
     int number = 0, answers = 0;
@@ -119,7 +119,7 @@ static void every_language_is_answered_the_same() {
         }
         const std::string answer = current->run(of);
         if (answer != expected)
-            std::fprintf(stderr, "conn.txt:%d: %s: %s\n", number, line.c_str(), answer.c_str());
+            std::fprintf(stderr, "attempt.txt:%d: %s: %s\n", number, line.c_str(), answer.c_str());
         REQUIRE(answer == expected);
         answers += !expected.empty();
     }

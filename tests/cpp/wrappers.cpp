@@ -24,10 +24,10 @@ static tsc::session_info info_of(std::uint32_t tls_version, std::uint32_t lifeti
 // A full handshake in which the server sends these.
 static void bring(const tsc::config &config, std::initializer_list<const char *> sessions,
                   const tsc::endpoint &to = NODE) {
-    auto conn = *tsc::conn::make(config, to);
+    auto attempt = *tsc::attempt::make(config, to);
     for (const char *session : sessions)
-        REQUIRE(conn.receive(info_of(TLS13), session) == TSC_OK);
-    REQUIRE(conn.established(false) == TSC_OK);
+        REQUIRE(attempt.receive(info_of(TLS13), session) == TSC_OK);
+    REQUIRE(attempt.established(false) == TSC_OK);
 }
 
 // ---- Types
@@ -37,7 +37,7 @@ template <class T> constexpr bool owns() {
     return std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
            !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 }
-static_assert(owns<tsc::cache>() && owns<tsc::config>() && owns<tsc::conn>() &&
+static_assert(owns<tsc::cache>() && owns<tsc::config>() && owns<tsc::attempt>() &&
               owns<tsc::buffer>());
 // What has no bytes in a row is no view of bytes.
 static_assert(!std::is_constructible_v<tsc::bytes, std::vector<int>>);
@@ -95,10 +95,10 @@ static void results_hold_a_value_or_a_status() {
 // ----------------------------------------------------------------------------------------
 
 // Every call of an empty handle answers, and does nothing.
-static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::conn &conn) {
+static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::attempt &attempt) {
     constexpr auto NO = TSC_INVALID_ARGUMENT;
     const std::array<std::uint8_t, TSC_EXPORT_KEY> key{};
-    REQUIRE(!cache.get() && !config.get() && !conn.get());
+    REQUIRE(!cache.get() && !config.get() && !attempt.get());
     REQUIRE(cache.share().status() == NO && cache.close() == NO && cache.clear() == NO);
     REQUIRE(cache.clear_expired().status() == NO);
     REQUIRE(cache.put("k", info_of(TLS13), "s") == NO && cache.take("k").status() == NO);
@@ -111,32 +111,32 @@ static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::conn &
     REQUIRE(config.available(NODE).status() == NO && config.forecast(NODE).status() == NO);
     REQUIRE(config.export_sessions(key).status() == NO);
     REQUIRE(config.import_sessions(key, "x").status() == NO);
-    REQUIRE(tsc::conn::make(config, NODE).status() == NO);
-    REQUIRE(conn.offer().status() == NO && conn.sent() == NO);
-    REQUIRE(conn.wants_another() == NO);
-    REQUIRE(conn.receive(info_of(TLS13), "s") == NO && conn.set_not_after(1) == NO);
-    REQUIRE(conn.established(false) == NO && conn.failed(tsc::failure::login) == NO);
-    REQUIRE(conn.info().status() == NO && conn.wait(1ms) == NO && conn.wait_end() == NO);
-    REQUIRE(conn.wait_fd(1ms).status() == NO && conn.rustls_config().status() != TSC_OK);
-    REQUIRE(conn.wait(1ms, [] { REQUIRE(!"called"); }) == NO);
+    REQUIRE(tsc::attempt::make(config, NODE).status() == NO);
+    REQUIRE(attempt.offer().status() == NO && attempt.sent() == NO);
+    REQUIRE(attempt.wants_another() == NO);
+    REQUIRE(attempt.receive(info_of(TLS13), "s") == NO && attempt.set_not_after(1) == NO);
+    REQUIRE(attempt.established(false) == NO && attempt.failed(tsc::failure::login) == NO);
+    REQUIRE(attempt.info().status() == NO && attempt.wait(1ms) == NO && attempt.wait_end() == NO);
+    REQUIRE(attempt.wait_fd(1ms).status() == NO && attempt.rustls_config().status() != TSC_OK);
+    REQUIRE(attempt.wait(1ms, [] { REQUIRE(!"called"); }) == NO);
 }
 
 static void an_empty_handle_answers() {
     tsc::cache cache;
     tsc::config config;
-    tsc::conn conn;
-    answers_as_empty(cache, config, conn);
+    tsc::attempt attempt;
+    answers_as_empty(cache, config, attempt);
 }
 
 static void a_moved_from_handle_is_empty() {
     auto cache = *tsc::cache::make();
     auto config = *tsc::config::make(cache);
-    auto conn = *tsc::conn::make(config, NODE);
+    auto attempt = *tsc::attempt::make(config, NODE);
     auto to_cache = std::move(cache);
     auto to_config = std::move(config);
-    auto to_conn = std::move(conn);
-    answers_as_empty(cache, config, conn);
-    REQUIRE(to_conn.established(false) == TSC_OK && to_cache.stats()->established == 1);
+    auto to_attempt = std::move(attempt);
+    answers_as_empty(cache, config, attempt);
+    REQUIRE(to_attempt.established(false) == TSC_OK && to_cache.stats()->established == 1);
     // And back, over one that is not empty; and onto itself.
     cache = *tsc::cache::make();
     cache = std::move(to_cache);
@@ -145,9 +145,9 @@ static void a_moved_from_handle_is_empty() {
     cache = std::move(same);
     REQUIRE(cache.stats()->established == 1);
     config = std::move(to_config);
-    conn = *tsc::conn::make(config, NODE);
-    conn = std::move(to_conn);
-    REQUIRE(conn.info()->state == TSC_CONN_ESTABLISHED);
+    attempt = *tsc::attempt::make(config, NODE);
+    attempt = std::move(to_attempt);
+    REQUIRE(attempt.info()->state == TSC_ATTEMPT_ESTABLISHED);
     REQUIRE(cache.stats()->unfinished == 1); // the one that was assigned over
 }
 
@@ -155,8 +155,8 @@ static void handles_end_in_any_order() {
     for (int order = 0; order < 6; order++) {
         auto cache = *tsc::cache::make({}, [](const tsc::event &) {});
         auto config = *tsc::config::make(cache);
-        auto conn = *tsc::conn::make(config, NODE);
-        REQUIRE(conn.receive(info_of(TLS13), "ticket") == TSC_OK);
+        auto attempt = *tsc::attempt::make(config, NODE);
+        REQUIRE(attempt.receive(info_of(TLS13), "ticket") == TSC_OK);
         for (int step = 0; step < 3; step++) {
             switch ((order + (order < 3 ? step : 2 * step)) % 3) {
             case 0:
@@ -166,11 +166,11 @@ static void handles_end_in_any_order() {
                 config = {};
                 break;
             default:
-                conn.established(false);
-                conn = {};
+                attempt.established(false);
+                attempt = {};
             }
         }
-        REQUIRE(!cache.get() && !config.get() && !conn.get());
+        REQUIRE(!cache.get() && !config.get() && !attempt.get());
     }
 }
 
@@ -184,9 +184,9 @@ static void a_closed_cache_answers() {
     REQUIRE(cache.put("k", info_of(TLS12), "s") == TSC_CLOSED);
     REQUIRE(cache.take("k").status() == TSC_CLOSED);
     REQUIRE(tsc::config::make(cache).status() == TSC_CLOSED);
-    auto conn = *tsc::conn::make(config, NODE);
-    REQUIRE(conn.offer().status() == TSC_NOT_FOUND);
-    REQUIRE(conn.wait(1h) == TSC_OK);
+    auto attempt = *tsc::attempt::make(config, NODE);
+    REQUIRE(attempt.offer().status() == TSC_NOT_FOUND);
+    REQUIRE(attempt.wait(1h) == TSC_OK);
     REQUIRE(cache.stats()->stored == 1 && cache.stats()->sessions == 0);
 }
 
@@ -213,18 +213,18 @@ static void sessions_under_keys_of_ones_own() {
     REQUIRE(cache.remove("k") == TSC_NOT_FOUND && cache.clear() == TSC_OK);
 }
 
-static void a_conn_offers_what_another_received() {
+static void an_attempt_offers_what_another_received() {
     auto cache = *tsc::cache::make();
     auto config = *tsc::config::make(cache);
     bring(config, {"ticket"});
-    auto conn = *tsc::conn::make(config, NODE);
-    auto session = conn.offer();
+    auto attempt = *tsc::attempt::make(config, NODE);
+    auto session = attempt.offer();
     REQUIRE(session && session->data.text() == "ticket" && session->object == nullptr);
-    REQUIRE(conn.wants_another() == TSC_OK);
+    REQUIRE(attempt.wants_another() == TSC_OK);
     REQUIRE(session->tls_version == TLS13 && session->lifetime > 3590s && session->age < 1h);
-    REQUIRE(conn.sent() == TSC_OK && conn.established(true) == TSC_OK);
-    REQUIRE(conn.info()->resumed == 1);
-    REQUIRE(conn.failed(tsc::failure::login) == TSC_WRONG_STATE);
+    REQUIRE(attempt.sent() == TSC_OK && attempt.established(true) == TSC_OK);
+    REQUIRE(attempt.info()->resumed == 1);
+    REQUIRE(attempt.failed(tsc::failure::login) == TSC_WRONG_STATE);
     // To another endpoint there is none: each part of it counts.
     bring(config, {"ticket"});
     for (const tsc::endpoint &other :
@@ -233,8 +233,8 @@ static void a_conn_offers_what_another_received() {
           tsc::endpoint{"db.example", 9142, {}, "group"}})
         REQUIRE(*config.available(other) == 0);
     REQUIRE(*config.available({"DB.example", 9142, "db.example"}) == 1);
-    REQUIRE(tsc::conn::make(config, {"", 1}).status() == TSC_INVALID_ARGUMENT);
-    REQUIRE(tsc::conn::make(config, {std::string(256, 'h'), 1}).status() == TSC_TOO_LARGE);
+    REQUIRE(tsc::attempt::make(config, {"", 1}).status() == TSC_INVALID_ARGUMENT);
+    REQUIRE(tsc::attempt::make(config, {std::string(256, 'h'), 1}).status() == TSC_TOO_LARGE);
 }
 
 static void a_failure_says_which() {
@@ -243,8 +243,8 @@ static void a_failure_says_which() {
         auto cache = *tsc::cache::make();
         auto config = *tsc::config::make(cache);
         bring(config, {"a", "b"});
-        auto conn = *tsc::conn::make(config, NODE);
-        REQUIRE(conn.offer() && conn.failed(why) == TSC_OK);
+        auto attempt = *tsc::attempt::make(config, NODE);
+        REQUIRE(attempt.offer() && attempt.failed(why) == TSC_OK);
         const bool lineage_gone = why == tsc::failure::handshake || why == tsc::failure::timeout;
         REQUIRE(*config.available(NODE) == (why == tsc::failure::not_sent ? 2u
                                             : lineage_gone                ? 0u
@@ -267,17 +267,17 @@ static void objects_pass_to_the_library_once() {
     {
         auto cache = *tsc::cache::make();
         auto config = *tsc::config::make(cache);
-        auto conn = *tsc::conn::make(config, NODE);
+        auto attempt = *tsc::attempt::make(config, NODE);
         auto object = std::make_unique<counted>(alive);
         counted *raw = object.get();
-        REQUIRE(conn.receive(info_of(TLS12), object, 100) == TSC_OK && !object && alive == 1);
+        REQUIRE(attempt.receive(info_of(TLS12), object, 100) == TSC_OK && !object && alive == 1);
         object = std::make_unique<counted>(alive);
-        REQUIRE(conn.receive(info_of(TLS13, 0), object, 100) == TSC_DISCARDED && object);
-        REQUIRE(conn.receive(info_of(TLS12), object, 1u << 30) == TSC_TOO_LARGE && object);
+        REQUIRE(attempt.receive(info_of(TLS13, 0), object, 100) == TSC_DISCARDED && object);
+        REQUIRE(attempt.receive(info_of(TLS12), object, 1u << 30) == TSC_TOO_LARGE && object);
         object = nullptr;
-        REQUIRE(conn.receive(info_of(TLS12), object, 100) == TSC_INVALID_ARGUMENT && alive == 1);
-        REQUIRE(conn.established(false) == TSC_OK);
-        auto next = *tsc::conn::make(config, NODE);
+        REQUIRE(attempt.receive(info_of(TLS12), object, 100) == TSC_INVALID_ARGUMENT && alive == 1);
+        REQUIRE(attempt.established(false) == TSC_OK);
+        auto next = *tsc::attempt::make(config, NODE);
         REQUIRE(next.offer()->object == raw);
     }
     REQUIRE(alive == 0);
@@ -381,8 +381,9 @@ static void a_listener_is_told() {
         kept.reset();
         REQUIRE(cache.put("k", info_of(TLS13), "s") == TSC_OK);
         auto config = *tsc::config::make(cache);
-        auto conn = *tsc::conn::make(config, NODE);
-        REQUIRE(conn.receive(info_of(TLS13), "s") == TSC_OK && conn.established(false) == TSC_OK);
+        auto attempt = *tsc::attempt::make(config, NODE);
+        REQUIRE(attempt.receive(info_of(TLS13), "s") == TSC_OK &&
+                attempt.established(false) == TSC_OK);
         REQUIRE(told ==
                 std::vector<std::string>({"1 :0   k 1", "1 db.example:9142 db.example   1"}));
         // It lives as long as anything that could call it.
@@ -410,11 +411,12 @@ static void a_listener_may_use_the_cache() {
 // ---- Waiting
 // ----------------------------------------------------------------------------------------
 
-// A conn that others wait for: of a server that was never seen anything is expected.
+// An attempt that others wait for: of a server that was never seen anything is expected.
 struct waiting {
     tsc::cache cache = *tsc::cache::make();
     tsc::config config = *tsc::config::make(cache);
-    tsc::conn first = *tsc::conn::make(config, NODE), second = *tsc::conn::make(config, NODE);
+    tsc::attempt first = *tsc::attempt::make(config, NODE),
+                 second = *tsc::attempt::make(config, NODE);
     waiting() {
         REQUIRE(first.offer().status() == TSC_NOT_FOUND);
     }
@@ -459,16 +461,16 @@ static void a_handler_is_called_once() {
 static void nothing_to_wait_for_calls_nobody() {
     auto cache = *tsc::cache::make();
     auto config = *tsc::config::make(cache);
-    auto conn = *tsc::conn::make(config, NODE);
+    auto attempt = *tsc::attempt::make(config, NODE);
     int alive = 0, calls = 0;
-    REQUIRE(conn.wait(1h, handler(alive, calls)) == TSC_OK && alive == 0 && calls == 0);
-    auto other = *tsc::conn::make(config, {"other.example", 1});
+    REQUIRE(attempt.wait(1h, handler(alive, calls)) == TSC_OK && alive == 0 && calls == 0);
+    auto other = *tsc::attempt::make(config, {"other.example", 1});
     REQUIRE(*other.wait_fd(1h) == -1);
 }
 
 static void a_handler_that_is_given_up_is_destroyed() {
     int alive = 0, calls = 0;
-    const auto gives_up = [&](void (*how)(tsc::conn &)) {
+    const auto gives_up = [&](void (*how)(tsc::attempt &)) {
         waiting it;
         REQUIRE(it.second.wait(1h, handler(alive, calls)) == TSC_WAIT && alive == 1);
         how(it.second);
@@ -476,15 +478,16 @@ static void a_handler_that_is_given_up_is_destroyed() {
         it.come();
         REQUIRE(calls == 0);
     };
-    gives_up([](tsc::conn &conn) { REQUIRE(conn.wait_end() == TSC_OK); });
-    gives_up([](tsc::conn &conn) { REQUIRE(conn.offer().status() == TSC_NOT_FOUND); });
-    gives_up([](tsc::conn &conn) { REQUIRE(conn.failed(tsc::failure::not_sent) == TSC_OK); });
-    gives_up([](tsc::conn &conn) { REQUIRE(conn.established(false) == TSC_OK); });
-    gives_up([](tsc::conn &conn) { conn = {}; });
-    gives_up([](tsc::conn &conn) { tsc::conn gone(std::move(conn)); });
+    gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.wait_end() == TSC_OK); });
+    gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.offer().status() == TSC_NOT_FOUND); });
+    gives_up(
+        [](tsc::attempt &attempt) { REQUIRE(attempt.failed(tsc::failure::not_sent) == TSC_OK); });
+    gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.established(false) == TSC_OK); });
+    gives_up([](tsc::attempt &attempt) { attempt = {}; });
+    gives_up([](tsc::attempt &attempt) { tsc::attempt gone(std::move(attempt)); });
 }
 
-static void a_handler_may_end_its_conn() {
+static void a_handler_may_end_its_attempt() {
     waiting it;
     bool called = false;
     REQUIRE(it.second.wait(1h, [&] {
@@ -509,7 +512,7 @@ static void a_wait_by_descriptor_or_by_blocking() {
     waiting it;
     auto fd = it.second.wait_fd(1h);
     REQUIRE(fd && *fd >= 0);
-    auto third = *tsc::conn::make(it.config, NODE);
+    auto third = *tsc::attempt::make(it.config, NODE);
     REQUIRE(third.wait(-5s) == TSC_OK && third.wait(0ms) == TSC_OK);
     it.come();
     REQUIRE(it.second.offer()->data.text() == "ticket");
@@ -541,7 +544,7 @@ static void what_is_thrown_is_contained() {
         }
         void operator()() const {}
     } const own;
-    auto third = *tsc::conn::make(it.config, NODE);
+    auto third = *tsc::attempt::make(it.config, NODE);
     bool thrown = false;
     try {
         (void)third.wait(1h, own);
@@ -561,7 +564,7 @@ int main() {
     RUN(handles_end_in_any_order);
     RUN(a_closed_cache_answers);
     RUN(sessions_under_keys_of_ones_own);
-    RUN(a_conn_offers_what_another_received);
+    RUN(an_attempt_offers_what_another_received);
     RUN(a_failure_says_which);
     RUN(objects_pass_to_the_library_once);
     RUN(objects_under_keys_are_owned_by_who_has_them);
@@ -572,7 +575,7 @@ int main() {
     RUN(a_handler_is_called_once);
     RUN(nothing_to_wait_for_calls_nobody);
     RUN(a_handler_that_is_given_up_is_destroyed);
-    RUN(a_handler_may_end_its_conn);
+    RUN(a_handler_may_end_its_attempt);
     RUN(closing_ends_a_wait);
     RUN(a_wait_by_descriptor_or_by_blocking);
 #ifdef TSC_EXCEPTIONS_

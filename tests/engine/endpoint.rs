@@ -1,7 +1,7 @@
 //! Who a session is for: endpoints and configs.
 
 use super::*;
-use tsc::conn::{Invalid, MAX_NAME};
+use tsc::attempt::{Invalid, MAX_NAME};
 
 #[test]
 fn a_session_is_offered_only_to_its_own_endpoint() {
@@ -25,16 +25,16 @@ fn a_session_is_offered_only_to_its_own_endpoint() {
         .iter()
         .zip(100..)
         .map(|(endpoint, number)| {
-            let conn = connect(&world.config, endpoint);
-            assert_eq!(offer(&conn), Ok(None), "{endpoint:?}");
-            receive(&conn, number, TLS_1_2, HOUR).expect("kept");
-            conn.established(false).expect("open");
+            let attempt = connect(&world.config, endpoint);
+            assert_eq!(offer(&attempt), Ok(None), "{endpoint:?}");
+            receive(&attempt, number, TLS_1_2, HOUR).expect("kept");
+            attempt.established(false).expect("open");
             (endpoint, number)
         })
         .collect();
     for (endpoint, number) in owners {
-        let conn = connect(&world.config, endpoint);
-        assert_eq!(offer(&conn), Ok(Some(number)), "{endpoint:?}");
+        let attempt = connect(&world.config, endpoint);
+        assert_eq!(offer(&attempt), Ok(Some(number)), "{endpoint:?}");
     }
     assert_eq!(offer(&world.connect()), Ok(Some(1)));
 }
@@ -48,9 +48,9 @@ fn endpoints_that_are_the_same_share() {
         (to(b"a", 1, b"n", b"g"), to(b"b", 2, b"n", b"g")),
     ];
     for (number, (one, other)) in (0..).zip(same) {
-        let conn = connect(&world.config, &one);
-        receive(&conn, number, TLS_1_3, HOUR).expect("kept");
-        conn.established(false).expect("open");
+        let attempt = connect(&world.config, &one);
+        receive(&attempt, number, TLS_1_3, HOUR).expect("kept");
+        attempt.established(false).expect("open");
         assert_eq!(world.config.available(&other), Ok(1));
         assert_eq!(offer(&connect(&world.config, &other)), Ok(Some(number)));
     }
@@ -61,7 +61,7 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
     let world = World::new(WIDE);
     let config = |identity| {
         Arc::new(Config {
-            supplies: Arc::clone(&world.config.supplies),
+            cache: Arc::clone(&world.config.cache),
             identity,
             client_not_after: None,
         })
@@ -79,10 +79,10 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
         given(&number.to_be_bytes()),
     ];
     for (config, number) in configs.iter().zip(0..) {
-        let conn = connect(config, &HOST);
-        assert_eq!(offer(&conn), Ok(None), "{:?}", config.identity);
-        receive(&conn, number, TLS_1_2, HOUR).expect("kept");
-        conn.established(false).expect("open");
+        let attempt = connect(config, &HOST);
+        assert_eq!(offer(&attempt), Ok(None), "{:?}", config.identity);
+        receive(&attempt, number, TLS_1_2, HOUR).expect("kept");
+        attempt.established(false).expect("open");
     }
     for (config, number) in configs.iter().zip(0..) {
         assert_eq!(offer(&connect(config, &HOST)), Ok(Some(number)));
@@ -94,7 +94,7 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
 fn names_have_a_limit() {
     let world = World::new(WIDE);
     let (fits, long) = ([b'a'; MAX_NAME], [b'a'; MAX_NAME + 1]);
-    let refused = |endpoint| Conn::new(&world.config, &endpoint).map(|_| ());
+    let refused = |endpoint| Attempt::new(&world.config, &endpoint).map(|_| ());
     let names = |name| {
         [
             to(name, 9142, b"", b""),

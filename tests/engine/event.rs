@@ -2,9 +2,9 @@
 
 use super::*;
 use std::sync::Mutex;
-use tsc::cache::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
-use tsc::cache::Space;
-use tsc::conn::Failure;
+use tsc::attempt::Failure;
+use tsc::engine::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
+use tsc::engine::Space;
 
 /// What happened, to how many, at which key.
 type Entry = (EventKind, u64, Vec<u8>);
@@ -33,7 +33,7 @@ impl Told {
     fn since(&self, endpoint: &Endpoint<'_>) -> Vec<(EventKind, u64)> {
         let events = std::mem::take(&mut *self.events.lock().expect("not poisoned"));
         let one = |(kind, count, key): Entry| {
-            let of = Config::endpoint_of(&key).expect("a conn's key");
+            let of = Config::endpoint_of(&key).expect("an attempt's key");
             assert_eq!(
                 (of.host, of.port, of.server_name, of.group),
                 (
@@ -59,23 +59,23 @@ fn each_turn_is_told_once() {
     world.full(&[1, 2, 3]);
     assert_eq!(since(), [(Stored, 1), (Stored, 1), (Stored, 1)]);
 
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(Some(3)));
-    assert_eq!(offer(&conn), Ok(Some(3)));
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(Some(3)));
+    assert_eq!(offer(&attempt), Ok(Some(3)));
     assert_eq!(since(), [(Offered, 1)]);
-    conn.established(true).expect("open");
+    attempt.established(true).expect("open");
     assert_eq!(since(), [(Resumed, 1)]);
 
     // What goes back, and what is missed, is no turn.
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(Some(2)));
-    conn.failed(Failure::NotSent).expect("open");
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(Some(2)));
+    attempt.failed(Failure::NotSent).expect("open");
     assert_eq!(since(), [(Offered, 1)]);
 
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(Some(2)));
-    receive(&conn, 4, TLS_1_3, HOUR).expect("kept");
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(Some(2)));
+    receive(&attempt, 4, TLS_1_3, HOUR).expect("kept");
+    attempt.established(false).expect("open");
     assert_eq!(since(), [(Offered, 1), (Stored, 1), (Refused, 1)]);
 
     world.at(u64::from(HOUR) * 1000);
@@ -83,7 +83,7 @@ fn each_turn_is_told_once() {
     assert_eq!(since(), [(Expired, 1)]);
     assert_eq!(offer(&world.connect()), Ok(None));
     world.full(&[5]);
-    world.cache().clear();
+    world.engine().clear();
     assert_eq!(since(), [(Stored, 1)]);
 }
 
@@ -91,10 +91,10 @@ fn each_turn_is_told_once() {
 fn what_goes_back_too_late_has_expired() {
     let told = Told::new(WIDE);
     told.world.full(&[1]);
-    let conn = told.world.connect();
-    assert_eq!(offer(&conn), Ok(Some(1)));
+    let attempt = told.world.connect();
+    assert_eq!(offer(&attempt), Ok(Some(1)));
     told.world.at(u64::from(HOUR) * 1000);
-    conn.release();
+    attempt.release();
     let expected = [(Stored, 1), (Offered, 1), (Expired, 1)];
     assert_eq!(told.since(&TOLD_HOST), expected);
 }
@@ -107,7 +107,7 @@ fn the_endpoint_that_is_evicted_is_told_not_the_one_it_made_room_for() {
     });
     told.world.full(&[1, 2]);
     assert_eq!(told.since(&TOLD_HOST), [(Stored, 1), (Stored, 1)]);
-    let cache = told.world.cache();
+    let cache = told.world.engine();
     let key = cache.key(Space::Caller, b"own");
     cache
         .put(&key, session(Kind::SingleUse, 1, START))
@@ -116,7 +116,7 @@ fn the_endpoint_that_is_evicted_is_told_not_the_one_it_made_room_for() {
     let [(Evicted, 2, evicted), (Stored, 1, stored)] = &events[..] else {
         panic!("{events:?}");
     };
-    let evicted = Config::endpoint_of(evicted).expect("a conn's key");
+    let evicted = Config::endpoint_of(evicted).expect("an attempt's key");
     assert_eq!((evicted.host, evicted.port), (HOST.host, HOST.port));
     assert_eq!(stored, b"own");
 }
@@ -144,14 +144,14 @@ fn an_endpoint_is_told_as_it_was_given() {
     ];
     for identity in [Identity::own(), Identity::Given([b'y'; 255].into())] {
         let config = Arc::new(Config {
-            supplies: Arc::clone(&told.world.config.supplies),
+            cache: Arc::clone(&told.world.config.cache),
             identity,
             client_not_after: None,
         });
         for (given, expected) in &endpoints {
-            let conn = connect(&config, given);
-            receive(&conn, 1, TLS_1_2, HOUR).expect("kept");
-            conn.established(false).expect("open");
+            let attempt = connect(&config, given);
+            receive(&attempt, 1, TLS_1_2, HOUR).expect("kept");
+            attempt.established(false).expect("open");
             assert_eq!(told.since(expected), [(Stored, 1)]);
         }
     }

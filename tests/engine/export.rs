@@ -3,8 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 use std::sync::atomic::AtomicI64;
-use tsc::cache::Space;
-use tsc::conn::Failure;
+use tsc::attempt::Failure;
+use tsc::engine::Space;
 use tsc::export::{KEY, Refused, Scope};
 
 const SECRET: [u8; KEY] = [7; KEY];
@@ -31,7 +31,7 @@ impl Process {
             Box::new(move || read_wall.load(Relaxed)),
         );
         let config = Config {
-            supplies: Supplies::new(Cache::new(options, clock)),
+            cache: Cache::new(Engine::new(options, clock)),
             identity: Identity::Given((*b"verifies").into()),
             client_not_after: not_after,
         };
@@ -56,7 +56,7 @@ impl Process {
 
     fn config_named(&self, identity: &[u8]) -> Arc<Config> {
         Arc::new(Config {
-            supplies: Arc::clone(&self.world.config.supplies),
+            cache: Arc::clone(&self.world.config.cache),
             identity: Identity::Given(identity.into()),
             client_not_after: None,
         })
@@ -83,13 +83,13 @@ impl Process {
     fn take_all(&self) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         loop {
-            let conn = self.world.connect();
-            match offered(&conn) {
+            let attempt = self.world.connect();
+            match offered(&attempt) {
                 None => return all,
                 Some(bytes) if all.contains(&bytes) => return all,
                 Some(bytes) => all.push(bytes),
             }
-            conn.failed(Failure::Login).expect("open");
+            attempt.failed(Failure::Login).expect("open");
         }
     }
 }
@@ -109,28 +109,29 @@ fn full(
     lifetime: u32,
     sessions: &[&[u8]],
 ) {
-    let conn = connect(config, endpoint);
-    receive_bytes(&conn, version, lifetime, sessions);
-    conn.established(false).expect("open");
+    let attempt = connect(config, endpoint);
+    receive_bytes(&attempt, version, lifetime, sessions);
+    attempt.established(false).expect("open");
 }
 
-fn receive_bytes(conn: &Conn, version: u32, lifetime: u32, sessions: &[&[u8]]) {
+fn receive_bytes(attempt: &Attempt, version: u32, lifetime: u32, sessions: &[&[u8]]) {
     let label = u16::try_from(version).expect("two bytes");
     for bytes in sessions {
-        let payload = Payload::Bytes(conn.keep(bytes).expect("kept"));
+        let payload = Payload::Bytes(attempt.keep(bytes).expect("kept"));
         let rules = rules_of(version, lifetime).expect("known");
-        conn.receive(payload, bytes.len(), label, rules, None)
+        attempt
+            .receive(payload, bytes.len(), label, rules, None)
             .map_err(|(why, _)| why)
             .expect("kept");
     }
 }
 
-fn offered(conn: &Conn) -> Option<Vec<u8>> {
+fn offered(attempt: &Attempt) -> Option<Vec<u8>> {
     let bytes = |session: &Session| match &session.payload {
         Payload::Bytes(bytes) => bytes.to_vec(),
         Payload::Value(_) | Payload::Unique(_) => panic!("these tests store bytes"),
     };
-    conn.offer(|session, _| bytes(session)).expect("open")
+    attempt.offer(|session, _| bytes(session)).expect("open")
 }
 
 #[test]
@@ -142,18 +143,18 @@ fn single_use_sessions_move_and_a_reusable_one_is_copied() {
     old.pass(1000);
     old.full(TLS_1_3, HOUR, &[b"c"]);
     let export = old.export();
-    let stats = old.world.cache().stats();
+    let stats = old.world.engine().stats();
     assert_eq!((stats.sessions, stats.removed, stats.bytes), (1, 3, 1));
     assert_eq!(old.take_all(), [b"r"]);
 
     let new = old.next(WIDE, 0);
     assert_eq!(new.import(&export), Ok(4));
-    assert_eq!(new.world.cache().stats().stored, 4);
-    let conn = new.world.connect();
+    assert_eq!(new.world.engine().stats().stored, 4);
+    let attempt = new.world.connect();
     let shown =
-        conn.offer(|session, now| (session.label, session.kind, now.since(session.received)));
+        attempt.offer(|session, now| (session.label, session.kind, now.since(session.received)));
     assert_eq!(shown, Ok(Some((TLS_1_3 as u16, Kind::SingleUse, 0))));
-    conn.release();
+    attempt.release();
     assert_eq!(new.take_all(), [&b"c"[..], b"r"]);
 }
 
@@ -200,11 +201,11 @@ fn nothing_is_an_export_too() {
 #[test]
 fn objects_stay_and_are_counted() {
     let old = Process::first(WIDE);
-    let conn = old.world.connect();
-    receive(&conn, 1, TLS_1_3, HOUR).expect("kept");
-    receive(&conn, 2, TLS_1_2, HOUR).expect("kept");
-    receive_bytes(&conn, TLS_1_3, HOUR, &[b"bytes"]);
-    conn.established(false).expect("open");
+    let attempt = old.world.connect();
+    receive(&attempt, 1, TLS_1_3, HOUR).expect("kept");
+    receive(&attempt, 2, TLS_1_2, HOUR).expect("kept");
+    receive_bytes(&attempt, TLS_1_3, HOUR, &[b"bytes"]);
+    attempt.established(false).expect("open");
     let export = old.scope().export(&SECRET, usize::MAX).expect("room");
     assert_eq!(export.left_out, 2);
     assert_eq!(old.world.available(), 2);
@@ -216,7 +217,7 @@ fn objects_stay_and_are_counted() {
 #[test]
 fn a_scope_is_one_identity_or_the_callers_keys() {
     let old = Process::first(WIDE);
-    let cache = old.world.cache();
+    let cache = old.world.engine();
     let (a, ab) = (old.config_named(b"a"), old.config_named(b"ab"));
     full(&a, &HOST, TLS_1_2, HOUR, &[b"of a"]);
     full(&ab, &HOST, TLS_1_2, HOUR, &[b"of ab"]);
@@ -244,7 +245,7 @@ fn a_scope_is_one_identity_or_the_callers_keys() {
             scope(&a),
             scope(&ab),
             new.scope(),
-            Scope::Caller(new.world.cache()),
+            Scope::Caller(new.world.engine()),
         ];
         for (other, scope) in scopes.iter().enumerate() {
             let expected = if at == other {
@@ -254,9 +255,9 @@ fn a_scope_is_one_identity_or_the_callers_keys() {
             };
             assert_eq!(scope.import(&SECRET, export), expected, "{at} into {other}");
         }
-        assert_eq!(new.world.cache().stats().sessions, 1);
-        let key = new.world.cache().key(Space::Caller, &key);
-        assert_eq!(new.world.cache().available(&key), usize::from(at == 3));
+        assert_eq!(new.world.engine().stats().sessions, 1);
+        let key = new.world.engine().key(Space::Caller, &key);
+        assert_eq!(new.world.engine().available(&key), usize::from(at == 3));
     }
     let own = World::new(WIDE);
     assert!(Scope::of(&own.config).is_none());
@@ -286,15 +287,15 @@ fn who_was_used_last_is_the_last_to_go() {
 #[test]
 fn what_is_over_is_not_exported() {
     let old = Process::first(WIDE);
-    let conn = old.world.connect();
-    receive(&conn, 1, TLS_1_3, 1).expect("kept");
-    receive_bytes(&conn, TLS_1_3, 1, &[b"a"]);
-    receive_bytes(&conn, TLS_1_3, 2, &[b"b"]);
-    conn.established(false).expect("open");
+    let attempt = old.world.connect();
+    receive(&attempt, 1, TLS_1_3, 1).expect("kept");
+    receive_bytes(&attempt, TLS_1_3, 1, &[b"a"]);
+    receive_bytes(&attempt, TLS_1_3, 2, &[b"b"]);
+    attempt.established(false).expect("open");
     old.pass(1000);
     let export = old.scope().export(&SECRET, usize::MAX).expect("room");
     assert_eq!(export.left_out, 0);
-    let stats = old.world.cache().stats();
+    let stats = old.world.engine().stats();
     assert_eq!((stats.expired, stats.removed), (2, 1));
     assert_eq!(old.next(WIDE, 0).import(&export.sealed), Ok(1));
 }
@@ -311,10 +312,10 @@ fn what_comes_of_an_import_ends_with_its_lineage() {
     let export = old.export();
     let new = old.next(WIDE, 20_000);
     assert_eq!(new.import(&export), Ok(1));
-    let conn = new.world.connect();
-    assert_eq!(offered(&conn), Some(b"a".to_vec()));
-    receive_bytes(&conn, TLS_1_3, HOUR, &[b"renewed"]);
-    conn.established(true).expect("open");
+    let attempt = new.world.connect();
+    assert_eq!(offered(&attempt), Some(b"a".to_vec()));
+    receive_bytes(&attempt, TLS_1_3, HOUR, &[b"renewed"]);
+    attempt.established(true).expect("open");
     new.pass(69_999);
     assert_eq!(new.world.available(), 1);
     new.pass(1);
@@ -333,21 +334,21 @@ fn a_lineage_stays_together_and_apart_from_others() {
     new.full(TLS_1_3, HOUR, &[b"y1"]);
     assert_eq!(new.import(&old.export()), Ok(4));
     new.full(TLS_1_3, HOUR, &[b"z1"]);
-    let conn = new.world.connect();
+    let attempt = new.world.connect();
     let mut held = Vec::new();
     loop {
-        let conn = new.world.connect();
-        match offered(&conn).expect("there") {
+        let attempt = new.world.connect();
+        match offered(&attempt).expect("there") {
             bytes if bytes == b"b2" => {
-                conn.established(false).expect("refused");
+                attempt.established(false).expect("refused");
                 break;
             }
-            _ => held.push(conn),
+            _ => held.push(attempt),
         }
     }
     held.iter()
-        .for_each(|conn| conn.failed(Failure::NotSent).expect("open"));
-    drop(conn);
+        .for_each(|attempt| attempt.failed(Failure::NotSent).expect("open"));
+    drop(attempt);
     let mut left = new.take_all();
     left.sort();
     assert_eq!(left, [&b"a1"[..], b"a2", b"x1", b"y1", b"z1"]);
@@ -361,7 +362,7 @@ fn a_wall_clock_that_stands_before_the_export_brings_nothing() {
     let export = old.export();
     let new = old.next(WIDE, -1);
     assert_eq!(new.import(&export), Err(Refused::ClockBehind));
-    assert_eq!(new.world.cache().stats().sessions, 0);
+    assert_eq!(new.world.engine().stats().sessions, 0);
     let new = old.next(WIDE, i64::MIN / 2);
     assert_eq!(new.import(&export), Err(Refused::ClockBehind));
     // The first moment at which it is not before it.
@@ -376,7 +377,7 @@ fn a_wall_clock_at_its_end_ends_everything() {
     let export = old.export();
     let new = old.next(WIDE, i64::MAX - EVENING);
     assert_eq!(new.import(&export), Ok(0));
-    assert_eq!(new.world.cache().stats().discarded_lifetime, 1);
+    assert_eq!(new.world.engine().stats().discarded_lifetime, 1);
 }
 
 #[test]
@@ -467,7 +468,7 @@ proptest! {
         wall.fetch_add(journey.between as i64, Relaxed);
         let new = Process::begin(journey.options(1), journey.started, wall, None);
 
-        let before = old.world.config.cache().options();
+        let before = old.world.config.engine().options();
         let gone = journey.kept
             >= u64::from(journey.lifetime.min(before.ttl_seconds).min(7 * DAY).min(journey.lineage_age[0])) * 1000;
         let lives = journey.lives();
@@ -492,11 +493,11 @@ proptest! {
             full(&old.world.config, &to(&[b'a' + host], 1, b"", b""), version, HOUR, &[bytes]);
             old.pass(1);
         }
-        let there = old.world.cache().stats();
+        let there = old.world.engine().stats();
         let export = old.export();
         let new = old.next(WIDE, 10);
         prop_assert_eq!(new.import(&export), Ok(there.sessions as usize));
-        let here = new.world.cache().stats();
+        let here = new.world.engine().stats();
         prop_assert_eq!((here.sessions, here.bytes, here.endpoints), (there.sessions, there.bytes, there.endpoints));
         // The same again, from the new one; and of each endpoint the newest first.
         let newest = new.next(WIDE, 10);
@@ -504,8 +505,8 @@ proptest! {
         for host in 0..4 {
             let host_name = [b'a' + host];
             let of_host: Vec<_> = sessions.iter().filter(|(_, _, of)| *of == host).collect();
-            let conn = connect(&newest.world.config, &to(&host_name, 1, b"", b""));
-            prop_assert_eq!(offered(&conn), of_host.last().map(|(bytes, _, _)| bytes.clone()));
+            let attempt = connect(&newest.world.config, &to(&host_name, 1, b"", b""));
+            prop_assert_eq!(offered(&attempt), of_host.last().map(|(bytes, _, _)| bytes.clone()));
         }
     }
 
@@ -563,7 +564,7 @@ fn an_export_that_was_altered_is_rejected_whole() {
         new.scope().import(&key, &export),
         Err(Refused::NotAuthentic)
     );
-    assert_eq!(new.world.cache().stats().sessions, 0);
+    assert_eq!(new.world.engine().stats().sessions, 0);
     assert_eq!(new.import(&export), Ok(3));
 }
 
@@ -599,7 +600,7 @@ fn an_import_is_bounded_by_the_limits_of_its_cache() {
     };
     let new = old.next(strict, 0);
     assert_eq!(new.import(&export), Ok(1));
-    assert_eq!(new.world.cache().stats().discarded_too_large, 1);
+    assert_eq!(new.world.engine().stats().discarded_too_large, 1);
     let disabled = Options {
         enabled: false,
         ..WIDE
@@ -611,13 +612,13 @@ fn an_import_is_bounded_by_the_limits_of_its_cache() {
 fn what_a_connection_holds_is_not_exported() {
     let old = Process::first(WIDE);
     old.full(TLS_1_3, HOUR, &[b"a", b"b"]);
-    let conn = old.world.connect();
-    assert_eq!(offered(&conn), Some(b"b".to_vec()));
+    let attempt = old.world.connect();
+    assert_eq!(offered(&attempt), Some(b"b".to_vec()));
     let staged = old.world.connect();
     receive_bytes(&staged, TLS_1_3, HOUR, &[b"c"]);
     let new = old.next(WIDE, 0);
     assert_eq!(new.import(&old.export()), Ok(1));
     assert_eq!(new.take_all(), [b"a"]);
-    conn.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NotSent).expect("open");
     assert_eq!(old.take_all(), [b"b"]);
 }

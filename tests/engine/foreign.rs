@@ -6,9 +6,9 @@ use std::cell::Cell;
 use std::sync::{Mutex, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
-use tsc::cache::Kind::{Reusable, SingleUse};
-use tsc::cache::{Key, Space};
-use tsc::conn::Failure;
+use tsc::attempt::Failure;
+use tsc::engine::Kind::{Reusable, SingleUse};
+use tsc::engine::{Key, Space};
 
 thread_local! {
     /// Foreign code is running on this thread: what it sets off does not call back again.
@@ -19,7 +19,7 @@ thread_local! {
 struct Foreign {
     time: AtomicU64,
     dropped: AtomicU64,
-    reach: Mutex<(Weak<Config>, Weak<Conn>)>,
+    reach: Mutex<(Weak<Config>, Weak<Attempt>)>,
 }
 
 impl Foreign {
@@ -28,16 +28,16 @@ impl Foreign {
         if CALLING.replace(true) {
             return;
         }
-        let (config, conn) = self.reach.lock().expect("not poisoned").clone();
-        if let Some(conn) = conn.upgrade() {
-            let _ = (conn.phase(), conn.note());
+        let (config, attempt) = self.reach.lock().expect("not poisoned").clone();
+        if let Some(attempt) = attempt.upgrade() {
+            let _ = (attempt.phase(), attempt.note());
             if change {
-                let _ = conn.offer(|_, _| ());
-                conn.set_not_after(i64::MAX).expect("this process");
+                let _ = attempt.offer(|_, _| ());
+                attempt.set_not_after(i64::MAX).expect("this process");
             }
         }
         if let Some(config) = config.upgrade() {
-            let cache = config.cache();
+            let cache = config.engine();
             let _ = (config.available(&HOST), cache.stats());
             for bytes in [b"a", b"b", b"e"] {
                 let key = cache.key(Space::Caller, bytes);
@@ -97,8 +97,8 @@ impl Stage {
             ..WIDE
         };
         let config = Arc::new(Config {
-            supplies: Supplies::new(
-                Cache::new(options, Clock::Driven(Box::new(read)))
+            cache: Cache::new(
+                Engine::new(options, Clock::Driven(Box::new(read)))
                     .telling(Box::new(move |_| listener.call_back(false))),
             ),
             identity: Identity::own(),
@@ -108,12 +108,12 @@ impl Stage {
         Self { foreign, config }
     }
 
-    fn cache(&self) -> &Cache {
-        self.config.cache()
+    fn engine(&self) -> &Engine {
+        self.config.engine()
     }
 
     fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        self.cache().key(Space::Caller, bytes)
+        self.engine().key(Space::Caller, bytes)
     }
 
     /// A session that calls back when it is dropped, received so much after the start.
@@ -130,7 +130,7 @@ impl Stage {
 
     fn put(&self, key: &[u8], kind: Kind, size: usize, after: u64) {
         let _ = self
-            .cache()
+            .engine()
             .put(&self.key(key), self.loud(kind, size, after));
     }
 
@@ -139,25 +139,25 @@ impl Stage {
     }
 
     /// A connection that the foreign code uses too.
-    fn connect(&self) -> Arc<Conn> {
-        let conn = connect(&self.config, &HOST);
-        self.foreign.reach.lock().expect("not poisoned").1 = Arc::downgrade(&conn);
-        conn
+    fn connect(&self) -> Arc<Attempt> {
+        let attempt = connect(&self.config, &HOST);
+        self.foreign.reach.lock().expect("not poisoned").1 = Arc::downgrade(&attempt);
+        attempt
     }
 
-    fn receive(&self, conn: &Conn, version: u32, lifetime: u32, size: usize) {
+    fn receive(&self, attempt: &Attempt, version: u32, lifetime: u32, size: usize) {
         let rules = rules_of(version, lifetime).expect("known");
-        let received = conn.receive(self.payload(), size, 0, rules, None);
+        let received = attempt.receive(self.payload(), size, 0, rules, None);
         drop(received);
     }
 
     /// Stores for the host what a connection received.
     fn full(&self, tickets: usize, version: u32) {
-        let conn = connect(&self.config, &HOST);
+        let attempt = connect(&self.config, &HOST);
         for _ in 0..tickets {
-            self.receive(&conn, version, HOUR, 10);
+            self.receive(&attempt, version, HOUR, 10);
         }
-        conn.established(false).expect("open");
+        attempt.established(false).expect("open");
     }
 
     /// Expects that this drops something, and not what came before it.
@@ -196,9 +196,9 @@ const PATHS: [Path; 30] = [
     }),
     ("evicted as it comes back", |stage| {
         stage.put(b"e", SingleUse, 60, 0);
-        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        let taken = stage.engine().take(&stage.key(b"e")).expect("there");
         stage.put(b"e", SingleUse, 60, 1);
-        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+        stage.drops(|| stage.engine().put_back(&stage.key(b"e"), taken));
     }),
     ("displaced by number", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
@@ -211,15 +211,15 @@ const PATHS: [Path; 30] = [
     }),
     ("displaced as it comes back", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        let taken = stage.engine().take(&stage.key(b"e")).expect("there");
         stage.put(b"e", SingleUse, 1, 1);
         stage.put(b"e", SingleUse, 1, 1);
-        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+        stage.drops(|| stage.engine().put_back(&stage.key(b"e"), taken));
     }),
     ("over when asked for", |stage| {
         stage.put(b"e", Reusable, 1, 0);
         stage.pass(LIFETIME);
-        stage.drops(|| assert!(stage.cache().take(&stage.key(b"e")).is_none()));
+        stage.drops(|| assert!(stage.engine().take(&stage.key(b"e")).is_none()));
     }),
     ("over when copied", |stage| {
         stage.put(b"e", Reusable, 1, 0);
@@ -227,7 +227,7 @@ const PATHS: [Path; 30] = [
         stage.drops(|| {
             assert!(
                 stage
-                    .cache()
+                    .engine()
                     .copy_out(&stage.key(b"e"), |_, _| true)
                     .is_none()
             )
@@ -249,9 +249,9 @@ const PATHS: [Path; 30] = [
     }),
     ("over when it comes back", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
+        let taken = stage.engine().take(&stage.key(b"e")).expect("there");
         stage.pass(LIFETIME);
-        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+        stage.drops(|| stage.engine().put_back(&stage.key(b"e"), taken));
     }),
     ("too large", |stage| {
         stage.drops(|| stage.put(b"e", SingleUse, 61, 0));
@@ -260,90 +260,90 @@ const PATHS: [Path; 30] = [
         stage.put(b"e", SingleUse, 1, 0);
         stage.drops(|| {
             assert_eq!(
-                stage.cache().copy_out(&stage.key(b"e"), |_, _| true),
+                stage.engine().copy_out(&stage.key(b"e"), |_, _| true),
                 Some(true)
             )
         });
     }),
     ("removed", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        stage.drops(|| assert!(stage.cache().remove(&stage.key(b"e"))));
+        stage.drops(|| assert!(stage.engine().remove(&stage.key(b"e"))));
     }),
     ("removed with its lineage", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        stage.drops(|| stage.cache().remove_lineage(&stage.key(b"e"), 1));
+        stage.drops(|| stage.engine().remove_lineage(&stage.key(b"e"), 1));
     }),
     ("removed as reusable", |stage| {
         stage.put(b"e", Reusable, 1, 0);
-        stage.drops(|| stage.cache().remove_reusable(&stage.key(b"e")));
+        stage.drops(|| stage.engine().remove_reusable(&stage.key(b"e")));
     }),
     ("cleared", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        stage.drops(|| stage.cache().clear());
+        stage.drops(|| stage.engine().clear());
     }),
     ("closed", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        stage.drops(|| stage.cache().close());
+        stage.drops(|| stage.engine().close());
     }),
     ("put into a closed cache", |stage| {
-        stage.cache().close();
+        stage.engine().close();
         stage.drops(|| stage.put(b"e", SingleUse, 1, 0));
     }),
     ("put back into a closed cache", |stage| {
         stage.put(b"e", SingleUse, 1, 0);
-        let taken = stage.cache().take(&stage.key(b"e")).expect("there");
-        stage.cache().close();
-        stage.drops(|| stage.cache().put_back(&stage.key(b"e"), taken));
+        let taken = stage.engine().take(&stage.key(b"e")).expect("there");
+        stage.engine().close();
+        stage.drops(|| stage.engine().put_back(&stage.key(b"e"), taken));
     }),
     ("staged in excess", |stage| {
-        let conn = stage.connect();
-        stage.receive(&conn, TLS_1_3, HOUR, 1);
-        stage.receive(&conn, TLS_1_3, HOUR, 1);
-        stage.drops(|| stage.receive(&conn, TLS_1_3, HOUR, 1));
+        let attempt = stage.connect();
+        stage.receive(&attempt, TLS_1_3, HOUR, 1);
+        stage.receive(&attempt, TLS_1_3, HOUR, 1);
+        stage.drops(|| stage.receive(&attempt, TLS_1_3, HOUR, 1));
     }),
     ("staged, and failed", |stage| {
-        let conn = stage.connect();
-        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        let attempt = stage.connect();
+        stage.receive(&attempt, TLS_1_3, HOUR, 1);
         stage.drops(|| {
-            conn.failed(Failure::Login).expect("open");
+            attempt.failed(Failure::Login).expect("open");
         });
     }),
     ("staged, and forgotten", |stage| {
-        let conn = stage.connect();
-        stage.receive(&conn, TLS_1_3, HOUR, 1);
+        let attempt = stage.connect();
+        stage.receive(&attempt, TLS_1_3, HOUR, 1);
         stage.drops(|| {
-            conn.release();
+            attempt.release();
         });
     }),
     ("staged until it was over", |stage| {
-        let conn = stage.connect();
-        stage.receive(&conn, TLS_1_3, 1, 1);
+        let attempt = stage.connect();
+        stage.receive(&attempt, TLS_1_3, 1, 1);
         stage.pass(1000);
-        stage.drops(|| conn.established(false).expect("open"));
+        stage.drops(|| attempt.established(false).expect("open"));
     }),
     ("used", |stage| {
         stage.full(1, TLS_1_3);
-        let conn = stage.connect();
-        conn.offer(|_, _| ()).expect("open").expect("there");
-        stage.drops(|| conn.established(true).expect("open"));
+        let attempt = stage.connect();
+        attempt.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| attempt.established(true).expect("open"));
     }),
     ("refused", |stage| {
         stage.full(1, TLS_1_2);
-        let conn = stage.connect();
-        conn.offer(|_, _| ()).expect("open").expect("there");
-        stage.drops(|| conn.established(false).expect("open"));
+        let attempt = stage.connect();
+        attempt.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| attempt.established(false).expect("open"));
     }),
     ("blamed for a failure", |stage| {
         stage.full(2, TLS_1_3);
-        let conn = stage.connect();
-        conn.offer(|_, _| ()).expect("open").expect("there");
-        stage.drops(|| conn.failed(Failure::Handshake).expect("open"));
+        let attempt = stage.connect();
+        attempt.offer(|_, _| ()).expect("open").expect("there");
+        stage.drops(|| attempt.failed(Failure::Handshake).expect("open"));
     }),
     ("over when offered", |stage| {
         stage.full(1, TLS_1_3);
         stage.pass(u64::from(HOUR) * 1000);
-        let conn = stage.connect();
-        stage.drops(|| assert!(matches!(conn.offer(|_, _| ()), Ok(None))));
+        let attempt = stage.connect();
+        stage.drops(|| assert!(matches!(attempt.offer(|_, _| ()), Ok(None))));
     }),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tsc::conn::Failure;
+use tsc::attempt::Failure;
 
 const DAY: u32 = 24 * HOUR;
 
@@ -95,19 +95,19 @@ impl Case {
             ..WIDE
         };
         let world = World::with_client(options, self.client.map(absolute));
-        let conn = world.connect();
+        let attempt = world.connect();
         if let Some(stack) = self.stack {
             // The earliest counts, in whatever order they come.
-            conn.set_not_after(absolute(stack)).expect("open");
-            conn.set_not_after(absolute(stack + 5000)).expect("open");
+            attempt.set_not_after(absolute(stack)).expect("open");
+            attempt.set_not_after(absolute(stack + 5000)).expect("open");
         }
         if late {
-            conn.established(false).expect("open");
+            attempt.established(false).expect("open");
         }
         let peer = self.peer.map(absolute);
-        let received = receive_until(&conn, 1, self.version, self.lifetime, peer);
+        let received = receive_until(&attempt, 1, self.version, self.lifetime, peer);
         if !late {
-            conn.established(false).expect("open");
+            attempt.established(false).expect("open");
         }
         (world, received)
     }
@@ -116,9 +116,9 @@ impl Case {
 /// Whether a new attempt would be offered the session; asks in every way there is.
 fn is_offered(world: &World) -> bool {
     let available = world.available() == 1;
-    let conn = world.connect();
-    let offered = offer(&conn).expect("open").is_some();
-    conn.failed(Failure::NotSent).expect("open");
+    let attempt = world.connect();
+    let offered = offer(&attempt).expect("open").is_some();
+    attempt.failed(Failure::NotSent).expect("open");
     assert_eq!(available, offered, "what is available is offered");
     offered
 }
@@ -132,7 +132,7 @@ fn no_session_is_offered_past_what_bounds_it() {
         if ends == 0 {
             assert_eq!(received, Err(Discard::Lifetime), "{rule}");
             assert!(!is_offered(&world), "{rule}: at once");
-            assert_eq!(world.cache().stats().discarded_lifetime, 1, "{rule}");
+            assert_eq!(world.engine().stats().discarded_lifetime, 1, "{rule}");
             continue;
         }
         assert_eq!(received, Ok(()), "{rule}");
@@ -141,7 +141,7 @@ fn no_session_is_offered_past_what_bounds_it() {
         assert!(is_offered(&world), "{rule}: to the last");
         world.at(ends + case.tolerance());
         assert!(!is_offered(&world), "{rule}: no longer");
-        let stats = world.cache().stats();
+        let stats = world.engine().stats();
         assert_eq!(
             (stats.expired, stats.sessions, stats.bytes),
             (1, 0, 0),
@@ -159,34 +159,34 @@ fn what_is_over_is_given_back_in_small_steps() {
         ..WIDE
     });
     for port in 0..30 {
-        let conn = connect(&world.config, &to(b"db.example", port, b"", b""));
-        receive(&conn, 1, TLS_1_3, 10).expect("kept");
-        conn.established(false).expect("open");
+        let attempt = connect(&world.config, &to(b"db.example", port, b"", b""));
+        receive(&attempt, 1, TLS_1_3, 10).expect("kept");
+        attempt.established(false).expect("open");
     }
-    assert_eq!(world.cache().stats().sessions, 30);
+    assert_eq!(world.engine().stats().sessions, 30);
     world.at(10_000);
     for port in 30..60 {
         for _ in 0..32 {
-            let conn = connect(&world.config, &to(b"db.example", port, b"", b""));
-            receive(&conn, 1, TLS_1_2, HOUR).expect("kept");
-            conn.established(false).expect("open");
+            let attempt = connect(&world.config, &to(b"db.example", port, b"", b""));
+            receive(&attempt, 1, TLS_1_2, HOUR).expect("kept");
+            attempt.established(false).expect("open");
         }
     }
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.expired, stats.sessions, stats.evicted), (30, 30, 0));
 }
 
 #[test]
 fn the_lifetime_counts_from_when_it_was_received() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    receive(&conn, 1, TLS_1_3, 10).expect("staged");
-    receive(&conn, 2, TLS_1_3, 3).expect("staged");
+    let attempt = world.connect();
+    receive(&attempt, 1, TLS_1_3, 10).expect("staged");
+    receive(&attempt, 2, TLS_1_3, 3).expect("staged");
     world.at(4000);
     // The login took four seconds.
-    conn.established(false).expect("open");
-    assert_eq!(world.cache().stats().discarded_lifetime, 1);
-    assert_eq!(tally(&conn), (2, 1, 1));
+    attempt.established(false).expect("open");
+    assert_eq!(world.engine().stats().discarded_lifetime, 1);
+    assert_eq!(tally(&attempt), (2, 1, 1));
     world.at(9999);
     assert!(is_offered(&world));
     world.at(10_000);
@@ -197,13 +197,13 @@ fn the_lifetime_counts_from_when_it_was_received() {
 fn what_is_over_when_it_comes_back_is_dropped() {
     let world = World::new(WIDE);
     world.full(&[1]);
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(Some(1)));
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(Some(1)));
     world.at(u64::from(HOUR) * 1000);
     // Leased to this attempt it stays what it is.
-    assert_eq!(offer(&conn), Ok(Some(1)));
-    conn.failed(Failure::NotSent).expect("open");
-    let stats = world.cache().stats();
+    assert_eq!(offer(&attempt), Ok(Some(1)));
+    attempt.failed(Failure::NotSent).expect("open");
+    let stats = world.engine().stats();
     assert_eq!((stats.returned, stats.expired, stats.sessions), (0, 1, 0));
 }
 
@@ -212,10 +212,10 @@ fn what_is_over_when_it_comes_back_is_dropped() {
 fn renew(world: &World, seconds: &[u64]) -> bool {
     for &second in seconds {
         world.at(second * 1000);
-        let conn = world.connect();
-        assert!(offer(&conn).expect("open").is_some(), "after {second} s");
-        receive(&conn, 2, TLS_1_3, HOUR).expect("staged");
-        conn.established(true).expect("open");
+        let attempt = world.connect();
+        assert!(offer(&attempt).expect("open").is_some(), "after {second} s");
+        receive(&attempt, 2, TLS_1_3, HOUR).expect("staged");
+        attempt.established(true).expect("open");
     }
     is_offered(world)
 }
@@ -227,15 +227,15 @@ fn renewing_does_not_prolong_a_lineage() {
         ..WIDE
     });
     // Its age counts from the beginning of the attempt that did the full handshake.
-    let conn = world.connect();
+    let attempt = world.connect();
     world.at(50_000);
-    receive(&conn, 1, TLS_1_3, HOUR).expect("staged");
-    conn.established(false).expect("open");
+    receive(&attempt, 1, TLS_1_3, HOUR).expect("staged");
+    attempt.established(false).expect("open");
     assert!(renew(&world, &[300, 600, 900, 999]));
     world.at(1_000_000);
     assert!(!is_offered(&world));
     // A connection that was resumed and is still open publishes nothing more either.
-    assert_eq!(world.cache().stats().sessions, 0);
+    assert_eq!(world.engine().stats().sessions, 0);
     // A full handshake begins a new one.
     world.full(&[3]);
     assert!(renew(&world, &[1500, 1999]));
@@ -255,12 +255,12 @@ fn renewing_does_not_outlive_the_certificates() {
         ),
     ];
     for (world, peer, stack) in worlds {
-        let conn = world.connect();
+        let attempt = world.connect();
         if let Some(stack) = stack {
-            conn.set_not_after(stack).expect("open");
+            attempt.set_not_after(stack).expect("open");
         }
-        receive_until(&conn, 1, TLS_1_3, HOUR, peer).expect("staged");
-        conn.established(false).expect("open");
+        receive_until(&attempt, 1, TLS_1_3, HOUR, peer).expect("staged");
+        attempt.established(false).expect("open");
         // Nobody tells the end of the certificate again: a resumed handshake shows none.
         assert!(renew(&world, &[300, 600, 900]));
         world.at(1_060_000);
@@ -274,31 +274,31 @@ fn a_late_ticket_is_bounded_by_its_lineage() {
         max_lineage_age_seconds: 1000,
         ..WIDE
     });
-    let conn = world.full(&[]);
+    let attempt = world.full(&[]);
     world.at(900_000);
-    receive(&conn, 1, TLS_1_3, HOUR).expect("stored");
+    receive(&attempt, 1, TLS_1_3, HOUR).expect("stored");
     world.at(999_999);
     assert!(is_offered(&world));
     world.at(1_000_000);
     assert!(!is_offered(&world));
-    receive(&conn, 2, TLS_1_3, HOUR).expect("taken, and dropped");
-    assert_eq!(counts(&conn).discarded, 1);
+    receive(&attempt, 2, TLS_1_3, HOUR).expect("taken, and dropped");
+    assert_eq!(counts(&attempt).discarded, 1);
     assert!(!is_offered(&world));
 }
 
 #[test]
 fn a_clock_that_goes_back_breaks_nothing() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    receive(&conn, 1, TLS_1_2, 100).expect("staged");
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    receive(&attempt, 1, TLS_1_2, 100).expect("staged");
+    attempt.established(false).expect("open");
     // Back: what was stored lives until the same moment, and not a century.
     world.time.store(0, Relaxed);
     assert!(is_offered(&world));
     // What comes now counts from now.
-    let conn = world.connect();
-    receive(&conn, 2, TLS_1_2, 100).expect("staged");
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    receive(&attempt, 2, TLS_1_2, 100).expect("staged");
+    attempt.established(false).expect("open");
     assert_eq!(offer(&world.connect()), Ok(Some(2)));
     world.time.store(99_999, Relaxed);
     assert!(is_offered(&world));

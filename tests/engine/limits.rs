@@ -1,8 +1,8 @@
 //! Limits and counts, where `tests/model.rs` does not reach.
 
 use super::*;
-use tsc::cache::{Key, Space, Stats};
-use tsc::conn::Failure;
+use tsc::attempt::Failure;
+use tsc::engine::{Key, Space, Stats};
 
 #[test]
 fn a_disabled_cache_keeps_and_offers_nothing() {
@@ -10,14 +10,14 @@ fn a_disabled_cache_keeps_and_offers_nothing() {
         enabled: false,
         ..WIDE
     });
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(None));
-    assert_eq!(receive(&conn, 1, TLS_1_3, HOUR), Err(Discard::Disabled));
-    conn.set_note(1);
-    conn.established(false).expect("open");
-    assert_eq!(conn.keep(b"bytes").err(), Some(Discard::Disabled));
-    assert_eq!((conn.note(), world.available()), (None, 0));
-    let stats = world.cache().stats();
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(None));
+    assert_eq!(receive(&attempt, 1, TLS_1_3, HOUR), Err(Discard::Disabled));
+    attempt.set_note(1);
+    attempt.established(false).expect("open");
+    assert_eq!(attempt.keep(b"bytes").err(), Some(Discard::Disabled));
+    assert_eq!((attempt.note(), world.available()), (None, 0));
+    let stats = world.engine().stats();
     assert_eq!(
         (stats.established, stats.discarded_disabled, stats.endpoints),
         (1, 2, 0)
@@ -32,8 +32,8 @@ fn a_closed_cache_keeps_and_offers_nothing() {
     assert_eq!(offer(&leased), Ok(Some(2)));
     receive(&staged, 3, TLS_1_3, HOUR).expect("staged");
     staged.set_note(1);
-    world.cache().close();
-    assert!(world.cache().is_closed());
+    world.engine().close();
+    assert!(world.engine().is_closed());
     // What was taken stays with who took it, and does not come back.
     assert_eq!(offer(&leased), Ok(Some(2)));
     leased.failed(Failure::NotSent).expect("open");
@@ -41,7 +41,7 @@ fn a_closed_cache_keeps_and_offers_nothing() {
     assert_eq!(receive(&staged, 4, TLS_1_3, HOUR), Err(Discard::Closed));
     assert_eq!(offer(&world.connect()), Ok(None));
     assert_eq!((counts(&staged).stored, staged.note()), (0, None));
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.endpoints, stats.sessions, stats.bytes), (0, 0, 0));
     assert_eq!(
         (stats.returned, stats.removed, stats.discarded_disabled),
@@ -56,10 +56,10 @@ fn a_session_over_its_limit_is_refused_when_it_comes() {
         max_session_bytes: 10,
         ..WIDE
     });
-    let conn = world.connect();
+    let attempt = world.connect();
     let receive = |size| {
         let rules = rules_of(TLS_1_3, HOUR).expect("known");
-        let received = conn.receive(Payload::Value(Arc::new(7u32)), size, 0, rules, None);
+        let received = attempt.receive(Payload::Value(Arc::new(7u32)), size, 0, rules, None);
         received.map_err(|(why, payload)| {
             // The payload comes back with the answer.
             assert!(matches!(payload, Payload::Value(value) if value.is::<u32>()));
@@ -69,10 +69,10 @@ fn a_session_over_its_limit_is_refused_when_it_comes() {
     assert_eq!(receive(10), Ok(()));
     assert_eq!(receive(11), Err(Discard::TooLarge));
     assert_eq!(receive(usize::MAX), Err(Discard::TooLarge));
-    assert_eq!(conn.keep(&[1; 11]).err(), Some(Discard::TooLarge));
-    assert_eq!(conn.keep(&[1; 10]).ok().as_deref(), Some(&[1; 10][..]));
-    conn.established(false).expect("open");
-    let stats = world.cache().stats();
+    assert_eq!(attempt.keep(&[1; 11]).err(), Some(Discard::TooLarge));
+    assert_eq!(attempt.keep(&[1; 10]).ok().as_deref(), Some(&[1; 10][..]));
+    attempt.established(false).expect("open");
+    let stats = world.engine().stats();
     assert_eq!(
         (stats.discarded_too_large, stats.sessions, stats.bytes),
         (3, 1, 10)
@@ -82,7 +82,7 @@ fn a_session_over_its_limit_is_refused_when_it_comes() {
 #[test]
 fn bytes_come_out_as_they_went_in() {
     let world = World::new(WIDE);
-    let cache = world.cache();
+    let cache = world.engine();
     let key = cache.key(Space::Caller, b"key");
     for kind in [Kind::Reusable, Kind::SingleUse] {
         for len in [1, 2, 63, 64, 1000] {
@@ -103,7 +103,7 @@ fn bytes_come_out_as_they_went_in() {
 #[test]
 fn nothing_secret_is_in_debug_output() {
     let world = World::new(WIDE);
-    let cache = world.cache();
+    let cache = world.engine();
     let mut session = session(Kind::Reusable, 6, START);
     session.payload = Payload::Bytes(cache.keep(b"secret").expect("it fits"));
     let shown = format!("{session:?} {cache:?} {:?}", world.connect());
@@ -114,7 +114,7 @@ fn nothing_secret_is_in_debug_output() {
 /// A session that is taken, is old, and comes back to where newer ones are.
 fn old_one_comes_back(options: Options) -> Stats {
     let world = World::new(options);
-    let cache = world.cache();
+    let cache = world.engine();
     let key = cache.key(Space::Caller, b"key");
     let put = |at| {
         cache
@@ -150,17 +150,17 @@ fn what_comes_back_never_pushes_out_what_is_newer() {
 
 #[test]
 fn what_is_over_counts_as_expired_however_it_is_dropped() {
-    let acts: [fn(&Cache, &Key<'_>); 6] = [
+    let acts: [fn(&Engine, &Key<'_>); 6] = [
         |cache, key| assert!(!cache.remove(key)),
         |cache, key| cache.remove_lineage(key, 1),
-        Cache::remove_reusable,
+        Engine::remove_reusable,
         |cache, _| cache.clear(),
         |cache, key| assert!(cache.take(key).is_none()),
         |cache, key| assert_eq!(cache.copy_out(key, |_, _| true), None),
     ];
     for (at, act) in acts.into_iter().enumerate() {
         let world = World::new(WIDE);
-        let cache = world.cache();
+        let cache = world.engine();
         let key = cache.key(Space::Caller, b"key");
         cache
             .put(&key, session(Kind::Reusable, 1, START))

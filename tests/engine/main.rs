@@ -12,8 +12,10 @@ mod supply;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::cache::{Cache, Clock, Discard, Kind, Lineage, Listener, Options, Payload, Session, Time};
-use tsc::conn::{Config, Conn, Counts, Endpoint, Identity, NotNow, Supplies, rules_of};
+use tsc::attempt::{Attempt, Cache, Config, Counts, Endpoint, Identity, NotNow, rules_of};
+use tsc::engine::{
+    Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
+};
 
 const TLS_1_2: u32 = 0x0303;
 const TLS_1_3: u32 = 0x0304;
@@ -58,13 +60,13 @@ impl World {
     fn with(
         options: Options,
         client_not_after: Option<i64>,
-        finish: impl FnOnce(Cache) -> Cache,
+        finish: impl FnOnce(Engine) -> Engine,
     ) -> Self {
         let time = Arc::new(AtomicU64::new(START));
         let read = Arc::clone(&time);
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         let config = Config {
-            supplies: Supplies::new(finish(Cache::new(options, clock))),
+            cache: Cache::new(finish(Engine::new(options, clock))),
             identity: Identity::own(),
             client_not_after,
         };
@@ -74,8 +76,8 @@ impl World {
         }
     }
 
-    fn cache(&self) -> &Cache {
-        self.config.cache()
+    fn engine(&self) -> &Engine {
+        self.config.engine()
     }
 
     /// Sets the clock to so many milliseconds after its start.
@@ -83,19 +85,19 @@ impl World {
         self.time.store(START + milliseconds, Relaxed);
     }
 
-    fn connect(&self) -> Arc<Conn> {
+    fn connect(&self) -> Arc<Attempt> {
         connect(&self.config, &HOST)
     }
 
     /// A connection that did a full handshake and received these tickets.
-    fn full(&self, tickets: &[u32]) -> Arc<Conn> {
-        let conn = self.connect();
-        conn.sent().expect("open");
+    fn full(&self, tickets: &[u32]) -> Arc<Attempt> {
+        let attempt = self.connect();
+        attempt.sent().expect("open");
         for &ticket in tickets {
-            receive(&conn, ticket, TLS_1_3, HOUR).expect("kept");
+            receive(&attempt, ticket, TLS_1_3, HOUR).expect("kept");
         }
-        conn.established(false).expect("open");
-        conn
+        attempt.established(false).expect("open");
+        attempt
     }
 
     fn available(&self) -> usize {
@@ -114,17 +116,17 @@ const fn to<'a>(host: &'a [u8], port: u16, server_name: &'a [u8], group: &'a [u8
     }
 }
 
-fn connect(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Arc<Conn> {
-    Conn::new(config, endpoint).expect("a good endpoint")
+fn connect(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Arc<Attempt> {
+    Attempt::new(config, endpoint).expect("a good endpoint")
 }
 
 /// Gives a connection a session that is told apart by its number.
-fn receive(conn: &Conn, number: u32, version: u32, lifetime: u32) -> Result<(), Discard> {
-    receive_until(conn, number, version, lifetime, None)
+fn receive(attempt: &Attempt, number: u32, version: u32, lifetime: u32) -> Result<(), Discard> {
+    receive_until(attempt, number, version, lifetime, None)
 }
 
 fn receive_until(
-    conn: &Conn,
+    attempt: &Attempt,
     number: u32,
     version: u32,
     lifetime: u32,
@@ -132,7 +134,8 @@ fn receive_until(
 ) -> Result<(), Discard> {
     let rules = rules_of(version, lifetime).expect("a known version");
     let label = u16::try_from(version).expect("two bytes");
-    conn.receive(Payload::Value(Arc::new(number)), 1, label, rules, not_after)
+    attempt
+        .receive(Payload::Value(Arc::new(number)), 1, label, rules, not_after)
         .map_err(|(why, _)| why)
 }
 
@@ -144,17 +147,17 @@ fn number_of(session: &Session) -> u32 {
 }
 
 /// The number of the session that a connection offers.
-fn offer(conn: &Conn) -> Result<Option<u32>, NotNow> {
-    conn.offer(|session, _| number_of(session))
+fn offer(attempt: &Attempt) -> Result<Option<u32>, NotNow> {
+    attempt.offer(|session, _| number_of(session))
 }
 
-fn counts(conn: &Conn) -> Counts {
-    conn.phase().expect("this process").1
+fn counts(attempt: &Attempt) -> Counts {
+    attempt.phase().expect("this process").1
 }
 
 /// How many sessions a connection received, how many of them were stored, how many discarded.
-fn tally(conn: &Conn) -> (u32, u32, u32) {
-    let counts = counts(conn);
+fn tally(attempt: &Attempt) -> (u32, u32, u32) {
+    let counts = counts(attempt);
     (counts.received, counts.stored, counts.discarded)
 }
 

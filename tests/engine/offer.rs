@@ -1,11 +1,11 @@
 //! What becomes of a session that is offered: used, refused, put back.
 
 use super::*;
-use tsc::cache::Lifetime;
-use tsc::conn::{Failure, Phase};
+use tsc::attempt::{Failure, Phase};
+use tsc::engine::Lifetime;
 
 /// What a connection does.
-type Act = fn(&Conn);
+type Act = fn(&Attempt);
 
 #[test]
 fn a_single_use_session_is_offered_to_one_attempt() {
@@ -19,16 +19,16 @@ fn a_single_use_session_is_offered_to_one_attempt() {
     // One that comes while an attempt waits is not too late.
     world.full(&[3]);
     assert_eq!(offer(&c), Ok(Some(3)));
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.offered, stats.missed, stats.sessions), (3, 1, 0));
 }
 
 #[test]
 fn a_reusable_session_is_offered_to_all() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    receive(&conn, 1, TLS_1_2, 0).expect("kept");
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    receive(&attempt, 1, TLS_1_2, 0).expect("kept");
+    attempt.established(false).expect("open");
     let attempts = [(); 3].map(|()| world.connect());
     for attempt in &attempts {
         assert_eq!(offer(attempt), Ok(Some(1)));
@@ -39,7 +39,7 @@ fn a_reusable_session_is_offered_to_all() {
     attempts[1].established(true).expect("open");
     attempts[2].release();
     assert_eq!(world.available(), 1);
-    assert_eq!(world.cache().stats().returned, 0);
+    assert_eq!(world.engine().stats().returned, 0);
 }
 
 #[test]
@@ -50,55 +50,59 @@ fn what_was_not_sent_goes_back_to_where_it_was() {
         world.at(1);
         world.full(&[2]);
         world.at(2);
-        let conn = world.connect();
-        assert_eq!(offer(&conn), Ok(Some(2)));
+        let attempt = world.connect();
+        assert_eq!(offer(&attempt), Ok(Some(2)));
         world.full(&[3]);
         if release {
-            conn.release();
+            attempt.release();
         } else {
-            conn.failed(Failure::NotSent).expect("open");
+            attempt.failed(Failure::NotSent).expect("open");
         }
-        assert_eq!(offer(&conn), Err(NotNow::WrongState));
+        assert_eq!(offer(&attempt), Err(NotNow::WrongState));
         let order = [(); 4].map(|()| offer(&world.connect()));
         assert_eq!(order, [Ok(Some(3)), Ok(Some(2)), Ok(Some(1)), Ok(None)]);
-        assert_eq!(world.cache().stats().returned, 1);
+        assert_eq!(world.engine().stats().returned, 1);
     }
 }
 
 #[test]
 fn what_was_sent_never_goes_back() {
     let sent: [(&str, Act); 3] = [
-        ("sent", |conn| conn.sent().expect("open")),
-        ("received", |conn| {
-            receive(conn, 9, TLS_1_3, HOUR).expect("staged")
+        ("sent", |attempt| attempt.sent().expect("open")),
+        ("received", |attempt| {
+            receive(attempt, 9, TLS_1_3, HOUR).expect("staged")
         }),
-        ("received in vain", |conn| {
-            assert_eq!(receive(conn, 9, TLS_1_3, 0), Err(Discard::Lifetime));
+        ("received in vain", |attempt| {
+            assert_eq!(receive(attempt, 9, TLS_1_3, 0), Err(Discard::Lifetime));
         }),
     ];
     let ends: [(&str, Act); 5] = [
-        ("not sent", |conn| {
-            conn.failed(Failure::NotSent).expect("open")
+        ("not sent", |attempt| {
+            attempt.failed(Failure::NotSent).expect("open")
         }),
-        ("handshake", |conn| {
-            conn.failed(Failure::Handshake).expect("open")
+        ("handshake", |attempt| {
+            attempt.failed(Failure::Handshake).expect("open")
         }),
-        ("login", |conn| conn.failed(Failure::Login).expect("open")),
-        ("resumed", |conn| conn.established(true).expect("open")),
-        ("released", Conn::release),
+        ("login", |attempt| {
+            attempt.failed(Failure::Login).expect("open")
+        }),
+        ("resumed", |attempt| {
+            attempt.established(true).expect("open")
+        }),
+        ("released", Attempt::release),
     ];
     for (how, send) in sent {
         for (ended, end) in ends {
             let world = World::new(WIDE);
             world.full(&[1]);
-            let conn = world.connect();
-            assert_eq!(offer(&conn), Ok(Some(1)));
-            send(&conn);
-            assert_eq!(offer(&conn), Err(NotNow::WrongState), "{how}");
-            end(&conn);
+            let attempt = world.connect();
+            assert_eq!(offer(&attempt), Ok(Some(1)));
+            send(&attempt);
+            assert_eq!(offer(&attempt), Err(NotNow::WrongState), "{how}");
+            end(&attempt);
             let back = [(); 2].map(|()| offer(&world.connect()).expect("open"));
             assert!(!back.contains(&Some(1)), "{how}, {ended}");
-            assert_eq!(world.cache().stats().returned, 0, "{how}, {ended}");
+            assert_eq!(world.engine().stats().returned, 0, "{how}, {ended}");
         }
     }
 }
@@ -108,48 +112,54 @@ fn the_ends_that_imply_sent_keep_what_was_offered() {
     for why in [Failure::Handshake, Failure::Login] {
         let world = World::new(WIDE);
         world.full(&[1]);
-        let conn = world.connect();
-        assert_eq!(offer(&conn), Ok(Some(1)));
-        conn.failed(why).expect("open");
-        assert_eq!((world.available(), world.cache().stats().returned), (0, 0));
+        let attempt = world.connect();
+        assert_eq!(offer(&attempt), Ok(Some(1)));
+        attempt.failed(why).expect("open");
+        assert_eq!((world.available(), world.engine().stats().returned), (0, 0));
     }
 }
 
 #[test]
 fn nothing_is_offered_once_the_first_message_has_left() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    conn.sent().expect("open");
-    conn.sent().expect("twice is nothing");
+    let attempt = world.connect();
+    attempt.sent().expect("open");
+    attempt.sent().expect("twice is nothing");
     world.full(&[1]);
-    assert_eq!(offer(&conn), Err(NotNow::WrongState));
-    assert!(conn.take().is_none());
-    assert_eq!(conn.established(true), Err(NotNow::NothingOffered));
-    assert!(matches!(conn.phase(), Ok((Phase::Open, _))));
-    conn.established(false).expect("still open");
-    assert_eq!((world.available(), world.cache().stats().refused), (1, 0));
+    assert_eq!(offer(&attempt), Err(NotNow::WrongState));
+    assert!(attempt.take().is_none());
+    assert_eq!(attempt.established(true), Err(NotNow::NothingOffered));
+    assert!(matches!(attempt.phase(), Ok((Phase::Open, _))));
+    attempt.established(false).expect("still open");
+    assert_eq!((world.available(), world.engine().stats().refused), (1, 0));
 }
 
 #[test]
 fn a_session_that_is_taken_counts_as_sent() {
     let world = World::new(WIDE);
     world.full(&[1, 2]);
-    let conn = world.connect();
-    assert_eq!(conn.take().as_ref().map(number_of), Some(2));
-    assert!(conn.take().is_none());
-    conn.failed(Failure::NotSent).expect("open");
-    assert_eq!((world.available(), world.cache().stats().returned), (1, 0));
+    let attempt = world.connect();
+    assert_eq!(attempt.take().as_ref().map(number_of), Some(2));
+    assert!(attempt.take().is_none());
+    attempt.failed(Failure::NotSent).expect("open");
+    assert_eq!((world.available(), world.engine().stats().returned), (1, 0));
 }
 
 #[test]
 fn a_refused_session_takes_its_lineage_with_it() {
     // What the attempt says, and whether that blames what it offered.
     let ends: [(Act, bool); 5] = [
-        (|conn| conn.established(false).expect("open"), true),
-        (|conn| conn.failed(Failure::Handshake).expect("open"), true),
-        (|conn| conn.failed(Failure::Login).expect("open"), false),
-        (|conn| conn.established(true).expect("open"), false),
-        (|conn| conn.release(), false),
+        (|attempt| attempt.established(false).expect("open"), true),
+        (
+            |attempt| attempt.failed(Failure::Handshake).expect("open"),
+            true,
+        ),
+        (
+            |attempt| attempt.failed(Failure::Login).expect("open"),
+            false,
+        ),
+        (|attempt| attempt.established(true).expect("open"), false),
+        (|attempt| attempt.release(), false),
     ];
     for (at, (end, blames)) in ends.into_iter().enumerate() {
         let world = World::new(WIDE);
@@ -168,21 +178,21 @@ fn a_refused_session_takes_its_lineage_with_it() {
         other.release();
         world.at(3);
 
-        let conn = world.connect();
-        assert_eq!(offer(&conn), Ok(Some(4)));
-        conn.sent().expect("open");
-        end(&conn);
+        let attempt = world.connect();
+        assert_eq!(offer(&attempt), Ok(Some(4)));
+        attempt.sent().expect("open");
+        end(&attempt);
         let left = [(); 3].map(|()| offer(&world.connect()).expect("open"));
         let expected = match blames {
             true => [Some(3), None, None],
             false => [Some(3), Some(1), None],
         };
         assert_eq!(left, expected, "end {at}");
-        let stats = world.cache().stats();
+        let stats = world.engine().stats();
         assert_eq!(stats.removed, u64::from(blames), "end {at}");
         let refused = at == 0;
         assert_eq!(
-            (stats.refused, counts(&conn).refused),
+            (stats.refused, counts(&attempt).refused),
             (refused.into(), refused)
         );
     }
@@ -191,27 +201,27 @@ fn a_refused_session_takes_its_lineage_with_it() {
 #[test]
 fn an_attempt_that_offered_nothing_refuses_nothing() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    assert_eq!(offer(&conn), Ok(None));
+    let attempt = world.connect();
+    assert_eq!(offer(&attempt), Ok(None));
     world.full(&[1]);
-    conn.established(false).expect("open");
-    assert_eq!((world.available(), world.cache().stats().refused), (1, 0));
-    assert!(!counts(&conn).refused);
+    attempt.established(false).expect("open");
+    assert_eq!((world.available(), world.engine().stats().refused), (1, 0));
+    assert!(!counts(&attempt).refused);
 }
 
 #[test]
 fn resumed_and_established_are_counted() {
     let world = World::new(WIDE);
     world.full(&[1]);
-    let conn = world.connect();
-    assert_eq!(conn.established(true), Err(NotNow::NothingOffered));
-    assert_eq!(offer(&conn), Ok(Some(1)));
-    conn.established(true).expect("open");
-    assert_eq!(conn.established(true), Err(NotNow::WrongState));
-    assert_eq!(conn.failed(Failure::Login), Err(NotNow::WrongState));
-    let counts = counts(&conn);
+    let attempt = world.connect();
+    assert_eq!(attempt.established(true), Err(NotNow::NothingOffered));
+    assert_eq!(offer(&attempt), Ok(Some(1)));
+    attempt.established(true).expect("open");
+    assert_eq!(attempt.established(true), Err(NotNow::WrongState));
+    assert_eq!(attempt.failed(Failure::Login), Err(NotNow::WrongState));
+    let counts = counts(&attempt);
     assert!(counts.offered && counts.resumed && !counts.refused);
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.established, stats.resumed, stats.refused), (2, 1, 0));
 }
 
@@ -221,11 +231,11 @@ fn a_note_is_kept_once_established() {
     let failed = world.connect();
     failed.set_note(7);
     failed.failed(Failure::Handshake).expect("open");
-    let conn = world.connect();
-    assert_eq!(conn.note(), None);
-    conn.set_note(29);
-    assert_eq!(conn.note(), None);
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    assert_eq!(attempt.note(), None);
+    attempt.set_note(29);
+    assert_eq!(attempt.note(), None);
+    attempt.established(false).expect("open");
     assert_eq!(world.connect().note(), Some(29));
     assert_eq!(offer(&world.connect()), Ok(None));
 }
@@ -233,10 +243,10 @@ fn a_note_is_kept_once_established() {
 #[test]
 fn a_reusable_session_goes_when_the_server_turns_to_tls_1_3() {
     let world = World::new(WIDE);
-    let conn = world.connect();
-    receive(&conn, 1, TLS_1_2, HOUR).expect("staged");
-    receive(&conn, 2, TLS_1_3, HOUR).expect("staged");
-    conn.established(false).expect("open");
+    let attempt = world.connect();
+    receive(&attempt, 1, TLS_1_2, HOUR).expect("staged");
+    receive(&attempt, 2, TLS_1_3, HOUR).expect("staged");
+    attempt.established(false).expect("open");
     world.connect().remove_reusable();
     assert_eq!(
         [(); 2].map(|()| offer(&world.connect())),

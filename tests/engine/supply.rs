@@ -2,14 +2,14 @@
 
 use super::*;
 use std::sync::atomic::AtomicUsize;
-use tsc::conn::{Failure, Forecast, Plan, Waker};
+use tsc::attempt::{Failure, Forecast, Plan, Waker};
 
 /// Patience that plays no part in a test.
 const LONG: u32 = 1_000_000;
 
 /// An attempt that asked, and how often it was told that its wait is over.
 struct Asked {
-    conn: Arc<Conn>,
+    attempt: Arc<Attempt>,
     plan: Plan,
     told: Arc<AtomicUsize>,
 }
@@ -20,14 +20,18 @@ impl Asked {
     }
 }
 
-fn ask(conn: Arc<Conn>, max_wait_ms: u32) -> Asked {
+fn ask(attempt: Arc<Attempt>, max_wait_ms: u32) -> Asked {
     let told = Arc::new(AtomicUsize::new(0));
     let tell = Arc::clone(&told);
     let waker = move || {
         tell.fetch_add(1, Relaxed);
     };
-    let plan = conn.plan(max_wait_ms, Waker::new(waker)).expect("open");
-    Asked { conn, plan, told }
+    let plan = attempt.plan(max_wait_ms, Waker::new(waker)).expect("open");
+    Asked {
+        attempt,
+        plan,
+        told,
+    }
 }
 
 /// A server as its clients see it.
@@ -47,12 +51,12 @@ impl World {
     }
 
     /// What an attempt that may go does: offers what it can, and is established.
-    fn go(&self, conn: &Conn, server: Server) -> bool {
-        let resumed = offer(conn).expect("open").is_some();
+    fn go(&self, attempt: &Attempt, server: Server) -> bool {
+        let resumed = offer(attempt).expect("open").is_some();
         for number in 0..server.tickets[usize::from(resumed)] {
-            receive(conn, number, TLS_1_3, HOUR).expect("staged");
+            receive(attempt, number, TLS_1_3, HOUR).expect("staged");
         }
-        conn.established(resumed).expect("open");
+        attempt.established(resumed).expect("open");
         resumed
     }
 
@@ -72,13 +76,13 @@ impl World {
                 .collect();
             let offers: Vec<_> = going
                 .iter()
-                .map(|&at| offer(&all[at].as_ref().expect("open").conn))
+                .map(|&at| offer(&all[at].as_ref().expect("open").attempt))
                 .collect();
             self.time.store(began + round * 10, Relaxed);
             for (&at, offered) in going.iter().zip(&offers) {
                 let one = all[at].take().expect("open");
-                assert_eq!(offered.clone(), offer(&one.conn), "the same as before");
-                ends[at] = (self.go(&one.conn, server), round);
+                assert_eq!(offered.clone(), offer(&one.attempt), "the same as before");
+                ends[at] = (self.go(&one.attempt, server), round);
             }
             if all.iter().all(Option::is_none) {
                 return ends;
@@ -120,7 +124,10 @@ fn without_waiting_only_as_many_are_resumed_as_there_are_tickets() {
     let world = World::new(WIDE);
     assert!(!world.go(&world.connect(), DOUBLES));
     let all = [(); 64].map(|()| world.connect());
-    let offered = all.iter().filter(|conn| offer(conn) != Ok(None)).count();
+    let offered = all
+        .iter()
+        .filter(|attempt| offer(attempt) != Ok(None))
+        .count();
     assert_eq!(offered, 2);
 }
 
@@ -130,7 +137,7 @@ fn where_the_supply_stands_still_it_is_spread_over_the_time_that_there_is() {
     // The server is known, and the time that it takes.
     assert_eq!(resumed(&world.burst(STANDS_STILL, 3, LONG)), 2);
     world.at(1000);
-    world.config.cache().clear();
+    world.config.engine().clear();
     let ends = world.burst(STANDS_STILL, 64, 100);
     // Two at a time would take 32 rounds. There are ten, so some do full handshakes at once, each of
     // which brings two more.
@@ -153,7 +160,7 @@ fn of_a_server_that_issues_none_only_the_first_is_waited_for() {
     assert_eq!(world.forecast().tickets_full, Some(0));
     // It turned to issuing some, and that is seen.
     world.burst(DOUBLES, 1, 50);
-    world.config.cache().clear();
+    world.config.engine().clear();
     assert_eq!(resumed(&world.burst(DOUBLES, 64, LONG)), 63);
 }
 
@@ -165,22 +172,22 @@ fn what_was_not_wanted_is_foreseen_all_the_same() {
             ..WIDE
         });
         for _ in 0..8 {
-            let conn = world.connect();
-            let resumed = offer(&conn).expect("open").is_some();
+            let attempt = world.connect();
+            let resumed = offer(&attempt).expect("open").is_some();
             if late {
-                conn.established(resumed).expect("open");
+                attempt.established(resumed).expect("open");
             }
             for number in 0..2 {
-                if conn.wants_another().expect("open") {
-                    receive(&conn, number, TLS_1_3, HOUR).expect("kept");
+                if attempt.wants_another().expect("open") {
+                    receive(&attempt, number, TLS_1_3, HOUR).expect("kept");
                 }
             }
             if !late {
-                conn.established(resumed).expect("open");
+                attempt.established(resumed).expect("open");
             }
         }
         assert_eq!(world.available(), 4);
-        let stats = world.cache().stats();
+        let stats = world.engine().stats();
         assert_eq!((stats.stored, stats.displaced), (11, 5), "late: {late}");
         let forecast = world.forecast();
         assert_eq!(
@@ -195,15 +202,15 @@ fn what_was_not_wanted_is_foreseen_all_the_same() {
 fn a_reusable_session_ends_the_wait_of_all() {
     let world = World::new(WIDE);
     let leader = world.ask(LONG);
-    assert_eq!((leader.plan, offer(&leader.conn)), (Plan::Go, Ok(None)));
+    assert_eq!((leader.plan, offer(&leader.attempt)), (Plan::Go, Ok(None)));
     let others = [(); 20].map(|()| world.ask(LONG));
     assert!(others.iter().all(|one| one.plan == Plan::Wait));
-    receive(&leader.conn, 7, TLS_1_2, 0).expect("staged");
-    leader.conn.established(false).expect("open");
+    receive(&leader.attempt, 7, TLS_1_2, 0).expect("staged");
+    leader.attempt.established(false).expect("open");
     for one in &others {
-        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(Some(7))));
+        assert_eq!((one.told(), offer(&one.attempt)), (1, Ok(Some(7))));
     }
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.waited, stats.waits_served), (20, 20));
     // A session has gone by, and another is known to serve all.
     assert_eq!(world.forecast().wait_ms, Some(0));
@@ -217,16 +224,16 @@ fn reused_when_dry_one_ticket_ends_the_wait_of_all() {
     });
     let ends = world.burst(STANDS_STILL, 64, LONG);
     assert_eq!((resumed(&ends), last_round(&ends)), (63, 2));
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert!(stats.reused >= 60, "{stats:?}");
     // What was lent out a second time does not come back as another one.
     let before = world.available();
-    let conn = world.connect();
+    let attempt = world.connect();
     while world.available() > 1 {
         assert!(offer(&world.connect()).expect("open").is_some());
     }
-    assert!(offer(&conn).expect("open").is_some());
-    conn.failed(Failure::NotSent).expect("open");
+    assert!(offer(&attempt).expect("open").is_some());
+    attempt.failed(Failure::NotSent).expect("open");
     assert_eq!((before >= 1, world.available()), (true, 1));
 }
 
@@ -236,31 +243,31 @@ fn single_use_is_strict_unless_asked_for() {
     world.full(&[1]);
     assert_eq!(offer(&world.connect()), Ok(Some(1)));
     assert_eq!(offer(&world.connect()), Ok(None));
-    assert_eq!(world.cache().stats().reused, 0);
+    assert_eq!(world.engine().stats().reused, 0);
 }
 
 #[test]
 fn a_leader_that_fails_makes_the_next_one_go_at_once() {
-    let ends: [fn(&Conn); 4] = [
-        |conn| conn.failed(Failure::Handshake).expect("open"),
-        |conn| conn.failed(Failure::NotSent).expect("open"),
-        |conn| conn.failed(Failure::Login).expect("open"),
-        |conn| conn.release(),
+    let ends: [fn(&Attempt); 4] = [
+        |attempt| attempt.failed(Failure::Handshake).expect("open"),
+        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.failed(Failure::Login).expect("open"),
+        |attempt| attempt.release(),
     ];
     for end in ends {
         let world = World::new(WIDE);
         let leader = world.ask(LONG);
-        assert_eq!(offer(&leader.conn), Ok(None));
+        assert_eq!(offer(&leader.attempt), Ok(None));
         let others = [(); 3].map(|()| world.ask(LONG));
-        end(&leader.conn);
+        end(&leader.attempt);
         let told: Vec<_> = others.iter().map(Asked::told).collect();
         assert_eq!(told, [1, 0, 0]);
-        assert_eq!(offer(&others[0].conn), Ok(None));
+        assert_eq!(offer(&others[0].attempt), Ok(None));
         // Which is the leader now.
-        assert!(!world.go(&others[0].conn, DOUBLES));
+        assert!(!world.go(&others[0].attempt, DOUBLES));
         let told: Vec<_> = others.iter().map(Asked::told).collect();
         assert_eq!(told, [1, 1, 1]);
-        assert!(world.go(&others[1].conn, DOUBLES) && world.go(&others[2].conn, DOUBLES));
+        assert!(world.go(&others[1].attempt, DOUBLES) && world.go(&others[2].attempt, DOUBLES));
     }
 }
 
@@ -277,27 +284,27 @@ fn a_ticket_that_was_not_sent_goes_to_who_waits() {
         "the holder's connection may bring more"
     );
     holder.failed(Failure::NotSent).expect("open");
-    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(Some(1))));
+    assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(Some(1))));
 }
 
 #[test]
 fn what_was_kept_for_one_that_waits_goes_on_when_it_ends() {
-    let ends: [fn(&Conn); 3] = [
-        |conn| conn.failed(Failure::NotSent).expect("open"),
-        |conn| conn.release(),
-        |conn| conn.established(false).expect("open"),
+    let ends: [fn(&Attempt); 3] = [
+        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.release(),
+        |attempt| attempt.established(false).expect("open"),
     ];
     for end in ends {
         let world = World::new(WIDE);
         let leader = world.ask(LONG);
-        assert_eq!(offer(&leader.conn), Ok(None));
+        assert_eq!(offer(&leader.attempt), Ok(None));
         let [first, second] = [(); 2].map(|()| world.ask(LONG));
-        receive(&leader.conn, 1, TLS_1_3, HOUR).expect("staged");
-        leader.conn.established(false).expect("open");
+        receive(&leader.attempt, 1, TLS_1_3, HOUR).expect("staged");
+        leader.attempt.established(false).expect("open");
         assert_eq!((first.told(), second.told()), (1, 0));
         // It never looks at what it was told.
-        end(&first.conn);
-        assert_eq!((second.told(), offer(&second.conn)), (1, Ok(Some(1))));
+        end(&first.attempt);
+        assert_eq!((second.told(), offer(&second.attempt)), (1, Ok(Some(1))));
     }
 }
 
@@ -305,12 +312,12 @@ fn what_was_kept_for_one_that_waits_goes_on_when_it_ends() {
 fn the_deadline_ends_in_a_full_handshake() {
     let world = World::new(WIDE);
     let leader = world.ask(LONG);
-    assert_eq!(offer(&leader.conn), Ok(None));
+    assert_eq!(offer(&leader.attempt), Ok(None));
     let late = world.ask(50);
     assert_eq!(late.plan, Plan::Wait);
     world.at(50);
     assert_eq!(
-        offer(&late.conn),
+        offer(&late.attempt),
         Ok(None),
         "it asked, whatever the queue says"
     );
@@ -318,7 +325,7 @@ fn the_deadline_ends_in_a_full_handshake() {
     assert_eq!(world.forecast().waiting, 0);
     // Two are in flight now, and another waits for either.
     let other = world.ask(LONG);
-    assert!(!world.go(&late.conn, DOUBLES));
+    assert!(!world.go(&late.attempt, DOUBLES));
     assert_eq!((other.told(), late.told()), (1, 0));
 }
 
@@ -326,16 +333,24 @@ fn the_deadline_ends_in_a_full_handshake() {
 fn a_wait_can_be_ended_once() {
     let world = World::new(WIDE);
     let leader = world.ask(LONG);
-    assert_eq!(leader.conn.end_wait(), Err(NotNow::WrongState), "no wait");
-    assert_eq!(offer(&leader.conn), Ok(None));
+    assert_eq!(
+        leader.attempt.end_wait(),
+        Err(NotNow::WrongState),
+        "no wait"
+    );
+    assert_eq!(offer(&leader.attempt), Ok(None));
     let [gives_up, stays] = [(); 2].map(|()| world.ask(LONG));
-    assert_eq!(gives_up.conn.end_wait(), Ok(()));
-    assert_eq!(gives_up.conn.end_wait(), Err(NotNow::WrongState));
-    assert!(!world.go(&leader.conn, Server { tickets: [1, 0] }));
+    assert_eq!(gives_up.attempt.end_wait(), Ok(()));
+    assert_eq!(gives_up.attempt.end_wait(), Err(NotNow::WrongState));
+    assert!(!world.go(&leader.attempt, Server { tickets: [1, 0] }));
     assert_eq!((gives_up.told(), stays.told()), (0, 1));
-    assert_eq!(stays.conn.end_wait(), Err(NotNow::WrongState), "it is over");
-    assert_eq!(offer(&stays.conn), Ok(Some(0)));
-    assert_eq!(offer(&gives_up.conn), Ok(None));
+    assert_eq!(
+        stays.attempt.end_wait(),
+        Err(NotNow::WrongState),
+        "it is over"
+    );
+    assert_eq!(offer(&stays.attempt), Ok(Some(0)));
+    assert_eq!(offer(&gives_up.attempt), Ok(None));
 }
 
 #[test]
@@ -346,7 +361,7 @@ fn who_would_wait_in_vain_is_told_so_at_once() {
     assert_eq!(offer(&first), Ok(None));
     world.at(100);
     assert!(!world.go(&first, STANDS_STILL));
-    world.config.cache().clear();
+    world.config.engine().clear();
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     let forecast = world.forecast();
@@ -373,7 +388,7 @@ fn nobody_waits_where_there_is_nothing_to_wait_for() {
             ..WIDE
         });
         assert_eq!(offer(&world.connect()), Ok(None));
-        world.config.supplies.close();
+        world.config.cache.close();
         assert_eq!(world.ask(LONG).plan, Plan::Go);
     }
 }
@@ -384,9 +399,9 @@ fn closing_the_cache_ends_all_waits() {
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     let others = [(); 3].map(|()| world.ask(LONG));
-    world.config.supplies.close();
+    world.config.cache.close();
     for one in &others {
-        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(None)));
+        assert_eq!((one.told(), offer(&one.attempt)), (1, Ok(None)));
     }
 }
 
@@ -404,9 +419,9 @@ fn full_handshakes_at_the_same_time_are_limited() {
     assert_eq!(all.iter().filter(go).count(), 2);
     for ended in 0..4 {
         if ended % 2 == 0 {
-            world.go(&all[ended].conn, ISSUES_NONE);
+            world.go(&all[ended].attempt, ISSUES_NONE);
         } else {
-            all[ended].conn.failed(Failure::Handshake).expect("open");
+            all[ended].attempt.failed(Failure::Handshake).expect("open");
         }
         assert_eq!(all.iter().filter(go).count(), ended + 3);
     }
@@ -414,14 +429,14 @@ fn full_handshakes_at_the_same_time_are_limited() {
     let eager = world.ask(10);
     assert_eq!(eager.plan, Plan::Wait);
     world.at(2000);
-    assert_eq!(offer(&eager.conn), Ok(None));
+    assert_eq!(offer(&eager.attempt), Ok(None));
 }
 
 #[test]
 fn established_before_the_tickets_come_they_are_waited_for_a_little() {
     let world = World::new(WIDE);
     world.burst(DOUBLES, 1, LONG);
-    world.config.cache().clear();
+    world.config.engine().clear();
     world.at(1000);
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
@@ -430,9 +445,9 @@ fn established_before_the_tickets_come_they_are_waited_for_a_little() {
     let other = world.ask(LONG);
     assert_eq!(other.plan, Plan::Wait);
     receive(&leader, 5, TLS_1_3, HOUR).expect("kept");
-    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(Some(5))));
+    assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(Some(5))));
     // The second one does not come; after a while nobody expects it.
-    other.conn.failed(Failure::Login).expect("open");
+    other.attempt.failed(Failure::Login).expect("open");
     world.at(1200);
     assert_eq!(world.ask(LONG).plan, Plan::Wait);
     world.at(1500);
@@ -457,7 +472,7 @@ fn of_tickets_that_do_not_come_the_first_that_waits_finds_out_and_all_know() {
     world.at(301);
     assert_eq!(offer(&first), Ok(None));
     for one in &others {
-        assert_eq!((one.told(), offer(&one.conn)), (1, Ok(None)));
+        assert_eq!((one.told(), offer(&one.attempt)), (1, Ok(None)));
     }
     assert_eq!(world.forecast().tickets_full, Some(0));
 }
@@ -475,15 +490,15 @@ fn nobody_is_hastened_beyond_the_deadline() {
 }
 
 #[test]
-fn a_conn_asks_once_and_before_its_offer() {
+fn an_attempt_asks_once_and_before_its_offer() {
     let world = World::new(WIDE);
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     leader.sent().expect("open");
-    let plan = |conn: &Conn| conn.plan(LONG, Waker::new(|| ()));
+    let plan = |attempt: &Attempt| attempt.plan(LONG, Waker::new(|| ()));
     assert_eq!(plan(&leader), Err(NotNow::WrongState));
     let waiting = world.ask(LONG);
-    assert_eq!(plan(&waiting.conn), Err(NotNow::WrongState));
+    assert_eq!(plan(&waiting.attempt), Err(NotNow::WrongState));
     leader.established(false).expect("open");
     assert_eq!(plan(&leader), Err(NotNow::WrongState));
 }
@@ -518,19 +533,19 @@ fn a_refused_lineage_is_not_put_back_by_others() {
     holder.failed(Failure::NotSent).expect("open");
     asker.release();
     assert_eq!(world.available(), 0);
-    assert_eq!(world.cache().stats().returned, 0);
+    assert_eq!(world.engine().stats().returned, 0);
 }
 
 #[test]
 fn what_a_resumed_handshake_brings_is_known_even_if_it_comes_after_the_verdict() {
     let world = World::new(WIDE);
     let bring = |resumed| {
-        let conn = world.connect();
-        assert_eq!(offer(&conn).expect("open").is_some(), resumed);
-        conn.established(resumed).expect("open");
+        let attempt = world.connect();
+        assert_eq!(offer(&attempt).expect("open").is_some(), resumed);
+        attempt.established(resumed).expect("open");
         world.time.fetch_add(10, Relaxed);
         for number in [1, 2] {
-            receive(&conn, number, TLS_1_3, HOUR).expect("published");
+            receive(&attempt, number, TLS_1_3, HOUR).expect("published");
         }
     };
     bring(false);
@@ -545,11 +560,11 @@ fn what_a_resumed_handshake_brings_is_known_even_if_it_comes_after_the_verdict()
 fn with_stock(tickets: u32) -> World {
     let world = World::new(WIDE);
     for number in 100..100 + tickets {
-        let conn = world.connect();
-        conn.sent().expect("open");
+        let attempt = world.connect();
+        attempt.sent().expect("open");
         world.time.fetch_add(10, Relaxed);
-        receive(&conn, number, TLS_1_3, HOUR).expect("staged");
-        conn.established(false).expect("open");
+        receive(&attempt, number, TLS_1_3, HOUR).expect("staged");
+        attempt.established(false).expect("open");
     }
     world.at(2000);
     world
@@ -562,11 +577,11 @@ fn of_a_stock_that_may_be_stale_one_is_tried_and_the_others_wait_for_the_verdict
     let all: Vec<_> = (0..20).map(|_| world.ask(LONG)).collect();
     let waiting = all.iter().filter(|one| one.plan == Plan::Wait).count();
     assert_eq!((all[0].plan, waiting), (Plan::Go, 19));
-    assert_eq!(offer(&all[0].conn), Ok(Some(119)));
+    assert_eq!(offer(&all[0].attempt), Ok(Some(119)));
     for number in [1, 2] {
-        receive(&all[0].conn, number, TLS_1_3, HOUR).expect("staged");
+        receive(&all[0].attempt, number, TLS_1_3, HOUR).expect("staged");
     }
-    all[0].conn.established(false).expect("open");
+    all[0].attempt.established(false).expect("open");
     // Two have the new ones, and nobody is given an old one.
     let told: Vec<_> = all.iter().map(Asked::told).collect();
     assert_eq!(
@@ -574,7 +589,7 @@ fn of_a_stock_that_may_be_stale_one_is_tried_and_the_others_wait_for_the_verdict
         (vec![0, 1, 1, 0], 2)
     );
     assert_eq!(
-        (offer(&all[1].conn), offer(&all[2].conn)),
+        (offer(&all[1].attempt), offer(&all[2].attempt)),
         (Ok(Some(1)), Ok(Some(2)))
     );
     assert_eq!(world.available(), 0);
@@ -582,11 +597,11 @@ fn of_a_stock_that_may_be_stale_one_is_tried_and_the_others_wait_for_the_verdict
     // It was not: all are given one as soon as the first has been taken.
     let world = with_stock(20);
     let all: Vec<_> = (0..20).map(|_| world.ask(LONG)).collect();
-    assert_eq!(offer(&all[0].conn), Ok(Some(119)));
-    all[0].conn.established(true).expect("open");
+    assert_eq!(offer(&all[0].attempt), Ok(Some(119)));
+    all[0].attempt.established(true).expect("open");
     for one in &all[1..] {
         assert_eq!(one.told(), 1);
-        assert!(offer(&one.conn).expect("open").is_some());
+        assert!(offer(&one.attempt).expect("open").is_some());
     }
 }
 
@@ -615,32 +630,32 @@ fn a_stock_that_is_known_to_be_good_is_given_out_at_once() {
 
 #[test]
 fn a_trial_that_fails_makes_room_for_another() {
-    let ends: [fn(&Conn); 3] = [
-        |conn| conn.failed(Failure::Handshake).expect("open"),
-        |conn| conn.failed(Failure::NotSent).expect("open"),
-        |conn| conn.release(),
+    let ends: [fn(&Attempt); 3] = [
+        |attempt| attempt.failed(Failure::Handshake).expect("open"),
+        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.release(),
     ];
     for end in ends {
         let world = with_stock(20);
         let all: Vec<_> = (0..4).map(|_| world.ask(LONG)).collect();
-        end(&all[0].conn);
+        end(&all[0].attempt);
         let told: Vec<_> = all.iter().map(Asked::told).collect();
         assert_eq!(told, [0, 1, 0, 0]);
-        assert!(offer(&all[1].conn).expect("open").is_some());
-        all[1].conn.established(true).expect("open");
+        assert!(offer(&all[1].attempt).expect("open").is_some());
+        all[1].attempt.established(true).expect("open");
         assert_eq!((all[2].told(), all[3].told()), (1, 1));
     }
 }
 
 /// One attempt at a server that breaks every connection which offers a session.
 fn visit_harmful(world: &World) -> bool {
-    let conn = world.connect();
-    let offered = offer(&conn).expect("open").is_some();
+    let attempt = world.connect();
+    let offered = offer(&attempt).expect("open").is_some();
     if offered {
-        conn.failed(Failure::Handshake).expect("open");
+        attempt.failed(Failure::Handshake).expect("open");
     } else {
-        receive(&conn, 1, TLS_1_3, HOUR).expect("staged");
-        conn.established(false).expect("open");
+        receive(&attempt, 1, TLS_1_3, HOUR).expect("staged");
+        attempt.established(false).expect("open");
     }
     !offered
 }
@@ -659,7 +674,7 @@ fn an_endpoint_where_offers_do_harm_is_left_alone() {
         answered[6..].iter().all(|answered| *answered),
         "{answered:?}"
     );
-    let stats = world.cache().stats();
+    let stats = world.engine().stats();
     assert_eq!((stats.breaker_opened, stats.breaker_closed), (1, 0));
     assert_eq!(stats.withheld, 13);
     let forecast = world.forecast();
@@ -673,7 +688,7 @@ fn an_endpoint_where_offers_do_harm_is_left_alone() {
     assert!(offer(&probe).expect("open").is_some());
     assert_eq!(offer(&other), Ok(None));
     probe.failed(Failure::Handshake).expect("open");
-    assert_eq!(world.cache().stats().breaker_opened, 2);
+    assert_eq!(world.engine().stats().breaker_opened, 2);
     world.full(&[1]);
     world.at(60_000 + 119_999);
     assert_eq!(offer(&world.connect()), Ok(None));
@@ -681,7 +696,7 @@ fn an_endpoint_where_offers_do_harm_is_left_alone() {
     // The server has been repaired.
     let probe = world.connect();
     assert!(world.go(&probe, DOUBLES));
-    assert_eq!(world.cache().stats().breaker_closed, 1);
+    assert_eq!(world.engine().stats().breaker_closed, 1);
     assert!(world.go(&world.connect(), DOUBLES));
     assert!(!world.forecast().breaker_open);
 }
@@ -693,7 +708,7 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
         breaker_seconds: 60,
         ..WIDE
     });
-    while world.cache().stats().breaker_opened == 0 {
+    while world.engine().stats().breaker_opened == 0 {
         visit_harmful(&world);
     }
     world.at(60_000);
@@ -707,7 +722,7 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
         }
     }
     // Nor does one that has nothing to try make the next one wait.
-    world.cache().clear();
+    world.engine().clear();
     assert_eq!(offer(&world.connect()), Ok(None));
     world.full(&[9]);
     assert!(offer(&world.connect()).expect("open").is_some());
@@ -717,11 +732,11 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
 fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
     // Takes each ticket between the moment in which it is stored and that in which the queue is
     // looked through.
-    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Conn>>));
+    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Attempt>>));
     let steals = Arc::clone(&thief);
-    let listener = move |event: &tsc::cache::Event<'_>| {
+    let listener = move |event: &tsc::engine::Event<'_>| {
         let thief = match event.kind {
-            tsc::cache::EventKind::Stored => steals.lock().expect("not poisoned").take(),
+            tsc::engine::EventKind::Stored => steals.lock().expect("not poisoned").take(),
             _ => None,
         };
         if let Some(thief) = thief {
@@ -737,7 +752,7 @@ fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
     *thief.lock().expect("not poisoned") = Some(world.connect());
     receive(&leader, 1, TLS_1_3, HOUR).expect("staged");
     leader.established(false).expect("open");
-    assert_eq!((waits.told(), offer(&waits.conn)), (1, Ok(None)));
+    assert_eq!((waits.told(), offer(&waits.attempt)), (1, Ok(None)));
 }
 
 #[test]
@@ -752,12 +767,12 @@ fn when_the_breaker_opens_nobody_waits_on() {
     let waits = world.ask(LONG);
     harmed.failed(Failure::Handshake).expect("open");
     // That one is told to go, and shows that full handshakes work.
-    assert_eq!((waits.told(), offer(&waits.conn)), (1, Ok(None)));
+    assert_eq!((waits.told(), offer(&waits.attempt)), (1, Ok(None)));
     let other = world.ask(LONG);
     assert_eq!(other.plan, Plan::Wait);
-    assert!(!world.go(&waits.conn, DOUBLES));
-    assert_eq!((other.told(), offer(&other.conn)), (1, Ok(None)));
-    assert_eq!(world.cache().stats().breaker_opened, 1);
+    assert!(!world.go(&waits.attempt, DOUBLES));
+    assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(None)));
+    assert_eq!(world.engine().stats().breaker_opened, 1);
 }
 
 #[test]
@@ -772,9 +787,9 @@ fn the_breaker_is_told_of() {
     let world = World::telling(
         options,
         Box::new(move |event| {
-            use tsc::cache::EventKind::{BreakerClosed, BreakerOpened};
+            use tsc::engine::EventKind::{BreakerClosed, BreakerOpened};
             if matches!(event.kind, BreakerOpened | BreakerClosed) {
-                let endpoint = Config::endpoint_of(event.key).expect("a conn's key");
+                let endpoint = Config::endpoint_of(event.key).expect("an attempt's key");
                 let port = endpoint.port;
                 tell.lock().expect("not poisoned").push((event.kind, port));
             }

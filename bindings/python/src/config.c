@@ -40,7 +40,7 @@ static void config_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-static PyObject *config_conn(PyObject *self, PyObject *args) {
+static PyObject *config_attempt(PyObject *self, PyObject *args) {
     const char *host, *server_name = NULL;
     Py_ssize_t host_len, server_name_len = 0;
     PyObject *address;
@@ -53,10 +53,10 @@ static PyObject *config_conn(PyObject *self, PyObject *args) {
     endpoint.host_len = (size_t)host_len;
     endpoint.server_name = (const uint8_t *)server_name;
     endpoint.server_name_len = (size_t)server_name_len;
-    return conn_new((Config *)self, &endpoint);
+    return attempt_new((Config *)self, &endpoint);
 }
 
-static PyMethodDef methods[] = {{"conn", config_conn, METH_VARARGS, NULL}, {0}};
+static PyMethodDef methods[] = {{"attempt", config_attempt, METH_VARARGS, NULL}, {0}};
 static PyType_Slot slots[] = {
     {Py_tp_new, no_new},         {Py_tp_dealloc, config_dealloc}, {Py_tp_traverse, config_traverse},
     {Py_tp_clear, config_clear}, {Py_tp_methods, methods},        {0, NULL}};

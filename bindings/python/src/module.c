@@ -57,7 +57,7 @@ PyMODINIT_FUNC PyInit__tsc(void) {
         NULL);
     if (Error == NULL || (CacheType = add_type(module, "Cache", &cache_spec)) == NULL ||
         (ConfigType = add_type(module, "Config", &config_spec)) == NULL ||
-        (ConnType = add_type(module, "Conn", &conn_spec)) == NULL)
+        (AttemptType = add_type(module, "Attempt", &attempt_spec)) == NULL)
         return NULL;
     Py_INCREF(Error);
     if (PyModule_AddObject(module, "Error", Error) < 0 ||

@@ -33,13 +33,13 @@ typedef struct {
 } Config;
 
 typedef struct {
-    PyObject_HEAD tsc_conn *conn;
+    PyObject_HEAD tsc_attempt *attempt;
     Config *config;
-} Conn;
+} Attempt;
 
-extern PyTypeObject *CacheType, *ConfigType, *ConnType;
+extern PyTypeObject *CacheType, *ConfigType, *AttemptType;
 extern PyObject *SSLSession;
-extern PyType_Spec cache_spec, config_spec, conn_spec;
+extern PyType_Spec cache_spec, config_spec, attempt_spec;
 
 /* Raises tsc.Error for a status; returns NULL. */
 PyObject *raise_status(tsc_status status);
@@ -70,7 +70,7 @@ PyObject *cache_put(PyObject *self, PyObject *args);
 PyObject *cache_available(PyObject *self, PyObject *endpoint);
 
 PyObject *config_new(Cache *cache, long long client_not_after);
-PyObject *conn_new(Config *config, const tsc_endpoint *endpoint);
+PyObject *attempt_new(Config *config, const tsc_endpoint *endpoint);
 PyObject *event_filter(PyObject *module, PyObject *callback);
 
 #endif

@@ -364,7 +364,7 @@ def test_a_clock_that_is_read_while_something_is_raised():
 
 
 def test_only_a_cache_has_a_constructor():
-    for kind in (_tsc.Config, _tsc.Conn):
+    for kind in (_tsc.Config, _tsc.Attempt):
         with pytest.raises(TypeError):
             kind()
 

@@ -41,13 +41,13 @@ def test_each_is_told_with_its_endpoint():
     ]
 
 
-def test_a_conns_endpoint_is_told():
+def test_an_attempts_endpoint_is_told():
     told = []
     cache = tsc.TLSSessionCache(on_event=told.append)
     config = cache._cache.config()
-    conn = config.conn(("A.example", 9042, None))
-    conn.receive(Session(), 0x0304, 100, 1)
-    conn.established(False)
+    attempt = config.attempt(("A.example", 9042, None))
+    attempt.receive(Session(), 0x0304, 100, 1)
+    attempt.established(False)
     assert told == [tsc.Event("stored", 1, "a.example", 9042, "a.example")]
 
 

@@ -20,14 +20,14 @@ _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Attempt(Verdict):
-    """A `tsc_conn`, and where its connection stands.
+    """A `tsc_attempt`, and where its connection stands.
 
     Used like the connection itself, by one thread at a time. Once made, it raises nothing: trouble
     with the cache, as in a forked child, means that nothing is offered or kept.
     """
 
     def __init__(self, config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) -> None:
-        super().__init__(config.conn(endpoint))
+        super().__init__(config.attempt(endpoint))
         self._for = config, endpoint
         self._accept = accept
         self._version = 0
@@ -44,17 +44,17 @@ class Attempt(Verdict):
     def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
         """Say whether it is for this endpoint, under these settings, and in this process."""
         with suppress(_tsc.Error):  # a forked child has no use for what its parent began
-            self._conn.info()
+            self._attempt.info()
             return self._for[0] is config and self._for[1] == endpoint
         return False
 
     def offer(self, tls: TLS) -> None:
         """Set the session to offer, if there is one. The ClientHello is next."""
         try:
-            session = self._conn.offer()
+            session = self._attempt.offer()
             if session is not None:
                 tls.session = session
-                self._conn.sent()
+                self._attempt.sent()
         except (_tsc.Error, ValueError):
             pass  # ValueError: OpenSSL doesn't take it. The handshake is a full one
 
@@ -90,12 +90,12 @@ class Attempt(Verdict):
         self.ticket_came = False
         try:
             # `ssl` copies a session by encoding and decoding it, each time that it is looked at.
-            if not self._conn.wants_another():
+            if not self._attempt.wants_another():
                 return
             session = tls.session
             if session is None or not (session.id or session.has_ticket):
                 return
-            self._conn.receive(
+            self._attempt.receive(
                 session,
                 self._version,
                 session.ticket_lifetime_hint,

@@ -156,7 +156,7 @@ class SSLContext(ssl.SSLContext):
                 name = _as_sent(host if server_hostname is None else server_hostname)
                 config = self._tsc_config()
                 if config is not None:
-                    attempt = self._tsc_new_conn(config, (*where, name))
+                    attempt = self._tsc_new_attempt(config, (*where, name))
         if attempt is None:
             yield
         else:
@@ -200,11 +200,11 @@ class SSLContext(ssl.SSLContext):
             config = self.__dict__.setdefault("_tsc_current", new)
         return config
 
-    def _tsc_conn(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+    def _tsc_attempt(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
         """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
-        return take(config, endpoint) or self._tsc_new_conn(config, endpoint)
+        return take(config, endpoint) or self._tsc_new_attempt(config, endpoint)
 
-    def _tsc_new_conn(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+    def _tsc_new_attempt(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
         """Begin an attempt, or not: there is no error here, only a full handshake."""
         try:
             return Attempt(config, endpoint, self._tsc_accept)

@@ -78,20 +78,20 @@ class Context(SSL.Context):
 
 
 class _Attempt(Verdict):
-    """A `tsc_conn`, and where its connection stands."""
+    """A `tsc_attempt`, and where its connection stands."""
 
-    def __init__(self, conn: _tsc.Conn, accept: str) -> None:
-        super().__init__(conn)
+    def __init__(self, attempt: _tsc.Attempt, accept: str) -> None:
+        super().__init__(attempt)
         self._accept = accept
         self._ticket_came = False
 
     def offer(self, connection: SSL.Connection) -> None:
         with suppress(_tsc.Error, SSL.Error):
-            encoded = self._conn.offer()
+            encoded = self._attempt.offer()
             if encoded is not None:
                 session = _decode(encoded)
                 if session is not None and _lib.SSL_set_session(connection._ssl, session) == 1:
-                    self._conn.sent()
+                    self._attempt.sent()
 
     def info(self, connection: SSL.Connection, where: int, result: int) -> None:
         if where & SSL.SSL_ST_ACCEPT:  # a server's, after all
@@ -125,7 +125,7 @@ class _Attempt(Verdict):
             if session is None:
                 return
             encoded = _encode(session)
-            self._conn.receive(encoded, version, _lifetime(encoded), len(encoded))
+            self._attempt.receive(encoded, version, _lifetime(encoded), len(encoded))
 
 
 _attempts: WeakKeyDictionary[SSL.Connection, _Attempt] = WeakKeyDictionary()
@@ -158,7 +158,7 @@ def begin(
         return
     name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
     with suppress(_tsc.Error):
-        attempt = _Attempt(context._tsc_config.conn((*where, name)), context._tsc_accept)
+        attempt = _Attempt(context._tsc_config.attempt((*where, name)), context._tsc_accept)
         if max_wait_ms:
             attempt.wait(max_wait_ms)
         _attempts[connection] = attempt

@@ -8,10 +8,10 @@ from tsc import _tsc, wait
 
 
 class Verdict:
-    """A `tsc_conn` until it is known what became of its connection."""
+    """A `tsc_attempt` until it is known what became of its connection."""
 
-    def __init__(self, conn: _tsc.Conn) -> None:
-        self._conn = conn
+    def __init__(self, attempt: _tsc.Attempt) -> None:
+        self._attempt = attempt
         self._handshaken = False
         self._resumed = False
         self.open = True
@@ -20,23 +20,23 @@ class Verdict:
     def wait(self, max_wait_ms: int) -> None:
         """Wait, in this thread or greenlet, for a session that others are about to bring."""
         try:
-            wait.block(self._conn, max_wait_ms)
+            wait.block(self._attempt, max_wait_ms)
         except BaseException:  # of a signal, or thrown into the greenlet
             self.failed(_tsc.FAILURE_NOT_SENT)
             raise
 
     async def rest(self, max_wait_ms: int) -> None:
         """Wait for one in this task."""
-        await wait.rest(self._conn, max_wait_ms)
+        await wait.rest(self._attempt, max_wait_ms)
 
     def established(self) -> None:
         """Say that the connection is established; what was staged is published."""
         self.open = False
         with suppress(_tsc.Error):
-            self._conn.established(self._resumed)
+            self._attempt.established(self._resumed)
 
     def failed(self, why: int) -> None:
         """Say that it failed, with a FAILURE_ of `tsc._tsc`; what was staged is discarded."""
         self.open = False
         with suppress(_tsc.Error):
-            self._conn.failed(why)
+            self._attempt.failed(why)

@@ -19,15 +19,15 @@ def milliseconds(max_wait: float) -> int:
     return int(max_wait * 1000)
 
 
-def _ask(conn: _tsc.Conn, max_wait_ms: int) -> int | None:
+def _ask(attempt: _tsc.Attempt, max_wait_ms: int) -> int | None:
     with suppress(_tsc.Error):
-        return conn.wait_fd(max_wait_ms)
+        return attempt.wait_fd(max_wait_ms)
     return None
 
 
-def block(conn: _tsc.Conn, max_wait_ms: int) -> None:
+def block(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
     """Wait in this thread, or in this greenlet where gevent or Eventlet has patched `select`."""
-    fd = _ask(conn, max_wait_ms)
+    fd = _ask(attempt, max_wait_ms)
     if fd is None:
         return
     if hasattr(select, "poll"):
@@ -38,11 +38,11 @@ def block(conn: _tsc.Conn, max_wait_ms: int) -> None:
         select.select([fd], [], [])
 
 
-async def rest(conn: _tsc.Conn, max_wait_ms: int) -> None:
+async def rest(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
     """Wait in this task, on an event loop that has ``add_reader``."""
     import asyncio  # who does without it need not load it
 
-    fd = _ask(conn, max_wait_ms)
+    fd = _ask(attempt, max_wait_ms)
     if fd is None:
         return
     over = asyncio.Event()

@@ -1,7 +1,7 @@
 //! A cache, with what is on its way to each of its endpoints.
 
 use super::supply::{Calls, Supply};
-use crate::cache::{Cache, Space};
+use crate::engine::{Engine, Space};
 use crate::process::PerProcess;
 use crate::sync::Mutex;
 use foldhash::quality::RandomState;
@@ -10,36 +10,36 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A cache and the supplies of its endpoints.
+/// A cache and the cache of its endpoints.
 ///
-/// A supply lives while a conn uses it, and after that as long as there is room: as many are
+/// A supply lives while an attempt uses it, and after that as long as there is room: as many are
 /// remembered as endpoints.
-pub struct Supplies {
-    cache: Arc<Cache>,
+pub struct Cache {
+    engine: Arc<Engine>,
     table: PerProcess<Mutex<Table>>,
 }
 
 type Table = HashMap<Box<[u8]>, Arc<Supply>, RandomState>;
 
-impl Supplies {
+impl Cache {
     #[must_use]
-    pub fn new(cache: Cache) -> Arc<Self> {
+    pub fn new(engine: Engine) -> Arc<Self> {
         Arc::new(Self {
-            cache: Arc::new(cache),
+            engine: Arc::new(engine),
             table: PerProcess::new(Mutex::default()),
         })
     }
 
     #[inline]
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache> {
-        &self.cache
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
-    /// Drops everything, keeps nothing from here on, and tells all conns that wait.
+    /// Drops everything, keeps nothing from here on, and tells all attempts that wait.
     pub fn close(&self) {
-        self.cache.close();
-        let now = self.cache.now();
+        self.engine.close();
+        let now = self.engine.now();
         let all: Vec<_> = self.table().lock().values().cloned().collect();
         let calls: Vec<Calls<'_>> = all.iter().map(|supply| supply.close(now)).collect();
         calls.into_iter().for_each(Calls::make);
@@ -51,15 +51,15 @@ impl Supplies {
         if let Some(supply) = table.get(&key) {
             return Arc::clone(supply);
         }
-        let room = self.cache.options().max_endpoints.max(1) as usize;
+        let room = self.engine.options().max_endpoints.max(1) as usize;
         // Dropped after the lock is gone.
         let _idle = if table.len() >= room {
             take_idle(&mut table, room / 8 + 1)
         } else {
             Vec::new()
         };
-        let of_cache = self.cache.key(Space::Conn, &key).into();
-        let supply = Arc::new(Supply::new(&self.cache, of_cache));
+        let of_cache = self.engine.key(Space::Attempt, &key).into();
+        let supply = Arc::new(Supply::new(&self.engine, of_cache));
         table.insert(key, Arc::clone(&supply));
         drop(table);
         supply
@@ -70,7 +70,7 @@ impl Supplies {
     }
 }
 
-/// Takes out some that no conn uses, those first that were not used for the longest time. Several at
+/// Takes out some that no attempt uses, those first that were not used for the longest time. Several at
 /// once, so that a full table is not searched for each newcomer.
 fn take_idle(table: &mut Table, some: usize) -> Vec<Arc<Supply>> {
     let mut idle: Vec<_> = table
@@ -83,8 +83,8 @@ fn take_idle(table: &mut Table, some: usize) -> Vec<Arc<Supply>> {
     keys.filter_map(|(_, key)| table.remove(&key)).collect()
 }
 
-impl fmt::Debug for Supplies {
+impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supplies").finish_non_exhaustive()
+        f.debug_struct("Cache").finish_non_exhaustive()
     }
 }

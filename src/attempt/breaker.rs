@@ -1,6 +1,6 @@
 //! Leaves alone an endpoint where offering a session does harm.
 
-use crate::cache::Time;
+use crate::engine::Time;
 
 /// The longest time between two probes, in seconds.
 const LONGEST_PAUSE_SECONDS: u32 = 3600;

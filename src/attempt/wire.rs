@@ -1,6 +1,6 @@
 //! What the wire says about a session, turned into the engine's terms.
 
-use crate::cache::{Kind, Lifetime};
+use crate::engine::{Kind, Lifetime};
 
 /// Not a version of TLS that sessions can come from.
 #[derive(Debug)]

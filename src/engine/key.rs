@@ -7,7 +7,7 @@ pub enum Space {
     /// The caller of `tsc_put`, byte by byte.
     Caller,
     /// The library, from config and endpoint.
-    Conn,
+    Attempt,
 }
 
 /// A key, lent for a call, with its hash.

@@ -7,7 +7,7 @@ use super::offer::Offer;
 use super::supply::{Answer, Calls, End, Supply};
 use super::wait::{Wait, Waker};
 use super::{Config, Endpoint, Invalid};
-use crate::cache::{
+use crate::engine::{
     Discard, EventKind, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session,
     Stats, Time, expiry,
 };
@@ -70,7 +70,7 @@ pub struct Counts {
 ///
 /// It may outlive its handle: a TLS connection that is still open holds it (through rustls's session
 /// store) and later tickets keep coming in.
-pub struct Conn {
+pub struct Attempt {
     config: Arc<Config>,
     supply: Arc<Supply>,
     flight: Arc<Flight>,
@@ -122,10 +122,10 @@ struct Staged {
     not_after: Option<i64>,
 }
 
-impl Conn {
+impl Attempt {
     pub fn new(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         let supply = config.supply(endpoint)?;
-        let begun = config.cache().now();
+        let begun = config.engine().now();
         Ok(Arc::new(Self {
             flight: supply.join(begun),
             supply,
@@ -149,13 +149,13 @@ impl Conn {
     }
 
     fn now(&self) -> Time {
-        self.supply.cache.now()
+        self.supply.engine.now()
     }
 
     /// Bytes that were received, in memory for secrets.
     pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
-        self.config.cache().keep(bytes).inspect_err(|&why| {
+        self.config.engine().keep(bytes).inspect_err(|&why| {
             let mut state = self.state.lock();
             // The server answered, as in `receive`.
             state.offer.send();
@@ -243,7 +243,7 @@ impl Conn {
         self.check_process()?;
         let now = self.now();
         // Dropped after the lock is gone.
-        let mut garbage = self.supply.cache.garbage();
+        let mut garbage = self.supply.engine.garbage();
         let mut state = self.state.lock();
         if state.wait.is_some() {
             state = self.end_of_wait(state, now);
@@ -267,7 +267,7 @@ impl Conn {
         if !self.supply.allows(&self.flight, now) {
             return;
         }
-        let cache = &self.supply.cache;
+        let cache = &self.supply.engine;
         cache.take_at(&self.key(), now, garbage, place);
         match place {
             Some(session) => self.flight.begin_resumed(now, session.lineage),
@@ -299,7 +299,7 @@ impl Conn {
             });
         }
         if expired {
-            self.supply.cache.tell(&self.key(), EventKind::Expired, 1);
+            self.supply.engine.tell(&self.key(), EventKind::Expired, 1);
         }
         drop((spoilt, wait));
         self.make(calls);
@@ -335,7 +335,7 @@ impl Conn {
         (kind, lifetime): (Kind, Lifetime),
         not_after: Option<i64>,
     ) -> Result<(), (Discard, Payload)> {
-        let cache = self.config.cache();
+        let cache = self.config.engine();
         if self.check_process().is_err() {
             return Err((Discard::Closed, payload));
         }
@@ -394,7 +394,7 @@ impl Conn {
     /// it would only take the place of another. Who takes it says so with `receive`; one that is not
     /// wanted has counted, here, as one that the server sent.
     pub fn wants_another(&self) -> Result<bool, Discard> {
-        let cache = self.config.cache();
+        let cache = self.config.engine();
         if self.check_process().is_err() {
             return Err(Discard::Closed);
         }
@@ -457,7 +457,7 @@ impl Conn {
     /// Drops the reusable session of this endpoint: the server speaks TLS 1.3 now.
     pub fn remove_reusable(&self) {
         if self.check_process().is_ok() {
-            self.config.cache().remove_reusable(&self.key());
+            self.config.engine().remove_reusable(&self.key());
         }
     }
 
@@ -472,7 +472,7 @@ impl Conn {
     /// TLS is verified and the application's login done: publishes what was received.
     pub fn established(&self, resumed: bool) -> Result<(), NotNow> {
         self.check_process()?;
-        let cache = self.config.cache();
+        let cache = self.config.engine();
         // The time is read, and foreign code run, only while the lock is not held.
         let now = cache.now();
         let mut state = self.state.lock();
@@ -600,7 +600,7 @@ impl Conn {
     /// RFC 9149: what else came with it will not be taken either, wherever it is.
     fn refuse(&self, lineage: Lineage) {
         self.supply.refuse(lineage.id);
-        self.config.cache().remove_lineage(&self.key(), lineage.id);
+        self.config.engine().remove_lineage(&self.key(), lineage.id);
     }
 
     /// Leaves the queue, and puts back what was kept for this attempt.
@@ -621,7 +621,7 @@ impl Conn {
             self.count(|stats| stats.removed += 1);
             return;
         }
-        self.config.cache().put_back(&self.key(), session);
+        self.config.engine().put_back(&self.key(), session);
         let calls = self.supply.returned(self.now());
         self.make(calls);
     }
@@ -629,7 +629,7 @@ impl Conn {
     /// Tells those whose wait is over. No lock is held here.
     fn make(&self, calls: Calls<'_>) {
         if calls.stale {
-            self.supply.cache.remove(&self.key());
+            self.supply.engine.remove(&self.key());
         }
         if let Some(change) = calls.breaker {
             let kind = match change {
@@ -640,13 +640,13 @@ impl Conn {
                 Change::Opened => stats.breaker_opened += 1,
                 Change::Closed => stats.breaker_closed += 1,
             });
-            self.config.cache().tell(&self.key(), kind, 0);
+            self.config.engine().tell(&self.key(), kind, 0);
         }
         calls.make();
     }
 
     fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) -> Calls<'_> {
-        let cache = self.config.cache();
+        let cache = self.config.engine();
         let now = cache.now();
         let lineage = self.bounded(lineage, now, not_after.min_some(staged.not_after));
         let expires = expiry(cache.options(), staged.received, staged.lifetime, lineage);
@@ -693,7 +693,7 @@ impl MinSome for Option<i64> {
     }
 }
 
-impl Drop for Conn {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if self.generation != platform::generation() {
             // The parent's; its threads may have been in the middle of a change.
@@ -711,8 +711,8 @@ impl Drop for Conn {
     }
 }
 
-impl fmt::Debug for Conn {
+impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conn").finish_non_exhaustive()
+        f.debug_struct("Attempt").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! An attempt that may bring tickets.
 
-use crate::cache::{Lineage, Time};
+use crate::engine::{Lineage, Time};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
 

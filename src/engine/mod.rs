@@ -44,7 +44,7 @@ use usage::Usage;
 ///
 /// Payloads are dropped, the clock is read and the listener told only while no lock is held: all of it
 /// may be foreign code, and may call back.
-pub struct Cache {
+pub struct Engine {
     options: Options,
     clock: Clock,
     listener: Option<Listener>,
@@ -66,7 +66,7 @@ struct Era {
     arena: Arc<Arena>,
 }
 
-impl Cache {
+impl Engine {
     #[must_use]
     pub fn new(mut options: Options, clock: Clock) -> Self {
         // Room for nothing at all is what `enabled` is for.
@@ -587,9 +587,9 @@ fn shards(options: &Options) -> usize {
         .min(MOST) as usize
 }
 
-impl fmt::Debug for Cache {
+impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache")
+        f.debug_struct("Engine")
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
-//! One conn's place in the queue for a session.
+//! One attempt's place in the queue for a session.
 
 use super::flight::Flight;
-use crate::cache::{Session, Time};
+use crate::engine::{Session, Time};
 use crate::sync::Mutex;
 use std::fmt;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
-//! The sessions of one endpoint that are on their way, and the conns that wait for them.
+//! The sessions of one endpoint that are on their way, and the attempts that wait for them.
 
 use super::breaker::{Breaker, Change, Limits};
 use super::flight::{Flight, Handshake};
 use super::forecast::Rates;
 use super::wait::{Wait, Waker};
-use crate::cache::{Cache, Garbage, Key, OwnedKey, Session, Stats, Time};
+use crate::engine::{Engine, Garbage, Key, OwnedKey, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ const LEAST_GRACE_MS: u64 = 20;
 /// if no connection lives.
 const PROOF_MS: u64 = 250;
 
-/// What the conns to one endpoint of one config know of each other.
+/// What the attempts to one endpoint of one config know of each other.
 pub(super) struct Supply {
-    pub(super) cache: Arc<Cache>,
+    pub(super) engine: Arc<Engine>,
     key: OwnedKey,
-    /// When a conn last began.
+    /// When an attempt last began.
     pub(super) used: AtomicU64,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
-    /// How many conns are established and still there.
+    /// How many attempts are established and still there.
     alive: AtomicUsize,
     /// Something small that the TLS stack wants to know again; 0 is nothing.
     note: AtomicU16,
@@ -46,7 +46,7 @@ struct State {
     proven: Time,
 }
 
-/// What a conn that asks is told.
+/// What an attempt that asks is told.
 pub(super) enum Answer {
     /// A session that nobody else has.
     Offer(Session),
@@ -67,7 +67,7 @@ pub struct Forecast {
     pub tickets_resumed: Option<u32>,
     pub full_ms: u64,
     pub resumed_ms: u64,
-    /// How long a conn that asks now would wait; `None`: it would be told to do a full handshake.
+    /// How long an attempt that asks now would wait; `None`: it would be told to do a full handshake.
     pub wait_ms: Option<u64>,
     pub breaker_open: bool,
 }
@@ -83,10 +83,10 @@ pub(super) struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(cache: &'a Cache) -> Self {
+    pub(super) fn new(engine: &'a Engine) -> Self {
         Self {
             wakers: Vec::new(),
-            garbage: cache.garbage(),
+            garbage: engine.garbage(),
             breaker: None,
             stale: false,
         }
@@ -100,9 +100,9 @@ impl<'a> Calls<'a> {
 }
 
 impl Supply {
-    pub(super) fn new(cache: &Arc<Cache>, key: OwnedKey) -> Self {
+    pub(super) fn new(engine: &Arc<Engine>, key: OwnedKey) -> Self {
         Self {
-            cache: Arc::clone(cache),
+            engine: Arc::clone(engine),
             key,
             used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
@@ -118,7 +118,7 @@ impl Supply {
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
-        self.cache.count(&self.key(), change);
+        self.engine.count(&self.key(), change);
     }
 
     pub(super) fn note(&self) -> Option<u16> {
@@ -129,20 +129,20 @@ impl Supply {
     }
 
     pub(super) fn set_note(&self, note: u16) {
-        if note != 0 && self.cache.options().enabled && !self.cache.is_closed() {
+        if note != 0 && self.engine.options().enabled && !self.engine.is_closed() {
             self.note.store(note, Relaxed);
         }
     }
 
     fn limits(&self) -> Limits {
-        let options = self.cache.options();
+        let options = self.engine.options();
         Limits {
             failures: options.breaker_failures,
             pause_seconds: options.breaker_seconds,
         }
     }
 
-    /// A conn begins: what it does from here on, others reckon with.
+    /// An attempt begins: what it does from here on, others reckon with.
     pub(super) fn join(&self, now: Time) -> Arc<Flight> {
         let flight = Arc::new(Flight::default());
         self.used.store(now.0, Relaxed);
@@ -150,7 +150,7 @@ impl Supply {
         flight
     }
 
-    /// Whether a conn may offer a session now.
+    /// Whether an attempt may offer a session now.
     #[inline]
     pub(super) fn allows(&self, flight: &Flight, now: Time) -> bool {
         !self.guarded.load(Relaxed) || self.allows_guarded(flight, now)
@@ -168,7 +168,7 @@ impl Supply {
         allowed
     }
 
-    /// A conn that may offer a session has none: if it was to be the probe, another may be.
+    /// An attempt that may offer a session has none: if it was to be the probe, another may be.
     pub(super) fn has_none(&self, flight: &Flight, now: Time) {
         if flight.is_probe() {
             flight.set_probe(false);
@@ -176,7 +176,7 @@ impl Supply {
         }
     }
 
-    /// A conn asks what to do, and would wait until `deadline`.
+    /// An attempt asks what to do, and would wait until `deadline`.
     pub(super) fn ask(
         &self,
         flight: &Arc<Flight>,
@@ -184,10 +184,10 @@ impl Supply {
         deadline: Time,
         waker: Waker,
     ) -> (Answer, Calls<'_>) {
-        let mut calls = Calls::new(&self.cache);
-        // A breaker that is not closed is looked at when the conn makes its offer.
+        let mut calls = Calls::new(&self.engine);
+        // A breaker that is not closed is looked at when the attempt makes its offer.
         let mut state = self.state.lock();
-        if !state.breaker.is_closed() || self.cache.is_closed() || !self.cache.options().enabled {
+        if !state.breaker.is_closed() || self.engine.is_closed() || !self.engine.options().enabled {
             return (Answer::Full, calls);
         }
         if state.waits.is_empty()
@@ -210,10 +210,10 @@ impl Supply {
         (Answer::Wait(wait), calls)
     }
 
-    /// A conn waits no longer, and goes on without a session if none was kept for it. If it waited in
+    /// An attempt waits no longer, and goes on without a session if none was kept for it. If it waited in
     /// vain, others may, too.
     pub(super) fn leave(&self, wait: &Arc<Wait>, now: Time) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         state.waits.retain(|other| !Arc::ptr_eq(other, wait));
         if !wait.is_over() {
@@ -223,10 +223,10 @@ impl Supply {
         calls
     }
 
-    /// A session of this conn came into the cache, or one that was taken came back.
-    /// `reusable`: it can serve any number of conns.
+    /// A session of this attempt came into the cache, or one that was taken came back.
+    /// `reusable`: it can serve any number of attempts.
     pub(super) fn brought(&self, flight: &Flight, reusable: bool, now: Time) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         let nth = flight.bring();
         state.proven = now;
@@ -245,14 +245,14 @@ impl Supply {
         calls
     }
 
-    /// A session that a conn had taken is back in the cache.
+    /// A session that an attempt had taken is back in the cache.
     pub(super) fn returned(&self, now: Time) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         self.state.lock().serve(self, now, &mut calls);
         calls
     }
 
-    /// A conn is established: resumed, refused, or after an offer of nothing.
+    /// An attempt is established: resumed, refused, or after an offer of nothing.
     pub(super) fn established(
         &self,
         flight: &Flight,
@@ -260,7 +260,7 @@ impl Supply {
         offered: bool,
         resumed: bool,
     ) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         let handshake = if resumed {
             Handshake::Resumed
@@ -282,16 +282,16 @@ impl Supply {
         } else {
             state.breaker.full(now, self.limits())
         };
-        let limited = self.cache.options().max_full_handshakes != 0;
+        let limited = self.engine.options().max_full_handshakes != 0;
         if calls.breaker.is_some() || limited {
             state.rearrange(self, now, &mut calls);
         }
         calls
     }
 
-    /// All that a conn had received when it was established has come into the cache.
+    /// All that an attempt had received when it was established has come into the cache.
     pub(super) fn published(&self, flight: &Flight, now: Time) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         if flight.brought() != 0 {
             // What else there is to come is learned when it does.
@@ -310,14 +310,14 @@ impl Supply {
         calls
     }
 
-    /// The connection of a conn that was established is gone.
+    /// The connection of an attempt that was established is gone.
     pub(super) fn gone(&self) {
         self.alive.fetch_sub(1, Relaxed);
     }
 
-    /// A conn has ended, one way or the other, or brings nothing any more.
+    /// An attempt has ended, one way or the other, or brings nothing any more.
     pub(super) fn ended(&self, flight: &Flight, now: Time, end: End) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         let probe = flight.is_probe();
         match end {
@@ -343,7 +343,7 @@ impl Supply {
 
     /// Nothing comes any more: all that wait do a full handshake.
     pub(super) fn close(&self, now: Time) -> Calls<'_> {
-        let mut calls = Calls::new(&self.cache);
+        let mut calls = Calls::new(&self.engine);
         let mut state = self.state.lock();
         for wait in std::mem::take(&mut state.waits) {
             state.send_off(&wait, now, &mut calls);
@@ -379,10 +379,10 @@ impl Supply {
         }
     }
 
-    /// How many sessions a conn had best bring, if others wait for some.
+    /// How many sessions an attempt had best bring, if others wait for some.
     #[cfg(feature = "rustls")]
     pub(super) fn demand(&self) -> Option<usize> {
-        let most = self.cache.options().max_sessions_per_endpoint as usize;
+        let most = self.engine.options().max_sessions_per_endpoint as usize;
         match self.state.lock().waits.len() {
             0 => None,
             waiting => Some((waiting + 1).min(most)),
@@ -390,7 +390,7 @@ impl Supply {
     }
 
     fn available(&self, now: Time) -> usize {
-        self.cache.available_at(&self.key(), now)
+        self.engine.available_at(&self.key(), now)
     }
 
     fn take(&self, now: Time, calls: &mut Calls<'_>) -> Option<Session> {
@@ -400,7 +400,7 @@ impl Supply {
         }
         let mut taken = None;
         let garbage = &mut calls.garbage;
-        self.cache.take_at(&self.key(), now, garbage, &mut taken);
+        self.engine.take_at(&self.key(), now, garbage, &mut taken);
         taken
     }
 }
@@ -411,7 +411,7 @@ fn grace_of(flight: &Flight, established: Time) -> u64 {
     took.saturating_mul(2).max(LEAST_GRACE_MS)
 }
 
-/// How a conn ended that was not established, or that no longer brings anything.
+/// How an attempt ended that was not established, or that no longer brings anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// It had offered a session, and failed.
@@ -459,7 +459,7 @@ impl State {
         supply.alive.load(Relaxed) == 0 && now.since(self.proven) > PROOF_MS
     }
 
-    /// Whether a conn tries what is in doubt, and its verdict is expected until `deadline`.
+    /// Whether an attempt tries what is in doubt, and its verdict is expected until `deadline`.
     fn is_tried(&self, supply: &Supply, now: Time, deadline: Time) -> bool {
         let tries = |flight: &&Arc<Flight>| {
             flight.handshake() == Some(Handshake::Resumed) && flight.established().is_none()
@@ -482,7 +482,7 @@ impl State {
 
     /// Whether another full handshake may begin.
     fn can_begin_full(&self, supply: &Supply) -> bool {
-        let most = supply.cache.options().max_full_handshakes as usize;
+        let most = supply.engine.options().max_full_handshakes as usize;
         let is_full = |flight: &&Arc<Flight>| {
             flight.handshake() == Some(Handshake::Full) && flight.established().is_none()
         };

@@ -5,37 +5,37 @@ use super::session::received;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
-use crate::cache::Payload;
-use crate::conn::{Conn, Failure, Phase};
+use crate::attempt::{Attempt, Failure, Phase};
+use crate::engine::Payload;
 use crate::platform::Alarm;
 use crate::sync::Mutex;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-/// tsc_conn_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
+/// tsc_attempt_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
 /// taken goes back to the cache.
 pub const TSC_FAILURE_NOT_SENT: u32 = 1;
-/// tsc_conn_failed: the TLS handshake failed. If a session was offered, it and its lineage are
+/// tsc_attempt_failed: the TLS handshake failed. If a session was offered, it and its lineage are
 /// dropped: the next attempt is a full handshake.
 pub const TSC_FAILURE_HANDSHAKE: u32 = 2;
-/// tsc_conn_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
+/// tsc_attempt_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
 pub const TSC_FAILURE_TIMEOUT: u32 = 3;
-/// tsc_conn_failed: TLS was fine, the application's own login was not. Nothing is published; what
+/// tsc_attempt_failed: TLS was fine, the application's own login was not. Nothing is published; what
 /// the cache held before stays.
 pub const TSC_FAILURE_LOGIN: u32 = 4;
 
-/// tsc_conn_info.state: begun, and nobody has said yet how it ended.
-pub const TSC_CONN_OPEN: u32 = 1;
-/// tsc_conn_info.state: established; what arrives now goes straight into the cache.
-pub const TSC_CONN_ESTABLISHED: u32 = 2;
-/// tsc_conn_info.state: failed; what arrives now is discarded.
-pub const TSC_CONN_FAILED: u32 = 3;
+/// tsc_attempt_info.state: begun, and nobody has said yet how it ended.
+pub const TSC_ATTEMPT_OPEN: u32 = 1;
+/// tsc_attempt_info.state: established; what arrives now goes straight into the cache.
+pub const TSC_ATTEMPT_ESTABLISHED: u32 = 2;
+/// tsc_attempt_info.state: failed; what arrives now is discarded.
+pub const TSC_ATTEMPT_FAILED: u32 = 3;
 
 /// What became of one connection attempt so far.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct tsc_conn_info {
-    /// TSC_CONN_OPEN, TSC_CONN_ESTABLISHED or TSC_CONN_FAILED.
+pub struct tsc_attempt_info {
+    /// TSC_ATTEMPT_OPEN, TSC_ATTEMPT_ESTABLISHED or TSC_ATTEMPT_FAILED.
     pub state: u32,
     /// 1 if a session was taken to be offered.
     pub offered: u32,
@@ -54,57 +54,57 @@ pub struct tsc_conn_info {
 }
 
 /// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
-pub struct tsc_conn {
-    pub(super) conn: Arc<Conn>,
+pub struct tsc_attempt {
+    pub(super) attempt: Arc<Attempt>,
     rustls: Option<Arc<Attached>>,
-    /// Lent to the caller by tsc_conn_wait_fd.
+    /// Lent to the caller by tsc_attempt_wait_fd.
     pub(super) alarm: Mutex<Option<Arc<Alarm>>>,
 }
 
-impl Drop for tsc_conn {
+impl Drop for tsc_attempt {
     fn drop(&mut self) {
-        self.conn.release();
+        self.attempt.release();
     }
 }
 
-/// The conn of a handle, held for the call: it may run a callback in which the caller frees the handle.
-pub(super) fn held(conn: *const tsc_conn) -> Answer<Arc<Conn>> {
-    Ok(Arc::clone(&lent(conn)?.conn))
+/// The attempt of a handle, held for the call: it may run a callback in which the caller frees the handle.
+pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Attempt>> {
+    Ok(Arc::clone(&lent(attempt)?.attempt))
 }
 
 #[cfg(feature = "rustls")]
-fn rustls_config(attached: &Attached, conn: &Arc<Conn>) -> *const rustls_client_config {
+fn rustls_config(attached: &Attached, attempt: &Arc<Attempt>) -> *const rustls_client_config {
     // As rustls-ffi makes them: see `attached` in config.rs.
-    Arc::into_raw(Arc::new(attached.for_conn(conn))).cast()
+    Arc::into_raw(Arc::new(attached.for_attempt(attempt))).cast()
 }
 
 #[cfg(not(feature = "rustls"))]
-fn rustls_config(attached: &Attached, _: &Arc<Conn>) -> *const rustls_client_config {
+fn rustls_config(attached: &Attached, _: &Arc<Attempt>) -> *const rustls_client_config {
     match *attached {}
 }
 
 /// Begins a connection attempt.
 ///
 /// endpoint, size: who it is for; copied.
-/// out: gets the handle, which the caller frees with tsc_conn_free.
+/// out: gets the handle, which the caller frees with tsc_attempt_free.
 /// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
-/// disabled cache is no error: the conn works and offers nothing.
+/// disabled cache is no error: the attempt works and offers nothing.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_new(
+pub extern "C" fn tsc_attempt_new(
     config: *const tsc_config,
     endpoint: *const tsc_endpoint,
     size: usize,
-    out: *mut *mut tsc_conn,
+    out: *mut *mut tsc_attempt,
 ) -> tsc_status {
     guard(|| {
         let config = lent(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         place(out)?;
-        let conn = Conn::new(&config.config, &endpoint)?;
+        let attempt = Attempt::new(&config.config, &endpoint)?;
         hand_out(
             out,
-            tsc_conn {
-                conn,
+            tsc_attempt {
+                attempt,
                 rustls: config.rustls.clone(),
                 alarm: Mutex::default(),
             },
@@ -113,30 +113,30 @@ pub extern "C" fn tsc_conn_new(
     })
 }
 
-/// Gives the session to offer in the ClientHello, and leases it to this conn.
+/// Gives the session to offer in the ClientHello, and leases it to this attempt.
 ///
 /// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
-/// conn fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_conn_sent and all that imply it
-/// (tsc_conn_receive, tsc_conn_wants_another, tsc_conn_established, the other failures). Asking again gives the same session.
+/// attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
+/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
 /// Ask as late as possible, after the TCP connection stands.
 ///
-/// out, size: gets the session. What it points to is lent until tsc_conn_established, tsc_conn_failed
-/// or tsc_conn_free. An object may be lent to several conns at once if it is reusable; a TLS stack
+/// out, size: gets the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
+/// or tsc_attempt_free. An object may be lent to several attempts at once if it is reusable; a TLS stack
 /// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 /// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
-/// callers need no error. TSC_WRONG_STATE: the conn was sent, established or failed. TSC_CLOSED: the
-/// conn is from before a fork.
+/// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
+/// attempt is from before a fork.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_offer(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_offer(
+    attempt: *const tsc_attempt,
     out: *mut tsc_session,
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let attempt = &lent(attempt)?.attempt;
         sized::place(out, size)?;
-        // The conn keeps the session for as long as it is lent.
-        let lent = conn.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
+        // The attempt keeps the session for as long as it is lent.
+        let lent = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
         sized::write(out, size, &lent);
         Ok(())
     })
@@ -146,35 +146,35 @@ pub extern "C" fn tsc_conn_offer(
 /// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
 /// offered, is TSC_OK.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_sent(conn: *const tsc_conn) -> tsc_status {
-    guard(|| Ok(lent(conn)?.conn.sent()?))
+pub extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
+    guard(|| Ok(lent(attempt)?.attempt.sent()?))
 }
 
 /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
 ///
-/// Staged until tsc_conn_established; after it, it goes straight into the cache, whenever it comes.
+/// Staged until tsc_attempt_established; after it, it goes straight into the cache, whenever it comes.
 /// Its lifetime counts from this call.
 /// info, info_size: what is known of it; tls_version is required.
 /// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the conn has failed, or the cache is disabled.
+/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, or the cache is disabled.
 /// TSC_CLOSED. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_receive(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_receive(
+    attempt: *const tsc_attempt,
     info: *const tsc_session_info,
     info_size: usize,
     data: *const u8,
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let conn = held(conn)?;
+        let attempt = held(attempt)?;
         let info = received(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = Payload::Bytes(conn.keep(data)?);
-        let done = conn.receive(payload, data.len(), info.label, info.rules, info.not_after);
+        let payload = Payload::Bytes(attempt.keep(data)?);
+        let done = attempt.receive(payload, data.len(), info.label, info.rules, info.not_after);
         done.map_err(|(why, _)| why.into())
     })
 }
@@ -184,14 +184,14 @@ pub extern "C" fn tsc_conn_receive(
 /// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
 /// any thread, with no lock held, possibly before this call returns. On any other status the caller
 /// still owns it.
-/// info, info_size: as in tsc_conn_receive.
+/// info, info_size: as in tsc_attempt_receive.
 /// object: not NULL. Nobody else may change it from here on.
 /// bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
 /// do.
 /// release: not NULL. May call any function of this library.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_receive_object(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_receive_object(
+    attempt: *const tsc_attempt,
     info: *const tsc_session_info,
     info_size: usize,
     object: *mut c_void,
@@ -199,11 +199,12 @@ pub extern "C" fn tsc_conn_receive_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let conn = held(conn)?;
+        let attempt = held(attempt)?;
         let info = received(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let payload = Payload::Value(object);
-        conn.receive(payload, size, info.label, info.rules, info.not_after)
+        attempt
+            .receive(payload, size, info.label, info.rules, info.not_after)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
                 if let Payload::Value(value) = payload
@@ -219,12 +220,12 @@ pub extern "C" fn tsc_conn_receive_object(
 /// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
 /// CPython's ssl module, for one, copies each by encoding and decoding it.
 ///
-/// TSC_OK: take it, and give it to tsc_conn_receive or tsc_conn_receive_object. TSC_DISCARDED: leave it. The
+/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED: leave it. The
 /// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
 /// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_wants_another(conn: *const tsc_conn) -> tsc_status {
-    guard(|| match held(conn)?.wants_another() {
+pub extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
+    guard(|| match held(attempt)?.wants_another() {
         Ok(true) => Ok(()),
         Ok(false) => Err(TSC_DISCARDED),
         Err(why) => Err(why.into()),
@@ -232,15 +233,18 @@ pub extern "C" fn tsc_conn_wants_another(conn: *const tsc_conn) -> tsc_status {
 }
 
 /// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
-/// this conn received and will receive. not_after: Unix seconds, above 0.
+/// this attempt received and will receive. not_after: Unix seconds, above 0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_set_not_after(conn: *const tsc_conn, not_after: i64) -> tsc_status {
+pub extern "C" fn tsc_attempt_set_not_after(
+    attempt: *const tsc_attempt,
+    not_after: i64,
+) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let attempt = &lent(attempt)?.attempt;
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        Ok(conn.set_not_after(not_after)?)
+        Ok(attempt.set_not_after(not_after)?)
     })
 }
 
@@ -251,10 +255,10 @@ pub extern "C" fn tsc_conn_set_not_after(conn: *const tsc_conn, not_after: i64) 
 /// resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). If
 /// a session was offered and this is 0, the server refused it: its whole lineage is dropped.
 /// TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
-/// offered through this conn; nothing was changed.
+/// offered through this attempt; nothing was changed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_established(conn: *const tsc_conn, resumed: i32) -> tsc_status {
-    guard(|| Ok(held(conn)?.established(resumed != 0)?))
+pub extern "C" fn tsc_attempt_established(attempt: *const tsc_attempt, resumed: i32) -> tsc_status {
+    guard(|| Ok(held(attempt)?.established(resumed != 0)?))
 }
 
 /// Says that the attempt failed: what it received is discarded, then and later.
@@ -262,35 +266,35 @@ pub extern "C" fn tsc_conn_established(conn: *const tsc_conn, resumed: i32) -> t
 /// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
 /// TSC_WRONG_STATE: already established or failed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_failed(conn: *const tsc_conn, why: u32) -> tsc_status {
+pub extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
     guard(|| {
-        let conn = held(conn)?;
+        let attempt = held(attempt)?;
         let why = match why {
             TSC_FAILURE_NOT_SENT => Failure::NotSent,
             TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,
             TSC_FAILURE_LOGIN => Failure::Login,
             _ => return Err(TSC_INVALID_ARGUMENT),
         };
-        Ok(conn.failed(why)?)
+        Ok(attempt.failed(why)?)
     })
 }
 
-/// Reads what became of the attempt so far. size is sizeof(tsc_conn_info).
+/// Reads what became of the attempt so far. size is sizeof(tsc_attempt_info).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_info_get(
-    conn: *const tsc_conn,
-    out: *mut tsc_conn_info,
+pub extern "C" fn tsc_attempt_info_get(
+    attempt: *const tsc_attempt,
+    out: *mut tsc_attempt_info,
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let conn = &lent(conn)?.conn;
+        let attempt = &lent(attempt)?.attempt;
         sized::place(out, size)?;
-        let (phase, counts) = conn.phase()?;
-        let info = tsc_conn_info {
+        let (phase, counts) = attempt.phase()?;
+        let info = tsc_attempt_info {
             state: match phase {
-                Phase::Open => TSC_CONN_OPEN,
-                Phase::Established => TSC_CONN_ESTABLISHED,
-                Phase::Failed => TSC_CONN_FAILED,
+                Phase::Open => TSC_ATTEMPT_OPEN,
+                Phase::Established => TSC_ATTEMPT_ESTABLISHED,
+                Phase::Failed => TSC_ATTEMPT_FAILED,
             },
             offered: counts.offered.into(),
             resumed: counts.resumed.into(),
@@ -307,35 +311,35 @@ pub extern "C" fn tsc_conn_info_get(
 
 /// Gives the rustls configuration for this one connection, to pass to rustls_client_connection_new.
 ///
-/// Only for a conn whose config was made by tsc_config_attach. rustls takes the session to offer in
+/// Only for an attempt whose config was made by tsc_config_attach. rustls takes the session to offer in
 /// rustls_client_connection_new, so call that after the TCP connection stands. What the server sends
 /// is staged and published as with the other calls, also long after the handshake, and also when this
-/// conn was freed after tsc_conn_established.
+/// attempt was freed after tsc_attempt_established.
 /// out: gets a configuration that the caller frees with rustls_client_config_free.
 /// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
-/// TSC_CLOSED: the conn is from before a fork.
+/// TSC_CLOSED: the attempt is from before a fork.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_rustls_config(
-    conn: *const tsc_conn,
+pub extern "C" fn tsc_attempt_rustls_config(
+    attempt: *const tsc_attempt,
     out: *mut *const rustls_client_config,
 ) -> tsc_status {
     guard(|| {
-        let conn = lent(conn)?;
+        let attempt = lent(attempt)?;
         place(out)?;
-        conn.conn.check_process()?;
-        let attached = conn.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
-        let config = rustls_config(attached, &conn.conn);
+        attempt.attempt.check_process()?;
+        let attached = attempt.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
+        let config = rustls_config(attached, &attempt.attempt);
         write(out, config);
         Ok(())
     })
 }
 
-/// Frees a conn; NULL is nothing.
+/// Frees an attempt; NULL is nothing.
 ///
 /// If nobody said how the attempt ended, what it received is discarded, what it had taken and not
-/// sent goes back, and the statistics count it as unfinished. After tsc_conn_established, the
+/// sent goes back, and the statistics count it as unfinished. After tsc_attempt_established, the
 /// connection may live on: tickets that still arrive for it are kept (rustls).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_conn_free(conn: *mut tsc_conn) {
-    take_back(conn);
+pub extern "C" fn tsc_attempt_free(attempt: *mut tsc_attempt) {
+    take_back(attempt);
 }

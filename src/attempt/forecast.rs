@@ -1,7 +1,7 @@
 //! How many sessions will come to an endpoint, and when.
 
 use super::flight::{Flight, Handshake};
-use crate::cache::Time;
+use crate::engine::Time;
 use std::sync::Arc;
 
 /// What an endpoint was seen to bring. A server changes its habits only when it is reconfigured, so
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) struct Rates {
     pub(super) full: Rate,
     pub(super) resumed: Rate,
-    /// One session serves any number of conns: TLS 1.2, or a cache that reuses the last ticket.
+    /// One session serves any number of attempts: TLS 1.2, or a cache that reuses the last ticket.
     pub(super) reusable: bool,
 }
 
@@ -76,7 +76,7 @@ impl Rates {
         arrival(flight, millis, now)
     }
 
-    /// How many conns can be given a session until `deadline` by those in flight, and by those that
+    /// How many attempts can be given a session until `deadline` by those in flight, and by those that
     /// will be resumed with what they bring: each session that comes early is another's beginning.
     pub(super) fn capacity(&self, flights: &[Arc<Flight>], now: Time, deadline: Time) -> u64 {
         let begun = flights
@@ -135,7 +135,7 @@ fn descendants(tickets: u32, each: u32, generations: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Lineage;
+    use crate::engine::Lineage;
 
     const NOW: Time = Time(10_000);
 

@@ -1,6 +1,6 @@
 //! What an attempt offers to the server, and whether it has left.
 
-use crate::cache::{Lineage, Session};
+use crate::engine::{Lineage, Session};
 
 /// What the attempt offers to the server.
 #[derive(Default)]

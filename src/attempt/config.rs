@@ -2,8 +2,8 @@
 
 use super::endpoint::{pull, push};
 use super::supply::Supply;
-use super::{Endpoint, Forecast, Invalid, Supplies};
-use crate::cache::{Cache, Space};
+use super::{Cache, Endpoint, Forecast, Invalid};
+use crate::engine::{Engine, Space};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,7 +27,7 @@ impl Identity {
 /// One TLS configuration, bound to one cache.
 #[derive(Debug)]
 pub struct Config {
-    pub supplies: Arc<Supplies>,
+    pub cache: Arc<Cache>,
     pub identity: Identity,
     /// When the client's own certificate ends, in Unix seconds.
     pub client_not_after: Option<i64>,
@@ -36,8 +36,8 @@ pub struct Config {
 impl Config {
     #[inline]
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache> {
-        self.supplies.cache()
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.cache.engine()
     }
 
     /// Where the sessions of this config and an endpoint are.
@@ -73,20 +73,20 @@ impl Config {
         Endpoint::decode(endpoint)
     }
 
-    /// How many sessions conns to this endpoint would find.
+    /// How many sessions attempts to this endpoint would find.
     pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, Invalid> {
         endpoint.check()?;
-        let cache = self.cache();
-        Ok(cache.available(&cache.key(Space::Conn, &self.key(endpoint))))
+        let cache = self.engine();
+        Ok(cache.available(&cache.key(Space::Attempt, &self.key(endpoint))))
     }
 
-    /// What conns to this endpoint may expect.
+    /// What attempts to this endpoint may expect.
     pub fn forecast(&self, endpoint: &Endpoint<'_>) -> Result<Forecast, Invalid> {
-        Ok(self.supply(endpoint)?.forecast(self.cache().now()))
+        Ok(self.supply(endpoint)?.forecast(self.engine().now()))
     }
 
     pub(super) fn supply(&self, endpoint: &Endpoint<'_>) -> Result<Arc<Supply>, Invalid> {
         endpoint.check()?;
-        Ok(self.supplies.of(self.key(endpoint)))
+        Ok(self.cache.of(self.key(endpoint)))
     }
 }
