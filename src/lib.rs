@@ -13,11 +13,10 @@ pub mod attempt;
 pub mod capi;
 pub mod engine;
 pub mod export;
-mod platform;
-mod process;
 #[cfg(feature = "rustls")]
 mod rustls;
 mod sync;
+mod sys;
 
 /// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
 /// this library keeps.

@@ -11,8 +11,8 @@ use crate::engine::{
     Discard, EventKind, Garbage, Key, Kind, Lifetime, Lineage, Payload, SecretBytes, Session,
     Stats, Time, expiry,
 };
-use crate::platform;
 use crate::sync::{Mutex, MutexGuard};
+use crate::sys;
 use std::fmt;
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ impl Attempt {
             flight: supply.join(begun),
             supply,
             name: endpoint.name().into(),
-            generation: platform::generation(),
+            generation: sys::generation(),
             begun,
             config: Arc::clone(config),
             state: Mutex::default(),
@@ -166,7 +166,7 @@ impl Attempt {
 
     /// A child process must not touch what its parent's threads may have been changing.
     pub fn check_process(&self) -> Result<(), NotNow> {
-        if self.generation == platform::generation() {
+        if self.generation == sys::generation() {
             Ok(())
         } else {
             Err(NotNow::Forked)
@@ -695,7 +695,7 @@ impl MinSome for Option<i64> {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.generation != platform::generation() {
+        if self.generation != sys::generation() {
             // The parent's; its threads may have been in the middle of a change.
             std::mem::forget(std::mem::take(self.state.get_mut()));
             return;

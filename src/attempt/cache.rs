@@ -2,8 +2,8 @@
 
 use super::supply::{Calls, Supply};
 use crate::engine::{Engine, Space};
-use crate::process::PerProcess;
 use crate::sync::Mutex;
+use crate::sys::PerProcess;
 use foldhash::quality::RandomState;
 use std::collections::HashMap;
 use std::fmt;

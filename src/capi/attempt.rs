@@ -7,8 +7,8 @@ use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
 use crate::attempt::{Attempt, Failure, Phase};
 use crate::engine::Payload;
-use crate::platform::Alarm;
 use crate::sync::Mutex;
+use crate::sys::Timer;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ pub struct tsc_attempt {
     pub(super) attempt: Arc<Attempt>,
     rustls: Option<Arc<Attached>>,
     /// Lent to the caller by tsc_attempt_wait_fd.
-    pub(super) alarm: Mutex<Option<Arc<Alarm>>>,
+    pub(super) timer: Mutex<Option<Arc<Timer>>>,
 }
 
 impl Drop for tsc_attempt {
@@ -106,7 +106,7 @@ pub extern "C" fn tsc_attempt_new(
             tsc_attempt {
                 attempt,
                 rustls: config.rustls.clone(),
-                alarm: Mutex::default(),
+                timer: Mutex::default(),
             },
         );
         Ok(())

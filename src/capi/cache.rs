@@ -7,7 +7,7 @@ use super::tsc_status::{
 use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
 use crate::attempt::Cache;
 use crate::engine::{Engine, Key, Payload, Space};
-use crate::platform;
+use crate::sys;
 use std::sync::Arc;
 
 /// The longest key of tsc_put and its kin, in bytes.
@@ -89,7 +89,7 @@ pub extern "C" fn tsc_cache_new(
     guard(|| {
         let options = options::read(options, size)?;
         place(out)?;
-        if !platform::watch_forks() {
+        if !sys::watch_forks() {
             return Err(TSC_NO_MEMORY);
         }
         let (options, clock, listener) = options;

@@ -3,7 +3,7 @@ use super::guard::{guard, lent, place, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
 use super::{tsc_attempt, tsc_status};
 use crate::attempt::{Plan, Waker};
-use crate::platform::Alarm;
+use crate::sys::Timer;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -95,17 +95,17 @@ pub extern "C" fn tsc_attempt_wait_fd(
     guard(|| {
         let attempt = lent(attempt)?;
         place(fd)?;
-        if !Alarm::EXISTS {
+        if !Timer::EXISTS {
             return Err(TSC_UNSUPPORTED);
         }
-        let alarm = Arc::new(Alarm::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
-        let (rings, hastens) = (Arc::clone(&alarm), Arc::clone(&alarm));
+        let timer = Arc::new(Timer::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
+        let (rings, hastens) = (Arc::clone(&timer), Arc::clone(&timer));
         let waker =
             Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
         let plan = attempt.attempt.plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
-            write(fd, alarm.fd());
-            *attempt.alarm.lock() = Some(alarm);
+            write(fd, timer.fd());
+            *attempt.timer.lock() = Some(timer);
         }
         answer(plan)
     })

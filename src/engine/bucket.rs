@@ -1,7 +1,8 @@
 //! An entry as a table holds it.
 
+use super::Payload;
 use super::entry::Entry;
-use super::{Payload, platform};
+use crate::sys;
 use std::ops::{Deref, DerefMut};
 
 /// Small, so that a table stays in the processor's nearer caches when entries and sessions are in the
@@ -36,9 +37,9 @@ impl Bucket {
     /// are for certain, only the entry tells.
     #[inline]
     pub(super) fn fetch(&self) {
-        platform::prefetch::<{ size_of::<Entry>() }>((&raw const *self.entry).addr());
+        sys::prefetch::<{ size_of::<Entry>() }>((&raw const *self.entry).addr());
         if self.newest != 0 {
-            platform::prefetch::<1024>(self.newest);
+            sys::prefetch::<1024>(self.newest);
         }
     }
 

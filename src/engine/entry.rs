@@ -1,11 +1,10 @@
 //! What is kept for one key: its sessions, and when it was last used.
 
 use super::event::EventKind;
-use super::garbage::Garbage;
 use super::key::{Key, Space};
 use super::stamp::Stamp;
-use super::usage::Usage;
-use super::{Kind, Options, Session, Time};
+use super::visit::Visit;
+use super::{Kind, Session, Time};
 use smallvec::SmallVec;
 
 pub(super) struct Entry {
@@ -56,42 +55,37 @@ impl Entry {
     }
 
     /// Drops what a new session takes the place of.
-    pub(super) fn make_room(
-        &mut self,
-        session: &Session,
-        options: &Options,
-        usage: &Usage,
-        garbage: &mut Garbage,
-    ) -> Room {
+    pub(super) fn make_room(&mut self, session: &Session, visit: &mut Visit<'_, '_>) -> Room {
         let mut displaced = 0;
         if session.kind == Kind::Reusable {
             // One is enough, it can be used again and again.
-            displaced += self.extract(|other| other.kind == Kind::Reusable, usage, garbage);
+            displaced += self.extract(|other| other.kind == Kind::Reusable, visit);
         }
-        let full = self.sessions.len() >= options.max_sessions_per_endpoint as usize;
+        let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
         let too_old = full && session.received < self.sessions[0].received;
         if full && !too_old {
-            self.drop_oldest(usage, garbage);
+            self.drop_oldest(visit);
             displaced += 1;
         }
         Room { displaced, too_old }
     }
 
     /// Drops the oldest session; false: there is none.
-    pub(super) fn drop_oldest(&mut self, usage: &Usage, garbage: &mut Garbage) -> bool {
+    pub(super) fn drop_oldest(&mut self, visit: &mut Visit<'_, '_>) -> bool {
         if self.sessions.is_empty() {
             return false;
         }
         let oldest = self.sessions.remove(0);
-        usage.release(false, oldest.size);
-        garbage.push(oldest);
+        visit.usage.release(false, oldest.size);
+        visit.garbage.push(oldest);
         true
     }
 
     /// Drops the sessions that are over, and says how many.
-    pub(super) fn expire(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> u64 {
-        let expired = self.extract(|session| session.expires <= now, usage, garbage);
-        garbage.tell_of(EventKind::Expired, expired, self);
+    pub(super) fn expire(&mut self, visit: &mut Visit<'_, '_>) -> u64 {
+        let now = visit.now;
+        let expired = self.extract(|session| session.expires <= now, visit);
+        visit.garbage.tell_of(EventKind::Expired, expired, self);
         if let Some(soonest) = self.sessions.iter().map(|session| session.expires).min() {
             self.soonest = soonest;
         }
@@ -102,20 +96,19 @@ impl Entry {
     pub(super) fn extract(
         &mut self,
         which: impl Fn(&Session) -> bool,
-        usage: &Usage,
-        garbage: &mut Garbage,
+        visit: &mut Visit<'_, '_>,
     ) -> u64 {
-        let before = garbage.len();
+        let before = visit.garbage.len();
         let mut at = 0;
         while let Some(session) = self.sessions.get(at) {
             if which(session) {
-                usage.release(false, session.size);
-                garbage.push(self.sessions.remove(at));
+                visit.usage.release(false, session.size);
+                visit.garbage.push(self.sessions.remove(at));
             } else {
                 at += 1;
             }
         }
-        (garbage.len() - before) as u64
+        (visit.garbage.len() - before) as u64
     }
 
     /// Whether there is nothing left that an entry would be kept for.

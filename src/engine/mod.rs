@@ -2,6 +2,7 @@
 
 mod bucket;
 mod entry;
+mod era;
 mod event;
 mod garbage;
 mod key;
@@ -14,6 +15,7 @@ mod stamp;
 mod stats;
 mod time;
 mod usage;
+mod visit;
 
 pub use event::{Event, EventKind, Listener};
 pub(crate) use garbage::Garbage;
@@ -27,18 +29,14 @@ pub(crate) use stats::each_stat;
 pub use stats::{Discard, Stats};
 pub use time::{Clock, Time};
 
-use crate::platform;
-use crate::process::PerProcess;
 use crate::sync::{AtomicBool, AtomicU64};
+use crate::sys::PerProcess;
+use era::Era;
 use foldhash::fast::RandomState;
-use secret::Arena;
-use shard::{Eviction, Insertion, Shard};
-use stamp::{Stamp, Stamps};
+use shard::{Insertion, Shard};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use usage::Usage;
 
 /// A bounded store of sessions.
 ///
@@ -52,18 +50,6 @@ pub struct Engine {
     closed: AtomicBool,
     lineages: AtomicU64,
     era: PerProcess<Era>,
-}
-
-/// What one process keeps.
-struct Era {
-    shards: Vec<Shard>,
-    /// For each shard: no entry of it was used before this. Touching an entry leaves it as it is, so
-    /// it may be too early. Side by side, since an eviction looks at all of them.
-    oldest: Vec<AtomicU64>,
-    usage: Usage,
-    /// Counts the endpoints that came in; see `Stamp`.
-    epoch: AtomicU64,
-    arena: Arc<Arena>,
 }
 
 impl Engine {
@@ -281,9 +267,8 @@ impl Engine {
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
     ) -> Option<bool> {
         let era = self.era();
-        let (options, epoch, usage) = (&self.options, &era.epoch, &era.usage);
-        let mut state = era.shard(key).lock();
-        let found = state.newest(key, now, options, epoch, usage, garbage, taken, take);
+        let mut visit = era.visit(now, &self.options, garbage);
+        let found = era.shard(key).lock().newest(key, taken, take, &mut visit);
         if found == Some(true) {
             garbage.tell(EventKind::Offered, 1, key);
         }
@@ -304,10 +289,8 @@ impl Engine {
         let now = self.clock.now();
         let era = self.era();
         let mut garbage = self.garbage();
-        era.shard(key)
-            .lock()
-            .remove(key, now, &era.usage, &mut garbage)
-            != 0
+        let mut visit = era.visit(now, &self.options, &mut garbage);
+        era.shard(key).lock().remove(key, &mut visit) != 0
     }
 
     /// Drops the sessions of a lineage.
@@ -324,9 +307,10 @@ impl Engine {
         let now = self.clock.now();
         let era = self.era();
         let mut garbage = self.garbage();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
         era.shard(key)
             .lock()
-            .remove_sessions(key, now, &era.usage, &mut garbage, which);
+            .remove_sessions(key, which, &mut visit);
     }
 
     /// Drops what is over, and says how many sessions that were.
@@ -335,9 +319,10 @@ impl Engine {
         let era = self.era();
         let expired = era.shards.iter().map(|shard| {
             let mut garbage = self.garbage();
+            let mut visit = era.visit(now, &self.options, &mut garbage);
             let mut state = shard.lock();
             let before = state.stats.expired;
-            state.purge_all(now, &era.usage, &mut garbage);
+            state.purge_all(&mut visit);
             state.stats.expired - before
         });
         expired.sum()
@@ -349,7 +334,8 @@ impl Engine {
         let era = self.era();
         for shard in &era.shards {
             let mut garbage = self.garbage();
-            shard.lock().clear(now, &era.usage, &mut garbage);
+            let mut visit = era.visit(now, &self.options, &mut garbage);
+            shard.lock().clear(&mut visit);
         }
     }
 
@@ -367,10 +353,11 @@ impl Engine {
         let now = self.clock.now();
         let era = self.era();
         let mut garbage = self.garbage();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
         // In this order always; nobody else has more than one.
         let mut shards: Vec<_> = era.shards.iter().map(Shard::lock).collect();
         for shard in &mut shards {
-            shard.purge_all(now, &era.usage, &mut garbage);
+            shard.purge_all(&mut visit);
         }
         let mut entries: Vec<_> = shards
             .iter()
@@ -385,7 +372,7 @@ impl Engine {
         let objects = sessions.iter().filter(|(_, session)| session.is_object());
         let objects = objects.count();
         for shard in &mut shards {
-            shard.move_out(space, prefix, &era.usage, &mut garbage);
+            shard.move_out(space, prefix, &mut visit);
         }
         drop(shards);
         Ok(objects)
@@ -452,10 +439,10 @@ impl Engine {
         let shard = era.shard(key);
         self.admit(session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
-        let (options, usage) = (&self.options, &era.usage);
         // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
         // stores something each time that something goes would take the room again and again.
         let mut garbage = self.garbage();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
         loop {
             let mut state = shard.lock();
             // Under the lock, so that nothing comes in behind `close`.
@@ -463,18 +450,8 @@ impl Engine {
                 drop(state);
                 return Err(Discard::Closed);
             }
-            state.sweep(now, usage, &mut garbage);
-            let done = state.insert(
-                key,
-                session,
-                now,
-                &era.epoch,
-                &era.oldest[era.place(key)],
-                hash,
-                options,
-                usage,
-                &mut garbage,
-            );
+            state.sweep(&mut visit);
+            let done = state.insert(key, session, era.oldest(key), hash, &mut visit);
             match done {
                 Insertion::Done => {
                     counted(&mut state.stats);
@@ -483,18 +460,18 @@ impl Engine {
                 Insertion::Displaced(session) => {
                     counted(&mut state.stats);
                     state.stats.displaced += 1;
-                    garbage.push(session);
+                    visit.garbage.push(session);
                     return Ok(());
                 }
                 Insertion::Full(back) => session = back,
             }
             drop(state);
-            if !era.evict(key, now, &mut garbage) {
+            if !era.evict(key, &mut visit) {
                 let mut state = shard.lock();
-                if !state.drop_oldest(key, session.received, usage, &mut garbage) {
+                if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);
                     state.stats.evicted += 1;
-                    garbage.tell(EventKind::Evicted, 1, key);
+                    visit.garbage.tell(EventKind::Evicted, 1, key);
                     drop(state);
                     return Ok(());
                 }
@@ -506,85 +483,6 @@ impl Engine {
     fn era(&self) -> &Era {
         self.era.get(|| Era::new(&self.options))
     }
-}
-
-impl Era {
-    fn new(options: &Options) -> Self {
-        let shards = shards(options);
-        let stamps = if shards == 1 {
-            Stamps::exact
-        } else {
-            Stamps::of_moments
-        };
-        Self {
-            shards: (0..shards).map(|_| Shard::new(stamps())).collect(),
-            oldest: (0..shards)
-                .map(|_| AtomicU64::new(Stamp::NEVER.0))
-                .collect(),
-            usage: Usage::default(),
-            epoch: AtomicU64::new(0),
-            arena: Arena::new(platform::generation()),
-        }
-    }
-
-    #[inline]
-    fn shard(&self, key: &Key<'_>) -> &Shard {
-        &self.shards[self.place(key)]
-    }
-
-    /// Which shard a key is in.
-    #[inline]
-    fn place(&self, key: &Key<'_>) -> usize {
-        // The table takes its bits from both ends of the hash, so these come from the middle.
-        (key.hash >> 32) as usize & (self.shards.len() - 1)
-    }
-
-    /// Drops something that is over, or else the least recently used endpoint; false: there is none
-    /// but that of `key`, which room is wanted for.
-    fn evict(&self, key: &Key<'_>, now: Time, garbage: &mut Garbage) -> bool {
-        // Each shard tells since when its entries may be unused, at the earliest. One look either
-        // evicts there or corrects that, so that another shard may be the next to look at.
-        loop {
-            let mut oldest = (Stamp::NEVER, 0);
-            let mut next = Stamp::NEVER;
-            for (at, stamp) in self.oldest.iter().enumerate() {
-                let stamp = Stamp(stamp.load(Relaxed));
-                if stamp < oldest.0 {
-                    next = oldest.0;
-                    oldest = (stamp, at);
-                } else {
-                    next = next.min(stamp);
-                }
-            }
-            let (stamp, at) = oldest;
-            if stamp == Stamp::NEVER {
-                return false;
-            }
-            let mut state = self.shards[at].lock();
-            let (eviction, oldest) = state.evict(key, next, now, &self.usage, garbage);
-            // Under the lock, so that no entry that comes in meanwhile is missed.
-            self.oldest[at].store(oldest.0, Relaxed);
-            match eviction {
-                Eviction::Done => return true,
-                Eviction::OnlyItself => return false,
-                Eviction::NotHere => {}
-            }
-        }
-    }
-}
-
-/// How many shards a cache has: one where the order of use must be exact, and enough that threads on
-/// different endpoints seldom meet where there are many.
-fn shards(options: &Options) -> usize {
-    const EXACT_UP_TO: u32 = 64;
-    const ENDPOINTS_A_SHARD: u32 = 16;
-    const MOST: u32 = 64;
-    if options.max_endpoints <= EXACT_UP_TO {
-        return 1;
-    }
-    (options.max_endpoints / ENDPOINTS_A_SHARD)
-        .next_power_of_two()
-        .min(MOST) as usize
 }
 
 impl fmt::Debug for Engine {

@@ -8,8 +8,8 @@
     reason = "hands out pieces of mapped pages; SecretBytes owns its piece alone"
 )]
 
-use crate::platform;
 use crate::sync::Mutex;
+use crate::sys;
 use rlsf::Tlsf;
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -84,7 +84,7 @@ impl Pages {
             .checked_add(layout.size() / 8)?
             .checked_add(1024)?;
         self.mapped.try_reserve(1).ok()?;
-        let pages = platform::map_secret_pages(len)?;
+        let pages = sys::map_secret_pages(len)?;
         self.mapped.push(pages);
         // SAFETY: just mapped, zeroed, ours alone, and unmapped only when the allocator is gone.
         let block = unsafe {
@@ -105,7 +105,7 @@ impl Drop for Arena {
         pages.allocator = None;
         for mapped in pages.mapped.drain(..) {
             // SAFETY: from `map_secret_pages`, and nothing refers to it any more.
-            unsafe { platform::unmap(mapped) };
+            unsafe { sys::unmap(mapped) };
         }
     }
 }
@@ -136,7 +136,7 @@ impl Drop for SecretBytes {
     fn drop(&mut self) {
         // In a forked child the pages are the parent's no more: wiped, the allocator's notes in them
         // too, and perhaps cut off in the middle of a change.
-        if self.arena.generation != platform::generation() {
+        if self.arena.generation != sys::generation() {
             return;
         }
         // SAFETY: the block is ours and `len` long, and is not used after.

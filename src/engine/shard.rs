@@ -3,11 +3,11 @@
 use super::bucket::Bucket;
 use super::entry::Entry;
 use super::event::EventKind;
-use super::garbage::Garbage;
 use super::key::{Key, Space};
 use super::stamp::{Stamp, Stamps};
 use super::usage::Usage;
-use super::{Kind, Options, Session, Stats, Time};
+use super::visit::Visit;
+use super::{Kind, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
@@ -72,9 +72,7 @@ impl State {
         &mut self,
         key: &Key<'_>,
         limit: Stamp,
-        now: Time,
-        usage: &Usage,
-        garbage: &mut Garbage,
+        visit: &mut Visit<'_, '_>,
     ) -> (Eviction, Stamp) {
         let table = &self.table;
         let mut any_over = false;
@@ -83,7 +81,7 @@ impl State {
             let Some(entry) = table.get_bucket(bucket) else {
                 continue;
             };
-            any_over |= entry.soonest <= now;
+            any_over |= entry.soonest <= visit.now;
             if entry.used < oldest.0 {
                 next = oldest.0;
                 oldest = (entry.used, bucket);
@@ -92,7 +90,7 @@ impl State {
             }
         }
         let (used, bucket) = oldest;
-        if any_over && self.purge_all(now, usage, garbage) {
+        if any_over && self.purge_all(visit) {
             return (Eviction::Done, used);
         }
         if used > limit || used == Stamp::NEVER {
@@ -101,34 +99,25 @@ impl State {
         match self.table.get_bucket_entry(bucket) {
             Ok(slot) if slot.get().is_of(key) => (Eviction::OnlyItself, used),
             Ok(slot) => {
-                garbage.tell_of(
-                    EventKind::Evicted,
-                    slot.get().sessions.len() as u64,
-                    slot.get(),
-                );
-                self.stats.evicted += remove(slot, usage, garbage);
+                let entry = slot.get();
+                let sessions = entry.sessions.len() as u64;
+                visit.garbage.tell_of(EventKind::Evicted, sessions, entry);
+                self.stats.evicted += remove(slot, visit);
                 (Eviction::Done, next)
             }
             Err(_) => (Eviction::NotHere, used),
         }
     }
 
-    /// Puts a session into the entry of a key, which it makes if need be.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of it is looked at under one lock"
-    )]
+    /// Puts a session into the entry of a key, which it makes if need be. `oldest` is what the era
+    /// remembers of this shard, and `hash` hashes a key that the table has.
     pub(super) fn insert(
         &mut self,
         key: &Key<'_>,
         session: Session,
-        now: Time,
-        epoch: &AtomicU64,
         oldest: &AtomicU64,
         hash: impl Fn(&[u8]) -> u64,
-        options: &Options,
-        usage: &Usage,
-        garbage: &mut Garbage,
+        visit: &mut Visit<'_, '_>,
     ) -> Insertion {
         let State {
             table,
@@ -136,7 +125,7 @@ impl State {
             stamps,
             ..
         } = self;
-        let stamp = stamps.later(epoch.load(Relaxed));
+        let stamp = stamps.later(visit.epoch.load(Relaxed));
         // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
         oldest.fetch_min(stamp.0, Relaxed);
         let size = session.size;
@@ -145,29 +134,29 @@ impl State {
                 let bucket = slot.get_mut();
                 let entry = &mut **bucket;
                 entry.used = stamp;
-                stats.expired += entry.expire(now, usage, garbage);
-                let room = entry.make_room(&session, options, usage, garbage);
+                stats.expired += entry.expire(visit);
+                let room = entry.make_room(&session, visit);
                 stats.displaced += room.displaced;
                 if room.too_old {
                     return Insertion::Displaced(session);
                 }
-                if !usage.reserve(options, false, size) {
+                if !visit.usage.reserve(visit.options, false, size) {
                     // Others go first, in whichever shard they are.
-                    entry.used = stamps.later(epoch.fetch_add(1, Relaxed) + 1);
+                    entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
                     return Insertion::Full(session);
                 }
                 entry.add(session);
                 bucket.mark_newest();
             }
             Slot::Vacant(slot) => {
-                if !usage.reserve(options, true, size) {
+                if !visit.usage.reserve(visit.options, true, size) {
                     return Insertion::Full(session);
                 }
                 let mut entry = Entry::new(key, stamp);
                 entry.add(session);
                 slot.insert(Bucket::new(entry));
                 // The next use anywhere counts as later than all before.
-                epoch.fetch_add(1, Relaxed);
+                visit.epoch.fetch_add(1, Relaxed);
             }
         }
         Insertion::Done
@@ -177,21 +166,13 @@ impl State {
     /// the place where a taken session goes. If it says true, that was a use, and a session that does
     /// not stay leaves the table for that place. The last one stays if it can be used again. Returns
     /// what `take` said; `None`: there is no session.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of it is looked at under one lock"
-    )]
     #[inline]
     pub(super) fn newest(
         &mut self,
         key: &Key<'_>,
-        now: Time,
-        options: &Options,
-        epoch: &AtomicU64,
-        usage: &Usage,
-        garbage: &mut Garbage,
         taken: &mut Option<Session>,
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
+        visit: &mut Visit<'_, '_>,
     ) -> Option<bool> {
         let State {
             table,
@@ -204,8 +185,8 @@ impl State {
             return None;
         };
         slot.get().fetch();
-        if slot.get().soonest <= now {
-            let Some(left) = expire(slot, stats, now, usage, garbage) else {
+        if slot.get().soonest <= visit.now {
+            let Some(left) = expire(slot, stats, visit) else {
                 stats.missed += 1;
                 return None;
             };
@@ -222,7 +203,7 @@ impl State {
             }
         };
         let reusable = session.kind == Kind::Reusable;
-        let stays = reusable || (last && session.is_reusable(options));
+        let stays = reusable || (last && session.is_reusable(visit.options));
         if !take(session, stays, taken) {
             return Some(false);
         }
@@ -230,20 +211,20 @@ impl State {
         if stays && !reusable {
             stats.reused += 1;
         }
-        let used = stamps.used(now, epoch.load(Relaxed));
+        let used = stamps.used(visit.now, visit.epoch.load(Relaxed));
         if entry.used != used {
             entry.used = used;
         }
         if !stays {
-            pop(slot, usage, taken);
+            pop(slot, visit.usage, taken);
         }
         Some(true)
     }
 
     /// Drops what is over of a key.
-    fn expire(&mut self, key: &Key<'_>, now: Time, usage: &Usage, garbage: &mut Garbage) {
+    fn expire(&mut self, key: &Key<'_>, visit: &mut Visit<'_, '_>) {
         if let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) {
-            expire(slot, &mut self.stats, now, usage, garbage);
+            expire(slot, &mut self.stats, visit);
         }
     }
 
@@ -259,18 +240,16 @@ impl State {
     pub(super) fn remove_sessions(
         &mut self,
         key: &Key<'_>,
-        now: Time,
-        usage: &Usage,
-        garbage: &mut Garbage,
         which: impl Fn(&Session) -> bool,
+        visit: &mut Visit<'_, '_>,
     ) {
-        self.expire(key, now, usage, garbage);
+        self.expire(key, visit);
         let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return;
         };
-        self.stats.removed += slot.get_mut().extract(which, usage, garbage);
+        self.stats.removed += slot.get_mut().extract(which, visit);
         if slot.get().is_over() {
-            remove(slot, usage, garbage);
+            remove(slot, visit);
         }
     }
 
@@ -279,8 +258,7 @@ impl State {
         &mut self,
         key: &Key<'_>,
         other: Time,
-        usage: &Usage,
-        garbage: &mut Garbage,
+        visit: &mut Visit<'_, '_>,
     ) -> bool {
         let Some(entry) = self.table.find_mut(key.hash, |entry| entry.is_of(key)) else {
             return true;
@@ -292,71 +270,65 @@ impl State {
         {
             return false;
         }
-        let evicted = entry.drop_oldest(usage, garbage).into();
-        garbage.tell(EventKind::Evicted, evicted, key);
+        let evicted = entry.drop_oldest(visit).into();
+        visit.garbage.tell(EventKind::Evicted, evicted, key);
         self.stats.evicted += evicted;
         true
     }
 
     /// Drops the whole entry of a key, and says how many sessions could have been offered.
-    pub(super) fn remove(
-        &mut self,
-        key: &Key<'_>,
-        now: Time,
-        usage: &Usage,
-        garbage: &mut Garbage,
-    ) -> u64 {
-        self.expire(key, now, usage, garbage);
+    pub(super) fn remove(&mut self, key: &Key<'_>, visit: &mut Visit<'_, '_>) -> u64 {
+        self.expire(key, visit);
         let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return 0;
         };
-        let dropped = remove(slot, usage, garbage);
+        let dropped = remove(slot, visit);
         self.stats.removed += dropped;
         dropped
     }
 
-    pub(super) fn clear(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) {
-        self.purge_all(now, usage, garbage);
+    pub(super) fn clear(&mut self, visit: &mut Visit<'_, '_>) {
+        self.purge_all(visit);
         for bucket in std::mem::take(&mut self.table) {
             let entry = bucket.into_entry();
-            usage.release(true, entry.bytes());
+            visit.usage.release(true, entry.bytes());
             self.stats.removed += entry.sessions.len() as u64;
-            garbage.extend(entry.sessions);
+            visit.garbage.extend(entry.sessions);
         }
     }
 
     /// Looks at a few buckets, further on at each call, and drops what is over in them: without a
     /// thread of its own, the cache gives memory back as fast as it is filled.
-    pub(super) fn sweep(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) {
+    pub(super) fn sweep(&mut self, visit: &mut Visit<'_, '_>) {
         const BUCKETS_AT_A_TIME: usize = 4;
         let buckets = self.table.num_buckets();
         for _ in 0..BUCKETS_AT_A_TIME.min(buckets) {
             self.sweep = (self.sweep + 1) % buckets;
-            self.purge(self.sweep, now, usage, garbage);
+            self.purge(self.sweep, visit);
         }
     }
 
-    pub(super) fn purge_all(&mut self, now: Time, usage: &Usage, garbage: &mut Garbage) -> bool {
+    pub(super) fn purge_all(&mut self, visit: &mut Visit<'_, '_>) -> bool {
         let mut any = false;
         for bucket in 0..self.table.num_buckets() {
-            any |= self.purge(bucket, now, usage, garbage);
+            any |= self.purge(bucket, visit);
         }
         any
     }
 
     /// Drops what is over in one bucket, and says whether that was anything.
-    fn purge(&mut self, bucket: usize, now: Time, usage: &Usage, garbage: &mut Garbage) -> bool {
+    fn purge(&mut self, bucket: usize, visit: &mut Visit<'_, '_>) -> bool {
         let Ok(mut slot) = self.table.get_bucket_entry(bucket) else {
             return false;
         };
-        if slot.get().soonest > now {
+        if slot.get().soonest > visit.now {
             return false;
         }
-        let expired = slot.get_mut().expire(now, usage, garbage);
+        let expired = slot.get_mut().expire(visit);
         self.stats.expired += expired;
         let over = slot.get().is_over();
         if over {
-            remove(slot, usage, garbage);
+            remove(slot, visit);
         }
         over || expired != 0
     }
@@ -368,13 +340,7 @@ impl State {
     }
 
     /// Drops the single-use sessions that are kept as bytes under keys that begin so.
-    pub(super) fn move_out(
-        &mut self,
-        space: Space,
-        prefix: &[u8],
-        usage: &Usage,
-        garbage: &mut Garbage,
-    ) {
+    pub(super) fn move_out(&mut self, space: Space, prefix: &[u8], visit: &mut Visit<'_, '_>) {
         for bucket in 0..self.table.num_buckets() {
             let Ok(mut slot) = self.table.get_bucket_entry(bucket) else {
                 continue;
@@ -384,9 +350,9 @@ impl State {
                 continue;
             }
             let moves = |session: &Session| session.kind == Kind::SingleUse && !session.is_object();
-            self.stats.removed += entry.extract(moves, usage, garbage);
+            self.stats.removed += entry.extract(moves, visit);
             if entry.is_over() {
-                remove(slot, usage, garbage);
+                remove(slot, visit);
             }
         }
     }
@@ -401,13 +367,11 @@ impl State {
 fn expire<'a>(
     mut slot: OccupiedEntry<'a, Bucket>,
     stats: &mut Stats,
-    now: Time,
-    usage: &Usage,
-    garbage: &mut Garbage,
+    visit: &mut Visit<'_, '_>,
 ) -> Option<OccupiedEntry<'a, Bucket>> {
-    stats.expired += slot.get_mut().expire(now, usage, garbage);
+    stats.expired += slot.get_mut().expire(visit);
     if slot.get().is_over() {
-        remove(slot, usage, garbage);
+        remove(slot, visit);
         return None;
     }
     Some(slot)
@@ -432,11 +396,11 @@ fn pop(mut slot: OccupiedEntry<'_, Bucket>, usage: &Usage, taken: &mut Option<Se
 }
 
 /// Takes an entry out of the table, and says how many sessions it had.
-fn remove(slot: OccupiedEntry<'_, Bucket>, usage: &Usage, garbage: &mut Garbage) -> u64 {
+fn remove(slot: OccupiedEntry<'_, Bucket>, visit: &mut Visit<'_, '_>) -> u64 {
     let (bucket, _) = slot.remove();
     let entry = bucket.into_entry();
-    usage.release(true, entry.bytes());
+    visit.usage.release(true, entry.bytes());
     let dropped = entry.sessions.len() as u64;
-    garbage.extend(entry.sessions);
+    visit.garbage.extend(entry.sessions);
     dropped
 }

@@ -1,6 +1,6 @@
 //! Time inside the engine.
 
-use crate::platform;
+use crate::sys;
 
 /// A moment, in milliseconds on the cache's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ impl Time {
     pub fn at_wall(self, unix_seconds: i64) -> Time {
         let ahead = unix_seconds
             .saturating_mul(1000)
-            .saturating_sub(platform::wall_ms());
+            .saturating_sub(sys::wall_ms());
         Time(self.0.saturating_add_signed(ahead))
     }
 }
@@ -59,14 +59,14 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> Time {
         match self {
-            Clock::System => Time(platform::monotonic_ms()),
+            Clock::System => Time(sys::monotonic_ms()),
             Clock::Driven(read) | Clock::BothDriven(read, _) => Time(read()),
         }
     }
 
     pub(crate) fn wall_ms(&self) -> i64 {
         match self {
-            Clock::System | Clock::Driven(_) => platform::wall_ms(),
+            Clock::System | Clock::Driven(_) => sys::wall_ms(),
             Clock::BothDriven(_, read) => read(),
         }
     }

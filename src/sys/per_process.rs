@@ -5,7 +5,7 @@
     reason = "decides by hand whether to drop what may be a parent's"
 )]
 
-use crate::platform;
+use super::fork;
 use once_cell::race::OnceBox;
 use std::mem::ManuallyDrop;
 
@@ -20,7 +20,7 @@ pub(crate) struct PerProcess<T> {
 impl<T> PerProcess<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
-            generation: platform::generation(),
+            generation: fork::generation(),
             value: ManuallyDrop::new(value),
             child: OnceBox::new(),
         }
@@ -29,7 +29,7 @@ impl<T> PerProcess<T> {
     /// This process's value, which `make` makes in a child that has none yet.
     #[inline]
     pub(crate) fn get(&self, make: impl Fn() -> T) -> &T {
-        let generation = platform::generation();
+        let generation = fork::generation();
         let mut own = self;
         while own.generation != generation {
             own = own.child.get_or_init(|| Box::new(Self::new(make())));
@@ -40,7 +40,7 @@ impl<T> PerProcess<T> {
 
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
-        if self.generation == platform::generation() {
+        if self.generation == fork::generation() {
             // SAFETY: dropped here only, and not used after.
             unsafe { ManuallyDrop::drop(&mut self.value) };
         }

@@ -1,0 +1,127 @@
+//! What one process keeps of a cache: the shards, and what they have in common.
+
+use super::garbage::Garbage;
+use super::key::Key;
+use super::secret::Arena;
+use super::shard::{Eviction, Shard};
+use super::stamp::{Stamp, Stamps};
+use super::usage::Usage;
+use super::visit::Visit;
+use super::{Options, Time};
+use crate::sync::AtomicU64;
+use crate::sys;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What one process keeps.
+pub(super) struct Era {
+    pub(super) shards: Vec<Shard>,
+    /// For each shard: no entry of it was used before this. Touching an entry leaves it as it is, so
+    /// it may be too early. Side by side, since an eviction looks at all of them.
+    oldest: Vec<AtomicU64>,
+    pub(super) usage: Usage,
+    /// Counts the endpoints that came in; see `Stamp`.
+    epoch: AtomicU64,
+    pub(super) arena: Arc<Arena>,
+}
+
+impl Era {
+    pub(super) fn new(options: &Options) -> Self {
+        let shards = shards(options);
+        let stamps = if shards == 1 {
+            Stamps::exact
+        } else {
+            Stamps::of_moments
+        };
+        Self {
+            shards: (0..shards).map(|_| Shard::new(stamps())).collect(),
+            oldest: (0..shards)
+                .map(|_| AtomicU64::new(Stamp::NEVER.0))
+                .collect(),
+            usage: Usage::default(),
+            epoch: AtomicU64::new(0),
+            arena: Arena::new(sys::generation()),
+        }
+    }
+
+    /// A look into the shards at this moment.
+    #[inline]
+    pub(super) fn visit<'a, 'g>(
+        &'a self,
+        now: Time,
+        options: &'a Options,
+        garbage: &'a mut Garbage<'g>,
+    ) -> Visit<'a, 'g> {
+        Visit {
+            now,
+            options,
+            usage: &self.usage,
+            epoch: &self.epoch,
+            garbage,
+        }
+    }
+
+    /// What the era remembers of a key's shard.
+    pub(super) fn oldest(&self, key: &Key<'_>) -> &AtomicU64 {
+        &self.oldest[self.place(key)]
+    }
+
+    #[inline]
+    pub(super) fn shard(&self, key: &Key<'_>) -> &Shard {
+        &self.shards[self.place(key)]
+    }
+
+    /// Which shard a key is in.
+    #[inline]
+    fn place(&self, key: &Key<'_>) -> usize {
+        // The table takes its bits from both ends of the hash, so these come from the middle.
+        (key.hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// Drops something that is over, or else the least recently used endpoint; false: there is none
+    /// but that of `key`, which room is wanted for.
+    pub(super) fn evict(&self, key: &Key<'_>, visit: &mut Visit<'_, '_>) -> bool {
+        // Each shard tells since when its entries may be unused, at the earliest. One look either
+        // evicts there or corrects that, so that another shard may be the next to look at.
+        loop {
+            let mut oldest = (Stamp::NEVER, 0);
+            let mut next = Stamp::NEVER;
+            for (at, stamp) in self.oldest.iter().enumerate() {
+                let stamp = Stamp(stamp.load(Relaxed));
+                if stamp < oldest.0 {
+                    next = oldest.0;
+                    oldest = (stamp, at);
+                } else {
+                    next = next.min(stamp);
+                }
+            }
+            let (stamp, at) = oldest;
+            if stamp == Stamp::NEVER {
+                return false;
+            }
+            let mut state = self.shards[at].lock();
+            let (eviction, oldest) = state.evict(key, next, visit);
+            // Under the lock, so that no entry that comes in meanwhile is missed.
+            self.oldest[at].store(oldest.0, Relaxed);
+            match eviction {
+                Eviction::Done => return true,
+                Eviction::OnlyItself => return false,
+                Eviction::NotHere => {}
+            }
+        }
+    }
+}
+
+/// How many shards a cache has: one where the order of use must be exact, and enough that threads on
+/// different endpoints seldom meet where there are many.
+fn shards(options: &Options) -> usize {
+    const EXACT_UP_TO: u32 = 64;
+    const ENDPOINTS_A_SHARD: u32 = 16;
+    const MOST: u32 = 64;
+    if options.max_endpoints <= EXACT_UP_TO {
+        return 1;
+    }
+    (options.max_endpoints / ENDPOINTS_A_SHARD)
+        .next_power_of_two()
+        .min(MOST) as usize
+}

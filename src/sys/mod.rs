@@ -1,0 +1,16 @@
+//! What differs between operating systems, and what a fork demands: one file each, with a fallback for
+//! systems that lack it.
+
+mod clock;
+mod fork;
+mod pages;
+mod per_process;
+mod prefetch;
+mod timer;
+
+pub(crate) use clock::{monotonic_ms, wall_ms};
+pub(crate) use fork::{generation, watch_forks};
+pub(crate) use pages::{map_secret_pages, unmap};
+pub(crate) use per_process::PerProcess;
+pub(crate) use prefetch::prefetch;
+pub(crate) use timer::Timer;
