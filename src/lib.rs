@@ -1,22 +1,51 @@
-//! libtsc: a client-side TLS session cache behind a C ABI.
+//! A client-side TLS session cache.
 //!
-//! The header `include/tsc.h` is the manual; it is generated from [`capi`]. The layers, each of which
-//! knows only those before it:
+//! Reconnecting to a server costs a resumed TLS handshake instead of a full one, if the client kept what
+//! the server gave it: a TLS 1.2 session, or TLS 1.3 tickets. libtsc keeps them, under rules that hold for
+//! every caller: a session is offered only to the configuration and the endpoint that it came from, a TLS
+//! 1.3 ticket at most once, none past its lifetime; what a connection receives is published once the
+//! connection is established; everything is bounded.
 //!
-//! - [`engine`]: the engine. Sessions by key, limits, lifetimes, statistics. Knows neither C nor TLS.
-//! - [`attempt`]: one connection attempt: offer, receive, established or failed.
-//! - [`export`]: sessions that go from one process to the next, sealed.
-//! - `rustls`: a rustls session store over an attempt, and attaching to a rustls configuration.
-//! - [`capi`]: the C functions.
+//! With rustls, see [`rustls`]; with another TLS stack, [`Config`] and [`Attempt`].
 
-pub mod attempt;
+#![warn(missing_docs)]
+
+// The layers, each of which knows only those before it: `engine` (sessions by key; knows neither C nor
+// TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache`, `endpoint` and
+// `config` (whose sessions), `connection` (what one connection offers and receives), `attempt` and its
+// kin (the crate's own API), `export`, `rustls`, `capi`.
+
+mod attempt;
+mod cache;
+
 pub mod capi;
-pub mod engine;
-pub mod export;
+mod config;
+mod connection;
+mod endpoint;
+mod engine;
+mod error;
+mod event;
+mod export;
+mod ready;
 #[cfg(feature = "rustls")]
-mod rustls;
+pub mod rustls;
+mod session;
+mod supply;
 mod sync;
 mod sys;
+
+pub use attempt::Attempt;
+pub use cache::Cache;
+pub use config::Config;
+pub use connection::{Failure, Info, State};
+pub use endpoint::Endpoint;
+pub use engine::{EventKind, Options, Stats};
+pub use error::Error;
+pub use event::Event;
+pub use export::Export;
+pub use ready::Ready;
+pub use session::{Session, SessionInfo};
+pub use supply::Forecast;
 
 /// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
 /// this library keeps.

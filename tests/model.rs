@@ -281,7 +281,7 @@ fn small_options() -> impl Strategy<Value = Options> {
 /// Keys come in pairs that differ only in who made them up.
 fn key(cache: &Engine, key: usize) -> Key<'_> {
     const BYTES: [&[u8]; KEYS.div_ceil(2)] = [b"", b"a", b"b", b"a longer key than the others"];
-    let space = [Space::Caller, Space::Attempt][key % 2];
+    let space = [Space::Caller, Space::Endpoint][key % 2];
     cache.key(space, BYTES[key / 2])
 }
 

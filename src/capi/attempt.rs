@@ -5,7 +5,8 @@ use super::session::received;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
-use crate::attempt::{Attempt, Failure, Phase};
+use crate::attempt::Attempt;
+use crate::connection::{Connection, Failure, State};
 use crate::engine::Payload;
 use crate::sync::Mutex;
 use crate::sys::Timer;
@@ -55,31 +56,26 @@ pub struct tsc_attempt_info {
 
 /// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
 pub struct tsc_attempt {
-    pub(super) attempt: Arc<Attempt>,
+    pub(super) attempt: Attempt,
     rustls: Option<Arc<Attached>>,
     /// Lent to the caller by tsc_attempt_wait_fd.
     pub(super) timer: Mutex<Option<Arc<Timer>>>,
 }
 
-impl Drop for tsc_attempt {
-    fn drop(&mut self) {
-        self.attempt.release();
-    }
-}
-
-/// The attempt of a handle, held for the call: it may run a callback in which the caller frees the handle.
-pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Attempt>> {
-    Ok(Arc::clone(&lent(attempt)?.attempt))
+/// What a handle stands for, held for the call: it may run a callback in which the caller frees the
+/// handle.
+pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Connection>> {
+    Ok(Arc::clone(lent(attempt)?.attempt.connection()))
 }
 
 #[cfg(feature = "rustls")]
-fn rustls_config(attached: &Attached, attempt: &Arc<Attempt>) -> *const rustls_client_config {
+fn rustls_config(attached: &Attached, connection: &Arc<Connection>) -> *const rustls_client_config {
     // As rustls-ffi makes them: see `attached` in config.rs.
-    Arc::into_raw(Arc::new(attached.for_attempt(attempt))).cast()
+    Arc::into_raw(Arc::new(attached.for_connection(connection))).cast()
 }
 
 #[cfg(not(feature = "rustls"))]
-fn rustls_config(attached: &Attached, _: &Arc<Attempt>) -> *const rustls_client_config {
+fn rustls_config(attached: &Attached, _: &Arc<Connection>) -> *const rustls_client_config {
     match *attached {}
 }
 
@@ -100,7 +96,7 @@ pub extern "C" fn tsc_attempt_new(
         let config = lent(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         place(out)?;
-        let attempt = Attempt::new(&config.config, &endpoint)?;
+        let attempt = Attempt::of(Connection::new(&config.config, &endpoint)?);
         hand_out(
             out,
             tsc_attempt {
@@ -133,7 +129,7 @@ pub extern "C" fn tsc_attempt_offer(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = &lent(attempt)?.attempt;
+        let attempt = lent(attempt)?.attempt.connection();
         sized::place(out, size)?;
         // The attempt keeps the session for as long as it is lent.
         let lent = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
@@ -147,7 +143,7 @@ pub extern "C" fn tsc_attempt_offer(
 /// offered, is TSC_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
-    guard(|| Ok(lent(attempt)?.attempt.sent()?))
+    guard(|| Ok(lent(attempt)?.attempt.connection().sent()?))
 }
 
 /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
@@ -174,7 +170,7 @@ pub extern "C" fn tsc_attempt_receive(
             return Err(TSC_INVALID_ARGUMENT);
         }
         let payload = Payload::Bytes(attempt.keep(data)?);
-        let done = attempt.receive(payload, data.len(), info.label, info.rules, info.not_after);
+        let done = attempt.receive(payload, data.len(), &info);
         done.map_err(|(why, _)| why.into())
     })
 }
@@ -204,7 +200,7 @@ pub extern "C" fn tsc_attempt_receive_object(
         let (object, size) = Object::new(object, bytes, release)?;
         let payload = Payload::Value(object);
         attempt
-            .receive(payload, size, info.label, info.rules, info.not_after)
+            .receive(payload, size, &info)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
                 if let Payload::Value(value) = payload
@@ -240,7 +236,7 @@ pub extern "C" fn tsc_attempt_set_not_after(
     not_after: i64,
 ) -> tsc_status {
     guard(|| {
-        let attempt = &lent(attempt)?.attempt;
+        let attempt = lent(attempt)?.attempt.connection();
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }
@@ -287,21 +283,21 @@ pub extern "C" fn tsc_attempt_info_get(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = &lent(attempt)?.attempt;
+        let attempt = lent(attempt)?.attempt.connection();
         sized::place(out, size)?;
-        let (phase, counts) = attempt.phase()?;
+        let now = attempt.info()?;
         let info = tsc_attempt_info {
-            state: match phase {
-                Phase::Open => TSC_ATTEMPT_OPEN,
-                Phase::Established => TSC_ATTEMPT_ESTABLISHED,
-                Phase::Failed => TSC_ATTEMPT_FAILED,
+            state: match now.state {
+                State::Open => TSC_ATTEMPT_OPEN,
+                State::Established => TSC_ATTEMPT_ESTABLISHED,
+                State::Failed => TSC_ATTEMPT_FAILED,
             },
-            offered: counts.offered.into(),
-            resumed: counts.resumed.into(),
-            refused: counts.refused.into(),
-            received: counts.received,
-            stored: counts.stored,
-            discarded: counts.discarded,
+            offered: now.offered.into(),
+            resumed: now.resumed.into(),
+            refused: now.refused.into(),
+            received: now.received,
+            stored: now.stored,
+            discarded: now.discarded,
             reserved: 0,
         };
         sized::write(out, size, &info);
@@ -326,9 +322,9 @@ pub extern "C" fn tsc_attempt_rustls_config(
     guard(|| {
         let attempt = lent(attempt)?;
         place(out)?;
-        attempt.attempt.check_process()?;
+        attempt.attempt.connection().check_process()?;
         let attached = attempt.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
-        let config = rustls_config(attached, &attempt.attempt);
+        let config = rustls_config(attached, attempt.attempt.connection());
         write(out, config);
         Ok(())
     })

@@ -1,11 +1,11 @@
 use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
-use super::session::{described, received};
+use super::session::received;
 use super::slice::{bytes, bytes_up_to, room};
 use super::tsc_status::{
     TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
 };
 use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
-use crate::attempt::Cache;
+use crate::cache::Cache;
 use crate::engine::{Engine, Key, Payload, Space};
 use crate::sys;
 use std::sync::Arc;
@@ -93,12 +93,8 @@ pub extern "C" fn tsc_cache_new(
             return Err(TSC_NO_MEMORY);
         }
         let (options, clock, listener) = options;
-        let cache = Engine::new(options, clock);
-        let cache = match listener {
-            Some(listener) => cache.telling(listener),
-            None => cache,
-        };
-        hand_out(out, tsc_cache::of(Arc::new(Open(Cache::new(cache)))));
+        let cache = Cache::over(options, clock, listener);
+        hand_out(out, tsc_cache::of(Arc::new(Open(cache))));
         Ok(())
     })
 }
@@ -166,7 +162,7 @@ pub extern "C" fn tsc_put(
         let payload = cache
             .keep(data)
             .inspect_err(|&why| cache.count(&key, |s| s.discard(why, 1)))?;
-        let session = described(cache, &info, Payload::Bytes(payload), data.len());
+        let session = info.alone(cache, Payload::Bytes(payload), data.len());
         Ok(cache.put(&key, session)?)
     })
 }

@@ -3,7 +3,8 @@ use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
-use crate::attempt::{Cache, Config, Identity};
+use crate::cache::Cache;
+use crate::config::Config;
 use std::sync::Arc;
 
 #[cfg(feature = "rustls")]
@@ -41,7 +42,7 @@ pub struct tsc_config_options {
 
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
 pub struct tsc_config {
-    pub(super) config: Arc<Config>,
+    pub(super) config: Config,
     pub(super) rustls: Option<Arc<Attached>>,
 }
 
@@ -57,16 +58,16 @@ fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_op
     Ok(options)
 }
 
-fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Arc<Config>> {
-    let identity = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
-        [] => Identity::own(),
-        given => Identity::Given(given.into()),
+fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
+    let config = Config::new(cache);
+    let config = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
+        [] => config,
+        identity => config.identity(identity)?,
     };
-    Ok(Arc::new(Config {
-        cache: Arc::clone(cache),
-        identity,
-        client_not_after: (options.client_not_after != 0).then_some(options.client_not_after),
-    }))
+    Ok(match options.client_not_after {
+        0 => config,
+        unix_seconds => config.client_not_after(unix_seconds),
+    })
 }
 
 #[cfg(feature = "rustls")]

@@ -2,7 +2,7 @@ use super::guard::Answer;
 use super::sized;
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use crate::attempt::Endpoint;
+use crate::endpoint::{Endpoint, MAX_NAME};
 
 /// The longest host, server name, group and identity, in bytes.
 pub const TSC_MAX_NAME: usize = 255;
@@ -47,4 +47,4 @@ pub(super) fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<End
     })
 }
 
-const _: () = assert!(TSC_MAX_NAME == crate::attempt::MAX_NAME);
+const _: () = assert!(TSC_MAX_NAME == MAX_NAME);

@@ -1,4 +1,5 @@
-use crate::attempt::{Config, Endpoint};
+use crate::config::Config;
+use crate::endpoint::Endpoint;
 use crate::engine::{Event, EventKind, Space};
 use std::ffi::c_void;
 
@@ -75,7 +76,7 @@ impl tsc_event {
             group: &[],
         };
         let (endpoint, key) = match event.space {
-            Space::Attempt => (Config::endpoint_of(event.key)?, &[][..]),
+            Space::Endpoint => (Config::endpoint_of(event.key)?, &[][..]),
             Space::Caller => (NOWHERE, event.key),
         };
         let lent = |bytes: &[u8]| {

@@ -6,7 +6,8 @@ use super::tsc_status::{
     TSC_TOO_SMALL, TSC_UNSUPPORTED,
 };
 use super::{TSC_MAX_KEY, tsc_cache, tsc_config, tsc_status};
-use crate::export::{KEY, MAX_KEY, Refused, Scope};
+use crate::cache::MAX_KEY;
+use crate::export::{KEY, Refused, Scope};
 
 /// The length of the key that exports are sealed with, in bytes.
 pub const TSC_EXPORT_KEY: usize = 32;

@@ -1,6 +1,6 @@
 use super::guard::{guard, lent};
 use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_status};
-use crate::attempt::Forecast;
+use crate::supply::Forecast;
 
 /// In a field of tsc_forecast: nobody knows yet, or never.
 pub const TSC_UNKNOWN: u32 = u32::MAX;

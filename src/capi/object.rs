@@ -1,6 +1,6 @@
 use super::cache::{key_of, open};
 use super::guard::{Answer, guard, place, write};
-use super::session::{described, received};
+use super::session::received;
 use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
 use super::{tsc_cache, tsc_session_info, tsc_status};
@@ -93,7 +93,7 @@ pub extern "C" fn tsc_put_object(
         let info = received(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = described(cache, &info, Payload::Value(value), size);
+        let session = info.alone(cache, Payload::Value(value), size);
         cache.put(&key, session).map_err(|why| {
             // It stays the caller's: not to be released here.
             let _ = object.hand_over();

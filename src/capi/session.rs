@@ -2,8 +2,8 @@ use super::guard::Answer;
 use super::object::Object;
 use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use crate::attempt::rules_of;
-use crate::engine::{Engine, Kind, Lifetime, Payload, Session, Time, expiry};
+use crate::engine::{Payload, Session, Time};
+use crate::session::{Received, SessionInfo};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -44,40 +44,20 @@ pub struct tsc_session {
 }
 
 /// What the caller said about a session that it received.
-pub(super) struct Received {
-    pub(super) label: u16,
-    pub(super) rules: (Kind, Lifetime),
-    pub(super) not_after: Option<i64>,
-}
-
 pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
     let info = sized::read(info, size)?;
-    let rules = rules_of(info.tls_version, info.lifetime_seconds);
-    match rules {
-        Ok(rules) if info.not_after >= 0 => Ok(Received {
-            // `rules_of` knows only versions of two bytes.
-            label: info.tls_version as u16,
-            rules,
-            not_after: (info.not_after != 0).then_some(info.not_after),
-        }),
-        _ => Err(TSC_INVALID_ARGUMENT),
+    if info.not_after < 0 {
+        return Err(TSC_INVALID_ARGUMENT);
     }
-}
-
-/// A session of no connection that the library knows: a lineage of its own, which begins now.
-pub(super) fn described(cache: &Engine, info: &Received, payload: Payload, size: usize) -> Session {
-    let now = cache.now();
-    let lineage = cache.new_lineage(now).until(now, info.not_after);
-    let (kind, lifetime) = info.rules;
-    Session {
-        payload,
-        kind,
-        label: info.label,
-        size,
-        received: now,
-        expires: expiry(cache.options(), now, lifetime, lineage),
-        lineage,
-    }
+    let info = SessionInfo {
+        tls_version: info
+            .tls_version
+            .try_into()
+            .map_err(|_| TSC_INVALID_ARGUMENT)?,
+        lifetime_seconds: info.lifetime_seconds,
+        not_after: (info.not_after != 0).then_some(info.not_after),
+    };
+    Ok(info.check()?)
 }
 
 fn remaining_seconds(session: &Session, now: Time) -> u32 {

@@ -1,5 +1,7 @@
-use crate::attempt::{Invalid, NotNow};
+use crate::connection::NotNow;
+use crate::endpoint::Invalid;
 use crate::engine::Discard;
+use crate::error::Error;
 use std::ffi::c_char;
 
 /// What a function answers. The values are pinned; new ones are only appended.
@@ -66,34 +68,35 @@ pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
         .cast()
 }
 
+impl From<Error> for tsc_status {
+    fn from(why: Error) -> Self {
+        match why {
+            Error::InvalidArgument => Self::TSC_INVALID_ARGUMENT,
+            Error::TooLarge => Self::TSC_TOO_LARGE,
+            Error::Discarded => Self::TSC_DISCARDED,
+            Error::Closed => Self::TSC_CLOSED,
+            Error::WrongState => Self::TSC_WRONG_STATE,
+            Error::NoMemory => Self::TSC_NO_MEMORY,
+            Error::Unsupported => Self::TSC_UNSUPPORTED,
+            Error::NotAuthentic => Self::TSC_NOT_AUTHENTIC,
+        }
+    }
+}
+
 impl From<Discard> for tsc_status {
     fn from(why: Discard) -> Self {
-        match why {
-            Discard::TooLarge => Self::TSC_TOO_LARGE,
-            Discard::NoMemory => Self::TSC_NO_MEMORY,
-            Discard::Closed => Self::TSC_CLOSED,
-            Discard::Lifetime | Discard::Failed | Discard::Unfinished | Discard::Disabled => {
-                Self::TSC_DISCARDED
-            }
-        }
+        Error::from(why).into()
     }
 }
 
 impl From<NotNow> for tsc_status {
     fn from(why: NotNow) -> Self {
-        match why {
-            NotNow::WrongState => Self::TSC_WRONG_STATE,
-            NotNow::NothingOffered => Self::TSC_INVALID_ARGUMENT,
-            NotNow::Forked => Self::TSC_CLOSED,
-        }
+        Error::from(why).into()
     }
 }
 
 impl From<Invalid> for tsc_status {
     fn from(why: Invalid) -> Self {
-        match why {
-            Invalid::NoHost => Self::TSC_INVALID_ARGUMENT,
-            Invalid::NameTooLong => Self::TSC_TOO_LARGE,
-        }
+        Error::from(why).into()
     }
 }

@@ -2,7 +2,8 @@ use super::attempt::held;
 use super::guard::{guard, lent, place, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
 use super::{tsc_attempt, tsc_status};
-use crate::attempt::{Plan, Waker};
+use crate::connection::Plan;
+use crate::supply::Waker;
 use crate::sys::Timer;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ pub extern "C" fn tsc_attempt_wait_fd(
         let (rings, hastens) = (Arc::clone(&timer), Arc::clone(&timer));
         let waker =
             Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
-        let plan = attempt.attempt.plan(max_wait_ms, waker)?;
+        let plan = attempt.attempt.connection().plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, timer.fd());
             *attempt.timer.lock() = Some(timer);

@@ -4,6 +4,7 @@ use super::Space;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EventKind {
     /// Sessions came into the cache.
     Stored,
@@ -25,13 +26,13 @@ pub enum EventKind {
 
 /// Something that happened to what one key has. No part of a session is in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
-    pub kind: EventKind,
+pub(crate) struct Event<'a> {
+    pub(crate) kind: EventKind,
     /// To how many sessions at once.
-    pub count: u64,
-    pub space: Space,
-    pub key: &'a [u8],
+    pub(crate) count: u64,
+    pub(crate) space: Space,
+    pub(crate) key: &'a [u8],
 }
 
 /// Who is told. Called with no lock held, and may call back.
-pub type Listener = Box<dyn Fn(&Event<'_>) + Send + Sync>;
+pub(crate) type Listener = Box<dyn Fn(&Event<'_>) + Send + Sync>;

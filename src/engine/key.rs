@@ -3,16 +3,16 @@
 /// Who made up a key. Keys of different spaces are never equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Space {
+pub(crate) enum Space {
     /// The caller of `tsc_put`, byte by byte.
     Caller,
     /// The library, from config and endpoint.
-    Attempt,
+    Endpoint,
 }
 
 /// A key, lent for a call, with its hash.
 #[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
+pub(crate) struct Key<'a> {
     pub(super) hash: u64,
     pub(super) space: Space,
     pub(super) bytes: &'a [u8],
@@ -20,7 +20,7 @@ pub struct Key<'a> {
 
 /// A key and its hash, for a caller that uses it again and again.
 #[derive(Debug)]
-pub struct OwnedKey {
+pub(crate) struct OwnedKey {
     hash: u64,
     space: Space,
     bytes: Box<[u8]>,
@@ -29,7 +29,7 @@ pub struct OwnedKey {
 impl OwnedKey {
     #[inline]
     #[must_use]
-    pub fn lend(&self) -> Key<'_> {
+    pub(crate) fn lend(&self) -> Key<'_> {
         Key {
             hash: self.hash,
             space: self.space,

@@ -7,7 +7,7 @@ const SEVEN_DAYS_SECONDS: u32 = 7 * 24 * 3600;
 
 /// How long the server says that a session may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
+pub(crate) enum Lifetime {
     /// The server said nothing; the cache's limits hold.
     Unspecified,
     /// 0: not to be kept at all.
@@ -16,16 +16,16 @@ pub enum Lifetime {
 
 /// All sessions that descend, by resumption, from one full handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lineage {
-    pub id: u64,
+pub(crate) struct Lineage {
+    pub(crate) id: u64,
     /// When its age or a certificate ends it, however often it was renewed.
-    pub ends: Time,
+    pub(crate) ends: Time,
 }
 
 impl Lineage {
     /// The same lineage, ended by a certificate, if the end of one is known (in Unix seconds).
     #[must_use]
-    pub fn until(self, now: Time, not_after: Option<i64>) -> Self {
+    pub(crate) fn until(self, now: Time, not_after: Option<i64>) -> Self {
         let ends = not_after.map_or(Time::NEVER, |unix_seconds| now.at_wall(unix_seconds));
         Self {
             ends: self.ends.min(ends),

@@ -17,17 +17,17 @@ mod time;
 mod usage;
 mod visit;
 
-pub use event::{Event, EventKind, Listener};
+pub use event::EventKind;
+pub(crate) use event::{Event, Listener};
 pub(crate) use garbage::Garbage;
-pub use key::{Key, OwnedKey, Space};
-pub use lifetime::{Lifetime, Lineage};
-pub(crate) use lifetime::{expiry, restored};
+pub(crate) use key::{Key, OwnedKey, Space};
+pub(crate) use lifetime::{Lifetime, Lineage, expiry, restored};
 pub use options::Options;
-pub use secret::SecretBytes;
-pub use session::{Kind, Payload, Session};
-pub(crate) use stats::each_stat;
-pub use stats::{Discard, Stats};
-pub use time::{Clock, Time};
+pub(crate) use secret::SecretBytes;
+pub(crate) use session::{Kind, Payload, Session};
+pub use stats::Stats;
+pub(crate) use stats::{Discard, each_stat};
+pub(crate) use time::{Clock, Time};
 
 use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::PerProcess;
@@ -42,7 +42,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 ///
 /// Payloads are dropped, the clock is read and the listener told only while no lock is held: all of it
 /// may be foreign code, and may call back.
-pub struct Engine {
+pub(crate) struct Engine {
     options: Options,
     clock: Clock,
     listener: Option<Listener>,
@@ -54,14 +54,14 @@ pub struct Engine {
 
 impl Engine {
     #[must_use]
-    pub fn new(mut options: Options, clock: Clock) -> Self {
+    pub(crate) fn new(mut options: Options, clock: Clock, listener: Option<Listener>) -> Self {
         // Room for nothing at all is what `enabled` is for.
         options.max_endpoints = options.max_endpoints.max(1);
         options.max_sessions_per_endpoint = options.max_sessions_per_endpoint.max(1);
         Self {
             options,
             clock,
-            listener: None,
+            listener,
             hasher: RandomState::default(),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
@@ -69,20 +69,13 @@ impl Engine {
         }
     }
 
-    /// The same cache, and who is told what happens in it.
     #[must_use]
-    pub fn telling(mut self, listener: Listener) -> Self {
-        self.listener = Some(listener);
-        self
-    }
-
-    #[must_use]
-    pub fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
     #[must_use]
-    pub fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
 
@@ -95,7 +88,7 @@ impl Engine {
     /// The key of these bytes in this cache.
     #[inline]
     #[must_use]
-    pub fn key<'a>(&self, space: Space, bytes: &'a [u8]) -> Key<'a> {
+    pub(crate) fn key<'a>(&self, space: Space, bytes: &'a [u8]) -> Key<'a> {
         Key {
             hash: self.hash(bytes),
             space,
@@ -111,7 +104,7 @@ impl Engine {
     }
 
     /// A lineage that begins with a full handshake at `begun`.
-    pub fn new_lineage(&self, begun: Time) -> Lineage {
+    pub(crate) fn new_lineage(&self, begun: Time) -> Lineage {
         self.numbered_lineage(self.reserve_lineages(1), begun)
     }
 
@@ -128,13 +121,13 @@ impl Engine {
     }
 
     /// A copy of a session's bytes, in memory for secrets.
-    pub fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
+    pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.admit(bytes.len())?;
         self.era().arena.keep(bytes).ok_or(Discard::NoMemory)
     }
 
     /// Whether a session of this size may come in at all.
-    pub fn admit(&self, size: usize) -> Result<(), Discard> {
+    pub(crate) fn admit(&self, size: usize) -> Result<(), Discard> {
         if !self.options.enabled {
             Err(Discard::Disabled)
         } else if self.is_closed() {
@@ -149,7 +142,7 @@ impl Engine {
     }
 
     /// Stores a session, evicting what it must.
-    pub fn put(&self, key: &Key<'_>, session: Session) -> Result<(), Discard> {
+    pub(crate) fn put(&self, key: &Key<'_>, session: Session) -> Result<(), Discard> {
         let now = self.clock.now();
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
@@ -165,7 +158,7 @@ impl Engine {
 
     /// Puts back a single-use session that was taken and never used. A reusable one only goes: the
     /// cache still has it.
-    pub fn put_back(&self, key: &Key<'_>, session: Session) {
+    pub(crate) fn put_back(&self, key: &Key<'_>, session: Session) {
         if session.kind == Kind::Reusable {
             return;
         }
@@ -190,7 +183,7 @@ impl Engine {
     /// the last and the options say to reuse that. Returns what
     /// `copy` did; `None`: there is no session.
     #[inline]
-    pub fn copy_out(
+    pub(crate) fn copy_out(
         &self,
         key: &Key<'_>,
         copy: impl FnOnce(&Session, Time) -> bool,
@@ -204,9 +197,12 @@ impl Engine {
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
-    pub fn take_object(&self, key: &Key<'_>, look: impl FnOnce(&Session, Time)) -> Option<Session> {
+    pub(crate) fn take_object(
+        &self,
+        key: &Key<'_>,
+        look: impl FnOnce(&Session, Time),
+    ) -> Option<Session> {
         let now = self.clock.now();
-        let arena = &self.era().arena;
         let (mut garbage, mut taken) = (self.garbage(), None);
         self.newest(
             key,
@@ -218,7 +214,7 @@ impl Engine {
                     return false;
                 }
                 if stays {
-                    *taken = session.share(arena);
+                    *taken = session.share();
                 }
                 let shown = !stays || taken.is_some();
                 if shown {
@@ -231,13 +227,14 @@ impl Engine {
     }
 
     /// Takes the newest session of a key. A single-use session is then the caller's alone.
-    pub fn take(&self, key: &Key<'_>) -> Option<Session> {
+    #[cfg(test)]
+    pub(crate) fn take(&self, key: &Key<'_>) -> Option<Session> {
         let mut taken = None;
         self.take_at(key, self.clock.now(), &mut self.garbage(), &mut taken);
         taken
     }
 
-    /// The same for a caller that holds a lock of its own: it has read the time before, and drops what
+    /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time before, and drops what
     /// was over after, so that no foreign code runs here. `taken` is empty, and stays so if there is none.
     #[inline]
     pub(crate) fn take_at(
@@ -247,10 +244,9 @@ impl Engine {
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
     ) {
-        let arena = &self.era().arena;
         self.newest(key, now, garbage, taken, |session, stays, taken| {
             if stays {
-                *taken = session.share(arena);
+                *taken = session.share();
                 return taken.is_some();
             }
             true
@@ -276,7 +272,7 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn available(&self, key: &Key<'_>) -> usize {
+    pub(crate) fn available(&self, key: &Key<'_>) -> usize {
         self.available_at(key, self.clock.now())
     }
 
@@ -285,7 +281,7 @@ impl Engine {
     }
 
     /// Drops all that a key has; false: it had nothing.
-    pub fn remove(&self, key: &Key<'_>) -> bool {
+    pub(crate) fn remove(&self, key: &Key<'_>) -> bool {
         let now = self.clock.now();
         let era = self.era();
         let mut garbage = self.garbage();
@@ -294,12 +290,13 @@ impl Engine {
     }
 
     /// Drops the sessions of a lineage.
-    pub fn remove_lineage(&self, key: &Key<'_>, lineage: u64) {
+    pub(crate) fn remove_lineage(&self, key: &Key<'_>, lineage: u64) {
         self.remove_where(key, |session| session.lineage.id == lineage);
     }
 
     /// Drops the reusable session of a key.
-    pub fn remove_reusable(&self, key: &Key<'_>) {
+    #[cfg(any(test, feature = "rustls"))]
+    pub(crate) fn remove_reusable(&self, key: &Key<'_>) {
         self.remove_where(key, |session| session.kind == Kind::Reusable);
     }
 
@@ -314,7 +311,7 @@ impl Engine {
     }
 
     /// Drops what is over, and says how many sessions that were.
-    pub fn clear_expired(&self) -> u64 {
+    pub(crate) fn clear_expired(&self) -> u64 {
         let now = self.clock.now();
         let era = self.era();
         let expired = era.shards.iter().map(|shard| {
@@ -329,7 +326,7 @@ impl Engine {
     }
 
     /// Drops everything.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {
@@ -379,19 +376,19 @@ impl Engine {
     }
 
     /// Drops everything, and keeps nothing from here on.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closed.store(true, Release);
         self.clear();
     }
 
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Acquire)
     }
 
     /// Tells the listener, if there is one, what happened to a key. The caller holds no lock.
     #[inline]
-    pub fn tell(&self, key: &Key<'_>, kind: EventKind, count: u64) {
+    pub(crate) fn tell(&self, key: &Key<'_>, kind: EventKind, count: u64) {
         if let Some(listener) = &self.listener {
             listener(&Event {
                 kind,
@@ -409,12 +406,12 @@ impl Engine {
     }
 
     /// Changes the statistics of the shard that a key is in.
-    pub fn count(&self, key: &Key<'_>, change: impl FnOnce(&mut Stats)) {
+    pub(crate) fn count(&self, key: &Key<'_>, change: impl FnOnce(&mut Stats)) {
         change(&mut self.era().shard(key).lock().stats);
     }
 
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let era = self.era();
         let mut all = Stats::default();
         for shard in &era.shards {

@@ -1,23 +1,42 @@
 //! How a cache is bounded. The one place where the defaults are.
 
-/// The limits of one cache.
+/// How a cache is bounded, and what it does beyond the ordinary.
+///
+/// ```
+/// let mut options = libtsc::Options::default();
+/// options.max_endpoints = 1000;
+/// options.ttl_seconds = 600;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
+    /// Whether sessions are kept and offered at all. By default, yes.
     pub enabled: bool,
+    /// Endpoints that have sessions at the same time; the least recently used goes first. At least 1, by
+    /// default 100.
     pub max_endpoints: u32,
+    /// Sessions of one endpoint; the oldest goes first. At least 1, by default 64.
     pub max_sessions_per_endpoint: u32,
+    /// Seconds for which a session may be offered at the most, by default 3600.
     pub ttl_seconds: u32,
+    /// Bytes of all sessions together, by default 8 MiB.
     pub max_bytes: u64,
+    /// Bytes of one session, by default 64 KiB.
     pub max_session_bytes: u32,
+    /// Seconds for which sessions may descend from one full handshake, however often they are renewed;
+    /// by default a day.
     pub max_lineage_age_seconds: u32,
-    /// Whether the last single-use session of an endpoint may be used more than once.
+    /// Whether the last TLS 1.3 ticket of an endpoint may be offered more than once, which lets anyone
+    /// watching the network see that the connections come from one client. By default, no.
     pub reuse_when_dry: bool,
-    /// Full handshakes to one endpoint at the same time; 0: any number.
+    /// Full handshakes to one endpoint at the same time, for attempts that wait; 0, the default: any
+    /// number.
     pub max_full_handshakes: u32,
-    /// Failures after an offer, each followed by a full handshake that succeeded, after which an
-    /// endpoint is offered nothing for a while.
+    /// Failures after an offer, each followed by a full handshake that succeeded, after which an endpoint
+    /// is offered nothing for a while. By default 3; `u32::MAX`: never.
     pub breaker_failures: u32,
-    /// How long that is at first.
+    /// Seconds until one connection tries again, doubled each time that it fails, up to an hour. By
+    /// default 60.
     pub breaker_seconds: u32,
 }
 

@@ -111,10 +111,17 @@ impl Drop for Arena {
 }
 
 /// Bytes that are wiped when released. They have no `Debug` and are copied only on purpose.
-pub struct SecretBytes {
+pub(crate) struct SecretBytes {
     block: NonNull<u8>,
     len: usize,
     arena: Arc<Arena>,
+}
+
+impl SecretBytes {
+    /// Another copy; `None`: memory could not be had.
+    pub(crate) fn duplicate(&self) -> Option<Self> {
+        self.arena.keep(self)
+    }
 }
 
 // SAFETY: a `SecretBytes` owns its block as a `Box<[u8]>` would.

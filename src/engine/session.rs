@@ -1,6 +1,5 @@
 //! What one resumption needs.
 
-use super::secret::Arena;
 use super::{Lineage, Options, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 
 /// How often a session may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Until it expires or is refused (TLS 1.2).
     Reusable,
     /// Once (TLS 1.3).
@@ -16,13 +15,17 @@ pub enum Kind {
 }
 
 /// What the TLS stack resumes from; opaque here.
-pub enum Payload {
+pub(crate) enum Payload {
     /// Serialised; wiped when released.
     Bytes(SecretBytes),
     /// An object of the TLS stack; dropping the last reference releases it. May run foreign code, so the engine drops
     /// payloads only while it holds no lock.
     Value(Arc<dyn Any + Send + Sync>),
     /// A value that only one connection can be given, such as rustls's TLS 1.3 session.
+    #[cfg_attr(
+        not(any(test, feature = "rustls")),
+        expect(dead_code, reason = "only rustls has such sessions")
+    )]
     Unique(Box<dyn Any + Send + Sync>),
 }
 
@@ -33,16 +36,16 @@ impl fmt::Debug for Payload {
 }
 
 #[derive(Debug)]
-pub struct Session {
-    pub payload: Payload,
-    pub kind: Kind,
+pub(crate) struct Session {
+    pub(crate) payload: Payload,
+    pub(crate) kind: Kind,
     /// The caller's own label, handed back with the session (the C API's TLS version).
-    pub label: u16,
+    pub(crate) label: u16,
     /// What it costs in memory.
-    pub size: usize,
-    pub received: Time,
-    pub expires: Time,
-    pub lineage: Lineage,
+    pub(crate) size: usize,
+    pub(crate) received: Time,
+    pub(crate) expires: Time,
+    pub(crate) lineage: Lineage,
 }
 
 impl Session {
@@ -59,9 +62,9 @@ impl Session {
 
     /// A second one of a session that stays in the cache, for a connection to offer: it does not go
     /// back, so it counts as reusable. `None`: memory cannot be had, or it cannot be shared.
-    pub(super) fn share(&self, arena: &Arc<Arena>) -> Option<Self> {
+    pub(crate) fn share(&self) -> Option<Self> {
         let payload = match &self.payload {
-            Payload::Bytes(bytes) => Payload::Bytes(arena.keep(bytes)?),
+            Payload::Bytes(bytes) => Payload::Bytes(bytes.duplicate()?),
             Payload::Value(value) => Payload::Value(Arc::clone(value)),
             Payload::Unique(_) => return None,
         };

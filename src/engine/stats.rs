@@ -18,11 +18,21 @@ macro_rules! each_stat {
 }
 pub(crate) use each_stat;
 
+// `help!(field)`: what the header says of that field of tsc_stats, on one line. From build.rs.
+include!(concat!(env!("OUT_DIR"), "/stats_help.rs"));
+#[cfg(feature = "capi")]
+pub(crate) use help;
+
 macro_rules! stats {
     (counters { $($counter:ident),* $(,)? } gauges { $($gauge:ident),* $(,)? }) => {
-        /// Counts of what happened, and what is there now. The header describes each (`tsc_stats`).
+        /// What has happened in a cache since it was made, and what is in it now (`endpoints`, `sessions`,
+        /// `bytes`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Stats { $(pub $counter: u64,)* $(pub $gauge: u64),* }
+        #[non_exhaustive]
+        pub struct Stats {
+            $(#[doc = help!($counter)] pub $counter: u64,)*
+            $(#[doc = help!($gauge)] pub $gauge: u64),*
+        }
 
         impl std::ops::AddAssign for Stats {
             fn add_assign(&mut self, other: Self) {
@@ -36,7 +46,7 @@ each_stat!(stats);
 
 /// Why a session was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discard {
+pub(crate) enum Discard {
     /// Its time was over, or zero, when it came.
     Lifetime,
     /// It is over a limit by itself.

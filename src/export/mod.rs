@@ -7,15 +7,15 @@
 mod aead;
 mod record;
 
-use crate::attempt::{Config, Endpoint, Identity};
+use crate::cache::MAX_KEY;
+use crate::config::{Config, Identity};
+use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
+use crate::error::Error;
 use record::{Record, Records};
 use zeroize::Zeroizing;
 
-pub use aead::KEY;
-
-/// The longest key of the caller's own, in bytes.
-pub const MAX_KEY: usize = 1024;
+pub(crate) use aead::KEY;
 
 const MAGIC: [u8; 4] = *b"tscx";
 /// Grows with every change of what is written here and in `record`.
@@ -23,7 +23,7 @@ const VERSION: u8 = 1;
 const HEADER: usize = MAGIC.len() + 4 + size_of::<i64>() + aead::NONCE;
 
 /// Whose sessions.
-pub enum Scope<'a> {
+pub(crate) enum Scope<'a> {
     /// Those under keys of the caller's own.
     Caller(&'a Engine),
     /// Those of a config that can be told again in another process, by this identity.
@@ -32,7 +32,7 @@ pub enum Scope<'a> {
 
 /// Why nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// So many bytes are needed.
     TooSmall(usize),
     /// Not what was exported with this key for this scope, by this version of the format.
@@ -44,17 +44,70 @@ pub enum Refused {
     NoMemory,
 }
 
-/// What was exported.
+/// Sealed sessions, for another process to import.
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct Export {
+    /// The export. Without its key nobody can read or alter it.
     pub sealed: Vec<u8>,
-    /// How many sessions stay behind because they are objects.
+    /// Number of sessions that stayed in the cache because they are objects.
     pub left_out: usize,
+}
+
+impl From<Refused> for Error {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::TooSmall(_) => Self::TooLarge,
+            Refused::NotAuthentic => Self::NotAuthentic,
+            Refused::ClockBehind => Self::Discarded,
+            Refused::NoRandom => Self::Unsupported,
+            Refused::NoMemory => Self::NoMemory,
+        }
+    }
+}
+
+impl Config {
+    /// Seals the sessions of this config, and of all with the same identity, for the next process to
+    /// import, as for a warm restart. TLS 1.3 tickets leave the cache with the export.
+    ///
+    /// Whoever has an export and its key has the sessions. Import it once, in one process: the library
+    /// cannot know of a second import, in which every ticket would be offered again. It is encrypted with
+    /// ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports. The library writes no
+    /// file.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a config without an identity, or if the system has no random numbers;
+    /// [`Error::Closed`]; [`Error::NoMemory`]. Everything is still in the cache.
+    pub fn export(&self, key: &[u8; KEY]) -> Result<Export, Error> {
+        Ok(self.scope()?.export(key, usize::MAX)?)
+    }
+
+    /// Takes in what [`export`](Self::export) sealed in another process, for a config with the same
+    /// identity, and returns how many sessions came into the cache. Import before the first connection.
+    ///
+    /// Nothing is offered for longer than was left at the export, by the wall clock; the limits of this
+    /// config and its cache hold as well.
+    ///
+    /// # Errors
+    /// [`Error::NotAuthentic`] if it was altered or cut short, or made with another key or for another
+    /// identity; [`Error::Discarded`] if the wall clock stands before the export; [`Error::Unsupported`]
+    /// for a config without an identity; [`Error::Closed`]; [`Error::NoMemory`]. Nothing was imported.
+    pub fn import(&self, key: &[u8; KEY], export: &[u8]) -> Result<usize, Error> {
+        Ok(self.scope()?.import(key, export)?)
+    }
+
+    fn scope(&self) -> Result<Scope<'_>, Error> {
+        if self.engine().is_closed() {
+            return Err(Error::Closed);
+        }
+        Scope::of(self).ok_or(Error::Unsupported)
+    }
 }
 
 impl<'a> Scope<'a> {
     /// `None`: the config's sessions mean nothing outside this process.
     #[must_use]
-    pub fn of(config: &'a Config) -> Option<Self> {
+    pub(crate) fn of(config: &'a Config) -> Option<Self> {
         match &config.identity {
             Identity::Own(_) => None,
             Identity::Given(identity) => Some(Self::Config(config, identity)),
@@ -71,7 +124,7 @@ impl<'a> Scope<'a> {
     fn space(&self) -> Space {
         match self {
             Self::Caller(_) => Space::Caller,
-            Self::Config(..) => Space::Attempt,
+            Self::Config(..) => Space::Endpoint,
         }
     }
 
@@ -115,7 +168,7 @@ impl<'a> Scope<'a> {
 
     /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes. Those that
     /// may be used once leave the cache, all at one moment; or, on an error, none.
-    pub fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
+    pub(crate) fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
         let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
         let prefix = self.prefix();
@@ -150,7 +203,7 @@ impl<'a> Scope<'a> {
 
     /// Puts the sessions of an export into the cache, and says how many it took. On an error it took
     /// none.
-    pub fn import(&self, key: &[u8; KEY], export: &[u8]) -> Result<usize, Refused> {
+    pub(crate) fn import(&self, key: &[u8; KEY], export: &[u8]) -> Result<usize, Refused> {
         let (header, sealed) = export
             .split_at_checked(HEADER)
             .ok_or(Refused::NotAuthentic)?;
@@ -227,7 +280,6 @@ impl<'a> Scope<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::Cache;
     use crate::engine::{Clock, Kind, Options};
 
     const KEY_OF_ALL: [u8; KEY] = [1; KEY];

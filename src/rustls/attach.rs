@@ -1,7 +1,7 @@
 //! A finished rustls configuration whose connections use the cache.
 
 use super::store::Store;
-use crate::attempt::Attempt;
+use crate::connection::Connection;
 use ::rustls::ClientConfig;
 use ::rustls::client::{Resumption, TicketRequest};
 use std::sync::Arc;
@@ -30,11 +30,11 @@ impl Attached {
 
     /// The configuration for one connection: verifier and credentials are the very same objects,
     /// without which rustls would not resume.
-    pub(crate) fn for_attempt(&self, attempt: &Arc<Attempt>) -> ClientConfig {
+    pub(crate) fn for_connection(&self, connection: &Arc<Connection>) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.config);
-        config.resumption = Resumption::store(Arc::new(Store::new(attempt)));
+        config.resumption = Resumption::store(Arc::new(Store::new(connection)));
         let wanted = || {
-            let count = u8::try_from(attempt.demand()?).unwrap_or(u8::MAX);
+            let count = u8::try_from(connection.demand()?).unwrap_or(u8::MAX);
             Some(TicketRequest {
                 new_session_count: count,
                 resumption_count: count,

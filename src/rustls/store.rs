@@ -6,8 +6,9 @@
 )]
 
 use super::lifetime::look_into;
-use crate::attempt::{Attempt, rules_of};
+use crate::connection::Connection;
 use crate::engine::Payload;
+use crate::session::SessionInfo;
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
@@ -18,21 +19,21 @@ use std::sync::Arc;
 const TLS_1_2: u16 = 0x0303;
 const TLS_1_3: u16 = 0x0304;
 
-/// rustls asks by server name alone. This answers for the endpoint of its attempt, and only if the name
+/// rustls asks by server name alone. This answers for the endpoint of its connection, and only if the name
 /// is that endpoint's.
 pub(super) struct Store {
-    attempt: Arc<Attempt>,
+    connection: Arc<Connection>,
     name: Option<ServerName<'static>>,
     /// The newest session, if it is a TLS 1.2 one: rustls asks for a ticket first.
     tls12: Mutex<Option<Tls12ClientSessionValue>>,
 }
 
 impl Store {
-    pub(super) fn new(attempt: &Arc<Attempt>) -> Self {
-        let name = std::str::from_utf8(attempt.server_name()).ok();
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+        let name = std::str::from_utf8(connection.server_name()).ok();
         let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
         Self {
-            attempt: Arc::clone(attempt),
+            connection: Arc::clone(connection),
             name,
             tls12: Mutex::new(None),
         }
@@ -47,27 +48,30 @@ impl Store {
         let Some(lifetime) = seen.lifetime_seconds else {
             return;
         };
-        let Ok(rules) = rules_of(version.into(), lifetime) else {
+        let info = SessionInfo {
+            tls_version: version,
+            lifetime_seconds: lifetime,
+            not_after: None,
+        };
+        let Ok(info) = info.check() else {
             return;
         };
-        let payload = keep(value);
-        // What is not kept is dropped here, and counted by the attempt.
-        let _ = self
-            .attempt
-            .receive(payload, seen.size + size_of::<V>(), version, rules, None);
+        // What is not kept is dropped here, and counted by the connection.
+        let size = seen.size + size_of::<V>();
+        let _ = self.connection.receive(keep(value), size, &info);
     }
 }
 
 impl ClientSessionStore for Store {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         if self.is_to(&server_name) {
-            self.attempt.set_note(group.into());
+            self.connection.set_note(group.into());
         }
     }
 
     fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
         self.is_to(server_name)
-            .then(|| self.attempt.note())?
+            .then(|| self.connection.note())?
             .map(NamedGroup::from)
     }
 
@@ -83,7 +87,7 @@ impl ClientSessionStore for Store {
 
     fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
         if self.is_to(server_name) {
-            self.attempt.remove_reusable();
+            self.connection.remove_reusable();
         }
     }
 
@@ -104,7 +108,7 @@ impl ClientSessionStore for Store {
         if !self.is_to(server_name) {
             return None;
         }
-        let session = self.attempt.take()?;
+        let session = self.connection.take()?;
         match session.payload {
             Payload::Unique(value) => value.downcast().ok().map(|value| *value),
             Payload::Value(value) => {

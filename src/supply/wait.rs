@@ -7,14 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How whoever waits is told.
-pub struct Waker {
+pub(crate) struct Waker {
     wake: Box<dyn FnOnce() + Send>,
     hasten: Option<Box<dyn Fn(u64) + Send>>,
 }
 
 impl Waker {
     /// `wake` says that the wait is over. It is called once at the most, with no lock held.
-    pub fn new(wake: impl FnOnce() + Send + 'static) -> Self {
+    pub(crate) fn new(wake: impl FnOnce() + Send + 'static) -> Self {
         Self {
             wake: Box::new(wake),
             hasten: None,
@@ -24,21 +24,21 @@ impl Waker {
     /// `hasten` brings the end of the wait forward to so many milliseconds from now, for one that has a
     /// clock of its own. It is called under a lock, so it is not foreign code.
     #[must_use]
-    pub fn hastened_by(self, hasten: impl Fn(u64) + Send + 'static) -> Self {
+    pub(crate) fn hastened_by(self, hasten: impl Fn(u64) + Send + 'static) -> Self {
         Self {
             hasten: Some(Box::new(hasten)),
             ..self
         }
     }
 
-    pub(super) fn wake(self) {
+    pub(crate) fn wake(self) {
         (self.wake)();
     }
 }
 
-pub(super) struct Wait {
-    pub(super) deadline: Time,
-    pub(super) flight: Arc<Flight>,
+pub(crate) struct Wait {
+    pub(crate) deadline: Time,
+    pub(crate) flight: Arc<Flight>,
     outcome: Mutex<Outcome>,
 }
 
@@ -49,7 +49,7 @@ enum Outcome {
 }
 
 impl Wait {
-    pub(super) fn new(deadline: Time, flight: &Arc<Flight>, waker: Waker) -> Arc<Self> {
+    pub(crate) fn new(deadline: Time, flight: &Arc<Flight>, waker: Waker) -> Arc<Self> {
         Arc::new(Self {
             deadline,
             flight: Arc::clone(flight),
@@ -59,7 +59,7 @@ impl Wait {
 
     /// Ends the wait, with a session or with a full handshake. Gives what is to be called once no lock
     /// is held.
-    pub(super) fn settle(&self, session: Option<Session>) -> Option<Waker> {
+    pub(crate) fn settle(&self, session: Option<Session>) -> Option<Waker> {
         match std::mem::replace(&mut *self.outcome.lock(), Outcome::Over(session)) {
             Outcome::Waiting(waker) => Some(waker),
             Outcome::Over(_) => None,
@@ -67,20 +67,20 @@ impl Wait {
     }
 
     /// There is reason to wait for so long, and not longer.
-    pub(super) fn hasten(&self, millis: u64) {
-        if let Outcome::Waiting(waker) = &*self.outcome.lock()
-            && let Some(hasten) = &waker.hasten
-        {
-            hasten(millis);
+    pub(crate) fn hasten(&self, millis: u64) {
+        if let Outcome::Waiting(waker) = &*self.outcome.lock() {
+            if let Some(hasten) = &waker.hasten {
+                hasten(millis);
+            }
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         matches!(*self.outcome.lock(), Outcome::Over(_))
     }
 
     /// The session that was kept for it, of which it is the only owner from then on.
-    pub(super) fn take(&self) -> Option<Session> {
+    pub(crate) fn take(&self) -> Option<Session> {
         match &mut *self.outcome.lock() {
             Outcome::Waiting(_) => None,
             Outcome::Over(session) => session.take(),

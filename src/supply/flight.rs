@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// What kind of handshake an attempt does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handshake {
+pub(crate) enum Handshake {
     Full,
     Resumed,
 }
@@ -16,7 +16,7 @@ pub(super) enum Handshake {
 /// An attempt sets these as it goes, without a lock: an offer should cost no more than it must, and a
 /// forecast that is a moment old is as good.
 #[derive(Default)]
-pub(super) struct Flight {
+pub(crate) struct Flight {
     /// 0: not begun; 1: full; 2: resumed.
     handshake: AtomicU8,
     begun: AtomicU64,
@@ -36,7 +36,7 @@ pub(super) struct Flight {
 
 impl Flight {
     /// It goes without a session.
-    pub(super) fn begin_full(&self, now: Time) {
+    pub(crate) fn begin_full(&self, now: Time) {
         if self.handshake() != Some(Handshake::Full) {
             self.lineage.store(0, Relaxed);
             self.begin(1, now);
@@ -44,7 +44,7 @@ impl Flight {
     }
 
     /// It offers a session of this lineage.
-    pub(super) fn begin_resumed(&self, now: Time, lineage: Lineage) {
+    pub(crate) fn begin_resumed(&self, now: Time, lineage: Lineage) {
         self.refused.store(false, Relaxed);
         self.lineage.store(lineage.id, Relaxed);
         self.begin(2, now);
@@ -55,7 +55,7 @@ impl Flight {
         self.handshake.store(handshake, Relaxed);
     }
 
-    pub(super) fn handshake(&self) -> Option<Handshake> {
+    pub(crate) fn handshake(&self) -> Option<Handshake> {
         match self.handshake.load(Relaxed) {
             1 => Some(Handshake::Full),
             2 => Some(Handshake::Resumed),
@@ -63,12 +63,12 @@ impl Flight {
         }
     }
 
-    pub(super) fn begun(&self) -> Time {
+    pub(crate) fn begun(&self) -> Time {
         Time(self.begun.load(Relaxed))
     }
 
     /// It is established; what it offered was refused if it is full after all.
-    pub(super) fn establish(&self, now: Time, handshake: Handshake) {
+    pub(crate) fn establish(&self, now: Time, handshake: Handshake) {
         if self.handshake().is_none() {
             self.begun.store(now.0, Relaxed);
         }
@@ -76,7 +76,7 @@ impl Flight {
         self.established.store(now.0.max(1), Relaxed);
     }
 
-    pub(super) fn established(&self) -> Option<Time> {
+    pub(crate) fn established(&self) -> Option<Time> {
         match self.established.load(Relaxed) {
             0 => None,
             at => Some(Time(at)),
@@ -84,40 +84,40 @@ impl Flight {
     }
 
     /// It brought one more. Says how many that makes.
-    pub(super) fn bring(&self) -> u32 {
+    pub(crate) fn bring(&self) -> u32 {
         self.brought.fetch_add(1, Relaxed) + 1
     }
 
-    pub(super) fn brought(&self) -> u32 {
+    pub(crate) fn brought(&self) -> u32 {
         self.brought.load(Relaxed)
     }
 
     /// Nothing more is expected of it.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.over.store(true, Relaxed);
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.load(Relaxed)
     }
 
     /// A session of this lineage was refused by the server.
-    pub(super) fn refuse(&self, lineage: u64) {
+    pub(crate) fn refuse(&self, lineage: u64) {
         if self.lineage.load(Relaxed) == lineage {
             self.refused.store(true, Relaxed);
         }
     }
 
     /// Whether what it has to offer would be refused.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.refused.load(Relaxed)
     }
 
-    pub(super) fn set_probe(&self, probe: bool) {
+    pub(crate) fn set_probe(&self, probe: bool) {
         self.probe.store(probe, Relaxed);
     }
 
-    pub(super) fn is_probe(&self) -> bool {
+    pub(crate) fn is_probe(&self) -> bool {
         self.probe.load(Relaxed)
     }
 }

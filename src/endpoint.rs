@@ -1,28 +1,74 @@
 //! Who a session is for.
 
-/// The longest name, in bytes: one byte holds its length.
-pub const MAX_NAME: usize = 255;
+/// The longest host, server name and group, in bytes: one byte holds the length.
+pub(crate) const MAX_NAME: usize = 255;
 
-/// Who a session is for. Empty: not given.
+/// Who a session is for: the host and port that are dialled, and the name that the server's certificate
+/// is checked against.
+///
+/// Sessions of one endpoint are never offered to another one. Hosts and server names are compared
+/// without regard to ASCII case, groups byte by byte.
+///
+/// ```
+/// use libtsc::Endpoint;
+///
+/// let endpoint = Endpoint::new("10.0.0.7", 9142).server_name("node7.db.example");
+/// # let _ = endpoint;
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Endpoint<'a> {
+    /// The host that is dialled.
     pub host: &'a [u8],
+    /// Its port; 0 where there is none.
     pub port: u16,
-    /// What the certificate is checked against; the host if empty.
+    /// What the server's certificate is checked against; the host if empty.
     pub server_name: &'a [u8],
-    /// Stands in place of host and port, for servers that share on purpose.
+    /// Stands in place of host and port, for servers that share on purpose. Empty: none.
     pub group: &'a [u8],
 }
 
 /// Why an endpoint is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invalid {
+pub(crate) enum Invalid {
     NoHost,
     NameTooLong,
 }
 
 impl<'a> Endpoint<'a> {
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    /// The host that is dialled, a name or an address of 1 to 255 bytes, and its port; 0 where there is
+    /// none, as for a Unix socket.
+    #[must_use]
+    pub fn new(host: &'a str, port: u16) -> Self {
+        Self {
+            host: host.as_bytes(),
+            port,
+            server_name: &[],
+            group: &[],
+        }
+    }
+
+    /// The name that the server's certificate is checked against (SNI), at most 255 bytes; by default the
+    /// host.
+    #[must_use]
+    pub fn server_name(self, name: &'a str) -> Self {
+        Self {
+            server_name: name.as_bytes(),
+            ..self
+        }
+    }
+
+    /// A label that stands in place of host and port, at most 255 bytes: endpoints with the same group
+    /// and server name share their sessions. Only for servers that are known to share their ticket keys,
+    /// as two ports of one node may.
+    #[must_use]
+    pub fn group(self, group: &'a [u8]) -> Self {
+        Self { group, ..self }
+    }
+}
+
+impl<'a> Endpoint<'a> {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
         if self.host.is_empty() {
             return Err(Invalid::NoHost);
         }
@@ -33,7 +79,7 @@ impl<'a> Endpoint<'a> {
         Ok(())
     }
 
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         if self.server_name.is_empty() {
             self.host
         } else {
@@ -43,7 +89,7 @@ impl<'a> Endpoint<'a> {
 
     /// Appends this endpoint to a key. Each name is preceded by its length, so that no two endpoints
     /// look the same; names are compared without regard to case, as DNS does.
-    pub(super) fn encode(&self, key: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, key: &mut Vec<u8>) {
         if self.group.is_empty() {
             key.push(0);
             push_name(key, self.host);
@@ -85,13 +131,13 @@ fn push_name(key: &mut Vec<u8>, name: &[u8]) {
 }
 
 /// Splits off what `push` appended.
-pub(super) fn pull(key: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn pull(key: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&len, key) = key.split_first()?;
     key.split_at_checked(len.into())
 }
 
 /// Appends bytes preceded by their length, of which `check` made sure that it fits.
-pub(super) fn push(key: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push(key: &mut Vec<u8>, bytes: &[u8]) {
     key.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
     key.extend_from_slice(bytes);
 }

@@ -1,8 +1,9 @@
-//! What an attempt offers to the server, and whether it has left.
+//! What a connection offers to the server, and whether it has left.
 
-use crate::engine::{Lineage, Session};
+use super::{Connection, NotNow};
+use crate::engine::{Lineage, Session, Time};
 
-/// What the attempt offers to the server.
+/// What a connection offers to the server.
 #[derive(Default)]
 pub(super) struct Offer {
     stage: Stage,
@@ -62,6 +63,7 @@ impl Offer {
     }
 
     /// Gives what was leased to a stack that sends it at once and keeps it as its own.
+    #[cfg(any(test, feature = "rustls"))]
     pub(super) fn give(&mut self) -> Option<Session> {
         self.leased()?;
         self.send();
@@ -78,5 +80,56 @@ impl Offer {
         } else {
             (None, session)
         }
+    }
+}
+
+impl Connection {
+    /// Leases the session to offer, the same at each call, and shows it to `look`: what that sees stays
+    /// where it is until the attempt ends. `None`: a full handshake.
+    pub(crate) fn offer<R>(
+        &self,
+        look: impl FnOnce(&Session, Time) -> R,
+    ) -> Result<Option<R>, NotNow> {
+        self.check_process()?;
+        let now = self.now();
+        // Dropped after the lock is gone.
+        let mut garbage = self.supply.engine().garbage();
+        let mut progress = self.progress.lock();
+        if progress.wait.is_some() {
+            progress = self.lease_kept(progress, now);
+        }
+        if progress.offer.is_unasked() && progress.ended.is_none() {
+            let supply = &self.supply;
+            let found = progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
+            if !found {
+                self.flight.begin_full(now);
+                return Ok(None);
+            }
+        }
+        match progress.offer.leased() {
+            Some(session) => Ok(Some(look(session, now))),
+            None => Err(NotNow::WrongState),
+        }
+    }
+
+    /// Takes the session to offer for a stack that sends it at once and keeps it as its own.
+    #[cfg(any(test, feature = "rustls"))]
+    pub(crate) fn take(&self) -> Option<Session> {
+        self.offer(|_, _| ()).ok()??;
+        self.progress.lock().offer.give()
+    }
+
+    /// Says that the ClientHello may have left.
+    pub(crate) fn sent(&self) -> Result<(), NotNow> {
+        self.check_process()?;
+        let now = self.now();
+        let mut progress = self.progress.lock();
+        if progress.ended.is_none() {
+            if progress.offer.is_unasked() {
+                self.flight.begin_full(now);
+            }
+            progress.offer.send();
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,180 @@
+//! One connection attempt, as a driver holds it.
+
+use crate::connection::{Connection, Failure, Info};
+use crate::engine::Payload;
+use crate::error::Error;
+use crate::ready::Ready;
+use crate::session::{Session, SessionInfo};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One connection attempt: what it offers, what it receives, how it ended.
+///
+/// What the connection receives is staged, and others see it once the driver says
+/// [`established`](Self::established). Dropped before that, the attempt counts as unfinished: what it
+/// received is discarded, and what it had taken and not sent goes back.
+///
+/// ```
+/// use libtsc::{Cache, Config, Endpoint, Options, SessionInfo};
+///
+/// # fn main() -> Result<(), libtsc::Error> {
+/// let config = Config::new(&Cache::new(Options::default()));
+/// let endpoint = Endpoint::new("db.example", 9142);
+///
+/// let first = config.begin(&endpoint)?;
+/// assert!(first.offer()?.is_none()); // nothing yet: a full handshake
+/// first.receive(&SessionInfo::tls13(7200), b"what the TLS stack makes of a ticket")?;
+/// first.established(false)?; // once the login is done, too
+///
+/// let second = config.begin(&endpoint)?;
+/// let session = second.offer()?.expect("the ticket");
+/// assert_eq!(session.bytes(), Some(&b"what the TLS stack makes of a ticket"[..]));
+/// second.established(true)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Attempt(Arc<Connection>);
+
+impl Attempt {
+    pub(crate) fn of(connection: Arc<Connection>) -> Self {
+        Self(connection)
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+
+    /// The session to offer in the ClientHello, leased to this attempt; `None`: do a full handshake.
+    ///
+    /// A TLS 1.3 ticket is out of the cache from here on, and nobody else gets it. It goes back if the
+    /// attempt fails with [`Failure::NotSent`], or is dropped before [`sent`](Self::sent) and all that
+    /// imply it. Asking again gives the same session. Ask as late as possible, once the TCP connection
+    /// is established.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] if the ClientHello was sent or the attempt has ended, [`Error::Closed`] in a
+    /// forked child.
+    pub fn offer(&self) -> Result<Option<Session>, Error> {
+        let offered = self.0.offer(Session::shared)?;
+        // Without memory for a copy: a full handshake.
+        Ok(offered.flatten())
+    }
+
+    /// Says that the ClientHello with the offered session may have left: a TLS 1.3 ticket is used up,
+    /// whatever comes. Call it before the first bytes are written.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] in a forked child.
+    pub fn sent(&self) -> Result<(), Error> {
+        Ok(self.0.sent()?)
+    }
+
+    /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it. They
+    /// are copied, and wiped when released. The session's lifetime counts from this call.
+    ///
+    /// # Errors
+    /// The session was not kept: [`Error::Discarded`], [`Error::TooLarge`], [`Error::Closed`],
+    /// [`Error::NoMemory`], or [`Error::InvalidArgument`] for no bytes or a TLS version that has no
+    /// sessions.
+    pub fn receive(&self, info: &SessionInfo, bytes: &[u8]) -> Result<(), Error> {
+        let info = info.check()?;
+        if bytes.is_empty() {
+            return Err(Error::InvalidArgument);
+        }
+        let payload = Payload::Bytes(self.0.keep(bytes)?);
+        let received = self.0.receive(payload, bytes.len(), &info);
+        received.map_err(|(why, _)| why.into())
+    }
+
+    /// Takes a session as an object of the TLS stack, which costs no serialising and no parsing. `size` is
+    /// what it costs in memory, in bytes; an estimate will do.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); the object is dropped.
+    pub fn receive_object(
+        &self,
+        info: &SessionInfo,
+        object: Arc<dyn Any + Send + Sync>,
+        size: usize,
+    ) -> Result<(), Error> {
+        let info = info.check()?;
+        let payload = Payload::Value(object);
+        let received = self.0.receive(payload, size, &info);
+        received.map_err(|(why, _)| why.into())
+    }
+
+    /// Says when the server's certificate ends, in Unix seconds, where only the connection knows. Bounds
+    /// all that this attempt received and will receive.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] in a forked child.
+    pub fn set_not_after(&self, unix_seconds: i64) -> Result<(), Error> {
+        Ok(self.0.set_not_after(unix_seconds)?)
+    }
+
+    /// Says that the connection is established: TLS verified and the application's own login done. What it
+    /// received is published, and what it still receives goes straight into the cache.
+    ///
+    /// `resumed` says whether the handshake was a resumed one. If a session was offered and it was not,
+    /// the server refused it, and its whole lineage is dropped.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] if the attempt has ended, [`Error::InvalidArgument`] if it was resumed though
+    /// nothing was offered, [`Error::Closed`] in a forked child. Nothing was changed.
+    pub fn established(&self, resumed: bool) -> Result<(), Error> {
+        Ok(self.0.established(resumed)?)
+    }
+
+    /// Says that the attempt failed: what it received is discarded, then and later.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] if the attempt has ended, [`Error::Closed`] in a forked child.
+    pub fn failed(&self, why: Failure) -> Result<(), Error> {
+        Ok(self.0.failed(why)?)
+    }
+
+    /// What became of the attempt so far.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] in a forked child.
+    pub fn info(&self) -> Result<Info, Error> {
+        Ok(self.0.info()?)
+    }
+
+    /// Blocks until there is nothing to wait for any more: a session is there, or none is expected within
+    /// `max_wait`. Make the offer then.
+    ///
+    /// A pool that opens many connections to one endpoint at once has more attempts than tickets. With
+    /// this, the first does a full handshake and the others get what it brings, and what these bring in
+    /// turn. An attempt that cannot get a session in time is told so immediately. Wait once the TCP
+    /// connection is established: a session that is kept for one attempt is kept from others.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] if the attempt waits already or is past its offer, [`Error::Closed`] in a
+    /// forked child.
+    pub fn wait(&self, max_wait: Duration) -> Result<(), Error> {
+        Ok(self.0.wait(millis(max_wait))?)
+    }
+
+    /// [`wait`](Self::wait) as a future, for any runtime.
+    ///
+    /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
+    /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
+    /// up the place in the queue. Make the offer when it is done or dropped.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn ready(&self, max_wait: Duration) -> Ready {
+        Ready::new(&self.0, millis(max_wait))
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    duration.as_millis().try_into().unwrap_or(u32::MAX)
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}

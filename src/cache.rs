@@ -1,0 +1,191 @@
+//! A cache, with what is on its way to each of its endpoints.
+
+use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats};
+use crate::error::Error;
+use crate::event::Event;
+use crate::session::{Session, SessionInfo};
+use crate::supply::{Calls, Supply};
+use crate::sync::Mutex;
+use crate::sys::{self, PerProcess};
+use foldhash::quality::RandomState;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The longest key of the caller's own, in bytes.
+pub(crate) const MAX_KEY: usize = 1024;
+
+/// A bounded, thread-safe store of sessions, and of what is on its way to it. One for each cluster object
+/// or connection pool is usual.
+///
+/// What binds it to a TLS configuration is a [`Config`](crate::Config); for rustls, see
+/// [`libtsc::rustls`](crate::rustls). A child process finds it empty after a fork, and may use it at once.
+pub struct Cache {
+    engine: Arc<Engine>,
+    /// A supply lives while an attempt uses it, and after that as long as there is room: as many are
+    /// remembered as endpoints.
+    supplies: PerProcess<Mutex<Supplies>>,
+}
+
+type Supplies = HashMap<Box<[u8]>, Arc<Supply>, RandomState>;
+
+impl Cache {
+    /// Makes a cache that is bounded by these options.
+    #[must_use]
+    pub fn new(options: Options) -> Arc<Self> {
+        Self::over(options, Clock::System, None)
+    }
+
+    /// Makes a cache that calls `listener` when something happens to its sessions: on whichever thread is
+    /// using the cache, with no lock held. It may use the cache itself.
+    #[must_use]
+    pub fn with_events(
+        options: Options,
+        listener: impl Fn(&Event<'_>) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let listener = Event::translated_for(listener);
+        Self::over(options, Clock::System, Some(listener))
+    }
+
+    pub(crate) fn over(options: Options, clock: Clock, listener: Option<Listener>) -> Arc<Self> {
+        let engine = Engine::new(options, clock, listener);
+        // Without it, a child process would share its parent's tickets: rather none at all.
+        if !sys::watch_forks() {
+            engine.close();
+        }
+        Arc::new(Self {
+            engine: Arc::new(engine),
+            supplies: PerProcess::new(Mutex::default()),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// How the cache is bounded.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        self.engine.options()
+    }
+
+    /// What has happened in the cache so far, and what it holds now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Stores a session under a key of the caller's own, of 1 to 1024 bytes.
+    ///
+    /// For callers that do everything themselves: the key must hold all that may not be mixed (host, port,
+    /// server name, and everything in the TLS configuration that decides whom to trust and who to be), and
+    /// the session must come from a connection that was established. [`Config`](crate::Config) does both.
+    ///
+    /// # Errors
+    /// The session was not kept: [`Error::InvalidArgument`], [`Error::TooLarge`], [`Error::Discarded`],
+    /// [`Error::Closed`] or [`Error::NoMemory`].
+    pub fn put(&self, key: &[u8], info: &SessionInfo, bytes: &[u8]) -> Result<(), Error> {
+        let key = self.key(key)?;
+        if bytes.is_empty() {
+            return Err(Error::InvalidArgument);
+        }
+        let received = info.check()?;
+        let engine = &self.engine;
+        let payload = engine
+            .keep(bytes)
+            .inspect_err(|&why| engine.count(&key, |stats| stats.discard(why, 1)))?;
+        let session = received.alone(engine, Payload::Bytes(payload), bytes.len());
+        Ok(engine.put(&key, session)?)
+    }
+
+    /// Takes the newest session under a key of the caller's own; a TLS 1.3 ticket leaves the cache with
+    /// it. `None`: there is none.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Session> {
+        let key = self.key(key).ok()?;
+        let now = self.engine.now();
+        let mut taken = None;
+        let mut garbage = self.engine.garbage();
+        self.engine.take_at(&key, now, &mut garbage, &mut taken);
+        Some(Session::taken(taken?, now))
+    }
+
+    /// Drops all sessions under a key of the caller's own; false: there was none.
+    pub fn remove(&self, key: &[u8]) -> bool {
+        self.key(key).is_ok_and(|key| self.engine.remove(&key))
+    }
+
+    fn key<'a>(&self, key: &'a [u8]) -> Result<Key<'a>, Error> {
+        match key.len() {
+            0 => Err(Error::InvalidArgument),
+            1..=MAX_KEY => Ok(self.engine.key(Space::Caller, key)),
+            _ => Err(Error::TooLarge),
+        }
+    }
+
+    /// Drops every session of every endpoint and config. Sessions that attempts have taken are not
+    /// touched.
+    pub fn clear(&self) {
+        self.engine.clear();
+    }
+
+    /// Drops the expired sessions, and returns how many there were. Optional: expired sessions are never
+    /// offered, and later stores purge them gradually. Call it to reclaim memory in an idle cache.
+    pub fn clear_expired(&self) -> u64 {
+        self.engine.clear_expired()
+    }
+
+    /// Drops every session and keeps none from here on. Attempts that wait for a session are told to do
+    /// without; configs and attempts stay valid and find nothing.
+    pub fn close(&self) {
+        self.engine.close();
+        let now = self.engine.now();
+        let all: Vec<_> = self.supplies().lock().values().cloned().collect();
+        let calls: Vec<Calls<'_>> = all.iter().map(|supply| supply.close(now)).collect();
+        drop(calls);
+    }
+
+    /// The supply of a config and an endpoint.
+    pub(crate) fn supply(&self, key: Box<[u8]>) -> Arc<Supply> {
+        let mut supplies = self.supplies().lock();
+        if let Some(supply) = supplies.get(&key) {
+            return Arc::clone(supply);
+        }
+        let room = self.engine.options().max_endpoints as usize;
+        // Dropped after the lock is gone.
+        let _idle = if supplies.len() >= room {
+            take_idle(&mut supplies, room / 8 + 1)
+        } else {
+            Vec::new()
+        };
+        let in_engine = self.engine.key(Space::Endpoint, &key).into();
+        let supply = Arc::new(Supply::new(&self.engine, in_engine));
+        supplies.insert(key, Arc::clone(&supply));
+        drop(supplies);
+        supply
+    }
+
+    fn supplies(&self) -> &Mutex<Supplies> {
+        self.supplies.get(Mutex::default)
+    }
+}
+
+/// Takes out some that no attempt uses, those first that were not used for the longest time. Several at
+/// once, so that a full table is not searched for each newcomer.
+fn take_idle(supplies: &mut Supplies, some: usize) -> Vec<Arc<Supply>> {
+    let mut idle: Vec<_> = supplies
+        .iter()
+        .filter(|(_, supply)| Arc::strong_count(supply) == 1)
+        .map(|(key, supply)| (supply.used(), key.clone()))
+        .collect();
+    idle.sort_unstable();
+    let keys = idle.into_iter().take(some);
+    keys.filter_map(|(_, key)| supplies.remove(&key)).collect()
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}

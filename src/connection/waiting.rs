@@ -1,0 +1,124 @@
+//! Waiting for a session that another connection is about to bring.
+
+use super::gate::Gate;
+use super::{Connection, NotNow, Progress};
+use crate::engine::{EventKind, Time};
+use crate::supply::{Answer, Wait, Waker};
+use crate::sync::MutexGuard;
+use std::sync::Arc;
+
+/// What an attempt that asked for a session is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// There is nothing to wait for: make the offer now.
+    Go,
+    /// Make it when the wait is over.
+    Wait,
+}
+
+impl Connection {
+    /// Asks for a session to offer, and for a place in the queue if none is there and one is expected
+    /// within `max_wait_ms`. With `Plan::Wait`, `waker` is called when the wait is over, unless
+    /// `end_wait` or `offer` came first.
+    pub(crate) fn plan(&self, max_wait_ms: u32, waker: Waker) -> Result<Plan, NotNow> {
+        self.check_process()?;
+        let now = self.now();
+        let mut progress = self.progress.lock();
+        let begun = !progress.offer.is_unasked() || progress.wait.is_some();
+        if begun || progress.ended.is_some() {
+            return Err(NotNow::WrongState);
+        }
+        let deadline = now.plus_ms(max_wait_ms.into());
+        let (answer, calls) = self.supply.ask(&self.flight, now, deadline, waker);
+        let plan = match answer {
+            Answer::Full => Plan::Go,
+            Answer::Offer(session) => {
+                progress.lease(|place| *place = Some(session));
+                Plan::Go
+            }
+            Answer::Wait(wait) => {
+                progress.wait = Some(wait);
+                Plan::Wait
+            }
+        };
+        drop(progress);
+        if plan == Plan::Wait {
+            self.count(|stats| stats.waited += 1);
+        }
+        drop(calls);
+        Ok(plan)
+    }
+
+    /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
+    pub(crate) fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
+        let gate = Arc::new(Gate::closed_for(max_wait_ms.into()));
+        let (opens, hastens) = (Arc::clone(&gate), Arc::clone(&gate));
+        let waker =
+            Waker::new(move || opens.open_in(0)).hastened_by(move |millis| hastens.open_in(millis));
+        if self.plan(max_wait_ms, waker)? == Plan::Wait {
+            gate.pass();
+        }
+        Ok(())
+    }
+
+    /// Gives up a place in the queue. `WrongState`: there is none, or the wait is over.
+    pub(crate) fn end_wait(&self) -> Result<(), NotNow> {
+        self.check_process()?;
+        let now = self.now();
+        let mut progress = self.progress.lock();
+        let Some(wait) = progress.wait.as_ref() else {
+            return Err(NotNow::WrongState);
+        };
+        let calls = self.supply.leave(wait, now);
+        let ended = !wait.is_over();
+        let left = progress.wait.take_if(|_| ended);
+        drop(progress);
+        drop((left, calls));
+        if ended {
+            Ok(())
+        } else {
+            Err(NotNow::WrongState)
+        }
+    }
+
+    /// Leaves the queue, and leases what was kept for this attempt if it is still good.
+    #[cold]
+    pub(super) fn lease_kept<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> MutexGuard<'a, Progress> {
+        let Some(wait) = progress.wait.take() else {
+            return progress;
+        };
+        let calls = self.supply.leave(&wait, now);
+        let kept = wait.take();
+        let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
+        let good = !expired && !self.flight.is_refused();
+        let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
+        progress.lease(|place| *place = kept);
+        drop(progress);
+        if spoilt.is_some() {
+            self.count(|stats| {
+                stats.expired += u64::from(expired);
+                stats.removed += u64::from(!expired);
+            });
+        }
+        if expired {
+            let key = self.supply.key();
+            self.supply.engine().tell(&key, EventKind::Expired, 1);
+        }
+        drop((spoilt, wait, calls));
+        self.progress.lock()
+    }
+
+    /// Leaves the queue, and puts back what was kept for this attempt.
+    pub(super) fn return_kept(&self, wait: Option<Arc<Wait>>) {
+        if let Some(wait) = wait {
+            let _calls = self.supply.leave(&wait, self.now());
+            if let Some(session) = wait.take() {
+                self.supply.put_back(&self.flight, session);
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The sessions of one endpoint that are on their way, and the attempts that wait for them.
+
+mod breaker;
+mod calls;
+mod flight;
+mod forecast;
+mod queue;
+mod rates;
+mod wait;
+
+pub(crate) use calls::Calls;
+pub(crate) use flight::Flight;
+pub use forecast::Forecast;
+pub(crate) use wait::{Wait, Waker};
+
+use crate::engine::{Engine, Garbage, Key, OwnedKey, Session, Stats, Time};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
+use breaker::Limits;
+use flight::Handshake;
+use queue::Queue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+
+/// What the attempts to one endpoint of one config know of each other, and their one way to the engine.
+pub(crate) struct Supply {
+    engine: Arc<Engine>,
+    key: OwnedKey,
+    /// When an attempt last began.
+    used: AtomicU64,
+    /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
+    guarded: AtomicBool,
+    /// How many attempts are established and still there.
+    alive: AtomicUsize,
+    /// Something small that the TLS stack wants to know again; 0 is nothing.
+    note: AtomicU16,
+    queue: Mutex<Queue>,
+}
+
+/// What an attempt that asks is told.
+pub(crate) enum Answer {
+    /// A session that nobody else has.
+    Offer(Session),
+    /// Nothing to wait for.
+    Full,
+    Wait(Arc<Wait>),
+}
+
+/// How an attempt ended that was not established, or that no longer brings anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It had offered a session, and failed.
+    Failed,
+    /// That says nothing about offers.
+    Over,
+}
+
+impl Supply {
+    pub(crate) fn new(engine: &Arc<Engine>, key: OwnedKey) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            key,
+            used: AtomicU64::new(0),
+            guarded: AtomicBool::new(false),
+            alive: AtomicUsize::new(0),
+            note: AtomicU16::new(0),
+            queue: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> Key<'_> {
+        self.key.lend()
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Stats)) {
+        self.engine.count(&self.key(), change);
+    }
+
+    /// When an attempt last began, in milliseconds.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    #[cfg(any(test, feature = "rustls"))]
+    pub(crate) fn note(&self) -> Option<u16> {
+        match self.note.load(Relaxed) {
+            0 => None,
+            note => Some(note),
+        }
+    }
+
+    pub(crate) fn set_note(&self, note: u16) {
+        if note != 0 && self.engine.options().enabled && !self.engine.is_closed() {
+            self.note.store(note, Relaxed);
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let options = self.engine.options();
+        Limits {
+            failures: options.breaker_failures,
+            pause_seconds: options.breaker_seconds,
+        }
+    }
+
+    /// Changes the queue under its lock, and settles what that calls for after it.
+    fn change<R>(&self, change: impl FnOnce(&mut Queue, &mut Calls<'_>) -> R) -> R {
+        self.change_later(change).0
+    }
+
+    /// The same for a caller that holds a lock of its own: what is called for is settled when the calls
+    /// are dropped.
+    fn change_later<'a, R>(
+        &'a self,
+        change: impl FnOnce(&mut Queue, &mut Calls<'a>) -> R,
+    ) -> (R, Calls<'a>) {
+        let mut calls = Calls::new(self);
+        let answer = change(&mut self.queue.lock(), &mut calls);
+        (answer, calls)
+    }
+
+    /// An attempt begins: what it does from here on, others reckon with.
+    pub(crate) fn join(&self, now: Time) -> Arc<Flight> {
+        let flight = Arc::new(Flight::default());
+        self.used.store(now.0, Relaxed);
+        self.queue.lock().flights.push(Arc::clone(&flight));
+        flight
+    }
+
+    /// Takes the newest session of the cache into `place`, if the attempt may offer one now. `place` is
+    /// empty, and stays so if there is none.
+    #[inline]
+    pub(crate) fn take<'a>(
+        &'a self,
+        flight: &Flight,
+        now: Time,
+        garbage: &mut Garbage<'a>,
+        place: &mut Option<Session>,
+    ) {
+        if self.guarded.load(Relaxed) && !self.allows(flight, now) {
+            return;
+        }
+        self.engine.take_at(&self.key(), now, garbage, place);
+        match place {
+            Some(session) => flight.begin_resumed(now, session.lineage),
+            None => self.has_none(flight, now),
+        }
+    }
+
+    /// Whether an attempt may offer a session, where the breaker is not closed.
+    #[cold]
+    fn allows(&self, flight: &Flight, now: Time) -> bool {
+        let mut queue = self.queue.lock();
+        let allowed = flight.is_probe() || queue.breaker.allows(now);
+        flight.set_probe(allowed && !queue.breaker.is_closed());
+        drop(queue);
+        if !allowed {
+            self.count(|stats| stats.withheld += 1);
+        }
+        allowed
+    }
+
+    /// An attempt that may offer a session has none: if it was to be the probe, another may be.
+    fn has_none(&self, flight: &Flight, now: Time) {
+        if flight.is_probe() {
+            flight.set_probe(false);
+            self.queue.lock().breaker.undecided(now);
+        }
+    }
+
+    /// An attempt asks what to do, and would wait until `deadline`.
+    pub(crate) fn ask(
+        &self,
+        flight: &Arc<Flight>,
+        now: Time,
+        deadline: Time,
+        waker: Waker,
+    ) -> (Answer, Calls<'_>) {
+        self.change_later(|queue, calls| queue.ask(self, flight, now, deadline, waker, calls))
+    }
+
+    /// An attempt waits no longer, and goes on without a session if none was kept for it. If it waited
+    /// in vain, others may, too.
+    pub(crate) fn leave(&self, wait: &Arc<Wait>, now: Time) -> Calls<'_> {
+        let ((), calls) = self.change_later(|queue, calls| queue.leave(self, wait, now, calls));
+        calls
+    }
+
+    /// Stores a session that an attempt received; false: it was not kept.
+    pub(crate) fn publish(
+        &self,
+        flight: &Flight,
+        session: Session,
+        now: Time,
+    ) -> (bool, Calls<'_>) {
+        let reusable = session.is_reusable(self.engine.options());
+        let stored = self.engine.put(&self.key(), session).is_ok();
+        if stored {
+            let ((), calls) = self.change_later(|queue, calls| {
+                queue.brought(self, flight, reusable, now, calls);
+            });
+            (true, calls)
+        } else {
+            (false, Calls::new(self))
+        }
+    }
+
+    /// An attempt received a session that it did not take, because there are enough.
+    pub(crate) fn declined(&self, flight: &Flight, now: Time) {
+        self.change(|queue, calls| queue.brought(self, flight, false, now, calls));
+    }
+
+    /// Puts back what an attempt took and did not send, for whoever waits or comes next.
+    pub(crate) fn put_back(&self, flight: &Flight, session: Session) {
+        if flight.is_refused() {
+            self.count(|stats| stats.removed += 1);
+            return;
+        }
+        self.engine.put_back(&self.key(), session);
+        let now = self.engine.now();
+        self.change(|queue, calls| queue.serve(self, now, calls));
+    }
+
+    /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
+    /// wherever they are.
+    pub(crate) fn refuse(&self, lineage: u64) {
+        for flight in &self.queue.lock().flights {
+            flight.refuse(lineage);
+        }
+        self.engine.remove_lineage(&self.key(), lineage);
+    }
+
+    /// An attempt is established: resumed, refused, or after an offer of nothing.
+    pub(crate) fn established(&self, flight: &Flight, now: Time, offered: bool, resumed: bool) {
+        let handshake = if resumed {
+            Handshake::Resumed
+        } else {
+            Handshake::Full
+        };
+        self.change(|queue, calls| {
+            queue.established(self, flight, now, offered, handshake, calls);
+        });
+    }
+
+    /// All that an attempt had received when it was established has come into the cache.
+    pub(crate) fn published(&self, flight: &Flight, now: Time) {
+        self.change(|queue, calls| queue.published(self, flight, now, calls));
+    }
+
+    /// An attempt has ended, one way or the other, or brings nothing any more.
+    pub(crate) fn ended(&self, flight: &Flight, now: Time, end: End) {
+        self.change(|queue, calls| queue.ended(self, flight, now, end, calls));
+    }
+
+    /// The connection of an attempt that was established is gone.
+    pub(crate) fn gone(&self) {
+        self.alive.fetch_sub(1, Relaxed);
+    }
+
+    /// Nothing comes any more: all that wait do a full handshake.
+    pub(crate) fn close(&self, now: Time) -> Calls<'_> {
+        let ((), calls) = self.change_later(|queue, calls| queue.close(now, calls));
+        calls
+    }
+
+    pub(crate) fn forecast(&self, now: Time) -> Forecast {
+        self.queue.lock().forecast(self, now)
+    }
+
+    /// How many sessions an attempt had best bring, if others wait for some.
+    #[cfg(any(test, feature = "rustls"))]
+    pub(crate) fn demand(&self) -> Option<usize> {
+        let most = self.engine.options().max_sessions_per_endpoint as usize;
+        match self.queue.lock().waits.len() {
+            0 => None,
+            waiting => Some((waiting + 1).min(most)),
+        }
+    }
+
+    fn available(&self, now: Time) -> usize {
+        self.engine.available_at(&self.key(), now)
+    }
+
+    /// Takes a session for one that waits.
+    fn take_for_wait(&self, now: Time, calls: &mut Calls<'_>) -> Option<Session> {
+        // Looked at first, since a look-up that finds nothing is counted as a miss.
+        if self.available(now) == 0 {
+            return None;
+        }
+        let mut taken = None;
+        let garbage = &mut calls.garbage;
+        self.engine.take_at(&self.key(), now, garbage, &mut taken);
+        taken
+    }
+}
