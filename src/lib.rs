@@ -10,16 +10,29 @@
 //! - [`capi`]: the C functions.
 
 pub mod attempt;
+#[cfg(feature = "capi")]
 pub mod capi;
+#[cfg_attr(
+    not(feature = "capi"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "only the C functions use some of it"
+    )
+)]
 pub mod engine;
 pub mod export;
+#[cfg_attr(
+    not(feature = "capi"),
+    allow(dead_code, reason = "only the C functions use some of it")
+)]
 mod platform;
 mod process;
 #[cfg(feature = "rustls")]
-mod rustls;
+pub mod rustls;
 mod sync;
 
 /// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
 /// this library keeps.
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 pub use rustls_ffi;

@@ -72,13 +72,13 @@ pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Attempt>> {
     Ok(Arc::clone(&lent(attempt)?.attempt))
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 fn rustls_config(attached: &Attached, attempt: &Arc<Attempt>) -> *const rustls_client_config {
     // As rustls-ffi makes them: see `attached` in config.rs.
     Arc::into_raw(Arc::new(attached.for_attempt(attempt))).cast()
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 fn rustls_config(attached: &Attached, _: &Arc<Attempt>) -> *const rustls_client_config {
     match *attached {}
 }
@@ -207,10 +207,8 @@ pub extern "C" fn tsc_attempt_receive_object(
             .receive(payload, size, info.label, info.rules, info.not_after)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
-                if let Payload::Value(value) = payload
-                    && let Ok(object) = value.downcast::<Object>()
-                {
-                    let _ = object.hand_over();
+                if let Payload::Value(value) = payload {
+                    let _ = value.downcast().map(Object::hand_over);
                 }
                 why.into()
             })

@@ -6,14 +6,14 @@ use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
 use crate::attempt::{Cache, Config, Identity};
 use std::sync::Arc;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 pub(super) use crate::rustls::Attached;
 
 /// A finished rustls configuration, as rustls-ffi hands it out.
 pub struct rustls_client_config {}
 
 /// There is none without rustls in the build.
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 pub(super) enum Attached {}
 
 /// What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -69,7 +69,7 @@ fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Arc<Config>>
     }))
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 fn attached(
     rustls: *const rustls_client_config,
     options: &tsc_config_options,
@@ -92,7 +92,7 @@ fn attached(
     )))
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 fn attached(_: *const rustls_client_config, _: &tsc_config_options) -> Answer<Arc<Attached>> {
     Err(TSC_UNSUPPORTED)
 }

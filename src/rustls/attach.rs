@@ -1,6 +1,6 @@
 //! A finished rustls configuration whose connections use the cache.
 
-use super::store::Store;
+use super::SessionStore;
 use crate::attempt::Attempt;
 use ::rustls::ClientConfig;
 use ::rustls::client::{Resumption, TicketRequest};
@@ -32,7 +32,7 @@ impl Attached {
     /// without which rustls would not resume.
     pub(crate) fn for_attempt(&self, attempt: &Arc<Attempt>) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.config);
-        config.resumption = Resumption::store(Arc::new(Store::new(attempt)));
+        config.resumption = Resumption::store(Arc::new(SessionStore::new(attempt)));
         let wanted = || {
             let count = u8::try_from(attempt.demand()?).unwrap_or(u8::MAX);
             Some(TicketRequest {
