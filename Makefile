@@ -39,14 +39,14 @@ SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src -name '
 # The cdylib and the staticlib are asked for by themselves: with an rlib beside them cargo switches LTO
 # off (rust-lang/rust#51009). Both builds come out of cargo under the same name, so cargo is not asked
 # when nothing changed: it would link both again.
-build/full/$(SONAME): FEATURES =
-build/core/$(SONAME): FEATURES = --no-default-features
+build/full/$(SONAME): FEATURES = --features rustls-ffi
+build/core/$(SONAME): FEATURES = --features capi
 build/full/$(SONAME) build/core/$(SONAME): $(SOURCES) | deps-build
 	$(CARGO) rustc --release --lib --crate-type cdylib --crate-type staticlib $(FEATURES) \
 	    -- -C link-arg=-Wl,-soname,$(SONAME)
 	@mkdir -p $(@D)
-	@cp $(CARGO_TARGET_DIR)/release/libtsc.a $(@D)/libtsc.a
-	@cp $(CARGO_TARGET_DIR)/release/libtsc.so $@
+	@cp $(CARGO_TARGET_DIR)/release/liblibtsc.a $(@D)/libtsc.a
+	@cp $(CARGO_TARGET_DIR)/release/liblibtsc.so $@
 	@ln -sf $(SONAME) $(@D)/libtsc.so
 
 # rustls.h comes with the very rustls-ffi that is in the library.
@@ -56,7 +56,7 @@ build/include/rustls.h: Cargo.lock | deps-build
 	    sed -n 's|^"manifest_path":"\(.*/rustls-ffi-[^/]*\)/Cargo.toml"$$|\1|p')/src/rustls.h" $@
 
 header: deps-build ## Writes include/tsc.h anew from src/capi
-	@TSC_UPDATE=1 $(CARGO) test --quiet --no-default-features --test header -- generated
+	@TSC_UPDATE=1 $(CARGO) test --quiet --features capi --test header -- generated
 
 clean: ## Removes what was built
 	$(CARGO) clean
@@ -81,7 +81,9 @@ lint: lint-rust lint-c ## Checks format and lints, Rust and C
 lint-rust: deps-test ## Checks format and lints, Rust
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --all-targets --features rustls -- -D warnings
+	$(CARGO) clippy --all-targets --features capi -- -D warnings
+	$(CARGO) clippy --all-targets --features rustls-ffi -- -D warnings
 
 lint-c: deps-test ## Checks the format, C and C++
 	@tests/check/clang-format --dry-run -Werror $(C_FILES)
@@ -90,13 +92,15 @@ fmt: deps-test ## Formats the sources, Rust and C
 	$(CARGO) fmt
 	@tests/check/clang-format -i $(C_FILES)
 
-test-rust: deps-test ## Runs the Rust tests, with and without rustls
+test-rust: deps-test ## Runs the Rust tests with each set of features
 	$(CARGO) test
-	$(CARGO) test --no-default-features
+	$(CARGO) test --features rustls
+	$(CARGO) test --features capi
+	$(CARGO) test --features rustls-ffi
 
 # With a directory of its own: other flags would have cargo build everything else anew, too.
 test-interleavings: deps-test ## Runs the threads of the engine in many orders, chosen by a checker
-	RUSTFLAGS='--cfg shuttle' $(CARGO) test --no-default-features --test interleavings \
+	RUSTFLAGS='--cfg shuttle' $(CARGO) test --test interleavings \
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle
 
 test-c: deps-test c-tests ## Runs the C tests against both builds
@@ -115,7 +119,7 @@ test-demo: build ## Compiles and runs the examples and the demo
 	@sh tests/demo.sh
 
 bench: deps-build ## Measures the library
-	$(CARGO) bench
+	$(CARGO) bench --features rustls-ffi
 
 bench-openssl: build/bench/openssl_storage ## Measures what OpenSSL's sessions cost as objects and as bytes
 	@LD_LIBRARY_PATH=build/core $<
@@ -149,7 +153,7 @@ $(eval $(call C_TEST,asan))
 
 ##@ Check
 
-check: check-header check-headers check-others check-symbols check-soname check-static check-readme size ## Runs all the checks below
+check: check-header check-features check-headers check-others check-symbols check-soname check-static check-readme size ## Runs all the checks below
 
 check-symbols: build ## Compares the exported symbols with tests/abi
 	@tests/check/symbols build/core tests/abi/symbols-core.txt
@@ -172,10 +176,16 @@ check-static: build ## Links and runs a test against each static library
 	@tests/check/static build/core build/full
 
 check-header: deps-build ## Compares include/tsc.h with what src/capi makes of it
-	$(CARGO) test --quiet --no-default-features --test header
+	$(CARGO) test --quiet --features capi --test header
+
+check-features: deps-build ## Builds Rust programs on the crate, with few features: what comes along is what they asked for
+	@tests/check/features
+
+check-oldest: ## Builds, and runs the Rust tests, with the oldest Rust that Cargo.toml promises
+	@tests/check/oldest
 
 check-readme: build deps-demo deps-cpp ## Compares C and C++ in the README with the examples, and runs its cc and c++ lines
-	$(CARGO) test --quiet --no-default-features --test readme
+	$(CARGO) test --quiet --features capi --test readme
 	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
 
 size: build ## Checks the size of the stripped libraries against their limits
@@ -192,7 +202,7 @@ deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot:
 .PHONY: help build header clean \
     test lint lint-rust lint-c fmt test-rust test-interleavings test-c test-asan test-valgrind \
     test-demo c-tests c-tests-asan bench bench-openssl \
-    check check-header check-headers check-others check-symbols update-symbols check-soname \
+    check check-header check-features check-oldest check-headers check-others check-symbols update-symbols check-soname \
     check-static check-readme size \
     deps deps-build deps-demo deps-test deps-install deps-cpp deps-storm deps-plot
 .SECONDARY:

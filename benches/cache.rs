@@ -7,13 +7,10 @@
     unsafe_code,
     reason = "measures the C functions as C calls them, through pointers"
 )]
-#![allow(
-    clippy::disallowed_types,
-    reason = "parking_lot's lock is the yardstick"
-)]
 
 mod support;
 
+use libtsc::capi::*;
 use std::ffi::c_void;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::hint::black_box;
@@ -23,7 +20,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::Goal::{AtLeast, AtMost, Shown};
 use support::{Report, Rounds, Zipf, key, rustls_session};
-use tsc::capi::*;
 
 const SESSION_BYTES: usize = 1024;
 

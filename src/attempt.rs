@@ -42,6 +42,7 @@ impl Attempt {
         Self(connection)
     }
 
+    #[cfg(any(feature = "rustls", feature = "capi"))]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
@@ -103,6 +104,14 @@ impl Attempt {
         let payload = Payload::Value(object);
         let received = self.0.receive(payload, size, &info);
         received.map_err(|(why, _)| why.into())
+    }
+
+    /// Whether a session that the server has sent is worth taking, where taking it costs the caller much: not
+    /// if the endpoint has `max_sessions_per_endpoint` already, so that it would only take another's place.
+    /// One that is not wanted has been counted as received.
+    #[must_use]
+    pub fn wants_another(&self) -> bool {
+        self.0.wants_another().unwrap_or(false)
     }
 
     /// Says when the server's certificate ends, in Unix seconds, where only the connection knows. Bounds

@@ -106,7 +106,7 @@ impl Config {
     }
 
     /// Where the sessions of this config and an endpoint are.
-    fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+    pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
         let mut key = self.prefix();
         endpoint.encode(&mut key);
         key.into()

@@ -6,7 +6,8 @@
 //! 1.3 ticket at most once, none past its lifetime; what a connection receives is published once the
 //! connection is established; everything is bounded.
 //!
-//! With rustls, see [`rustls`]; with another TLS stack, [`Config`] and [`Attempt`].
+//! With rustls, see the module `rustls` (feature `rustls`); with another TLS stack, [`Config`] and
+//! [`Attempt`].
 
 #![warn(missing_docs)]
 
@@ -17,7 +18,7 @@
 
 mod attempt;
 mod cache;
-
+#[cfg(feature = "capi")]
 pub mod capi;
 mod config;
 mod connection;
@@ -47,7 +48,7 @@ pub use ready::Ready;
 pub use session::{Session, SessionInfo};
 pub use supply::Forecast;
 
-/// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
-/// this library keeps.
-#[cfg(feature = "rustls")]
-pub use rustls_ffi;
+// The rustls C API, exported from the same library: only this copy of rustls can resume what this library
+// keeps. Named here, or the linker would leave it out.
+#[cfg(feature = "rustls-ffi")]
+use rustls_ffi as _;

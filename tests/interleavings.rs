@@ -1,18 +1,20 @@
 //! The engine and its attempts under many interleavings of its threads, tried one by one by a checker:
 //!
 //!     RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
-//!         cargo test --no-default-features --test interleavings
+//!         cargo test --test interleavings
 //!
 //! The checker switches threads at each atomic and lock of the library (`src/sync.rs`), and fails
 //! when threads wait for each other, or when they go on without end.
 #![cfg(shuttle)]
 
+use libtsc::attempt::{Attempt, Cache, Config, Endpoint, Failure, Identity, Plan, Waker, rules_of};
+use libtsc::engine::{
+    Clock, Discard, Engine, Kind, Lineage, Options, Payload, Session, Space, Time,
+};
+use libtsc::export::{KEY, Scope};
 use shuttle::thread;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use tsc::attempt::{Attempt, Cache, Config, Endpoint, Failure, Identity, Plan, Waker, rules_of};
-use tsc::engine::{Clock, Discard, Engine, Kind, Lineage, Options, Payload, Session, Space, Time};
-use tsc::export::{KEY, Scope};
 
 /// The fewest endpoints that make a cache of several shards.
 const SHARDED: u32 = 65;

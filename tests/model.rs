@@ -1,14 +1,14 @@
 //! The engine against a model so plain that it is seen to be right: the same operations, the same
 //! answers. And, where many shards make the order of use approximate, what must hold all the same.
 
+use libtsc::engine::{
+    Clock, Discard, Engine, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
+    Time,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::engine::{
-    Clock, Discard, Engine, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
-    Time,
-};
 
 /// A cache whose time is set by hand, in milliseconds.
 fn driven(options: Options) -> (Engine, Arc<AtomicU64>) {

@@ -8,6 +8,7 @@
     reason = "calls the C functions, which take rustls's configurations as pointers"
 )]
 
+use libtsc::capi::*;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, ClientConnection};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -20,7 +21,6 @@ use rustls::{
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::capi::*;
 
 const NAME: &str = "db.example.com";
 
@@ -335,7 +335,7 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
 
 #[test]
 fn the_logger_stays_free_for_the_program() {
-    use tsc::rustls_ffi::{client::rustls_client_config, connection::rustls_connection};
+    use libtsc::rustls_ffi::{client::rustls_client_config, connection::rustls_connection};
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
     let attempt = config.attempt(1);

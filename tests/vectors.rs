@@ -1,14 +1,14 @@
 //! tests/vectors/attempt.txt, in Rust.
 
+use libtsc::attempt::{
+    Attempt, Cache, Config, Endpoint, Failure, Identity, Invalid, NotNow, rules_of,
+};
+use libtsc::engine::{Clock, Discard, Engine, Options, Payload};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::attempt::{
-    Attempt, Cache, Config, Endpoint, Failure, Identity, Invalid, NotNow, rules_of,
-};
-use tsc::engine::{Clock, Discard, Engine, Options, Payload};
 
 /// The defaults of `tsc_options`, as far as a vector can meet them.
 const DEFAULTS: Options = Options {

@@ -68,13 +68,13 @@ pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Connection>> {
     Ok(Arc::clone(lent(attempt)?.attempt.connection()))
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 fn rustls_config(attached: &Attached, connection: &Arc<Connection>) -> *const rustls_client_config {
     // As rustls-ffi makes them: see `attached` in config.rs.
     Arc::into_raw(Arc::new(attached.for_connection(connection))).cast()
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 fn rustls_config(attached: &Attached, _: &Arc<Connection>) -> *const rustls_client_config {
     match *attached {}
 }
@@ -203,10 +203,8 @@ pub extern "C" fn tsc_attempt_receive_object(
             .receive(payload, size, &info)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
-                if let Payload::Value(value) = payload
-                    && let Ok(object) = value.downcast::<Object>()
-                {
-                    let _ = object.hand_over();
+                if let Payload::Value(value) = payload {
+                    let _ = value.downcast().map(Object::hand_over);
                 }
                 why.into()
             })

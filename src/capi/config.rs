@@ -7,14 +7,14 @@ use crate::cache::Cache;
 use crate::config::Config;
 use std::sync::Arc;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 pub(super) use crate::rustls::Attached;
 
 /// A finished rustls configuration, as rustls-ffi hands it out.
 pub struct rustls_client_config {}
 
 /// There is none without rustls in the build.
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 pub(super) enum Attached {}
 
 /// What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -70,7 +70,7 @@ fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
     })
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 fn attached(
     rustls: *const rustls_client_config,
     options: &tsc_config_options,
@@ -93,7 +93,7 @@ fn attached(
     )))
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 fn attached(_: *const rustls_client_config, _: &tsc_config_options) -> Answer<Arc<Attached>> {
     Err(TSC_UNSUPPORTED)
 }

@@ -102,16 +102,15 @@ pub(super) fn read(
         }
     }
     let default = Options::default();
-    let max_endpoints = or(given.max_endpoints, default.max_endpoints);
     let options = Options {
         enabled: given.flags & TSC_DISABLED == 0,
-        max_endpoints,
+        max_endpoints: or(given.max_endpoints, default.max_endpoints),
         max_sessions_per_endpoint: or(
             given.max_sessions_per_endpoint,
             default.max_sessions_per_endpoint,
         ),
         ttl_seconds: or(given.ttl_seconds, default.ttl_seconds),
-        max_bytes: or(given.max_bytes, default.bytes_for(max_endpoints)),
+        max_bytes: given.max_bytes,
         max_session_bytes: or(given.max_session_bytes, default.max_session_bytes),
         max_lineage_age_seconds: or(
             given.max_lineage_age_seconds,

@@ -2,12 +2,9 @@ use super::guard::{guard, lent, place};
 use super::slice::{bytes, fill, room};
 use super::tsc_status::TSC_INVALID_ARGUMENT;
 use super::{tsc_cache, tsc_status};
-use crate::engine::{Stats, each_stat};
+use crate::engine::{Stats, each_stat, help};
 use std::ffi::c_char;
 use std::fmt::{self, Write};
-
-// `help!(field)`: what the header says of that field of tsc_stats, on one line. From build.rs.
-include!(concat!(env!("OUT_DIR"), "/stats_help.rs"));
 
 /// Writes the statistics of a cache as text for Prometheus (text format 0.0.4, UTF-8).
 ///

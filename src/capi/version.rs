@@ -26,5 +26,5 @@ pub extern "C" fn tsc_version_number() -> u32 {
 /// 1 if the library in use has rustls in it (tsc_config_attach works and it exports rustls_*), else 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_has_rustls() -> u32 {
-    cfg!(feature = "rustls").into()
+    cfg!(feature = "rustls-ffi").into()
 }

@@ -25,8 +25,10 @@ pub(crate) use lifetime::{Lifetime, Lineage, expiry, restored};
 pub use options::Options;
 pub(crate) use secret::SecretBytes;
 pub(crate) use session::{Kind, Payload, Session};
+pub(crate) use stats::Discard;
 pub use stats::Stats;
-pub(crate) use stats::{Discard, each_stat};
+#[cfg(feature = "capi")]
+pub(crate) use stats::{each_stat, help};
 pub(crate) use time::{Clock, Time};
 
 use crate::sync::{AtomicBool, AtomicU64};
@@ -58,6 +60,7 @@ impl Engine {
         // Room for nothing at all is what `enabled` is for.
         options.max_endpoints = options.max_endpoints.max(1);
         options.max_sessions_per_endpoint = options.max_sessions_per_endpoint.max(1);
+        options.max_bytes = options.bytes();
         Self {
             options,
             clock,
@@ -182,6 +185,7 @@ impl Engine {
     /// it returns true the session counts as handed out, and a single-use one is gone, unless it is
     /// the last and the options say to reuse that. Returns what
     /// `copy` did; `None`: there is no session.
+    #[cfg(any(test, feature = "capi"))]
     #[inline]
     pub(crate) fn copy_out(
         &self,
@@ -197,6 +201,7 @@ impl Engine {
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
+    #[cfg(any(test, feature = "capi"))]
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,
@@ -224,6 +229,28 @@ impl Engine {
             },
         );
         taken
+    }
+
+    /// Takes the newest session of a key if its payload is of the wanted kind; `taken` is empty, and stays so
+    /// otherwise.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn take_if(
+        &self,
+        key: &Key<'_>,
+        now: Time,
+        garbage: &mut Garbage<'_>,
+        taken: &mut Option<Session>,
+        is_wanted: impl Fn(&Payload) -> bool,
+    ) {
+        self.newest(key, now, garbage, taken, |session, stays, taken| {
+            if !is_wanted(&session.payload) {
+                return false;
+            }
+            if stays {
+                *taken = session.share();
+            }
+            !stays || taken.is_some()
+        });
     }
 
     /// Takes the newest session of a key. A single-use session is then the caller's alone.

@@ -19,7 +19,8 @@ pub struct Options {
     pub max_sessions_per_endpoint: u32,
     /// Seconds for which a session may be offered at the most, by default 3600.
     pub ttl_seconds: u32,
-    /// Bytes of all sessions together, by default 8 MiB.
+    /// Bytes of all sessions together. 0, the default: 8 MiB, and for more endpoints than the default as much
+    /// more.
     pub max_bytes: u64,
     /// Bytes of one session, by default 64 KiB.
     pub max_session_bytes: u32,
@@ -40,12 +41,18 @@ pub struct Options {
     pub breaker_seconds: u32,
 }
 
+/// Bytes for the default number of endpoints.
+const DEFAULT_BYTES: u64 = 8 << 20;
+
 impl Options {
-    /// `max_bytes` for so many endpoints: as much for each as by default, so that a cache for many is not
+    /// `max_bytes`, or its default: as much for each endpoint as by default, so that a cache for many is not
     /// full of bytes before it is full of endpoints; and never less.
-    pub(crate) fn bytes_for(&self, max_endpoints: u32) -> u64 {
-        let each = self.max_bytes / u64::from(self.max_endpoints);
-        self.max_bytes.max(each * u64::from(max_endpoints))
+    pub(super) fn bytes(&self) -> u64 {
+        if self.max_bytes != 0 {
+            return self.max_bytes;
+        }
+        let each = DEFAULT_BYTES / u64::from(Self::default().max_endpoints);
+        DEFAULT_BYTES.max(each * u64::from(self.max_endpoints))
     }
 }
 
@@ -57,7 +64,7 @@ impl Default for Options {
             // A pool that opens that many connections at once can resume them all.
             max_sessions_per_endpoint: 64,
             ttl_seconds: 3600,
-            max_bytes: 8 << 20,
+            max_bytes: 0,
             // Long chains and post-quantum signatures make sessions of tens of kilobytes.
             max_session_bytes: 64 << 10,
             max_lineage_age_seconds: 24 * 3600,
@@ -76,11 +83,17 @@ mod tests {
     #[test]
     fn bytes_grow_with_the_endpoints_and_never_shrink() {
         let default = Options::default();
-        let bytes = |endpoints| default.bytes_for(endpoints);
-        assert_eq!(bytes(1), default.max_bytes);
-        assert_eq!(bytes(default.max_endpoints), default.max_bytes);
+        let bytes = |max_endpoints| {
+            Options {
+                max_endpoints,
+                ..default
+            }
+            .bytes()
+        };
+        assert_eq!(bytes(1), DEFAULT_BYTES);
+        assert_eq!(bytes(default.max_endpoints), DEFAULT_BYTES);
         let ten = bytes(10 * default.max_endpoints);
-        assert!(9 * default.max_bytes < ten && ten <= 10 * default.max_bytes);
+        assert!(9 * DEFAULT_BYTES < ten && ten <= 10 * DEFAULT_BYTES);
         assert!(bytes(u32::MAX) > ten);
     }
 }

@@ -16,6 +16,7 @@ macro_rules! each_stat {
         }
     };
 }
+#[cfg(feature = "capi")]
 pub(crate) use each_stat;
 
 // `help!(field)`: what the header says of that field of tsc_stats, on one line. From build.rs.

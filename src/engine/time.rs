@@ -46,6 +46,7 @@ pub(crate) enum Clock {
     /// The system's monotonic clock.
     System,
     /// A clock that is driven by hand. Called with no lock held.
+    #[cfg(any(test, feature = "capi"))]
     Driven(Box<dyn Fn() -> u64 + Send + Sync>),
     /// The same for both clocks of a machine: the monotonic one, and the wall clock in milliseconds
     /// since the Unix epoch.
@@ -61,6 +62,7 @@ impl Clock {
     pub(crate) fn now(&self) -> Time {
         match self {
             Clock::System => Time(sys::monotonic_ms()),
+            #[cfg(any(test, feature = "capi"))]
             Clock::Driven(read) => Time(read()),
             #[cfg(test)]
             Clock::BothDriven(read, _) => Time(read()),
@@ -69,7 +71,9 @@ impl Clock {
 
     pub(crate) fn wall_ms(&self) -> i64 {
         match self {
-            Clock::System | Clock::Driven(_) => sys::wall_ms(),
+            Clock::System => sys::wall_ms(),
+            #[cfg(any(test, feature = "capi"))]
+            Clock::Driven(_) => sys::wall_ms(),
             #[cfg(test)]
             Clock::BothDriven(_, read) => read(),
         }

@@ -4,13 +4,13 @@ pub const KEY: usize = 32;
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-ffi")]
 pub(super) use aws_lc::{nonce, open, seal};
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-ffi"))]
 pub(super) use rust_crypto::{nonce, open, seal};
 
-/// The provider that rustls links.
-#[cfg(feature = "rustls")]
+/// The provider that rustls-ffi's rustls links.
+#[cfg(feature = "rustls-ffi")]
 mod aws_lc {
     use super::{KEY, NONCE, TAG};
     use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -53,14 +53,17 @@ mod aws_lc {
     }
 }
 
-/// The same without rustls.
-#[cfg(any(test, not(feature = "rustls")))]
+/// The same without rustls-ffi.
+#[cfg(any(test, not(feature = "rustls-ffi")))]
 mod rust_crypto {
     use super::{KEY, NONCE, TAG};
-    use chacha20poly1305::aead::AeadInOut;
+    use chacha20poly1305::aead::AeadInPlace;
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
-    #[cfg_attr(feature = "rustls", expect(dead_code, reason = "for the other build"))]
+    #[cfg_attr(
+        feature = "rustls-ffi",
+        expect(dead_code, reason = "for the other build")
+    )]
     pub(in crate::export) fn nonce() -> Option<[u8; NONCE]> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
@@ -74,7 +77,7 @@ mod rust_crypto {
         text: &mut [u8],
     ) -> [u8; TAG] {
         ChaCha20Poly1305::new(key.into())
-            .encrypt_inout_detached(nonce.into(), authenticated, text.into())
+            .encrypt_in_place_detached(nonce.into(), authenticated, text)
             .expect("shorter than 256 GiB")
             .into()
     }
@@ -87,12 +90,7 @@ mod rust_crypto {
     ) -> Option<&'a [u8]> {
         let (text, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         ChaCha20Poly1305::new(key.into())
-            .decrypt_inout_detached(
-                nonce.into(),
-                authenticated,
-                (&mut *text).into(),
-                (&*tag).into(),
-            )
+            .decrypt_in_place_detached(nonce.into(), authenticated, text, (&*tag).into())
             .ok()?;
         Some(text)
     }
@@ -124,7 +122,7 @@ mod tests {
         assert_eq!(open(&key, &nonce, &aad, &mut sealed), Some(&text[..]));
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-ffi")]
     #[test]
     fn both_providers_do_the_same() {
         for len in [0, 1, 63, 64, 65, 4096] {

@@ -7,7 +7,7 @@
 mod aead;
 mod record;
 
-use crate::cache::MAX_KEY;
+use crate::cache::{Cache, MAX_KEY};
 use crate::config::{Config, Identity};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
@@ -101,6 +101,32 @@ impl Config {
             return Err(Error::Closed);
         }
         Scope::of(self).ok_or(Error::Unsupported)
+    }
+}
+
+impl Cache {
+    /// Seals the sessions under keys of the caller's own; as [`Config::export`].
+    ///
+    /// # Errors
+    /// As [`Config::export`].
+    pub fn export(&self, key: &[u8; KEY]) -> Result<Export, Error> {
+        Ok(self.scope()?.export(key, usize::MAX)?)
+    }
+
+    /// Takes in what [`export`](Self::export) sealed in another process; as [`Config::import`]. That the
+    /// caller's keys mean the same in both processes is the caller's to know.
+    ///
+    /// # Errors
+    /// As [`Config::import`].
+    pub fn import(&self, key: &[u8; KEY], export: &[u8]) -> Result<usize, Error> {
+        Ok(self.scope()?.import(key, export)?)
+    }
+
+    fn scope(&self) -> Result<Scope<'_>, Error> {
+        if self.engine().is_closed() {
+            return Err(Error::Closed);
+        }
+        Ok(Scope::Caller(self.engine()))
     }
 }
 

@@ -84,14 +84,21 @@ impl<'a> Record<'a> {
             left,
             lineage,
             lineage_left,
-            key: from.split_off(..key)?,
-            bytes: from.split_off(..bytes).filter(|bytes| !bytes.is_empty())?,
+            key: take(from, key)?,
+            bytes: take(from, bytes).filter(|bytes| !bytes.is_empty())?,
         })
     }
 }
 
 fn number<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
-    from.split_off(..N)?.try_into().ok()
+    take(from, N)?.try_into().ok()
+}
+
+/// Splits off so many bytes.
+fn take<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (first, rest) = from.split_at_checked(len)?;
+    *from = rest;
+    Some(first)
 }
 
 /// The sessions of an export, one after the other. The last may be none: then this is no export.

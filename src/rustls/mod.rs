@@ -1,7 +1,51 @@
-//! rustls over an attempt: a session store for one connection, and the configuration that carries it.
+//! rustls over the cache.
+//!
+//! The shortest way, for a program or driver that takes one [`ClientConfig`] for all its connections:
+//!
+//! ```
+//! # fn example(mut tls: ::rustls::ClientConfig) {
+//! use libtsc::{Cache, Options};
+//!
+//! let cache = Cache::new(Options::default());
+//! tls.resumption = libtsc::rustls::resumption(&cache);
+//! # }
+//! ```
+//!
+//! That keeps sessions by server name, as rustls asks for them. [`Config`] does more: it keeps them by
+//! endpoint ([`Config::for_endpoint`]) or, with an attempt for each connection ([`Config::begin`]),
+//! publishes what a connection received only after the application's own login, drops the siblings of a
+//! refused ticket, gives back what was not sent, and lets connections wait for tickets that are on their
+//! way.
+//!
+//! rustls does not tell a store how long a session may live. The lifetime is read from what the session
+//! writes for `Debug`, as rustls 0.23.46 does; where a version writes something else, no session is kept
+//! (`discarded_lifetime` in the [statistics](crate::Stats)).
 
-mod attach;
-mod lifetime;
-mod store;
+mod attached;
+mod config;
+mod connection_store;
+mod session;
+mod shared_store;
+mod ticket_lifetime;
 
-pub(crate) use attach::Attached;
+#[cfg(feature = "rustls-ffi")]
+pub(crate) use attached::Attached;
+pub use config::{Attempt, Config};
+
+use crate::cache::Cache;
+#[cfg(doc)]
+use ::rustls::ClientConfig;
+use ::rustls::client::Resumption;
+use shared_store::SharedStore;
+use std::sync::Arc;
+
+/// Resumption through a cache, for all the connections of one `ClientConfig`.
+///
+/// Sessions are kept by server name, since rustls says nothing else: two ports of one name share them. Where
+/// their servers do not share ticket keys, use [`Config`]. They are published when they arrive, so after the
+/// handshake. Each call gives a store of its own: two `ClientConfig`s never share sessions.
+#[must_use]
+pub fn resumption(cache: &Arc<Cache>) -> Resumption {
+    let config = crate::Config::new(cache);
+    Resumption::store(Arc::new(SharedStore::for_names(config)))
+}

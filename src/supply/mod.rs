@@ -6,6 +6,8 @@ mod flight;
 mod forecast;
 mod queue;
 mod rates;
+#[cfg(feature = "rustls")]
+mod unattended;
 mod wait;
 
 pub(crate) use calls::Calls;
@@ -13,6 +15,8 @@ pub(crate) use flight::Flight;
 pub use forecast::Forecast;
 pub(crate) use wait::{Wait, Waker};
 
+#[cfg(feature = "rustls")]
+use crate::engine::Lineage;
 use crate::engine::{Engine, Garbage, Key, OwnedKey, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
 use breaker::Limits;
@@ -34,6 +38,9 @@ pub(crate) struct Supply {
     /// Something small that the TLS stack wants to know again; 0 is nothing.
     note: AtomicU16,
     queue: Mutex<Queue>,
+    /// What the sessions of connections descend from that the TLS stack does not tell apart.
+    #[cfg(feature = "rustls")]
+    unattended: Mutex<Option<Lineage>>,
 }
 
 /// What an attempt that asks is told.
@@ -64,6 +71,8 @@ impl Supply {
             alive: AtomicUsize::new(0),
             note: AtomicU16::new(0),
             queue: Mutex::default(),
+            #[cfg(feature = "rustls")]
+            unattended: Mutex::default(),
         }
     }
 
@@ -142,7 +151,7 @@ impl Supply {
         garbage: &mut Garbage<'a>,
         place: &mut Option<Session>,
     ) {
-        if self.guarded.load(Relaxed) && !self.allows(flight, now) {
+        if self.is_guarded() && !self.allows(flight, now) {
             return;
         }
         self.engine.take_at(&self.key(), now, garbage, place);
@@ -150,6 +159,11 @@ impl Supply {
             Some(session) => flight.begin_resumed(now, session.lineage),
             None => self.has_none(flight, now),
         }
+    }
+
+    #[inline]
+    fn is_guarded(&self) -> bool {
+        self.guarded.load(Relaxed)
     }
 
     /// Whether an attempt may offer a session, where the breaker is not closed.
@@ -280,6 +294,12 @@ impl Supply {
             0 => None,
             waiting => Some((waiting + 1).min(most)),
         }
+    }
+
+    /// Whether nothing could be offered now.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.available(self.engine.now()) == 0
     }
 
     fn available(&self, now: Time) -> usize {

@@ -6,6 +6,7 @@ mod fork;
 mod pages;
 mod per_process;
 mod prefetch;
+#[cfg(feature = "capi")]
 mod timer;
 
 pub(crate) use clock::{monotonic_ms, wall_ms};
@@ -13,4 +14,5 @@ pub(crate) use fork::{generation, watch_forks};
 pub(crate) use pages::{map_secret_pages, unmap};
 pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
+#[cfg(feature = "capi")]
 pub(crate) use timer::Timer;

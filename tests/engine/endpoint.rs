@@ -1,7 +1,7 @@
 //! Who a session is for: endpoints and configs.
 
 use super::*;
-use tsc::attempt::{Invalid, MAX_NAME};
+use libtsc::attempt::{Invalid, MAX_NAME};
 
 #[test]
 fn a_session_is_offered_only_to_its_own_endpoint() {

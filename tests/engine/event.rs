@@ -1,10 +1,10 @@
 //! What is told, and of whom.
 
 use super::*;
+use libtsc::attempt::Failure;
+use libtsc::engine::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
+use libtsc::engine::Space;
 use std::sync::Mutex;
-use tsc::attempt::Failure;
-use tsc::engine::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
-use tsc::engine::Space;
 
 /// What happened, to how many, at which key.
 type Entry = (EventKind, u64, Vec<u8>);

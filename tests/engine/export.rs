@@ -1,11 +1,11 @@
 //! From one process to the next: what is taken along, and that nothing lives longer for it.
 
 use super::*;
+use libtsc::attempt::Failure;
+use libtsc::engine::Space;
+use libtsc::export::{KEY, Refused, Scope};
 use proptest::prelude::*;
 use std::sync::atomic::AtomicI64;
-use tsc::attempt::Failure;
-use tsc::engine::Space;
-use tsc::export::{KEY, Refused, Scope};
 
 const SECRET: [u8; KEY] = [7; KEY];
 const DAY: u32 = 24 * HOUR;

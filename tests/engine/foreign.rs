@@ -2,13 +2,13 @@
 //! off.
 
 use super::*;
+use libtsc::attempt::Failure;
+use libtsc::engine::Kind::{Reusable, SingleUse};
+use libtsc::engine::{Key, Space};
 use std::cell::Cell;
 use std::sync::{Mutex, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
-use tsc::attempt::Failure;
-use tsc::engine::Kind::{Reusable, SingleUse};
-use tsc::engine::{Key, Space};
 
 thread_local! {
     /// Foreign code is running on this thread: what it sets off does not call back again.

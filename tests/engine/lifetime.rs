@@ -1,8 +1,8 @@
 //! Nothing is offered past the smallest of all that bounds it.
 
 use super::*;
+use libtsc::attempt::Failure;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tsc::attempt::Failure;
 
 const DAY: u32 = 24 * HOUR;
 

@@ -1,8 +1,8 @@
 //! Limits and counts, where `tests/model.rs` does not reach.
 
 use super::*;
-use tsc::attempt::Failure;
-use tsc::engine::{Key, Space, Stats};
+use libtsc::attempt::Failure;
+use libtsc::engine::{Key, Space, Stats};
 
 #[test]
 fn a_disabled_cache_keeps_and_offers_nothing() {

@@ -10,12 +10,12 @@ mod offer;
 mod staging;
 mod supply;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tsc::attempt::{Attempt, Cache, Config, Counts, Endpoint, Identity, NotNow, rules_of};
-use tsc::engine::{
+use libtsc::attempt::{Attempt, Cache, Config, Counts, Endpoint, Identity, NotNow, rules_of};
+use libtsc::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const TLS_1_2: u32 = 0x0303;
 const TLS_1_3: u32 = 0x0304;

@@ -1,8 +1,8 @@
 //! What becomes of a session that is offered: used, refused, put back.
 
 use super::*;
-use tsc::attempt::{Failure, Phase};
-use tsc::engine::Lifetime;
+use libtsc::attempt::{Failure, Phase};
+use libtsc::engine::Lifetime;
 
 /// What a connection does.
 type Act = fn(&Attempt);

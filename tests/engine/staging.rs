@@ -1,7 +1,7 @@
 //! What a connection receives is seen by others only after success.
 
 use super::*;
-use tsc::attempt::{Failure, Phase};
+use libtsc::attempt::{Failure, Phase};
 
 fn phase(attempt: &Attempt) -> Phase {
     attempt.phase().expect("this process").0

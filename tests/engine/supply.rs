@@ -1,8 +1,8 @@
 //! Waiting for a session that is on its way, and leaving alone an endpoint where offers do harm.
 
 use super::*;
+use libtsc::attempt::{Failure, Forecast, Plan, Waker};
 use std::sync::atomic::AtomicUsize;
-use tsc::attempt::{Failure, Forecast, Plan, Waker};
 
 /// Patience that plays no part in a test.
 const LONG: u32 = 1_000_000;
@@ -734,9 +734,9 @@ fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
     // looked through.
     let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Attempt>>));
     let steals = Arc::clone(&thief);
-    let listener = move |event: &tsc::engine::Event<'_>| {
+    let listener = move |event: &libtsc::engine::Event<'_>| {
         let thief = match event.kind {
-            tsc::engine::EventKind::Stored => steals.lock().expect("not poisoned").take(),
+            libtsc::engine::EventKind::Stored => steals.lock().expect("not poisoned").take(),
             _ => None,
         };
         if let Some(thief) = thief {
@@ -787,7 +787,7 @@ fn the_breaker_is_told_of() {
     let world = World::telling(
         options,
         Box::new(move |event| {
-            use tsc::engine::EventKind::{BreakerClosed, BreakerOpened};
+            use libtsc::engine::EventKind::{BreakerClosed, BreakerOpened};
             if matches!(event.kind, BreakerOpened | BreakerClosed) {
                 let endpoint = Config::endpoint_of(event.key).expect("an attempt's key");
                 let port = endpoint.port;

@@ -1,14 +1,12 @@
-//! What rustls sees of the cache: the store of one connection.
+//! What one rustls connection sees of the cache.
 
 #![expect(
     clippy::disallowed_types,
     reason = "the lock is one connection's own, and nobody waits for it"
 )]
 
-use super::lifetime::look_into;
+use super::session::{RustlsSession, Taken};
 use crate::connection::Connection;
-use crate::engine::Payload;
-use crate::session::SessionInfo;
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
@@ -16,25 +14,20 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
-const TLS_1_2: u16 = 0x0303;
-const TLS_1_3: u16 = 0x0304;
-
 /// rustls asks by server name alone. This answers for the endpoint of its connection, and only if the name
-/// is that endpoint's.
-pub(super) struct Store {
+/// is that endpoint's; anything else gets nothing and stores nothing.
+pub(super) struct ConnectionStore {
     connection: Arc<Connection>,
     name: Option<ServerName<'static>>,
     /// The newest session, if it is a TLS 1.2 one: rustls asks for a ticket first.
     tls12: Mutex<Option<Tls12ClientSessionValue>>,
 }
 
-impl Store {
+impl ConnectionStore {
     pub(super) fn new(connection: &Arc<Connection>) -> Self {
-        let name = std::str::from_utf8(connection.server_name()).ok();
-        let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
         Self {
             connection: Arc::clone(connection),
-            name,
+            name: name_of(connection.server_name()),
             tls12: Mutex::new(None),
         }
     }
@@ -43,26 +36,26 @@ impl Store {
         self.name.as_ref() == Some(server_name)
     }
 
-    fn receive<V: fmt::Debug>(&self, version: u16, value: V, keep: fn(V) -> Payload) {
-        let seen = look_into(&value);
-        let Some(lifetime) = seen.lifetime_seconds else {
-            return;
-        };
-        let info = SessionInfo {
-            tls_version: version,
-            lifetime_seconds: lifetime,
-            not_after: None,
-        };
-        let Ok(info) = info.check() else {
-            return;
-        };
-        // What is not kept is dropped here, and counted by the connection.
-        let size = seen.size + size_of::<V>();
-        let _ = self.connection.receive(keep(value), size, &info);
+    fn receive(&self, session: Option<RustlsSession>) {
+        if let Some(RustlsSession {
+            payload,
+            size,
+            info,
+        }) = session
+        {
+            // What is not kept is dropped here, and counted by the connection.
+            let _ = self.connection.receive(payload, size, &info);
+        }
     }
 }
 
-impl ClientSessionStore for Store {
+/// `None`: not a name that rustls could connect to.
+pub(super) fn name_of(name: &[u8]) -> Option<ServerName<'static>> {
+    let name = std::str::from_utf8(name).ok()?;
+    ServerName::try_from(name.to_owned()).ok()
+}
+
+impl ClientSessionStore for ConnectionStore {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         if self.is_to(&server_name) {
             self.connection.set_note(group.into());
@@ -77,7 +70,7 @@ impl ClientSessionStore for Store {
 
     fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
         if self.is_to(&server_name) {
-            self.receive(TLS_1_2, value, |value| Payload::Value(Arc::new(value)));
+            self.receive(RustlsSession::tls12(value));
         }
     }
 
@@ -97,7 +90,7 @@ impl ClientSessionStore for Store {
         value: Tls13ClientSessionValue,
     ) {
         if self.is_to(&server_name) {
-            self.receive(TLS_1_3, value, |value| Payload::Unique(Box::new(value)));
+            self.receive(RustlsSession::tls13(value));
         }
     }
 
@@ -108,20 +101,18 @@ impl ClientSessionStore for Store {
         if !self.is_to(server_name) {
             return None;
         }
-        let session = self.connection.take()?;
-        match session.payload {
-            Payload::Unique(value) => value.downcast().ok().map(|value| *value),
-            Payload::Value(value) => {
-                *self.tls12.lock() = value.downcast_ref().cloned();
+        match Taken::of(self.connection.take()?.payload)? {
+            Taken::Tls13(value) => Some(value),
+            Taken::Tls12(value) => {
+                *self.tls12.lock() = Some(value);
                 None
             }
-            Payload::Bytes(_) => None,
         }
     }
 }
 
-impl fmt::Debug for Store {
+impl fmt::Debug for ConnectionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").finish_non_exhaustive()
+        f.debug_struct("ConnectionStore").finish_non_exhaustive()
     }
 }

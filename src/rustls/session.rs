@@ -1,0 +1,63 @@
+//! What rustls received, in the library's terms.
+
+use super::ticket_lifetime::look_into;
+use crate::engine::{Lifetime, Payload};
+use crate::session::{Received, SessionInfo};
+use ::rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
+use std::fmt;
+use std::sync::Arc;
+
+pub(super) struct RustlsSession {
+    pub(super) payload: Payload,
+    pub(super) size: usize,
+    pub(super) info: Received,
+}
+
+impl RustlsSession {
+    pub(super) fn tls12(value: Tls12ClientSessionValue) -> Option<Self> {
+        Self::of(value, SessionInfo::tls12, |value| {
+            Payload::Value(Arc::new(value))
+        })
+    }
+
+    pub(super) fn tls13(value: Tls13ClientSessionValue) -> Option<Self> {
+        Self::of(value, SessionInfo::tls13, |value| {
+            Payload::Unique(Box::new(value))
+        })
+    }
+
+    fn of<V: fmt::Debug>(
+        value: V,
+        info: fn(u32) -> SessionInfo,
+        keep: fn(V) -> Payload,
+    ) -> Option<Self> {
+        let seen = look_into(&value);
+        let mut info = info(seen.lifetime_seconds.unwrap_or(0)).check().ok()?;
+        if seen.lifetime_seconds.is_none() {
+            // Unknown: counted as received, and not kept.
+            info.lifetime = Lifetime::Seconds(0);
+        }
+        Some(Self {
+            payload: keep(value),
+            size: seen.size + size_of::<V>(),
+            info,
+        })
+    }
+}
+
+/// What was taken from the cache for rustls, which asks for a TLS 1.3 ticket first.
+pub(super) enum Taken {
+    Tls12(Tls12ClientSessionValue),
+    Tls13(Tls13ClientSessionValue),
+}
+
+impl Taken {
+    /// `None`: not a session of rustls.
+    pub(super) fn of(payload: Payload) -> Option<Self> {
+        match payload {
+            Payload::Unique(value) => value.downcast().ok().map(|value| Self::Tls13(*value)),
+            Payload::Value(value) => value.downcast_ref().cloned().map(Self::Tls12),
+            Payload::Bytes(_) => None,
+        }
+    }
+}
