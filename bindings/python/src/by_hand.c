@@ -1,6 +1,6 @@
 #include "module.h"
 
-/* Sessions under keys of the caller's own, for who does by hand what a Attempt does. */
+/* Sessions under keys of the caller's own, for a caller that does by hand what an Attempt does. */
 
 #define LIFETIME_NOT_KNOWN 0xFFFFFFFFu
 

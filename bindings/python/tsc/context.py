@@ -200,7 +200,7 @@ class SSLContext(ssl.SSLContext):
             config = self.__dict__.setdefault("_tsc_current", new)
         return config
 
-    def _tsc_attempt(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+    def _tsc_attempt_for(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
         """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
         return take(config, endpoint) or self._tsc_new_attempt(config, endpoint)
 

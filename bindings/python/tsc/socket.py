@@ -43,7 +43,7 @@ class _Resuming(_Base):
             if config is not None and not self.server_side and self.session is None:
                 where = named() or self._tsc_endpoint()
                 if where is not None:
-                    attempt = context._tsc_attempt(config, (*where, self.server_hostname))
+                    attempt = context._tsc_attempt_for(config, (*where, self.server_hostname))
                     if attempt is not None:
                         if context._tsc_max_wait_ms and self._tsc_may_block():
                             attempt.wait(context._tsc_max_wait_ms)
