@@ -102,8 +102,7 @@ func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
 
 // Get is called by crypto/tls when it makes the ClientHello.
 func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
-	// crypto/tls tells nobody when the ClientHello is written: what is handed out here counts as sent.
-	bytes, err := a.offer(true)
+	bytes, err := a.offer()
 	if err != nil {
 		return nil, false
 	}
@@ -113,8 +112,9 @@ func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
 }
 
 // offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
-// parts of what it parses.
-func (a *Attempt) offer(sent bool) ([]byte, error) {
+// parts of what it parses. crypto/tls tells nobody when the ClientHello is written, so the session counts
+// as sent at once.
+func (a *Attempt) offer() ([]byte, error) {
 	attempt, err := a.acquire()
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (a *Attempt) offer(sent bool) ([]byte, error) {
 		return nil, ErrWrongState
 	}
 	defer a.lent.Unlock()
-	got := C.tscgo_attempt_offer(attempt, C.bool(sent))
+	got := C.tscgo_attempt_offer(attempt)
 	if err := failure(got.status); err != nil {
 		return nil, err
 	}

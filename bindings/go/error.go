@@ -33,11 +33,8 @@ const (
 	ErrInternal = Error(C.TSC_PANIC)
 )
 
-// The two that are no errors by themselves, and that callers of this package don't see.
-const (
-	tooSmall = Error(C.TSC_TOO_SMALL)
-	wait     = Error(C.TSC_WAIT)
-)
+// The buffer was too small, which callers of this package don't see.
+const tooSmall = Error(C.TSC_TOO_SMALL)
 
 func (e Error) Error() string {
 	return "tsc: " + C.GoString(C.tsc_status_text(C.uint32_t(e)))

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 func want(t *testing.T, err, target error) {
@@ -84,10 +86,8 @@ func TestClosedThings(t *testing.T) {
 }
 
 func TestClearExpired(t *testing.T) {
-	clock := newDrivenClock()
-	cache, err := newCacheDriven(Options{TTL: time.Minute}, clock)
-	want(t, err, nil)
-	defer cache.Close()
+	clock := tsctest.NewClock()
+	cache := newCacheWithClock(t, Options{TTL: time.Minute}, clock)
 	config, err := cache.NewConfig(nil, ConfigOptions{})
 	want(t, err, nil)
 	attempt := config.Begin(Endpoint{Host: "localhost", Port: 1})
@@ -97,7 +97,7 @@ func TestClearExpired(t *testing.T) {
 		if got, err := cache.ClearExpired(); err != nil || got != expired {
 			t.Errorf("%d expired, not %d (%v)", got, expired, err)
 		}
-		clock.advance(time.Minute)
+		clock.Advance(time.Minute)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestGoroutinesOutliveTheCache(t *testing.T) {
 		config.Close()
 	})
 	workers.Wait()
-	if left := handles.Load(); left != 0 {
+	if left := tsctest.Handles(); left != 0 {
 		t.Errorf("%d handles are left", left)
 	}
 }

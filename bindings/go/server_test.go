@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 // The servers of these tests answer a request for a page with "Reused" in it if they resumed a
@@ -263,6 +265,22 @@ func visit(t testing.TB, dialer *Dialer, addr string) (reused bool) {
 func newCache(t testing.TB, options Options) *Cache {
 	t.Helper()
 	cache, err := NewCache(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cache.Close() })
+	return cache
+}
+
+// newCacheWithClock makes a cache that keeps time by a clock of the test's.
+func newCacheWithClock(t testing.TB, options Options, clock *tsctest.Clock) *Cache {
+	t.Helper()
+	given, err := options.c()
+	if err != nil {
+		t.Fatal(err)
+	}
+	given.clock, given.clock_arg = clock.Func(), clock.Arg()
+	cache, err := openCache(given, options.OnEvent)
 	if err != nil {
 		t.Fatal(err)
 	}
