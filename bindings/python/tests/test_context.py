@@ -40,7 +40,7 @@ def test_reconnects_resume(serve, cert, version):
 @BOTH
 @pytest.mark.parametrize("set_by_the_driver", [0, 1])
 def test_a_request_does_not_wait_for_the_acknowledgement(serve, cert, version, set_by_the_driver):
-    """Where the client speaks last, until the first answer; see `Attempt.answers_last`."""
+    """Where the client speaks last, until the first answer; see `Attempt.client_finished_last`."""
     server, context = serve(version), context_for(cert)
     option = socket.IPPROTO_TCP, socket.TCP_NODELAY
     for resumed in (False, True):

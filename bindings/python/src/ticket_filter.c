@@ -23,6 +23,6 @@ static PyObject *filter(PyObject *callback, PyObject *args) {
 
 static PyMethodDef method = {"ticket_filter", filter, METH_VARARGS, NULL};
 
-PyObject *event_filter(PyObject *Py_UNUSED(module), PyObject *callback) {
+PyObject *ticket_filter(PyObject *Py_UNUSED(module), PyObject *callback) {
     return PyCFunction_New(&method, callback);
 }
