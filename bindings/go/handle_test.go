@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
@@ -84,4 +85,24 @@ func TestWhatIsForgottenIsFreed(t *testing.T) {
 		}
 	}()
 	returns(t, 0)
+}
+
+func TestAHandleIsFreedByTheLastToLeave(t *testing.T) {
+	var freed int
+	var object int
+	owner := &struct{ handle }{}
+	open(owner, &owner.handle, unsafe.Pointer(&object), func(unsafe.Pointer) { freed++ })
+	owner.acquire()
+	owner.acquire()
+	if !owner.close() || owner.close() || owner.acquire() != nil {
+		t.Fatal("closing")
+	}
+	owner.release()
+	if freed != 0 {
+		t.Fatal("freed under a call")
+	}
+	owner.release()
+	if freed != 1 {
+		t.Fatalf("freed %d times", freed)
+	}
 }
