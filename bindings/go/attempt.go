@@ -35,13 +35,13 @@ const (
 //	…
 //	attempt.Close() // with the connection
 //
-// Who forgets Established sees Stats.Unfinished grow and the cache stay empty.
+// A driver that forgets Established sees Stats.Unfinished grow and the cache stay empty.
 type Attempt struct {
 	tls    *tls.Config
 	err    error // why there is no handle
 	handle handle
-	// Held while a session is lent or a verdict ends the lending. Never waited for: whoever finds it
-	// held is told so, since the holder may be calling OnEvent.
+	// Held while a session is lent or a verdict ends the lending. Nothing waits for it, since its holder
+	// may be calling OnEvent: a call that finds it held fails with ErrWrongState.
 	lent sync.Mutex
 	// crypto/tls gave up the session that was offered.
 	dropped atomic.Bool
@@ -138,7 +138,7 @@ func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
 		return
 	}
 	if state == nil {
-		// The handshake failed, or it goes on without the session because a certificate is over.
+		// The handshake failed, or it goes on without the session because a certificate has expired.
 		// Which it was is known later: by the verdict, or if there is none by Close.
 		a.dropped.Store(true)
 		return

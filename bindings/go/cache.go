@@ -84,8 +84,8 @@ func (c *Cache) Clear() error {
 	return failure(C.tsc_clear(cache))
 }
 
-// ClearExpired drops the sessions whose time is over, and says how many. There is no need to: they are
-// never offered, and they go bit by bit as others are stored.
+// ClearExpired drops the expired sessions, and says how many. It is optional: expired sessions are never
+// offered, and later stores purge them gradually. Call it to reclaim memory in an idle cache.
 func (c *Cache) ClearExpired() (int, error) {
 	cache, err := c.acquire()
 	if err != nil {

@@ -16,7 +16,7 @@ const (
 	ErrInvalidArgument = Error(C.TSC_INVALID_ARGUMENT)
 	// ErrTooLarge: a name or a session is over its limit.
 	ErrTooLarge = Error(C.TSC_TOO_LARGE)
-	// ErrNoMemory: memory could not be had. Nothing was lost or changed.
+	// ErrNoMemory: there was not enough memory. Nothing was lost or changed.
 	ErrNoMemory = Error(C.TSC_NO_MEMORY)
 	// ErrClosed: the cache, or what the method was called on, is closed.
 	ErrClosed = Error(C.TSC_CLOSED)

@@ -12,7 +12,7 @@ import (
 // frees it at once, or when the last call that is in it returns. No lock is held during a call: the
 // library may call back, and what it calls may use or close the same handle.
 //
-// Whoever uses what acquire gives calls release after the C call; that keeps the owner reachable as
+// A caller that uses what acquire gives calls release after the C call; that keeps the owner reachable as
 // well, so that the garbage collector's cleanup can't run during it (no runtime.KeepAlive needed).
 type handle struct {
 	ptr  unsafe.Pointer

@@ -27,7 +27,7 @@ import (
 )
 
 // The servers of these tests answer a request for a page with "Reused" in it if they resumed a
-// session, and "New" if not: the server's own word, which is held against the client's.
+// session, and "New" if not: the server's own word, which is compared with the client's.
 
 // A certificate that is its own root, for localhost.
 type identity struct {

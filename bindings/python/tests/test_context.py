@@ -117,7 +117,7 @@ def test_contexts_are_apart_in_one_cache(serve, cert, version):
         lambda context, cert: context.set_ciphers("ECDHE"),
     ],
 )
-def test_a_changed_context_begins_anew(serve, cert, change, tmp_path):
+def test_a_changed_context_starts_over(serve, cert, change, tmp_path):
     server, context = serve(), context_for(cert)
     visit(context, server.port)
     assert visit(context, server.port) is True

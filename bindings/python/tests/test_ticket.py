@@ -255,7 +255,7 @@ def test_another_context_is_offered_nothing(two_tickets, cert):
     assert finish(run()) is False
 
 
-def test_a_context_that_changes_meanwhile_begins_anew(two_tickets):
+def test_a_context_that_changes_meanwhile_starts_over(two_tickets):
     server, context = two_tickets
 
     async def run():
