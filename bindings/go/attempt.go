@@ -35,13 +35,13 @@ const (
 //	…
 //	attempt.Close() // with the connection
 //
-// Who forgets Established sees Stats.Unfinished grow and the cache stay empty.
+// A driver that forgets Established sees Stats.Unfinished grow and the cache stay empty.
 type Attempt struct {
 	tls    *tls.Config
 	err    error // why there is no handle
 	handle handle
-	// Held while a session is lent or a verdict ends the lending. Never waited for: whoever finds it
-	// held is told so, since the holder may be calling OnEvent.
+	// Held while a session is lent or a verdict ends the lending. Nothing waits for it, since its holder
+	// may be calling OnEvent: a call that finds it held fails with ErrWrongState.
 	lent sync.Mutex
 	// crypto/tls gave up the session that was offered.
 	dropped atomic.Bool
@@ -102,8 +102,7 @@ func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
 
 // Get is called by crypto/tls when it makes the ClientHello.
 func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
-	// crypto/tls tells nobody when the ClientHello is written: what is handed out here counts as sent.
-	bytes, err := a.offer(true)
+	bytes, err := a.offer()
 	if err != nil {
 		return nil, false
 	}
@@ -113,8 +112,9 @@ func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
 }
 
 // offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
-// parts of what it parses.
-func (a *Attempt) offer(sent bool) ([]byte, error) {
+// parts of what it parses. crypto/tls tells nobody when the ClientHello is written, so the session counts
+// as sent at once.
+func (a *Attempt) offer() ([]byte, error) {
 	attempt, err := a.acquire()
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (a *Attempt) offer(sent bool) ([]byte, error) {
 		return nil, ErrWrongState
 	}
 	defer a.lent.Unlock()
-	got := C.tscgo_attempt_offer(attempt, C.bool(sent))
+	got := C.tscgo_attempt_offer(attempt)
 	if err := failure(got.status); err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
 		return
 	}
 	if state == nil {
-		// The handshake failed, or it goes on without the session because a certificate is over.
+		// The handshake failed, or it goes on without the session because a certificate has expired.
 		// Which it was is known later: by the verdict, or if there is none by Close.
 		a.dropped.Store(true)
 		return

@@ -5,7 +5,6 @@
 #ifndef TSC_GO_BRIDGE_H
 #define TSC_GO_BRIDGE_H
 
-#include <stdbool.h>
 #include <string.h>
 #include <tsc.h>
 
@@ -35,17 +34,8 @@ typedef struct {
     tsc_cache *cache;
 } tscgo_cache;
 
-static inline uint64_t tscgo_driven_now(void *now) {
-    return __atomic_load_n((uint64_t *)now, __ATOMIC_SEQ_CST);
-}
-
-// driven: the time in milliseconds, for tests; NULL: the system's clock.
-static inline tscgo_cache tscgo_cache_new(tsc_options options, uintptr_t events, uint64_t *driven) {
+static inline tscgo_cache tscgo_cache_new(tsc_options options, uintptr_t events) {
     tscgo_cache made = {0};
-    if (driven != NULL) {
-        options.clock = tscgo_driven_now;
-        options.clock_arg = driven;
-    }
     if (events != 0) {
         options.on_event = tscgo_on_event;
         options.event_arg = (void *)events;
@@ -118,11 +108,11 @@ typedef struct {
     tsc_session session;
 } tscgo_offer;
 
-static inline tscgo_offer tscgo_attempt_offer(const tsc_attempt *attempt, bool sent) {
+static inline tscgo_offer tscgo_attempt_offer(const tsc_attempt *attempt) {
     tscgo_offer got;
     memset(&got, 0, sizeof got);
     got.status = tsc_attempt_offer(attempt, &got.session, sizeof got.session);
-    if (got.status == TSC_OK && sent)
+    if (got.status == TSC_OK)
         tsc_attempt_sent(attempt);
     return got;
 }

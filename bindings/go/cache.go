@@ -19,10 +19,6 @@ type Cache struct {
 // It fails with ErrInvalidArgument if a number in options is out of range, and with ErrUnsupported if
 // the library in use is older than the header that this package was compiled against.
 func NewCache(options Options) (*Cache, error) {
-	return newCacheDriven(options, nil)
-}
-
-func newCacheDriven(options Options, clock *drivenClock) (*Cache, error) {
 	if err := checkVersion(); err != nil {
 		return nil, err
 	}
@@ -30,11 +26,15 @@ func newCacheDriven(options Options, clock *drivenClock) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openCache(given, options.OnEvent)
+}
+
+func openCache(options C.tsc_options, onEvent func(Event)) (*Cache, error) {
 	c := new(Cache)
-	if options.OnEvent != nil {
-		c.events = eventFuncs.add(options.OnEvent)
+	if onEvent != nil {
+		c.events = eventFuncs.add(onEvent)
 	}
-	made := C.tscgo_cache_new(given, C.uintptr_t(c.events), clock.now())
+	made := C.tscgo_cache_new(options, C.uintptr_t(c.events))
 	if err := failure(made.status); err != nil {
 		eventFuncs.remove(c.events)
 		return nil, err
@@ -84,8 +84,8 @@ func (c *Cache) Clear() error {
 	return failure(C.tsc_clear(cache))
 }
 
-// ClearExpired drops the sessions whose time is over, and says how many. There is no need to: they are
-// never offered, and they go bit by bit as others are stored.
+// ClearExpired drops the expired sessions, and says how many. It is optional: expired sessions are never
+// offered, and later stores purge them gradually. Call it to reclaim memory in an idle cache.
 func (c *Cache) ClearExpired() (int, error) {
 	cache, err := c.acquire()
 	if err != nil {

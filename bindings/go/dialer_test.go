@@ -369,7 +369,7 @@ func TestAWaitOverItsLimitDoesAFullHandshake(t *testing.T) {
 	}
 }
 
-func TestHandshakesThatFail(t *testing.T) {
+func TestAHandshakeThatFailsIsAnErrorAndCounted(t *testing.T) {
 	// One that fails because the server's certificate isn't trusted, and one to which nobody answers.
 	cache := newCache(t, Options{})
 	config, err := cache.NewConfig(nil, ConfigOptions{})
@@ -431,7 +431,7 @@ func TestASessionThatDoesHarmIsDropped(t *testing.T) {
 	}
 }
 
-func TestSocketsWithoutAPort(t *testing.T) {
+func TestAUnixSocketResumes(t *testing.T) {
 	path := folder + "/socket"
 	config := &tls.Config{Certificates: []tls.Certificate{self().certificate}}
 	listener, err := tls.Listen("unix", path, config)
@@ -469,7 +469,7 @@ func TestSocketsWithoutAPort(t *testing.T) {
 }
 
 // The way of drivers that speak before TLS, and of those that take one tls.Config per connection.
-func TestAttemptsByHand(t *testing.T) {
+func TestATLSConnOfTheDriversOwnResumes(t *testing.T) {
 	addr := goServer(t, nil)
 	cache := newCache(t, Options{})
 	config := newDialer(t, cache, tls.VersionTLS13).Config

@@ -16,7 +16,7 @@ const (
 	ErrInvalidArgument = Error(C.TSC_INVALID_ARGUMENT)
 	// ErrTooLarge: a name or a session is over its limit.
 	ErrTooLarge = Error(C.TSC_TOO_LARGE)
-	// ErrNoMemory: memory could not be had. Nothing was lost or changed.
+	// ErrNoMemory: there was not enough memory. Nothing was lost or changed.
 	ErrNoMemory = Error(C.TSC_NO_MEMORY)
 	// ErrClosed: the cache, or what the method was called on, is closed.
 	ErrClosed = Error(C.TSC_CLOSED)
@@ -33,11 +33,8 @@ const (
 	ErrInternal = Error(C.TSC_PANIC)
 )
 
-// The two that are no errors by themselves, and that callers of this package don't see.
-const (
-	tooSmall = Error(C.TSC_TOO_SMALL)
-	wait     = Error(C.TSC_WAIT)
-)
+// The buffer was too small, which callers of this package don't see.
+const tooSmall = Error(C.TSC_TOO_SMALL)
 
 func (e Error) Error() string {
 	return "tsc: " + C.GoString(C.tsc_status_text(C.uint32_t(e)))

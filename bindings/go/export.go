@@ -12,7 +12,7 @@ const ExportKeySize = C.TSC_EXPORT_KEY
 // of every endpoint, and of all configs with the same identity. What was offered once only leaves the
 // cache with the export. Call it at the end, when no connection is under way any more.
 //
-// Who has the export and the key, which is to be random, has the sessions. Import it once, in one
+// Anyone who has the export and the key, which has to be random, has the sessions. Import it once, in one
 // process, and delete it: the library can't know of a second time. Sessions of Views aren't in it.
 //
 // It fails with ErrUnsupported if the config has no identity, since nothing could tell in another

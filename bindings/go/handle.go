@@ -12,7 +12,7 @@ import (
 // frees it at once, or when the last call that is in it returns. No lock is held during a call: the
 // library may call back, and what it calls may use or close the same handle.
 //
-// Whoever uses what acquire gives calls release after the C call; that keeps the owner reachable as
+// A caller that uses what acquire gives calls release after the C call; that keeps the owner reachable as
 // well, so that the garbage collector's cleanup can't run during it (no runtime.KeepAlive needed).
 type handle struct {
 	ptr  unsafe.Pointer
@@ -22,19 +22,12 @@ type handle struct {
 	cleanup runtime.Cleanup
 }
 
-// handles counts those that are to be freed, for the tests that look for leaks.
-var handles atomic.Int64
-
 // open fills the handle of an owner. If the owner is forgotten and not closed, the garbage collector
 // frees it, some time.
 func open[T any](owner *T, h *handle, ptr unsafe.Pointer, free func(unsafe.Pointer)) {
-	handles.Add(1)
 	h.ptr = ptr
-	h.free = func(ptr unsafe.Pointer) {
-		free(ptr)
-		handles.Add(-1)
-	}
-	h.cleanup = runtime.AddCleanup(owner, h.free, ptr)
+	h.free = free
+	h.cleanup = runtime.AddCleanup(owner, free, ptr)
 }
 
 // acquire gives nil if the handle is closed or was never made.

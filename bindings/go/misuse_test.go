@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 func want(t *testing.T, err, target error) {
@@ -23,7 +25,7 @@ func want(t *testing.T, err, target error) {
 	}
 }
 
-func TestClosedThings(t *testing.T) {
+func TestWhatIsClosedSaysSoAndConnectionsGoOn(t *testing.T) {
 	addr := goServer(t, nil)
 	cache := newCache(t, Options{})
 	dialer := newDialer(t, cache, tls.VersionTLS13)
@@ -83,11 +85,9 @@ func TestClosedThings(t *testing.T) {
 	want(t, conn.Close(), nil)
 }
 
-func TestClearExpired(t *testing.T) {
-	clock := newDrivenClock()
-	cache, err := newCacheDriven(Options{TTL: time.Minute}, clock)
-	want(t, err, nil)
-	defer cache.Close()
+func TestClearExpiredSaysHowManyItDropped(t *testing.T) {
+	clock := tsctest.NewClock()
+	cache := newCacheWithClock(t, Options{TTL: time.Minute}, clock)
 	config, err := cache.NewConfig(nil, ConfigOptions{})
 	want(t, err, nil)
 	attempt := config.Begin(Endpoint{Host: "localhost", Port: 1})
@@ -97,11 +97,11 @@ func TestClearExpired(t *testing.T) {
 		if got, err := cache.ClearExpired(); err != nil || got != expired {
 			t.Errorf("%d expired, not %d (%v)", got, expired, err)
 		}
-		clock.advance(time.Minute)
+		clock.Advance(time.Minute)
 	}
 }
 
-func TestNothingsAndNonsense(t *testing.T) {
+func TestNilAndNonsenseAreErrors(t *testing.T) {
 	var noCache *Cache
 	var noConfig *Config
 	var noAttempt *Attempt
@@ -192,7 +192,7 @@ func TestNothingsAndNonsense(t *testing.T) {
 	}
 }
 
-func TestATimeAfterWhichNothingIsOffered(t *testing.T) {
+func TestNothingIsOfferedAfterTheEndOfACertificate(t *testing.T) {
 	// A limit below a second is no limit of 0, which would be the default.
 	if seconds(time.Millisecond) != 1 || seconds(0) != 0 || seconds(90*time.Minute) != 5400 {
 		t.Fatal("seconds")
@@ -223,7 +223,7 @@ func TestATimeAfterWhichNothingIsOffered(t *testing.T) {
 	}
 }
 
-func TestPanicsInOnEventEndThere(t *testing.T) {
+func TestAPanicInOnEventGoesNoFurther(t *testing.T) {
 	var logged bytes.Buffer
 	log.SetOutput(&logged)
 	defer log.SetOutput(os.Stderr)
@@ -319,12 +319,12 @@ func TestGoroutinesOutliveTheCache(t *testing.T) {
 		config.Close()
 	})
 	workers.Wait()
-	if left := handles.Load(); left != 0 {
+	if left := tsctest.Handles(); left != 0 {
 		t.Errorf("%d handles are left", left)
 	}
 }
 
-func TestVersions(t *testing.T) {
+func TestALibraryOlderThanItsHeaderIsRefused(t *testing.T) {
 	const header = 0<<16 | 1<<8 | 2
 	want(t, compatible(header, header), nil)
 	want(t, compatible(header+1, header), nil)
@@ -338,7 +338,7 @@ func TestVersions(t *testing.T) {
 }
 
 // What was not made by its function is as one that was closed.
-func TestZeroValues(t *testing.T) {
+func TestAZeroValueIsAsOneThatWasClosed(t *testing.T) {
 	want(t, new(Cache).Close(), nil)
 	_, err := new(Cache).NewConfig(nil, ConfigOptions{})
 	want(t, err, ErrClosed)

@@ -22,10 +22,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 // The servers of these tests answer a request for a page with "Reused" in it if they resumed a
-// session, and "New" if not: the server's own word, which is held against the client's.
+// session, and "New" if not: the server's own word, which is compared with the client's.
 
 // A certificate that is its own root, for localhost.
 type identity struct {
@@ -263,6 +265,22 @@ func visit(t testing.TB, dialer *Dialer, addr string) (reused bool) {
 func newCache(t testing.TB, options Options) *Cache {
 	t.Helper()
 	cache, err := NewCache(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cache.Close() })
+	return cache
+}
+
+// newCacheWithClock makes a cache that keeps time by a clock of the test's.
+func newCacheWithClock(t testing.TB, options Options, clock *tsctest.Clock) *Cache {
+	t.Helper()
+	given, err := options.c()
+	if err != nil {
+		t.Fatal(err)
+	}
+	given.clock, given.clock_arg = clock.Func(), clock.Arg()
+	cache, err := openCache(given, options.OnEvent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,24 +8,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 // A world is what one case of tests/vectors/attempt.txt happens in.
 type world struct {
 	t        *testing.T
-	clock    *drivenClock
+	clock    *tsctest.Clock
 	cache    *Cache
 	configs  map[string]*Config
 	attempts map[string]*Attempt
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t, newDrivenClock(), nil, map[string]*Config{}, map[string]*Attempt{}}
-	var err error
-	if w.cache, err = newCacheDriven(Options{}, w.clock); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	clock := tsctest.NewClock()
+	cache := newCacheWithClock(t, Options{}, clock)
+	return &world{t, clock, cache, map[string]*Config{}, map[string]*Attempt{}}
 }
 
 func (w *world) end() {
@@ -63,7 +63,7 @@ func (w *world) run(words []string) string {
 	verb := words[0]
 	switch verb {
 	case "clock":
-		w.clock.advance(time.Duration(w.number(words[1])) * time.Second)
+		w.clock.Advance(time.Duration(w.number(words[1])) * time.Second)
 		return ""
 	case "close":
 		want(w.t, w.cache.Close(), nil)
@@ -88,13 +88,23 @@ func (w *world) run(words []string) string {
 		version := map[string]uint16{"12": tls.VersionTLS12, "13": tls.VersionTLS13}[words[2]]
 		return status(attempt.receive(session{version, uint32(w.number(words[3])), []byte(words[4])}))
 	case "offer":
-		if offered, err := attempt.offer(false); err != nil {
+		var offered []byte
+		var err error
+		tsctest.WithoutSent(func() { offered, err = attempt.offer() })
+		if err != nil {
 			return status(err)
-		} else {
-			return string(offered)
 		}
+		return string(offered)
 	case "sent":
-		return status(attempt.sent())
+		ptr, err := attempt.acquire()
+		if err != nil {
+			return status(err)
+		}
+		defer attempt.handle.release()
+		if answer := tsctest.Sent(unsafe.Pointer(ptr)); answer != 0 {
+			return status(Error(answer))
+		}
+		return status(nil)
 	case "established":
 		return status(attempt.Established(tls.ConnectionState{DidResume: words[2] == "resumed"}))
 	case "failed":

@@ -124,3 +124,19 @@ func TestAViewDropsWhatDoesHarm(t *testing.T) {
 		})
 	}
 }
+
+func TestAViewMakesRoomForWhatIsLonger(t *testing.T) {
+	config := newDialer(t, newCache(t, Options{}), tls.VersionTLS13).Config
+	state := caught(t, tls.VersionTLS13)
+	_, inner, _ := state.ResumptionState()
+	inner.Extra = [][]byte{make([]byte, 9000)}
+	endpoint := Endpoint{Host: "x"}
+	one, err := config.ForEndpoint(endpoint)
+	want(t, err, nil)
+	other, err := config.ForEndpoint(endpoint)
+	want(t, err, nil)
+	one.Put("", state)
+	if _, ok := other.Get(""); !ok {
+		t.Fatal("not there")
+	}
+}

@@ -184,12 +184,12 @@ func eachTLS(t *testing.T, test func(t *testing.T, version uint16, cache *tsc.Ca
 }
 
 // Cassandra takes netty's BoringSSL for TLS if it isn't told otherwise.
-func TestCassandraPoolReconnectsByBoringSSL(t *testing.T) {
+func TestACassandraPoolResumesWithBoringSSL(t *testing.T) {
 	// In TLS 1.2 one session for each full handshake, in TLS 1.3 two tickets for each handshake.
 	testPoolReconnects(t, newNode(t, nil, "CASSANDRA_TLS=native"), 1, 2*4*connections)
 }
 
-func TestCassandraPoolReconnectsByTheJDK(t *testing.T) {
+func TestACassandraPoolResumesWithTheJDK(t *testing.T) {
 	node := newNode(t, nil, chatty)
 	before := node.handshakes()
 	testPoolReconnects(t, node, 4*connections, 4*connections)
@@ -290,7 +290,7 @@ func (l *load) end() {
 	l.workers.Wait()
 }
 
-func TestCassandraRestartedUnderLoad(t *testing.T) {
+func TestACassandraThatRestartsUnderLoadFailsNoConnection(t *testing.T) {
 	node := newNode(t, nil)
 	eachTLS(t, func(t *testing.T, version uint16, cache *tsc.Cache) {
 		trust := trust(t, version, node)

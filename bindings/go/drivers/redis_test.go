@@ -145,7 +145,7 @@ func TestRedisReconnectsResume(t *testing.T) {
 	})
 }
 
-func TestRedisRestartedUnderLoad(t *testing.T) {
+func TestARedisThatRestartsUnderLoadFailsNoCommand(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string, cache *tsc.Cache) {
 		server := newRedis(t, version)
 		tap := newTap(t, server.addr)
@@ -201,7 +201,7 @@ func TestRedisRestartedUnderLoad(t *testing.T) {
 	})
 }
 
-func TestRedisOnAnotherPortOrWithAnotherCertificate(t *testing.T) {
+func TestARedisOnAnotherPortIsOfferedNothing(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string, cache *tsc.Cache) {
 		one, other := newRedis(t, version), newRedis(t, version)
 		first, second := newTap(t, one.addr), newTap(t, other.addr)

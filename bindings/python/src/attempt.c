@@ -38,7 +38,7 @@ static PyObject *attempt_offer(PyObject *self, PyObject *Py_UNUSED(none)) {
     tsc_status status = tsc_attempt_offer(((Attempt *)self)->attempt, &session, sizeof session);
     if (status != TSC_OK && status != TSC_NOT_FOUND)
         return raise_status(status);
-    PyObject *object = status == TSC_OK ? ((held *)session.object)->object : NULL;
+    PyObject *object = status == TSC_OK ? ((cached_object *)session.object)->object : NULL;
     if (object == NULL)
         Py_RETURN_NONE;
     Py_INCREF(object);
@@ -46,7 +46,7 @@ static PyObject *attempt_offer(PyObject *self, PyObject *Py_UNUSED(none)) {
 }
 
 static PyObject *attempt_sent(PyObject *self, PyObject *Py_UNUSED(none)) {
-    return done(tsc_attempt_sent(((Attempt *)self)->attempt));
+    return none_or_raise(tsc_attempt_sent(((Attempt *)self)->attempt));
 }
 
 static PyObject *attempt_wants_another(PyObject *self, PyObject *Py_UNUSED(none)) {
@@ -66,13 +66,13 @@ static PyObject *attempt_receive(PyObject *object, PyObject *args) {
                           &bytes, &not_after))
         return NULL;
     info.not_after = not_after;
-    held *one = held_new(&self->config->all, session);
+    cached_object *one = cached_object_new(&self->config->objects, session);
     if (one == NULL)
         return PyErr_NoMemory();
-    tsc_status status =
-        tsc_attempt_receive_object(self->attempt, &info, sizeof info, one, bytes, held_release);
+    tsc_status status = tsc_attempt_receive_object(self->attempt, &info, sizeof info, one, bytes,
+                                                   cached_object_release);
     if (status != TSC_OK)
-        held_release(one);
+        cached_object_release(one);
     if (status != TSC_OK && status != TSC_DISCARDED)
         return raise_status(status);
     return PyBool_FromLong(status == TSC_OK);
@@ -82,14 +82,14 @@ static PyObject *attempt_established(PyObject *self, PyObject *args) {
     int resumed;
     if (!PyArg_ParseTuple(args, "p", &resumed))
         return NULL;
-    return done(tsc_attempt_established(((Attempt *)self)->attempt, resumed));
+    return none_or_raise(tsc_attempt_established(((Attempt *)self)->attempt, resumed));
 }
 
 static PyObject *attempt_failed(PyObject *self, PyObject *args) {
     unsigned int why;
     if (!PyArg_ParseTuple(args, "I", &why))
         return NULL;
-    return done(tsc_attempt_failed(((Attempt *)self)->attempt, why));
+    return none_or_raise(tsc_attempt_failed(((Attempt *)self)->attempt, why));
 }
 
 /* None, or a descriptor to wait for, which is lent: tsc_attempt_wait would block greenlets and
@@ -100,7 +100,7 @@ static PyObject *attempt_wait_fd(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "I", &max_wait_ms))
         return NULL;
     tsc_status status = tsc_attempt_wait_fd(((Attempt *)self)->attempt, max_wait_ms, &fd);
-    return status == TSC_WAIT ? PyLong_FromLong(fd) : done(status);
+    return status == TSC_WAIT ? PyLong_FromLong(fd) : none_or_raise(status);
 }
 
 static PyObject *attempt_info(PyObject *self, PyObject *Py_UNUSED(none)) {

@@ -2,6 +2,8 @@
 
 PyTypeObject *CacheType;
 
+#define LIFETIME_NOT_KNOWN 0xFFFFFFFFu
+
 /* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
  * last. */
 static uint64_t read_clock(void *arg) {
@@ -74,13 +76,13 @@ static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(((Cache *)object)->clock);
     Py_VISIT(((Cache *)object)->on_event);
-    return held_visit_all(((Cache *)object)->all, visit, arg);
+    return cached_objects_visit(((Cache *)object)->objects, visit, arg);
 }
 
 static int cache_clear(PyObject *object) {
     Py_CLEAR(((Cache *)object)->clock);
     Py_CLEAR(((Cache *)object)->on_event);
-    held_clear_all(&((Cache *)object)->all);
+    cached_objects_clear(&((Cache *)object)->objects);
     return 0;
 }
 
@@ -94,16 +96,90 @@ static void cache_dealloc(PyObject *object) {
 }
 
 static PyObject *cache_close(PyObject *self, PyObject *Py_UNUSED(none)) {
-    return done(tsc_cache_close(((Cache *)self)->cache));
+    return none_or_raise(tsc_cache_close(((Cache *)self)->cache));
 }
 
 static PyObject *cache_drop(PyObject *self, PyObject *Py_UNUSED(none)) {
-    return done(tsc_clear(((Cache *)self)->cache));
+    return none_or_raise(tsc_clear(((Cache *)self)->cache));
 }
 
 static PyObject *cache_drop_expired(PyObject *self, PyObject *Py_UNUSED(none)) {
     size_t count = 0;
     tsc_status status = tsc_clear_expired(((Cache *)self)->cache, &count);
+    if (status != TSC_OK && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyLong_FromSize_t(count);
+}
+
+static PyObject *cache_get(PyObject *self, PyObject *endpoint) {
+    key key;
+    void *out;
+    if (!key_of(endpoint, &key))
+        return NULL;
+    tsc_status status = tsc_get_object(((Cache *)self)->cache, key.bytes, key.len, &out,
+                                       cached_object_retain, NULL, 0);
+    if (status == TSC_NOT_FOUND || status == TSC_CLOSED)
+        Py_RETURN_NONE;
+    if (status != TSC_OK)
+        return raise_status(status);
+    PyObject *session = ((cached_object *)out)->object;
+    Py_XINCREF(session);
+    cached_object_release(out);
+    if (session == NULL) /* the garbage collector was here first */
+        Py_RETURN_NONE;
+    return session;
+}
+
+/* Only an ssl.SSLSession says how long it lasts. The library cuts what is too long. */
+static int lifetime_of(PyObject *session, uint32_t *seconds) {
+    static PyObject *attribute; /* made once: making it takes longer than the look-up */
+    *seconds = LIFETIME_NOT_KNOWN;
+    if ((PyObject *)Py_TYPE(session) != SSLSession) /* which no other derives from */
+        return 1;
+    if (attribute == NULL &&
+        (attribute = PyUnicode_InternFromString("ticket_lifetime_hint")) == NULL)
+        return 0;
+    PyObject *hint = PyObject_GetAttr(session, attribute);
+    if (hint == NULL)
+        return 0;
+    *seconds = (uint32_t)PyLong_AsUnsignedLongMask(hint);
+    Py_DECREF(hint);
+    return !PyErr_Occurred();
+}
+
+static PyObject *cache_put(PyObject *object, PyObject *args) {
+    Cache *self = (Cache *)object;
+    PyObject *endpoint, *session, *version, *size;
+    tsc_session_info info = {0};
+    key key;
+    /* Not PyArg_ParseTuple, which takes a tenth of all the time. */
+    if (!PyArg_UnpackTuple(args, "put", 4, 4, &endpoint, &session, &version, &size) ||
+        !key_of(endpoint, &key) || !lifetime_of(session, &info.lifetime_seconds))
+        return NULL;
+    if (session == Py_None)
+        Py_RETURN_FALSE; /* what a connection has that has no session yet */
+    info.tls_version = (uint32_t)PyLong_AsUnsignedLong(version);
+    size_t bytes = PyLong_AsSize_t(size);
+    if (PyErr_Occurred())
+        return NULL;
+    cached_object *one = cached_object_new(&self->objects, session);
+    if (one == NULL)
+        return PyErr_NoMemory();
+    tsc_status status = tsc_put_object(self->cache, key.bytes, key.len, &info, sizeof info, one,
+                                       bytes, cached_object_release);
+    if (status != TSC_OK)
+        cached_object_release(one);
+    if (status != TSC_OK && status != TSC_DISCARDED && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyBool_FromLong(status == TSC_OK);
+}
+
+static PyObject *cache_available(PyObject *self, PyObject *endpoint) {
+    key key;
+    size_t count = 0;
+    if (!key_of(endpoint, &key))
+        return NULL;
+    tsc_status status = tsc_available(((Cache *)self)->cache, key.bytes, key.len, &count);
     if (status != TSC_OK && status != TSC_CLOSED)
         return raise_status(status);
     return PyLong_FromSize_t(count);

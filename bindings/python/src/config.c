@@ -21,11 +21,11 @@ static int config_traverse(PyObject *object, visitproc visit, void *arg) {
     Config *self = (Config *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->cache);
-    return held_visit_all(self->all, visit, arg);
+    return cached_objects_visit(self->objects, visit, arg);
 }
 
 static int config_clear(PyObject *object) {
-    held_clear_all(&((Config *)object)->all);
+    cached_objects_clear(&((Config *)object)->objects);
     return 0;
 }
 

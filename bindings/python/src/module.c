@@ -13,7 +13,7 @@ PyObject *raise_status(tsc_status status) {
     return NULL;
 }
 
-PyObject *done(tsc_status status) {
+PyObject *none_or_raise(tsc_status status) {
     if (status != TSC_OK)
         return raise_status(status);
     Py_RETURN_NONE;
@@ -25,12 +25,7 @@ PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     return NULL;
 }
 
-static PyObject *version(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none)) {
-    return PyUnicode_FromString(tsc_version());
-}
-
-static PyMethodDef functions[] = {
-    {"version", version, METH_NOARGS, NULL}, {"ticket_filter", event_filter, METH_O, NULL}, {0}};
+static PyMethodDef functions[] = {{"ticket_filter", ticket_filter, METH_O, NULL}, {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "tsc._tsc", .m_size = -1,
                                         .m_methods = functions};
 
@@ -64,7 +59,7 @@ PyMODINIT_FUNC PyInit__tsc(void) {
 #define CONSTANT(name) PyModule_AddIntConstant(module, &#name[4], name) < 0 ||
         CONSTANT(TSC_DISABLED) CONSTANT(TSC_REUSE_WHEN_DRY) CONSTANT(TSC_FAILURE_NOT_SENT)
             CONSTANT(TSC_FAILURE_HANDSHAKE) CONSTANT(TSC_FAILURE_TIMEOUT)
-                CONSTANT(TSC_FAILURE_LOGIN) CONSTANT(TSC_OK) 0)
+                CONSTANT(TSC_FAILURE_LOGIN) 0)
         return NULL;
     return module;
 }

@@ -8,13 +8,19 @@
 
 #include "tsc.h"
 
-/* A Python object in the cache: what the library holds and releases. */
-typedef struct held {
+/* What the library holds and releases in place of a Python object. */
+typedef struct cached_object {
     PyObject *object;
-    struct held *next;
-    struct held **link; /* what points to this one; NULL when its owner is gone */
+    struct cached_object *next;
+    struct cached_object **link; /* what points to this one; NULL when its owner is gone */
     size_t references;
-} held;
+} cached_object;
+
+/* What the cache knows an endpoint by, for sessions that are got and put without an Attempt. */
+typedef struct {
+    size_t len;
+    uint8_t bytes[TSC_MAX_KEY];
+} key;
 
 /* A cache and a config know what the library holds for them, for the garbage collector: an
  * ssl.SSLSession refers to its ssl.SSLContext, and that to both. */
@@ -23,13 +29,13 @@ typedef struct {
     PyObject *clock;
     PyObject *on_event;
     uint64_t last_ms;
-    held *all; /* of sessions by hand */
+    cached_object *objects; /* those that were put without an Attempt */
 } Cache;
 
 typedef struct {
     PyObject_HEAD tsc_config *config;
     Cache *cache;
-    held *all;
+    cached_object *objects;
 } Config;
 
 typedef struct {
@@ -44,33 +50,31 @@ extern PyType_Spec cache_spec, config_spec, attempt_spec;
 /* Raises tsc.Error for a status; returns NULL. */
 PyObject *raise_status(tsc_status status);
 /* None, or raises. */
-PyObject *done(tsc_status status);
+PyObject *none_or_raise(tsc_status status);
 
-/* held_new takes a reference of its own to the object, and puts it on its owner's list. The other
- * two are for the library. */
-held *held_new(held **all, PyObject *object);
-void held_retain(void *one);
-void held_release(void *one);
-/* For the owner: shows the objects on its list to the collector, and lets go of them; their shells
- * stay with the library. */
-int held_visit_all(held *all, visitproc visit, void *arg);
-void held_clear_all(held **all);
+/* cached_object_new takes a reference of its own to the object, and puts it on its owner's list.
+ * The other two are for the library. */
+cached_object *cached_object_new(cached_object **list, PyObject *object);
+void cached_object_retain(void *one);
+void cached_object_release(void *one);
+/* For the owner: shows the objects on its list to the collector, and lets go of them; what stood
+ * for them stays with the library. */
+int cached_objects_visit(cached_object *list, visitproc visit, void *arg);
+void cached_objects_clear(cached_object **list);
 
 /* For types that only this module makes. */
 PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
 /* For the library: what happened in a cache. */
 void cache_event(void *cache, const tsc_event *event, size_t size);
-/* What a key that was made for sessions by hand says. */
+/* Makes the key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a
+ * driver's object with an address and a port. Returns 0 if it raised. */
+int key_of(PyObject *endpoint, key *key);
+/* Reads the endpoint from such a key. */
 void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint);
-
-/* Methods of Cache. */
-PyObject *cache_get(PyObject *self, PyObject *endpoint);
-PyObject *cache_put(PyObject *self, PyObject *args);
-PyObject *cache_available(PyObject *self, PyObject *endpoint);
 
 PyObject *config_new(Cache *cache, long long client_not_after);
 PyObject *attempt_new(Config *config, const tsc_endpoint *endpoint);
-PyObject *event_filter(PyObject *module, PyObject *callback);
+PyObject *ticket_filter(PyObject *module, PyObject *callback);
 
 #endif

@@ -49,7 +49,7 @@ def test_reconnects_resume(serve, cert):
     assert context.session_cache.stats().unfinished == 0
 
 
-def test_start_tls(serve, cert):
+def test_start_tls_resumes(serve, cert):
     server, context = serve(), context_for(cert)
 
     async def run():
@@ -69,7 +69,7 @@ def test_endpoints_are_apart(serve, cert):
     assert asyncio.run(run()) == (False, True)
 
 
-def test_at_once(serve, cert):
+def test_connections_opened_at_once_resume(serve, cert):
     server, context = serve(), context_for(cert)
 
     async def run():

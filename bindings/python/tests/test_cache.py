@@ -58,7 +58,7 @@ def test_endpoints_are_apart():
     assert cache.get_session(("a", 9042, "x")) is not None
 
 
-def test_a_drivers_endpoint():
+def test_a_drivers_endpoint_is_understood():
     class EndPoint:
         address, port = "a", 9042
 
@@ -78,7 +78,7 @@ def test_sessions_expire():
     assert cache.stats().expired == 1
 
 
-def test_what_is_over_is_dropped_when_asked():
+def test_clear_expired_drops_what_has_expired():
     clock = Clock()
     cache = tsc.TLSSessionCache(ttl=10, clock=clock)
     session = Session()
@@ -95,7 +95,7 @@ def test_what_is_over_is_dropped_when_asked():
     assert cache.clear_expired() == 0
 
 
-def test_the_defaults_are_the_requests():
+def test_the_defaults_are_100_endpoints_and_an_hour():
     clock = Clock()
     cache = tsc.TLSSessionCache(clock=clock)
     for port in range(1, 102):
@@ -174,7 +174,7 @@ def test_nonsense_is_an_error():
     assert len(cache) == 0
 
 
-def test_by_hand_nothing_counts_as_a_connection():
+def test_get_and_set_count_no_connection():
     cache = tsc.TLSSessionCache()
     cache.set_session(A, Session())
     cache.get_session(A)
@@ -237,7 +237,7 @@ def hammer(cache, rounds, taken):
             cache.stats(), cache.size()
 
 
-def test_threads():
+def test_threads_never_get_the_same_ticket():
     cache = tsc.TLSSessionCache(max_size=5)
     taken = [[] for _ in range(8)]
     threads = [threading.Thread(target=hammer, args=(cache, 2000, mine)) for mine in taken]
@@ -291,7 +291,7 @@ def test_repr_tells_numbers_only():
     assert repr(cache) == "<TLSSessionCache sessions=1 endpoints=1>"
 
 
-def test_prometheus():
+def test_the_text_for_prometheus_has_the_labels():
     cache = tsc.TLSSessionCache()
     cache.set_session(A, Session())
     assert 'tsc_stored_total{cluster="a"} 1\n' in cache.prometheus('cluster="a"')
@@ -321,7 +321,7 @@ def test_names_cannot_be_mistaken_for_each_other():
         assert cache.get_session(other) is None
 
 
-def test_no_session_is_none():
+def test_none_is_not_kept():
     cache = tsc.TLSSessionCache()
     assert cache.set_session(("a", 1), None) is False
     assert cache.size() == 0
@@ -337,7 +337,7 @@ def test_max_size_is_reached_before_the_bytes(max_size):
     assert cache.size() == (max_size or 100) * 6
 
 
-def test_a_clock_that_is_read_while_something_is_raised():
+def test_an_exception_passes_while_the_clock_is_read():
     def put(cache, _):
         cache.set_session(("a", 1), object())
 

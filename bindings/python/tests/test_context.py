@@ -40,7 +40,7 @@ def test_reconnects_resume(serve, cert, version):
 @BOTH
 @pytest.mark.parametrize("set_by_the_driver", [0, 1])
 def test_a_request_does_not_wait_for_the_acknowledgement(serve, cert, version, set_by_the_driver):
-    """Where the client speaks last, until the first answer; see `Attempt.answers_last`."""
+    """Where the client speaks last, until the first answer; see `Attempt.client_finished_last`."""
     server, context = serve(version), context_for(cert)
     option = socket.IPPROTO_TCP, socket.TCP_NODELAY
     for resumed in (False, True):
@@ -117,7 +117,7 @@ def test_contexts_are_apart_in_one_cache(serve, cert, version):
         lambda context, cert: context.set_ciphers("ECDHE"),
     ],
 )
-def test_a_changed_context_begins_anew(serve, cert, change, tmp_path):
+def test_a_changed_context_starts_over(serve, cert, change, tmp_path):
     server, context = serve(), context_for(cert)
     visit(context, server.port)
     assert visit(context, server.port) is True
@@ -223,7 +223,7 @@ def test_a_read_of_nothing_is_no_end(serve, cert):
     assert stats.established == 1 and stats.failed == 0
 
 
-def test_a_certificate_that_python_cannot_read(serve, tmp_path):
+def test_a_server_whose_certificate_python_cannot_read_resumes(serve, tmp_path):
     """Plain `ssl` accepts it; `getpeercert` raises."""
     key, made = tmp_path / "k.pem", tmp_path / "c.pem"
     subprocess.run(
@@ -238,7 +238,7 @@ def test_a_certificate_that_python_cannot_read(serve, tmp_path):
     assert [visit(context, server.port) for _ in range(2)] == [False, True]
 
 
-def test_the_key_log_file_of_the_environment(monkeypatch, tmp_path):
+def test_the_key_log_file_is_that_of_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     assert tsc.create_default_context().keylog_filename == str(tmp_path / "keys")
 
@@ -301,7 +301,7 @@ def test_nothing_is_published_before_the_first_data(serve, cert, version):
 
 
 @BOTH
-def test_the_caller_may_say_when(serve, cert, version):
+def test_the_caller_may_say_when_it_is_established(serve, cert, version):
     server, context = serve(version), context_for(cert, accept="caller")
     with connect(context, server.port) as tls:
         ask(tls)
@@ -318,7 +318,7 @@ def test_the_caller_may_say_when(serve, cert, version):
     assert context.session_cache.stats().failed == 1
 
 
-def test_after_the_handshake(serve, cert):
+def test_accept_handshake_publishes_after_the_handshake(serve, cert):
     server, context = serve(ssl.TLSVersion.TLSv1_2), context_for(cert, accept="handshake")
     with connect(context, server.port):
         assert len(context.session_cache) == 1
@@ -348,7 +348,7 @@ def s_server(cert, *options):
 
 
 @pytest.mark.parametrize("options", [["-tls1_2"], ["-tls1_2", "-no_ticket"], ["-tls1_3"]])
-def test_s_server(cert, options):
+def test_s_server_resumes(cert, options):
     context = context_for(cert)
     with s_server(cert, "-rev", *options) as (_, port):
         results = []
@@ -375,7 +375,7 @@ def test_a_session_of_the_callers_is_left_alone(serve, cert):
     assert context.session_cache.stats().offered == offered
 
 
-def test_a_non_blocking_socket(serve, cert):
+def test_a_non_blocking_socket_resumes(serve, cert):
     server, context = serve(), context_for(cert)
     for expected in (False, True):
         tcp = socket.create_connection(("127.0.0.1", server.port))
@@ -399,7 +399,7 @@ def retry(tls, call):
             select.select([], [tls], [], 10)
 
 
-def test_a_socket_that_connects_later(serve, cert):
+def test_a_socket_that_connects_later_resumes(serve, cert):
     server, context = serve(), context_for(cert)
     for expected in (False, True):
         with context.wrap_socket(socket.socket(), server_hostname="localhost") as tls:
@@ -409,7 +409,7 @@ def test_a_socket_that_connects_later(serve, cert):
             assert tls.recv_into(buffer) == 6 and tls.session_reused is expected
 
 
-def test_memory_bios_with_a_named_endpoint(serve, cert):
+def test_memory_bios_resume_with_a_named_endpoint(serve, cert):
     server, context = serve(), context_for(cert)
 
     def talk():
@@ -477,7 +477,7 @@ def test_sessions_expire_with_the_ttl(serve, cert):
     assert visit(context, server.port) is False
 
 
-def test_threads(serve, cert):
+def test_threads_may_share_a_context(serve, cert):
     server, context = serve(), context_for(cert)
     visit(context, server.port)
     errors = []
@@ -597,7 +597,7 @@ def test_the_default_context_verifies(cert):
     assert len(tsc.create_default_context(cafile=cert[0]).get_ca_certs()) == 1
 
 
-def test_the_example_of_the_readme(serve, cert):
+def test_the_example_of_the_readme_resumes(serve, cert):
     server = serve()
     example = pathlib.Path(__file__).parent.parent / "examples" / "client.py"
     command = [sys.executable, str(example), "localhost", str(server.port), cert[0]]

@@ -69,7 +69,7 @@ def nginx(folder, cert, version):
 
 
 @VERSIONS
-def test_urllib3_and_nginx(tmp_path, cert, version):
+def test_urllib3_resumes_at_nginx(tmp_path, cert, version):
     context = context_for(cert)
     with nginx(tmp_path, cert, version) as (port, log):
         for _ in range(4):
@@ -79,7 +79,7 @@ def test_urllib3_and_nginx(tmp_path, cert, version):
 
 
 @VERSIONS
-def test_aiohttp_and_nginx(tmp_path, cert, version):
+def test_aiohttp_resumes_at_nginx(tmp_path, cert, version):
     context = context_for(cert)
 
     async def run(url):
@@ -96,7 +96,7 @@ def test_aiohttp_and_nginx(tmp_path, cert, version):
 @pytest.mark.parametrize(
     "run", [lambda task: asyncio.run(task()), trio.run], ids=["asyncio", "trio"]
 )
-def test_httpx_and_nginx(tmp_path, cert, version, run):
+def test_httpx_resumes_at_nginx(tmp_path, cert, version, run):
     """AnyIO's TLS over asyncio, and trio's."""
     context = context_for(cert)
 
@@ -111,7 +111,7 @@ def test_httpx_and_nginx(tmp_path, cert, version, run):
     assert log.read_text().split() == [".", "r", "r", "r"]
 
 
-def test_a_burst_of_aiohttp_and_nginx(tmp_path, cert):
+def test_a_burst_of_aiohttp_waits_for_tickets(tmp_path, cert):
     """A request is a connection, if the pool has none; each but the first waits for a ticket."""
     context = context_for(cert, max_wait=10)
 

@@ -12,7 +12,7 @@ class Session:
     """Any object will do for one."""
 
 
-def test_each_is_told_with_its_endpoint():
+def test_each_event_is_told_with_its_endpoint():
     told = []
     clock = [1_000_000]
     cache = tsc.TLSSessionCache(
@@ -51,7 +51,7 @@ def test_an_attempts_endpoint_is_told():
     assert told == [tsc.Event("stored", 1, "a.example", 9042, "a.example")]
 
 
-def test_it_may_use_the_cache():
+def test_on_event_may_use_the_cache():
     seen = []
     cache = tsc.TLSSessionCache(max_size=1, on_event=lambda event: seen.append(cache.size()))
     cache.set_session(A, Session())
@@ -59,7 +59,7 @@ def test_it_may_use_the_cache():
     assert seen == [1, 1, 1]
 
 
-def test_what_it_raises_is_reported_and_harms_nothing(monkeypatch):
+def test_what_on_event_raises_is_reported_and_harms_nothing(monkeypatch):
     told = []
     monkeypatch.setattr("sys.unraisablehook", told.append)
     cache = tsc.TLSSessionCache(on_event=lambda event: 1 // 0)
@@ -68,7 +68,7 @@ def test_what_it_raises_is_reported_and_harms_nothing(monkeypatch):
     assert [type(one.exc_value) for one in told] == [ZeroDivisionError] * 2
 
 
-def test_a_cycle_through_it_is_collected():
+def test_a_cycle_through_on_event_is_collected():
     def make():
         refers = []
         cache = tsc.TLSSessionCache(on_event=lambda event: refers)

@@ -24,7 +24,7 @@ def test_a_burst_waits_for_tickets(serve, cert, library):
 
 
 @LIBRARIES
-def test_one_that_is_killed_withholds_nothing(serve, cert, library):
+def test_a_killed_greenlet_withholds_nothing(serve, cert, library):
     server = serve()
     run(library, "abandoned", server, cert)
     assert server.resumed == [False, True]

@@ -150,7 +150,7 @@ def test_the_next_waits_on_when_the_first_is_cancelled(serve, cert):
 
 
 @pytest.mark.parametrize("error", [None, OSError])
-def test_what_is_not_used_is_others(two_tickets, error):
+def test_an_unused_ticket_goes_back_to_others(two_tickets, error):
     server, context = two_tickets
 
     async def run():
@@ -167,7 +167,7 @@ def test_what_is_not_used_is_others(two_tickets, error):
     assert len(context.session_cache) == 2
 
 
-def test_it_is_for_one_connection(two_tickets):
+def test_a_ticket_is_for_one_connection(two_tickets):
     server, context = two_tickets
 
     async def run():
@@ -179,7 +179,7 @@ def test_it_is_for_one_connection(two_tickets):
     assert sorted(finish(run())) == [False, True, True]
 
 
-def test_a_blocking_socket_takes_it_and_does_not_wait_again(two_tickets):
+def test_a_blocking_socket_takes_the_ticket_and_does_not_wait_again(two_tickets):
     server, context = two_tickets
 
     async def run():
@@ -189,7 +189,7 @@ def test_a_blocking_socket_takes_it_and_does_not_wait_again(two_tickets):
     assert finish(run()) and all_were_taken(context)
 
 
-def test_a_block_in_a_block(two_tickets):
+def test_an_inner_block_leaves_the_outer_its_ticket(two_tickets):
     server, context = two_tickets
 
     async def run():
@@ -255,7 +255,7 @@ def test_another_context_is_offered_nothing(two_tickets, cert):
     assert finish(run()) is False
 
 
-def test_a_context_that_changes_meanwhile_begins_anew(two_tickets):
+def test_a_context_that_changes_meanwhile_starts_over(two_tickets):
     server, context = two_tickets
 
     async def run():
@@ -306,7 +306,7 @@ def test_an_unknown_host_is_the_connections_affair(serve, cert, error):
     finish(run())
 
 
-def test_a_socket_that_is_connected_first(serve, cert):
+def test_a_socket_that_is_connected_first_waits_for_a_ticket(serve, cert):
     server, context = serve(), context_for(cert, max_wait=MAX_WAIT)
 
     async def visit():
@@ -344,7 +344,7 @@ def test_the_endpoint_that_is_named_counts(serve, cert):
 @pytest.mark.parametrize(
     "options", [{"max_wait": 0}, {"cache": tsc.TLSSessionCache(enabled=False)}]
 )
-def test_without_a_wait_it_does_nothing(serve, cert, options):
+def test_without_a_wait_a_block_does_nothing(serve, cert, options):
     server, context = serve(), context_for(cert, **options)
 
     async def run():
@@ -357,7 +357,7 @@ def test_without_a_wait_it_does_nothing(serve, cert, options):
     assert context.session_cache.stats().waited == 0
 
 
-def test_a_forked_child_makes_its_own(two_tickets):
+def test_a_forked_child_makes_an_attempt_of_its_own(two_tickets):
     server, context = two_tickets
 
     async def run():

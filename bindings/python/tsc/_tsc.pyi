@@ -9,12 +9,10 @@ FAILURE_NOT_SENT: int
 FAILURE_HANDSHAKE: int
 FAILURE_TIMEOUT: int
 FAILURE_LOGIN: int
-OK: int
 
 class Error(Exception):
     status: int
 
-def version() -> str: ...
 def ticket_filter(callback: Callable[..., object], /) -> Callable[..., None]: ...
 
 @final

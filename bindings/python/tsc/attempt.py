@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Literal, Union
 
 from tsc import _tsc
+from tsc.base_attempt import BaseAttempt
 from tsc.cache import SESSION_BYTES, TLS_VERSIONS
-from tsc.verdict import Verdict
 
 Accept = Literal["data", "handshake", "caller"]
 """When a connection counts as established: see `tsc.SSLContext`."""
@@ -19,7 +19,7 @@ TLS = Union[ssl.SSLSocket, ssl.SSLObject]
 _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Attempt(Verdict):
+class Attempt(BaseAttempt):
     """A `tsc_attempt`, and where its connection stands.
 
     Used like the connection itself, by one thread at a time. Once made, it raises nothing: trouble
@@ -34,11 +34,11 @@ class Attempt(Verdict):
         self._not_after = 0
         self.ticket_came = False
         """The connection's ``session`` is one that was not given to the cache yet."""
-        self.answers_last = False
-        """The handshake ended with a message of the client's, and there was no data since.
+        self.client_finished_last = False
+        """The handshake ended with the client's Finished, and there was no data since.
 
-        Before TLS 1.3 a resumed one does. A request after it waits for the acknowledgement of that
-        message unless the socket has TCP_NODELAY, and servers delay it by some 40 ms.
+        Before TLS 1.3 a resumed one ends so. A request after it waits for that message to be
+        acknowledged, unless the socket has TCP_NODELAY, and servers delay that by some 40 ms.
         """
 
     def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
@@ -69,9 +69,9 @@ class Attempt(Verdict):
         if not self._resumed:  # else what was offered says it, and the library remembers
             self._not_after = _certificate_end(tls)
         if self._version < TLS_VERSIONS["TLSv1.3"]:
-            self.answers_last = self._resumed
+            self.client_finished_last = self._resumed
             if self.ticket_came or not self._resumed:
-                self.harvest(tls)
+                self.receive(tls)
         if self._accept == "handshake":
             self.established()
 
@@ -82,10 +82,10 @@ class Attempt(Verdict):
         During the handshake (TLS 1.2) there is none before it.
         """
         if self._handshaken and self.ticket_came:
-            self.harvest(tls)
+            self.receive(tls)
         self.ticket_came = True
 
-    def harvest(self, tls: TLS) -> None:
+    def receive(self, tls: TLS) -> None:
         """Give the connection's session to the cache, which stages it until `established`."""
         self.ticket_came = False
         try:

@@ -151,7 +151,7 @@ class TLSSessionCache:
 
         The cache holds a reference to the session until it is taken or dropped. Mixing contexts is
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
-        kept, because its lifetime is over, the cache is disabled, or there is none (None).
+        kept, because it has expired, the cache is disabled, or there is none (None).
         """
         return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], SESSION_BYTES)
 
@@ -170,9 +170,10 @@ class TLSSessionCache:
         self._cache.clear()
 
     def clear_expired(self) -> int:
-        """Drop the sessions whose time is over, and say how many.
+        """Drop the expired sessions, and say how many.
 
-        There is no need to: they are never handed out, and go bit by bit as others are stored.
+        Optional: expired sessions are never handed out, and later stores purge them gradually. Call
+        this to reclaim memory in an idle cache.
         """
         return self._cache.clear_expired()
 

@@ -58,7 +58,7 @@ class SSLContext(ssl.SSLContext):
     the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
     `ticket`. Only on Linux.
 
-    A changed setting (roots, client certificate, verification, ALPN) makes it begin anew: what was
+    A changed setting (roots, client certificate, verification, ALPN) makes it start over: what was
     received under the former one is not offered any more. Any thread may connect with it.
     """
 
@@ -200,7 +200,7 @@ class SSLContext(ssl.SSLContext):
             config = self.__dict__.setdefault("_tsc_current", new)
         return config
 
-    def _tsc_attempt(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
+    def _tsc_attempt_for(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
         """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
         return take(config, endpoint) or self._tsc_new_attempt(config, endpoint)
 
@@ -213,7 +213,7 @@ class SSLContext(ssl.SSLContext):
 
     @contextmanager
     def _tsc_change(self, changed: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Change settings inside; if they did change, it begins anew."""
+        """Change settings inside; if they did change, the context starts over."""
         change = object()
         self._tsc_changes.append(change)
         try:
@@ -252,7 +252,7 @@ class SSLContext(ssl.SSLContext):
             _message_callback.__set__(self, None)
 
     def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
-        """See `ssl.SSLContext.load_cert_chain`. The file may have changed, so it begins anew."""
+        """See `ssl.SSLContext.load_cert_chain`. The file may have changed, so it starts over."""
         with self._tsc_change():
             super().load_cert_chain(*args, **kwargs)
 

@@ -19,7 +19,7 @@ async def prepared(attempt: Attempt, max_wait_ms: int) -> AsyncIterator[None]:
     """Wait, and keep what there is for the first fitting connection that begins inside."""
     place = [attempt]
     try:
-        await attempt.rest(max_wait_ms)
+        await attempt.wait_async(max_wait_ms)
         token = _prepared.set(place)
         try:
             yield

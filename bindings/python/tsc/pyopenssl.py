@@ -17,9 +17,9 @@ from weakref import WeakKeyDictionary
 from OpenSSL import SSL
 
 from tsc import _tsc, twisted_peer
+from tsc.base_attempt import BaseAttempt
 from tsc.cache import TLSSessionCache
 from tsc.endpoint import named, of_peername
-from tsc.verdict import Verdict
 from tsc.wait import milliseconds
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ class Context(SSL.Context):
             self._tsc_user_callback(connection, where, result)
 
 
-class _Attempt(Verdict):
+class _Attempt(BaseAttempt):
     """A `tsc_attempt`, and where its connection stands."""
 
     def __init__(self, attempt: _tsc.Attempt, accept: str) -> None:
@@ -102,7 +102,7 @@ class _Attempt(Verdict):
             self._resumed = bool(_lib.SSL_session_reused(connection._ssl))
             if connection.get_protocol_version() < _TLS_1_3:
                 if self._resumed:
-                    _hurry(connection)
+                    _set_nodelay(connection)
                 self._receive(connection)
             if self._accept == "handshake":
                 self.established()
@@ -184,13 +184,16 @@ def session_reused(connection: SSL.Connection) -> bool:
     return bool(_lib.SSL_session_reused(_own(connection)._ssl))
 
 
-def _hurry(connection: SSL.Connection) -> None:
-    """Set TCP_NODELAY, for good: nobody tells of data. See `tsc.attempt.Attempt.answers_last`."""
+def _set_nodelay(connection: SSL.Connection) -> None:
+    """Set TCP_NODELAY, for good, since pyOpenSSL doesn't tell when data comes.
+
+    `tsc.attempt.Attempt.client_finished_last` says why.
+    """
     with suppress(OSError):
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except AttributeError:  # without a socket
-            twisted_peer.hurry(connection)
+            twisted_peer.set_nodelay(connection)
 
 
 def _own(connection: Any) -> SSL.Connection:

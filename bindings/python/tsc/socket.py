@@ -43,7 +43,7 @@ class _Resuming(_Base):
             if config is not None and not self.server_side and self.session is None:
                 where = named() or self._tsc_endpoint()
                 if where is not None:
-                    attempt = context._tsc_attempt(config, (*where, self.server_hostname))
+                    attempt = context._tsc_attempt_for(config, (*where, self.server_hostname))
                     if attempt is not None:
                         if context._tsc_max_wait_ms and self._tsc_may_block():
                             attempt.wait(context._tsc_max_wait_ms)
@@ -55,8 +55,8 @@ class _Resuming(_Base):
     def _tsc_may_block(self) -> bool:
         return False
 
-    def _tsc_hurry(self, hurry: bool) -> None:
-        """Have requests sent at once, until the first answer, where a driver doesn't anyway."""
+    def _tsc_set_nodelay(self, on: bool) -> None:
+        """Set TCP_NODELAY, unless the driver did, or unset it again."""
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
         attempt = self._tsc_begin()
@@ -69,8 +69,8 @@ class _Resuming(_Base):
                 attempt.raised(error)
             raise
         attempt.handshaken(self)
-        if attempt.answers_last:
-            self._tsc_hurry(True)
+        if attempt.client_finished_last:
+            self._tsc_set_nodelay(True)
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         attempt = self._tsc_attempt
@@ -84,10 +84,10 @@ class _Resuming(_Base):
             raise
         finally:
             if attempt.ticket_came:
-                attempt.harvest(self)
-        if data and attempt.answers_last:
-            attempt.answers_last = False
-            self._tsc_hurry(False)
+                attempt.receive(self)
+        if data and attempt.client_finished_last:
+            attempt.client_finished_last = False
+            self._tsc_set_nodelay(False)
         if attempt.open:
             if data:
                 attempt.data_came()
@@ -125,7 +125,7 @@ class SSLObject(_Resuming, ssl.SSLObject):
 class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
     """An `ssl.SSLSocket` that resumes."""
 
-    _tsc_hurries = False
+    _tsc_nodelay_is_ours = False
 
     def _tsc_endpoint(self) -> tuple[str, int] | None:
         try:
@@ -139,14 +139,14 @@ class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
     def setsockopt(self, *args: Any) -> None:
         """See `socket.socket.setsockopt`."""
         if args[:2] == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
-            self._tsc_hurries = False  # from here on it is as the caller wishes
+            self._tsc_nodelay_is_ours = False  # from here on it is as the caller wishes
         super().setsockopt(*args)
 
-    def _tsc_hurry(self, hurry: bool) -> None:
+    def _tsc_set_nodelay(self, on: bool) -> None:
         option = socket.IPPROTO_TCP, socket.TCP_NODELAY
         with suppress(OSError):  # a Unix socket, or one that is closed
-            if hurry and self.getsockopt(*option):
+            if on and self.getsockopt(*option):
                 return
-            if hurry or self._tsc_hurries:
-                self.setsockopt(*option, hurry)
-                self._tsc_hurries = hurry
+            if on or self._tsc_nodelay_is_ours:
+                self.setsockopt(*option, on)
+                self._tsc_nodelay_is_ours = on

@@ -23,7 +23,7 @@ def peer(connection: SSL.Connection) -> tuple[str, int] | None:
     return of_peername((getattr(address, "host", None), getattr(address, "port", None)))
 
 
-def hurry(connection: SSL.Connection) -> None:
+def set_nodelay(connection: SSL.Connection) -> None:
     """Set TCP_NODELAY, if it is a connection over TCP."""
     set_no_delay = getattr(_transport(connection), "setTcpNoDelay", None)
     if set_no_delay is not None:

@@ -25,7 +25,7 @@ def _ask(attempt: _tsc.Attempt, max_wait_ms: int) -> int | None:
     return None
 
 
-def block(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
+def wait_blocking(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
     """Wait in this thread, or in this greenlet where gevent or Eventlet has patched `select`."""
     fd = _ask(attempt, max_wait_ms)
     if fd is None:
@@ -38,9 +38,9 @@ def block(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
         select.select([fd], [], [])
 
 
-async def rest(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
+async def wait_async(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
     """Wait in this task, on an event loop that has ``add_reader``."""
-    import asyncio  # who does without it need not load it
+    import asyncio  # only those who wait here have to load it
 
     fd = _ask(attempt, max_wait_ms)
     if fd is None:

@@ -1,26 +1,26 @@
 #include "module.h"
 
-held *held_new(held **all, PyObject *object) {
-    held *new = PyMem_Malloc(sizeof *new);
+cached_object *cached_object_new(cached_object **list, PyObject *object) {
+    cached_object *new = PyMem_Malloc(sizeof *new);
     if (new == NULL)
         return NULL;
     Py_INCREF(object);
-    *new = (held){object, *all, all, 1};
-    if (*all != NULL)
-        (*all)->link = &new->next;
-    *all = new;
+    *new = (cached_object){object, *list, list, 1};
+    if (*list != NULL)
+        (*list)->link = &new->next;
+    *list = new;
     return new;
 }
 
 /* Called within a call from here, which holds the GIL. */
-void held_retain(void *one) {
-    ((held *)one)->references++;
+void cached_object_retain(void *one) {
+    ((cached_object *)one)->references++;
 }
 
 /* The library releases in whichever thread it is, which is one that called it from here. It may
  * have let the GIL go to wait. */
-void held_release(void *one) {
-    held *old = one;
+void cached_object_release(void *one) {
+    cached_object *old = one;
     PyGILState_STATE state = PyGILState_Ensure();
     if (--old->references == 0) {
         if (old->link != NULL) {
@@ -34,19 +34,19 @@ void held_release(void *one) {
     PyGILState_Release(state);
 }
 
-int held_visit_all(held *all, visitproc visit, void *arg) {
-    for (held *one = all; one != NULL; one = one->next)
+int cached_objects_visit(cached_object *list, visitproc visit, void *arg) {
+    for (cached_object *one = list; one != NULL; one = one->next)
         Py_VISIT(one->object);
     return 0;
 }
 
-void held_clear_all(held **all) {
-    held *one;
-    while ((one = *all) != NULL) {
+void cached_objects_clear(cached_object **list) {
+    cached_object *one;
+    while ((one = *list) != NULL) {
         PyObject *object = one->object;
-        *all = one->next;
+        *list = one->next;
         if (one->next != NULL)
-            one->next->link = all;
+            one->next->link = list;
         one->object = NULL;
         one->next = NULL;
         one->link = NULL;

@@ -6,6 +6,9 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/libtsc/libtsc/bindings/go/internal/tsctest"
 )
 
 func registered[T any](r *registry[T]) (n int) {
@@ -18,12 +21,12 @@ func returns(t *testing.T, want int64) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); handles.Load() != want; {
+	for deadline := time.After(20 * time.Second); tsctest.Handles() != want; {
 		runtime.GC()
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("%d handles are left, and %d were before", handles.Load(), want)
+			t.Fatalf("%d handles are left, and %d were before", tsctest.Handles(), want)
 		}
 	}
 }
@@ -43,13 +46,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if got := burst(t, dialer, addr, 8); got != 7 {
 		t.Fatalf("%d of 8 resumed", got)
 	}
-	if got := handles.Load(); got != 2 {
+	if got := tsctest.Handles(); got != 2 {
 		t.Fatalf("connections were closed, and %d handles are left", got)
 	}
 	config.Close()
 	cache.Close()
-	if handles.Load() != 0 || registered(&eventFuncs) != 0 || registered(&waits) != 0 {
-		t.Fatal("left: ", handles.Load(), registered(&eventFuncs), registered(&waits))
+	if tsctest.Handles() != 0 || registered(&eventFuncs) != 0 || registered(&waits) != 0 {
+		t.Fatal("left: ", tsctest.Handles(), registered(&eventFuncs), registered(&waits))
 	}
 }
 
@@ -74,7 +77,7 @@ func TestWhatIsForgottenIsFreed(t *testing.T) {
 		}
 		conn.Established()
 		conn.Conn.Close() // the attempt is forgotten
-		if got := handles.Load(); got != 3 {
+		if got := tsctest.Handles(); got != 3 {
 			t.Fatalf("%d handles", got)
 		}
 		for _, owner := range []any{cache, config, conn} {
@@ -82,4 +85,24 @@ func TestWhatIsForgottenIsFreed(t *testing.T) {
 		}
 	}()
 	returns(t, 0)
+}
+
+func TestAHandleIsFreedByTheLastToLeave(t *testing.T) {
+	var freed int
+	var object int
+	owner := &struct{ handle }{}
+	open(owner, &owner.handle, unsafe.Pointer(&object), func(unsafe.Pointer) { freed++ })
+	owner.acquire()
+	owner.acquire()
+	if !owner.close() || owner.close() || owner.acquire() != nil {
+		t.Fatal("closing")
+	}
+	owner.release()
+	if freed != 0 {
+		t.Fatal("freed under a call")
+	}
+	owner.release()
+	if freed != 1 {
+		t.Fatalf("freed %d times", freed)
+	}
 }

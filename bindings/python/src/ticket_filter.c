@@ -6,7 +6,7 @@
 /* OpenSSL tells of every record and handshake message, and only tickets matter. Anything raised in
  * here would come out of the caller's read, so nothing is. */
 static PyObject *filter(PyObject *callback, PyObject *args) {
-    /* attempt, direction, version, content_type, msg_type, data */
+    /* connection, direction, version, content_type, msg_type, data */
     if (PyTuple_Size(args) == 6) {
         long content = PyLong_AsLong(PyTuple_GetItem(args, 3));
         long type = PyLong_AsLong(PyTuple_GetItem(args, 4));
@@ -23,6 +23,6 @@ static PyObject *filter(PyObject *callback, PyObject *args) {
 
 static PyMethodDef method = {"ticket_filter", filter, METH_VARARGS, NULL};
 
-PyObject *event_filter(PyObject *Py_UNUSED(module), PyObject *callback) {
+PyObject *ticket_filter(PyObject *Py_UNUSED(module), PyObject *callback) {
     return PyCFunction_New(&method, callback);
 }

@@ -1,13 +1,14 @@
-"""How a connection's attempt ended, which is said once."""
+"""What the attempts of `ssl` and of pyOpenSSL have in common: how they wait, and how they end."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from tsc import _tsc, wait
+from tsc import _tsc
+from tsc.wait import wait_async, wait_blocking
 
 
-class Verdict:
+class BaseAttempt:
     """A `tsc_attempt` until it is known what became of its connection."""
 
     def __init__(self, attempt: _tsc.Attempt) -> None:
@@ -20,14 +21,14 @@ class Verdict:
     def wait(self, max_wait_ms: int) -> None:
         """Wait, in this thread or greenlet, for a session that others are about to bring."""
         try:
-            wait.block(self._attempt, max_wait_ms)
+            wait_blocking(self._attempt, max_wait_ms)
         except BaseException:  # of a signal, or thrown into the greenlet
             self.failed(_tsc.FAILURE_NOT_SENT)
             raise
 
-    async def rest(self, max_wait_ms: int) -> None:
+    async def wait_async(self, max_wait_ms: int) -> None:
         """Wait for one in this task."""
-        await wait.rest(self._attempt, max_wait_ms)
+        await wait_async(self._attempt, max_wait_ms)
 
     def established(self) -> None:
         """Say that the connection is established; what was staged is published."""

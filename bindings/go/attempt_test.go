@@ -7,7 +7,6 @@ import (
 	"net"
 	"testing"
 	"time"
-	"unsafe"
 )
 
 // stocked gives a dialer whose endpoints are one group, with two tickets of one lineage in
@@ -77,7 +76,7 @@ func TestWhatGetGaveIsSpent(t *testing.T) {
 }
 
 // A handshake that fails, and a driver that says nothing but closes: crypto/tls has said enough.
-func TestWhatCryptoTLSGivesUpHasFailed(t *testing.T) {
+func TestAnAttemptWhoseSessionCryptoTLSGaveUpCountsAsFailed(t *testing.T) {
 	cache, dialer, _ := stocked(t)
 	attempt := dialer.Config.Begin(Endpoint{Host: "127.0.0.1", Group: "node"})
 	attempt.Get("")
@@ -88,7 +87,7 @@ func TestWhatCryptoTLSGivesUpHasFailed(t *testing.T) {
 	}
 }
 
-func TestWhoseWaitIsOverHasLeftTheQueue(t *testing.T) {
+func TestAWaitThatIsOverLeavesTheQueue(t *testing.T) {
 	addr := goServer(t, nil)
 	dialer := newDialer(t, newCache(t, Options{}), tls.VersionTLS13)
 	first, err := dialer.DialStaged(context.Background(), "tcp", addr)
@@ -104,41 +103,5 @@ func TestWhoseWaitIsOverHasLeftTheQueue(t *testing.T) {
 	}
 	if got, err := dialer.Config.Forecast(endpoint); got.Waiting != 0 || err != nil {
 		t.Fatalf("%+v, %v", got, err)
-	}
-}
-
-func TestAViewMakesRoomForWhatIsLonger(t *testing.T) {
-	config := newDialer(t, newCache(t, Options{}), tls.VersionTLS13).Config
-	state := caught(t, tls.VersionTLS13)
-	_, inner, _ := state.ResumptionState()
-	inner.Extra = [][]byte{make([]byte, 9000)}
-	endpoint := Endpoint{Host: "x"}
-	one, err := config.ForEndpoint(endpoint)
-	want(t, err, nil)
-	other, err := config.ForEndpoint(endpoint)
-	want(t, err, nil)
-	one.Put("", state)
-	if _, ok := other.Get(""); !ok {
-		t.Fatal("not there")
-	}
-}
-
-func TestAHandleIsFreedByTheLastToLeave(t *testing.T) {
-	var freed int
-	var object int
-	owner := &struct{ handle }{}
-	open(owner, &owner.handle, unsafe.Pointer(&object), func(unsafe.Pointer) { freed++ })
-	owner.acquire()
-	owner.acquire()
-	if !owner.close() || owner.close() || owner.acquire() != nil {
-		t.Fatal("closing")
-	}
-	owner.release()
-	if freed != 0 {
-		t.Fatal("freed under a call")
-	}
-	owner.release()
-	if freed != 1 {
-		t.Fatalf("freed %d times", freed)
 	}
 }

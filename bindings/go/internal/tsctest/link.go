@@ -1,0 +1,6 @@
+//go:build !tsc_static
+
+package tsctest
+
+// #cgo pkg-config: tsc
+import "C"
