@@ -32,7 +32,7 @@ mod process;
 pub mod rustls;
 mod sync;
 
-/// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
-/// this library keeps.
+// The rustls C API, exported from the same shared library: only this copy of rustls can resume what
+// this library keeps. Named here, or the linker would leave it out.
 #[cfg(feature = "rustls-ffi")]
-pub use rustls_ffi;
+use rustls_ffi as _;

@@ -50,7 +50,7 @@ pub(super) struct Received {
     pub(super) not_after: Option<i64>,
 }
 
-pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
+pub(super) unsafe fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
     let info = sized::read(info, size)?;
     let rules = rules_of(info.tls_version, info.lifetime_seconds);
     match rules {
