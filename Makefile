@@ -119,7 +119,7 @@ test-demo: build ## Compiles and runs the examples and the demo
 	@sh tests/demo.sh
 
 bench: deps-build ## Measures the library
-	$(CARGO) bench --features rustls-ffi
+	$(CARGO) bench --features capi
 
 bench-openssl: build/bench/openssl_storage ## Measures what OpenSSL's sessions cost as objects and as bytes
 	@LD_LIBRARY_PATH=build/core $<

@@ -90,10 +90,9 @@ impl Cache {
             ..unsafe { std::mem::zeroed() }
         };
         let mut cache = ptr::null_mut();
-        assert_eq!(
-            tsc_cache_new(&options, size_of_val(&options), &mut cache),
-            tsc_status::TSC_OK
-        );
+        // SAFETY: a struct of its size, and a place.
+        let done = unsafe { tsc_cache_new(&options, size_of_val(&options), &mut cache) };
+        assert_eq!(done, tsc_status::TSC_OK);
         Self(cache)
     }
 
@@ -105,7 +104,7 @@ impl Cache {
             age_ms: 0,
         };
         let data = SESSION;
-        type Put = extern "C" fn(
+        type Put = unsafe extern "C" fn(
             *const tsc_cache,
             *const u8,
             usize,
@@ -115,21 +114,24 @@ impl Cache {
             usize,
         ) -> tsc_status;
         let put = black_box(tsc_put as Put);
-        let done = put(
-            self.0,
-            key.as_ptr(),
-            key.len(),
-            &info,
-            size_of_val(&info),
-            data.as_ptr(),
-            data.len(),
-        );
+        // SAFETY: a handle that is alive, slices' parts, and a struct of its size.
+        let done = unsafe {
+            put(
+                self.0,
+                key.as_ptr(),
+                key.len(),
+                &info,
+                size_of_val(&info),
+                data.as_ptr(),
+                data.len(),
+            )
+        };
         assert_eq!(done, tsc_status::TSC_OK);
     }
 
     #[inline]
     fn get(&self, key: &[u8], buf: &mut [u8; SESSION_BYTES]) -> bool {
-        type Get = extern "C" fn(
+        type Get = unsafe extern "C" fn(
             *const tsc_cache,
             *const u8,
             usize,
@@ -142,22 +144,27 @@ impl Cache {
         let get = black_box(tsc_get as Get);
         let mut len = 0;
         let (info, no_info) = (ptr::null_mut(), 0);
-        get(
-            self.0,
-            key.as_ptr(),
-            key.len(),
-            buf.as_mut_ptr(),
-            buf.len(),
-            &mut len,
-            info,
-            no_info,
-        ) == tsc_status::TSC_OK
+        // SAFETY: a handle that is alive, slices' parts, and a place.
+        let done = unsafe {
+            get(
+                self.0,
+                key.as_ptr(),
+                key.len(),
+                buf.as_mut_ptr(),
+                buf.len(),
+                &mut len,
+                info,
+                no_info,
+            )
+        };
+        done == tsc_status::TSC_OK
     }
 }
 
 impl Drop for Cache {
     fn drop(&mut self) {
-        tsc_cache_free(self.0);
+        // SAFETY: freed here only.
+        unsafe { tsc_cache_free(self.0) };
     }
 }
 
@@ -261,10 +268,9 @@ fn offer_against_lock() -> (Rounds, Rounds) {
     const BATCHES: usize = 500;
     let cache = Cache::new(100);
     let mut config = ptr::null_mut();
-    assert_eq!(
-        tsc_config_new(cache.0, ptr::null(), 0, &mut config),
-        tsc_status::TSC_OK
-    );
+    // SAFETY: a handle that is alive, and a place.
+    let done = unsafe { tsc_config_new(cache.0, ptr::null(), 0, &mut config) };
+    assert_eq!(done, tsc_status::TSC_OK);
     let attempt = |config| {
         let host = b"db.example.com";
         let endpoint = tsc_endpoint {
@@ -275,7 +281,9 @@ fn offer_against_lock() -> (Rounds, Rounds) {
             ..unsafe { std::mem::zeroed() }
         };
         let mut attempt = ptr::null_mut();
-        let done = tsc_attempt_new(config, &endpoint, size_of_val(&endpoint), &mut attempt);
+        let size = size_of_val(&endpoint);
+        // SAFETY: a handle that is alive, a struct of its size, and a place.
+        let done = unsafe { tsc_attempt_new(config, &endpoint, size, &mut attempt) };
         assert_eq!(done, tsc_status::TSC_OK);
         attempt
     };
@@ -289,18 +297,20 @@ fn offer_against_lock() -> (Rounds, Rounds) {
     };
     let object = ptr::dangling_mut::<u8>().cast();
     let size = size_of_val(&info);
-    assert_eq!(
-        tsc_attempt_receive_object(first, &info, size, object, SESSION_BYTES, Some(release)),
-        tsc_status::TSC_OK
-    );
-    assert_eq!(tsc_attempt_established(first, 0), tsc_status::TSC_OK);
+    // SAFETY: a handle that is alive, a struct of its size, and an object that `release` does not touch.
+    let done = unsafe {
+        tsc_attempt_receive_object(first, &info, size, object, SESSION_BYTES, Some(release))
+    };
+    assert_eq!(done, tsc_status::TSC_OK);
+    // SAFETY: a handle that is alive.
+    let done = unsafe { tsc_attempt_established(first, 0) };
+    assert_eq!(done, tsc_status::TSC_OK);
     let lock = parking_lot::Mutex::new(0u64);
     let rounds = alternate(
         || {
-            let offer = black_box(
-                tsc_attempt_offer
-                    as extern "C" fn(*const tsc_attempt, *mut tsc_session, usize) -> tsc_status,
-            );
+            type Offer =
+                unsafe extern "C" fn(*const tsc_attempt, *mut tsc_session, usize) -> tsc_status;
+            let offer = black_box(tsc_attempt_offer as Offer);
             // SAFETY: all-zero is a value.
             let mut session: tsc_session = unsafe { std::mem::zeroed() };
             let mut time = Duration::ZERO;
@@ -308,13 +318,15 @@ fn offer_against_lock() -> (Rounds, Rounds) {
                 let attempts: Vec<_> = (0..CONNS).map(|_| attempt(config)).collect();
                 let start = Instant::now();
                 for &attempt in &attempts {
-                    let done = offer(attempt, &mut session, size_of_val(&session));
+                    // SAFETY: a handle that is alive, and room for so much.
+                    let done = unsafe { offer(attempt, &mut session, size_of_val(&session)) };
                     assert_eq!(done, tsc_status::TSC_OK);
                 }
                 time += start.elapsed();
-                attempts
-                    .into_iter()
-                    .for_each(|attempt| tsc_attempt_free(attempt));
+                for attempt in attempts {
+                    // SAFETY: freed here only.
+                    unsafe { tsc_attempt_free(attempt) };
+                }
             }
             nanos(time, CONNS * BATCHES)
         },
@@ -326,8 +338,11 @@ fn offer_against_lock() -> (Rounds, Rounds) {
             per_call(start, CONNS * BATCHES)
         },
     );
-    tsc_attempt_free(first);
-    tsc_config_free(config);
+    // SAFETY: freed here only.
+    unsafe {
+        tsc_attempt_free(first);
+        tsc_config_free(config);
+    }
     rounds
 }
 

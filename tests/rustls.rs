@@ -2,7 +2,6 @@
 //!
 //! Real servers on sockets are met by `tests/demo.sh` (the rustls client in C).
 
-#![cfg(feature = "rustls")]
 #![allow(
     unsafe_code,
     reason = "calls the C functions, which take rustls's configurations as pointers"
@@ -18,6 +17,7 @@ use rustls::{
     ConnectionCommon, DigitallySignedStruct, HandshakeKind, RootCertStore, SideData,
     SignatureScheme, version,
 };
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -126,10 +126,7 @@ fn nothing_is_published_before_established_or_after_failed() {
         peer.connect(&attempt, false);
         assert!(attempt.info().received > 0);
         assert_eq!(config.available(1), 0);
-        assert_eq!(
-            tsc_attempt_failed(attempt.0, TSC_FAILURE_LOGIN),
-            tsc_status::TSC_OK
-        );
+        attempt.failed(TSC_FAILURE_LOGIN);
         assert_eq!(config.available(1), 0);
         assert_eq!(
             peer.connect(&config.attempt(1), true).0,
@@ -151,7 +148,7 @@ fn tickets_flow_on_after_the_handle_is_freed_if_it_was_established() {
         transfer(&mut server, &mut client);
         assert!(!client.is_handshaking());
         if established {
-            assert_eq!(tsc_attempt_established(attempt.0, 0), tsc_status::TSC_OK);
+            attempt.established(false);
         }
         drop(attempt);
         transfer(&mut client, &mut server);
@@ -298,7 +295,7 @@ fn tickets_are_requested_as_the_config_says() {
 
 #[test]
 fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for() {
-    extern "C" fn count(told: *mut std::ffi::c_void) {
+    extern "C" fn count(told: *mut c_void) {
         // SAFETY: `told` is one of the test's own.
         unsafe { &*told.cast::<AtomicU64>() }.fetch_add(1, Relaxed);
     }
@@ -311,7 +308,7 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
         .collect();
     for (attempt, told) in &others {
         let arg = ptr::from_ref(told).cast_mut().cast();
-        let waits = tsc_attempt_wait_callback(attempt.0, 60_000, Some(count), arg);
+        let waits = attempt.wait(count, arg);
         assert_eq!(waits, tsc_status::TSC_WAIT);
     }
     let told = || {
@@ -335,16 +332,13 @@ fn a_burst_waits_for_tickets_and_asks_the_server_for_as_many_as_are_waited_for()
 
 #[test]
 fn the_logger_stays_free_for_the_program() {
-    use libtsc::rustls_ffi::{client::rustls_client_config, connection::rustls_connection};
+    use rustls_ffi::{client, connection::rustls_connection};
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let config = peer.attach();
     let attempt = config.attempt(1);
-    let mut rustls = ptr::null();
-    let done = tsc_attempt_rustls_config(attempt.0, &mut rustls);
-    assert_eq!(done, tsc_status::TSC_OK);
     let mut tls = ptr::null_mut();
-    let rustls: *const rustls_client_config = rustls.cast();
-    rustls_client_config::rustls_client_connection_new(
+    let rustls: *const client::rustls_client_config = attempt.rustls_config().unwrap().cast();
+    client::rustls_client_config::rustls_client_connection_new(
         rustls,
         c"db.example.com".as_ptr(),
         &mut tls,
@@ -353,7 +347,7 @@ fn the_logger_stays_free_for_the_program() {
     // This takes the logger in a rustls-ffi that is built otherwise.
     rustls_connection::rustls_connection_set_log_callback(tls, None);
     rustls_connection::rustls_connection_free(tls);
-    rustls_client_config::rustls_client_config_free(rustls);
+    client::rustls_client_config::rustls_client_config_free(rustls);
     struct Program;
     impl log::Log for Program {
         fn enabled(&self, _: &log::Metadata<'_>) -> bool {
@@ -387,8 +381,8 @@ fn rustls_never_reuses_a_ticket() {
     let leader = config.attempt(2);
     let client = leader.client(NAME);
     let waits = |attempt: &Attempt| {
-        extern "C" fn ready(_: *mut std::ffi::c_void) {}
-        tsc_attempt_wait_callback(attempt.0, 60_000, Some(ready), ptr::null_mut())
+        extern "C" fn ready(_: *mut c_void) {}
+        attempt.wait(ready, ptr::null_mut())
     };
     let others = [(); 3].map(|()| config.attempt(2));
     let answers = [0, 1, 2].map(|at: usize| waits(&others[at]));
@@ -442,11 +436,10 @@ fn the_certificates_end_ends_its_sessions_where_the_driver_tells() {
     let attempt = config.attempt(1);
     peer.connect(&attempt, false);
     let now = UnixTime::now().as_secs() as i64;
-    assert_eq!(
-        tsc_attempt_set_not_after(attempt.0, now + 100),
-        tsc_status::TSC_OK
-    );
-    assert_eq!(tsc_attempt_established(attempt.0, 0), tsc_status::TSC_OK);
+    // SAFETY: a handle that is alive.
+    let done = unsafe { tsc_attempt_set_not_after(attempt.0, now + 100) };
+    assert_eq!(done, tsc_status::TSC_OK);
+    attempt.established(false);
     assert_eq!(config.available(1), 2);
     NOW_OF_TESTS.with(|now| now.fetch_add(101_000, Relaxed));
     assert_eq!(config.available(1), 0);
@@ -472,17 +465,11 @@ fn the_callers_configuration_is_untouched_and_may_go_first() {
 fn rustls_configs_are_only_for_attempts_of_an_attached_config() {
     let peer = Peer::new(&[&version::TLS13], |_| ());
     let mut config = ptr::null_mut();
-    assert_eq!(
-        tsc_config_new(peer.cache.0, ptr::null(), 0, &mut config),
-        tsc_status::TSC_OK
-    );
+    // SAFETY: a handle that is alive, and a place for one.
+    let done = unsafe { tsc_config_new(peer.cache.0, ptr::null(), 0, &mut config) };
+    assert_eq!(done, tsc_status::TSC_OK);
     let attempt = Config(config).attempt(1);
-    let mut rustls = ptr::null();
-    assert_eq!(
-        tsc_attempt_rustls_config(attempt.0, &mut rustls),
-        tsc_status::TSC_UNSUPPORTED
-    );
-    assert!(rustls.is_null());
+    assert_eq!(attempt.rustls_config(), Err(tsc_status::TSC_UNSUPPORTED));
 }
 
 const DAY: u32 = 24 * 3600;
@@ -570,13 +557,10 @@ impl Peer {
     fn attach_with(&self, options: &tsc_config_options) -> Result<Config, tsc_status> {
         let mut config = ptr::null_mut();
         let rustls = Arc::as_ptr(&self.client).cast();
-        match tsc_config_attach(
-            self.cache.0,
-            rustls,
-            options,
-            size_of_val(options),
-            &mut config,
-        ) {
+        let size = size_of_val(options);
+        // SAFETY: a handle that is alive, the Arc that a configuration of rustls-ffi is, and structs of
+        // their size.
+        match unsafe { tsc_config_attach(self.cache.0, rustls, options, size, &mut config) } {
             tsc_status::TSC_OK => Ok(Config(config)),
             status => Err(status),
         }
@@ -595,11 +579,7 @@ impl Peer {
     ) -> (HandshakeKind, ClientConnection) {
         let (kind, client) = drive(client, self.server());
         if establish {
-            let resumed = (kind == HandshakeKind::Resumed).into();
-            assert_eq!(
-                tsc_attempt_established(attempt.0, resumed),
-                tsc_status::TSC_OK
-            );
+            attempt.established(kind == HandshakeKind::Resumed);
         }
         (kind, client)
     }
@@ -638,7 +618,7 @@ thread_local! {
     static NOW_OF_TESTS: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(1)));
 }
 
-extern "C" fn clock(now: *mut std::ffi::c_void) -> u64 {
+extern "C" fn clock(now: *mut c_void) -> u64 {
     // SAFETY: `now` is the leaked atomic of `Cache::new`.
     unsafe { &*now.cast::<AtomicU64>() }.load(Relaxed)
 }
@@ -659,27 +639,26 @@ impl Cache {
             ..unsafe { std::mem::zeroed() }
         };
         let mut cache = ptr::null_mut();
-        assert_eq!(
-            tsc_cache_new(&options, size_of_val(&options), &mut cache),
-            tsc_status::TSC_OK
-        );
+        // SAFETY: a struct of its size, whose clock lives as long as the process, and a place.
+        let done = unsafe { tsc_cache_new(&options, size_of_val(&options), &mut cache) };
+        assert_eq!(done, tsc_status::TSC_OK);
         Self(cache)
     }
 
     fn stats(&self) -> tsc_stats {
         // SAFETY: all-zero is a value.
         let mut stats: tsc_stats = unsafe { std::mem::zeroed() };
-        assert_eq!(
-            tsc_stats_get(self.0, &mut stats, size_of::<tsc_stats>()),
-            tsc_status::TSC_OK
-        );
+        // SAFETY: a handle that is alive, and room for so much.
+        let done = unsafe { tsc_stats_get(self.0, &mut stats, size_of::<tsc_stats>()) };
+        assert_eq!(done, tsc_status::TSC_OK);
         stats
     }
 }
 
 impl Drop for Cache {
     fn drop(&mut self) {
-        tsc_cache_free(self.0);
+        // SAFETY: freed here only.
+        unsafe { tsc_cache_free(self.0) };
     }
 }
 
@@ -700,7 +679,9 @@ impl Config {
     fn attempt(&self, port: u32) -> Attempt {
         let mut attempt = ptr::null_mut();
         let endpoint = endpoint(port);
-        let done = tsc_attempt_new(self.0, &endpoint, size_of_val(&endpoint), &mut attempt);
+        let size = size_of_val(&endpoint);
+        // SAFETY: a handle that is alive, a struct of its size with names that live, and a place.
+        let done = unsafe { tsc_attempt_new(self.0, &endpoint, size, &mut attempt) };
         assert_eq!(done, tsc_status::TSC_OK);
         Attempt(attempt)
     }
@@ -708,7 +689,8 @@ impl Config {
     fn available(&self, port: u32) -> usize {
         let (endpoint, mut count) = (endpoint(port), 0);
         let size = size_of_val(&endpoint);
-        let done = tsc_config_available(self.0, &endpoint, size, &mut count);
+        // SAFETY: as in `attempt`.
+        let done = unsafe { tsc_config_available(self.0, &endpoint, size, &mut count) };
         assert_eq!(done, tsc_status::TSC_OK);
         count
     }
@@ -716,39 +698,70 @@ impl Config {
 
 impl Drop for Config {
     fn drop(&mut self) {
-        tsc_config_free(self.0);
+        // SAFETY: freed here only.
+        unsafe { tsc_config_free(self.0) };
     }
 }
 
 struct Attempt(*mut tsc_attempt);
 
+type Ready = unsafe extern "C" fn(*mut c_void);
+
 impl Attempt {
     fn client(&self, name: &str) -> ClientConnection {
-        let mut config = ptr::null();
-        assert_eq!(
-            tsc_attempt_rustls_config(self.0, &mut config),
-            tsc_status::TSC_OK
-        );
+        let config = self.rustls_config().unwrap().cast::<ClientConfig>();
         // SAFETY: what rustls_client_config_free would drop.
-        let config = unsafe { Arc::from_raw(config.cast::<ClientConfig>()) };
+        let config = unsafe { Arc::from_raw(config) };
         ClientConnection::new(config, ServerName::try_from(name.to_owned()).unwrap()).unwrap()
+    }
+
+    /// For the caller to free; nothing is written on an error.
+    fn rustls_config(&self) -> Result<*const rustls_client_config, tsc_status> {
+        let mut config = ptr::null();
+        // SAFETY: a handle that is alive, and a place.
+        match unsafe { tsc_attempt_rustls_config(self.0, &mut config) } {
+            tsc_status::TSC_OK => Ok(config),
+            status => {
+                assert!(config.is_null());
+                Err(status)
+            }
+        }
+    }
+
+    fn established(&self, resumed: bool) {
+        // SAFETY: a handle that is alive.
+        let done = unsafe { tsc_attempt_established(self.0, resumed.into()) };
+        assert_eq!(done, tsc_status::TSC_OK);
+    }
+
+    fn failed(&self, why: u32) {
+        // SAFETY: a handle that is alive.
+        let done = unsafe { tsc_attempt_failed(self.0, why) };
+        assert_eq!(done, tsc_status::TSC_OK);
+    }
+
+    /// For up to a minute. Each test's `ready` takes what the test passes as `arg`, which lives until
+    /// the attempt is freed.
+    fn wait(&self, ready: Ready, arg: *mut c_void) -> tsc_status {
+        // SAFETY: a handle that is alive, and the above.
+        unsafe { tsc_attempt_wait_callback(self.0, 60_000, Some(ready), arg) }
     }
 
     fn info(&self) -> tsc_attempt_info {
         // SAFETY: all-zero is a value.
         let mut info: tsc_attempt_info = unsafe { std::mem::zeroed() };
         let size = size_of::<tsc_attempt_info>();
-        assert_eq!(
-            tsc_attempt_info_get(self.0, &mut info, size),
-            tsc_status::TSC_OK
-        );
+        // SAFETY: a handle that is alive, and room for so much.
+        let done = unsafe { tsc_attempt_info_get(self.0, &mut info, size) };
+        assert_eq!(done, tsc_status::TSC_OK);
         info
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        tsc_attempt_free(self.0);
+        // SAFETY: freed here only.
+        unsafe { tsc_attempt_free(self.0) };
     }
 }
 

@@ -64,7 +64,7 @@ pub struct tsc_attempt {
 
 /// What a handle stands for, held for the call: it may run a callback in which the caller frees the
 /// handle.
-pub(super) fn held(attempt: *const tsc_attempt) -> Answer<Arc<Connection>> {
+pub(super) unsafe fn held(attempt: *const tsc_attempt) -> Answer<Arc<Connection>> {
     Ok(Arc::clone(lent(attempt)?.attempt.connection()))
 }
 
@@ -86,7 +86,7 @@ fn rustls_config(attached: &Attached, _: &Arc<Connection>) -> *const rustls_clie
 /// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
 /// disabled cache is no error: the attempt works and offers nothing.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_new(
+pub unsafe extern "C" fn tsc_attempt_new(
     config: *const tsc_config,
     endpoint: *const tsc_endpoint,
     size: usize,
@@ -123,7 +123,7 @@ pub extern "C" fn tsc_attempt_new(
 /// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
 /// attempt is from before a fork.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_offer(
+pub unsafe extern "C" fn tsc_attempt_offer(
     attempt: *const tsc_attempt,
     out: *mut tsc_session,
     size: usize,
@@ -142,7 +142,7 @@ pub extern "C" fn tsc_attempt_offer(
 /// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
 /// offered, is TSC_OK.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(lent(attempt)?.attempt.connection().sent()?))
 }
 
@@ -155,7 +155,7 @@ pub extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
 /// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, or the cache is disabled.
 /// TSC_CLOSED. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_receive(
+pub unsafe extern "C" fn tsc_attempt_receive(
     attempt: *const tsc_attempt,
     info: *const tsc_session_info,
     info_size: usize,
@@ -186,7 +186,7 @@ pub extern "C" fn tsc_attempt_receive(
 /// do.
 /// release: not NULL. May call any function of this library.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_receive_object(
+pub unsafe extern "C" fn tsc_attempt_receive_object(
     attempt: *const tsc_attempt,
     info: *const tsc_session_info,
     info_size: usize,
@@ -218,7 +218,7 @@ pub extern "C" fn tsc_attempt_receive_object(
 /// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
 /// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| match held(attempt)?.wants_another() {
         Ok(true) => Ok(()),
         Ok(false) => Err(TSC_DISCARDED),
@@ -229,7 +229,7 @@ pub extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_
 /// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
 /// this attempt received and will receive. not_after: Unix seconds, above 0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_set_not_after(
+pub unsafe extern "C" fn tsc_attempt_set_not_after(
     attempt: *const tsc_attempt,
     not_after: i64,
 ) -> tsc_status {
@@ -251,7 +251,10 @@ pub extern "C" fn tsc_attempt_set_not_after(
 /// TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
 /// offered through this attempt; nothing was changed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_established(attempt: *const tsc_attempt, resumed: i32) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_established(
+    attempt: *const tsc_attempt,
+    resumed: i32,
+) -> tsc_status {
     guard(|| Ok(held(attempt)?.established(resumed != 0)?))
 }
 
@@ -260,7 +263,7 @@ pub extern "C" fn tsc_attempt_established(attempt: *const tsc_attempt, resumed: 
 /// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
 /// TSC_WRONG_STATE: already established or failed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
     guard(|| {
         let attempt = held(attempt)?;
         let why = match why {
@@ -275,7 +278,7 @@ pub extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> t
 
 /// Reads what became of the attempt so far. size is sizeof(tsc_attempt_info).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_info_get(
+pub unsafe extern "C" fn tsc_attempt_info_get(
     attempt: *const tsc_attempt,
     out: *mut tsc_attempt_info,
     size: usize,
@@ -313,7 +316,7 @@ pub extern "C" fn tsc_attempt_info_get(
 /// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
 /// TSC_CLOSED: the attempt is from before a fork.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_rustls_config(
+pub unsafe extern "C" fn tsc_attempt_rustls_config(
     attempt: *const tsc_attempt,
     out: *mut *const rustls_client_config,
 ) -> tsc_status {
@@ -334,6 +337,6 @@ pub extern "C" fn tsc_attempt_rustls_config(
 /// sent goes back, and the statistics count it as unfinished. After tsc_attempt_established, the
 /// connection may live on: tickets that still arrive for it are kept (rustls).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_free(attempt: *mut tsc_attempt) {
+pub unsafe extern "C" fn tsc_attempt_free(attempt: *mut tsc_attempt) {
     take_back(attempt);
 }

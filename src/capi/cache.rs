@@ -45,7 +45,7 @@ impl tsc_cache {
 
 /// The cache of a handle, unless it is closed.
 #[inline]
-pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>> {
+pub(super) unsafe fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>> {
     let cache = lent(cache)?.engine();
     if cache.is_closed() {
         Err(TSC_CLOSED)
@@ -55,13 +55,13 @@ pub(super) fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>> {
 }
 
 /// The same with what is on its way to it.
-pub(super) fn open_cache<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
+pub(super) unsafe fn open_cache<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
     open(cache)?;
     Ok(&lent(cache)?.open.0)
 }
 
 #[inline]
-pub(super) fn key_of<'a>(cache: &Engine, key: *const u8, len: usize) -> Answer<Key<'a>> {
+pub(super) unsafe fn key_of<'a>(cache: &Engine, key: *const u8, len: usize) -> Answer<Key<'a>> {
     match bytes_up_to(key, len, TSC_MAX_KEY)? {
         [] => Err(TSC_INVALID_ARGUMENT),
         key => Ok(cache.key(Space::Caller, key)),
@@ -70,7 +70,7 @@ pub(super) fn key_of<'a>(cache: &Engine, key: *const u8, len: usize) -> Answer<K
 
 /// Copies a session into the caller's buffer, which is long enough.
 #[inline]
-fn copy_to(data: &[u8], buf: *mut u8) {
+unsafe fn copy_to(data: &[u8], buf: *mut u8) {
     // SAFETY: the caller of tsc_get said that so many bytes fit, and they are not the library's own.
     unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buf, data.len()) };
 }
@@ -81,7 +81,7 @@ fn copy_to(data: &[u8], buf: *mut u8) {
 /// out: gets the handle, which the caller frees with tsc_cache_free.
 /// TSC_UNSUPPORTED: a flag that this version does not know. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_new(
+pub unsafe extern "C" fn tsc_cache_new(
     options: *const tsc_options,
     size: usize,
     out: *mut *mut tsc_cache,
@@ -103,7 +103,10 @@ pub extern "C" fn tsc_cache_new(
 ///
 /// The cache closes when the last of its handles is freed. out: gets the handle.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_cache) -> tsc_status {
+pub unsafe extern "C" fn tsc_cache_share(
+    cache: *const tsc_cache,
+    out: *mut *mut tsc_cache,
+) -> tsc_status {
     guard(|| {
         let cache = lent(cache)?;
         place(out)?;
@@ -116,7 +119,7 @@ pub extern "C" fn tsc_cache_share(cache: *const tsc_cache, out: *mut *mut tsc_ca
 /// kept or offered. Calls that would, answer TSC_CLOSED. Configs and attempts that use it stay valid and
 /// find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
+pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
         lent(cache)?.open.0.close();
         Ok(())
@@ -126,7 +129,7 @@ pub extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
 /// Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
 /// if configs or attempts still use it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
+pub unsafe extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
     take_back(cache);
 }
 
@@ -142,7 +145,7 @@ pub extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
 /// TSC_TOO_LARGE: the key or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or
 /// the cache is disabled. TSC_CLOSED. TSC_NO_MEMORY: and whatever was stored before is still there.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_put(
+pub unsafe extern "C" fn tsc_put(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -175,7 +178,7 @@ pub extern "C" fn tsc_put(
 /// TSC_NOT_FOUND: there is none, or what is there is an object, which tsc_get_object finds.
 /// TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_get(
+pub unsafe extern "C" fn tsc_get(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -221,7 +224,7 @@ pub extern "C" fn tsc_get(
 /// Says how many sessions tsc_get would find under a key, one after the other; a reusable one counts
 /// once. count: gets the number, 0 if there is none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_available(
+pub unsafe extern "C" fn tsc_available(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -238,7 +241,7 @@ pub extern "C" fn tsc_available(
 
 /// Drops all sessions under a key. TSC_NOT_FOUND: there was none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_remove(
+pub unsafe extern "C" fn tsc_remove(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -259,7 +262,10 @@ pub extern "C" fn tsc_remove(
 ///
 /// count: gets how many went; NULL if not wanted. TSC_CLOSED. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_clear_expired(cache: *const tsc_cache, count: *mut usize) -> tsc_status {
+pub unsafe extern "C" fn tsc_clear_expired(
+    cache: *const tsc_cache,
+    count: *mut usize,
+) -> tsc_status {
     guard(|| {
         let expired = open(cache)?.clear_expired();
         if !count.is_null() {
@@ -271,7 +277,7 @@ pub extern "C" fn tsc_clear_expired(cache: *const tsc_cache, count: *mut usize) 
 
 /// Drops every session of every endpoint and config. Sessions that attempts have taken are not touched.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
+pub unsafe extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
         open(cache)?.clear();
         Ok(())

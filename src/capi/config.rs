@@ -46,7 +46,7 @@ pub struct tsc_config {
     pub(super) rustls: Option<Arc<Attached>>,
 }
 
-fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_options> {
+unsafe fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_options> {
     let options = sized::read(options, size)?;
     let one_byte = u32::from(u8::MAX);
     if options.client_not_after < 0
@@ -58,7 +58,7 @@ fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_op
     Ok(options)
 }
 
-fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
+unsafe fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
     let config = Config::new(cache);
     let config = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
         [] => config,
@@ -71,7 +71,7 @@ fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
 }
 
 #[cfg(feature = "rustls-ffi")]
-fn attached(
+unsafe fn attached(
     rustls: *const rustls_client_config,
     options: &tsc_config_options,
 ) -> Answer<Arc<Attached>> {
@@ -94,7 +94,10 @@ fn attached(
 }
 
 #[cfg(not(feature = "rustls-ffi"))]
-fn attached(_: *const rustls_client_config, _: &tsc_config_options) -> Answer<Arc<Attached>> {
+unsafe fn attached(
+    _: *const rustls_client_config,
+    _: &tsc_config_options,
+) -> Answer<Arc<Attached>> {
     Err(TSC_UNSUPPORTED)
 }
 
@@ -105,7 +108,7 @@ fn attached(_: *const rustls_client_config, _: &tsc_config_options) -> Answer<Ar
 /// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
 /// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_new(
+pub unsafe extern "C" fn tsc_config_new(
     cache: *const tsc_cache,
     options: *const tsc_config_options,
     size: usize,
@@ -140,7 +143,7 @@ pub extern "C" fn tsc_config_new(
 /// out: gets the handle, freed with tsc_config_free.
 /// TSC_UNSUPPORTED: also if rustls is not in this build. TSC_CLOSED.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_attach(
+pub unsafe extern "C" fn tsc_config_attach(
     cache: *const tsc_cache,
     rustls: *const rustls_client_config,
     options: *const tsc_config_options,
@@ -166,14 +169,14 @@ pub extern "C" fn tsc_config_attach(
 
 /// Frees a config; NULL is nothing. Attempts made from it stay valid.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_free(config: *mut tsc_config) {
+pub unsafe extern "C" fn tsc_config_free(config: *mut tsc_config) {
     take_back(config);
 }
 
 /// Says how many sessions attempts of this config to this endpoint would find, one after the other; a
 /// reusable one counts once. count: gets the number, 0 if there is none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_available(
+pub unsafe extern "C" fn tsc_config_available(
     config: *const tsc_config,
     endpoint: *const tsc_endpoint,
     size: usize,

@@ -33,7 +33,7 @@ pub struct tsc_endpoint {
 }
 
 /// The endpoint that the caller describes, lent for the call.
-pub(super) fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<Endpoint<'a>> {
+pub(super) unsafe fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<Endpoint<'a>> {
     let given = sized::read(endpoint, size)?;
     if given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);

@@ -26,13 +26,13 @@ impl From<Refused> for tsc_status {
     }
 }
 
-fn key_of<'a>(key: *const u8, len: usize) -> Answer<&'a [u8; KEY]> {
+unsafe fn key_of<'a>(key: *const u8, len: usize) -> Answer<&'a [u8; KEY]> {
     bytes(key, len)?
         .try_into()
         .map_err(|_| TSC_INVALID_ARGUMENT)
 }
 
-fn scope_of<'a>(config: *const tsc_config) -> Answer<Scope<'a>> {
+unsafe fn scope_of<'a>(config: *const tsc_config) -> Answer<Scope<'a>> {
     let config = &lent(config)?.config;
     if config.engine().is_closed() {
         return Err(TSC_CLOSED);
@@ -40,7 +40,7 @@ fn scope_of<'a>(config: *const tsc_config) -> Answer<Scope<'a>> {
     Scope::of(config).ok_or(TSC_UNSUPPORTED)
 }
 
-fn export(
+unsafe fn export(
     scope: &Scope<'_>,
     key: &[u8; KEY],
     (buf, cap, len): (*mut u8, usize, *mut usize),
@@ -64,7 +64,7 @@ fn export(
     }
 }
 
-fn import(scope: &Scope<'_>, key: &[u8; KEY], export: &[u8], count: *mut usize) -> Answer {
+unsafe fn import(scope: &Scope<'_>, key: &[u8; KEY], export: &[u8], count: *mut usize) -> Answer {
     place(count)?;
     write(count, scope.import(key, export)?);
     Ok(())
@@ -90,7 +90,7 @@ fn import(scope: &Scope<'_>, key: &[u8; KEY], export: &[u8], count: *mut usize) 
 /// (tsc_config_options), so that nothing could tell in another process which config is the same; or
 /// the system has no random numbers. TSC_CLOSED. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_export(
+pub unsafe extern "C" fn tsc_config_export(
     config: *const tsc_config,
     key: *const u8,
     key_len: usize,
@@ -119,7 +119,7 @@ pub extern "C" fn tsc_config_export(
 /// clock stands before the export, so that nobody can tell how much time is left. TSC_UNSUPPORTED: the
 /// config has no identity. TSC_CLOSED. TSC_NO_MEMORY. With each of these nothing was imported.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_import(
+pub unsafe extern "C" fn tsc_config_import(
     config: *const tsc_config,
     key: *const u8,
     key_len: usize,
@@ -135,7 +135,7 @@ pub extern "C" fn tsc_config_import(
 
 /// The same as tsc_config_export for the sessions under keys of the caller's own (tsc_put).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_export(
+pub unsafe extern "C" fn tsc_cache_export(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -153,7 +153,7 @@ pub extern "C" fn tsc_cache_export(
 /// The same as tsc_config_import for what tsc_cache_export sealed. The caller's keys are in it: that
 /// they mean the same in both processes is the caller's to know.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_cache_import(
+pub unsafe extern "C" fn tsc_cache_import(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,

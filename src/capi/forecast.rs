@@ -59,7 +59,7 @@ impl From<Forecast> for tsc_forecast {
 /// Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
 /// sizeof(tsc_forecast).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_config_forecast(
+pub unsafe extern "C" fn tsc_config_forecast(
     config: *const tsc_config,
     endpoint: *const tsc_endpoint,
     size: usize,

@@ -26,7 +26,7 @@ pub(super) fn guard(body: impl FnOnce() -> Answer) -> tsc_status {
 
 /// A handle that the caller lent for the call.
 #[inline]
-pub(super) fn lent<'a, T>(handle: *const T) -> Answer<&'a T> {
+pub(super) unsafe fn lent<'a, T>(handle: *const T) -> Answer<&'a T> {
     // SAFETY: the header's contract: NULL, or a handle of this type that is not freed while in use.
     unsafe { handle.as_ref() }.ok_or(tsc_status::TSC_INVALID_ARGUMENT)
 }
@@ -41,18 +41,18 @@ pub(super) fn place<T>(out: *mut T) -> Answer {
 }
 
 /// Writes an output. `out` was checked with `place`.
-pub(super) fn write<T>(out: *mut T, value: T) {
+pub(super) unsafe fn write<T>(out: *mut T, value: T) {
     // SAFETY: `out` is not NULL, and by the header's contract points to room for a `T`.
     unsafe { out.write(value) }
 }
 
 /// Hands a new handle to the caller. `out` was checked with `place`.
-pub(super) fn hand_out<T>(out: *mut *mut T, handle: T) {
+pub(super) unsafe fn hand_out<T>(out: *mut *mut T, handle: T) {
     write(out, Box::into_raw(Box::new(handle)));
 }
 
 /// Takes a handle back from the caller and drops it; NULL is nothing.
-pub(super) fn take_back<T>(handle: *mut T) {
+pub(super) unsafe fn take_back<T>(handle: *mut T) {
     if !handle.is_null() {
         let _ = guard(|| {
             // SAFETY: not NULL, so by the header's contract it came from `hand_out` and was not

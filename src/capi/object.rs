@@ -32,7 +32,7 @@ impl Drop for Object {
 
 impl Object {
     /// What the caller hands over, and what it costs.
-    pub(super) fn new(
+    pub(super) unsafe fn new(
         object: *mut c_void,
         bytes: usize,
         release: Option<Release>,
@@ -77,7 +77,7 @@ impl Object {
 /// object, bytes, release: as in tsc_attempt_receive_object.
 /// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_put_object(
+pub unsafe extern "C" fn tsc_put_object(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,
@@ -110,7 +110,7 @@ pub extern "C" fn tsc_put_object(
 /// info, info_size: as in tsc_get.
 /// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_get_object(
+pub unsafe extern "C" fn tsc_get_object(
     cache: *const tsc_cache,
     key: *const u8,
     key_len: usize,

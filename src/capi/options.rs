@@ -86,7 +86,7 @@ impl CallerClock {
 }
 
 /// Reads what the caller wants of a cache; 0 means the default, which `Options` has.
-pub(super) fn read(
+pub(super) unsafe fn read(
     options: *const tsc_options,
     size: usize,
 ) -> Answer<(Options, Clock, Option<Listener>)> {

@@ -19,7 +19,7 @@ use std::fmt::{self, Write};
 /// TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
 /// TSC_TOO_SMALL: cap is below the length. A closed cache still answers.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_stats_prometheus(
+pub unsafe extern "C" fn tsc_stats_prometheus(
     cache: *const tsc_cache,
     labels: *const c_char,
     labels_len: usize,

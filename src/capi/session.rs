@@ -44,7 +44,7 @@ pub struct tsc_session {
 }
 
 /// What the caller said about a session that it received.
-pub(super) fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
+pub(super) unsafe fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
     let info = sized::read(info, size)?;
     if info.not_after < 0 {
         return Err(TSC_INVALID_ARGUMENT);

@@ -30,7 +30,7 @@ sized!(
 );
 
 /// Reads a struct that the caller passed with its size. `(NULL, 0)` is all defaults.
-pub(super) fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
+pub(super) unsafe fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
     // SAFETY: all-zero is a value of every `Sized`.
     let mut value: T = unsafe { std::mem::zeroed() };
     let ours = size_of::<T>();
@@ -75,7 +75,7 @@ pub(super) fn place_or_none<T: Sized>(to: *mut T, size: usize) -> Answer {
 }
 
 /// Writes as much of `value` as the caller has room for. The place was checked with `place`.
-pub(super) fn write<T: Sized>(to: *mut T, size: usize, value: &T) {
+pub(super) unsafe fn write<T: Sized>(to: *mut T, size: usize, value: &T) {
     let ours = size_of::<T>();
     if size == ours {
         // The usual caller: field by field, in place of a copy that waits for all of them to be there.

@@ -5,7 +5,7 @@ use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_TOO_SMALL};
 
 /// `(NULL, 0)` is the empty slice; NULL with a length, or a length that no object has, is refused.
 #[inline]
-pub(super) fn bytes<'a>(data: *const u8, len: usize) -> Answer<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Answer<&'a [u8]> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -18,7 +18,11 @@ pub(super) fn bytes<'a>(data: *const u8, len: usize) -> Answer<&'a [u8]> {
 
 /// The same with an upper limit on the length, checked before the bytes are looked at.
 #[inline]
-pub(super) fn bytes_up_to<'a>(data: *const u8, len: usize, limit: usize) -> Answer<&'a [u8]> {
+pub(super) unsafe fn bytes_up_to<'a>(
+    data: *const u8,
+    len: usize,
+    limit: usize,
+) -> Answer<&'a [u8]> {
     if len > limit && len <= isize::MAX as usize && !data.is_null() {
         return Err(TSC_TOO_LARGE);
     }
@@ -36,7 +40,7 @@ pub(super) fn room(buf: *mut u8, cap: usize) -> Answer {
 
 /// Copies bytes into the room, if they fit, and writes their length either way. The room was checked
 /// with `room`, and `len` with `place`.
-pub(super) fn fill(data: &[u8], buf: *mut u8, cap: usize, len: *mut usize) -> Answer {
+pub(super) unsafe fn fill(data: &[u8], buf: *mut u8, cap: usize, len: *mut usize) -> Answer {
     write(len, data.len());
     if data.len() > cap {
         return Err(TSC_TOO_SMALL);

@@ -85,7 +85,7 @@ each_stat!(from_stats);
 /// Counts of one call fit together as far as they were taken from one shard; under load they may be a
 /// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_stats_get(
+pub unsafe extern "C" fn tsc_stats_get(
     cache: *const tsc_cache,
     out: *mut tsc_stats,
     size: usize,

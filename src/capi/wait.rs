@@ -50,7 +50,10 @@ fn answer(plan: Plan) -> Result<(), tsc_status> {
 /// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from before a
 /// fork. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_wait(attempt: *const tsc_attempt, max_wait_ms: u32) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_wait(
+    attempt: *const tsc_attempt,
+    max_wait_ms: u32,
+) -> tsc_status {
     guard(|| Ok(held(attempt)?.wait(max_wait_ms)?))
 }
 
@@ -65,7 +68,7 @@ pub extern "C" fn tsc_attempt_wait(attempt: *const tsc_attempt, max_wait_ms: u32
 /// ready: not NULL. arg: passed to it.
 /// Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_wait_callback(
+pub unsafe extern "C" fn tsc_attempt_wait_callback(
     attempt: *const tsc_attempt,
     max_wait_ms: u32,
     ready: Option<unsafe extern "C" fn(arg: *mut c_void)>,
@@ -88,7 +91,7 @@ pub extern "C" fn tsc_attempt_wait_callback(
 /// TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
 /// had. Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_wait_fd(
+pub unsafe extern "C" fn tsc_attempt_wait_fd(
     attempt: *const tsc_attempt,
     max_wait_ms: u32,
     fd: *mut i32,
@@ -119,6 +122,6 @@ pub extern "C" fn tsc_attempt_wait_fd(
 /// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it was: use
 /// this first if what arg points to is to be freed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(held(attempt)?.end_wait()?))
 }
