@@ -138,7 +138,7 @@ static void reconnects_resume() {
         const auto links = it.line.links();
         REQUIRE(resumed(links) == std::vector<bool>({false, true, true, true, true}));
         for (const tapped &link : links)
-            REQUIRE(link.tls_version == tls_version && link.ticket.empty() == !link.resumed);
+            REQUIRE(link.tls_version == tls_version && link.offered.empty() == !link.resumed);
         // As the statistics say.
         REQUIRE(cache.stats()->resumed == 4 && cache.stats()->established == 5);
     }
@@ -179,7 +179,7 @@ static void a_ticket_is_offered_once() {
     for (int round = 0; round < 10; round++)
         REQUIRE(one.visit());
     for (const tapped &link : it.line.links())
-        tickets.insert(link.ticket);
+        tickets.insert(link.offered);
     REQUIRE(tickets.size() == 10); // nine, and none
 }
 
@@ -196,9 +196,9 @@ static void another_port_or_certificate_has_its_own_sessions() {
         for (node *each : {&a, &b}) {
             const auto links = each->line.links();
             REQUIRE(resumed(links) == std::vector<bool>({false, true, true, true}));
-            REQUIRE(links[0].ticket.empty());
+            REQUIRE(links[0].offered.empty());
             for (const tapped &link : links)
-                offered[each == &b].insert(link.ticket);
+                offered[each == &b].insert(link.offered);
         }
         offered[0].erase("");
         for (const std::string &ticket : offered[0])
@@ -235,7 +235,7 @@ static void a_session_is_no_way_around_the_check_of_a_certificate() {
         REQUIRE(!wary.visit() && trusting.visit());
         const auto links = it.line.links();
         REQUIRE(resumed(links) == std::vector<bool>({false, false, true}));
-        REQUIRE(links[1].ticket.empty());
+        REQUIRE(links[1].offered.empty());
         REQUIRE(cache.stats()->failed == 1 && cache.stats()->unfinished == 0);
     }
 }
@@ -308,7 +308,7 @@ static void a_killed_broker_costs_full_handshakes_only() {
         // What the new broker cannot read it refuses, and the cache hears of it, unless the outage
         // was sooner.
         const auto refused = [](const tapped &link) {
-            return link.answered && !link.ticket.empty() && !link.resumed;
+            return link.answered && !link.offered.empty() && !link.resumed;
         };
         const auto heard = cache.stats()->refused;
         REQUIRE(heard <= count(refused));
