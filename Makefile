@@ -64,6 +64,7 @@ clean: ## Removes what was built
 
 -include demo.mk
 -include install.mk
+-include tap.mk
 -include cpp.mk
 -include storm.mk
 -include cassandra.mk

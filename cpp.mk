@@ -29,7 +29,7 @@ LINK_cpp_mosquitto = -lmosquittopp
 LINK_cpp_rustls = build/test/rustls_client.o -Lbuild/full
 $(CPP_MODES:%=build/test/%/cpp_rustls): build/test/rustls_client.o
 LINK_mqtt_client = -lmosquittopp
-$(CPP_MODES:%=build/test/%/cpp_mosquitto): build/demo/mqtt_client
+$(CPP_MODES:%=build/test/%/cpp_mosquitto): build/demo/mqtt_client build/test/tap
 
 # The servers are C's.
 build/test/peer.o: tests/c/peer.c tests/c/peer.h $(HEADERS) | deps-cpp

@@ -35,7 +35,7 @@ static void freeing_null_does_nothing(void **state) {
     tsc_attempt_free(NULL);
 }
 
-static void cache_handles(void **state) {
+static void making_sharing_and_closing_a_cache_refuse_nonsense(void **state) {
     (void)state;
     tsc_options options = {0};
     tsc_cache *out = UNTOUCHED;
@@ -54,7 +54,7 @@ static void cache_handles(void **state) {
     assert_ptr_equal(out, UNTOUCHED);
 }
 
-static void putting(void **state) {
+static void a_put_of_nonsense_stores_nothing(void **state) {
     (void)state;
     const uint8_t key[] = "key", data[] = "data";
     tsc_session_info info = session_info(TLS13, LONG);
@@ -86,7 +86,7 @@ static void putting(void **state) {
     assert_int_equal(stats_of(cache).sessions, 0);
 }
 
-static void getting(void **state) {
+static void a_get_of_nonsense_writes_and_takes_nothing(void **state) {
     (void)state;
     const uint8_t key[] = "key";
     uint8_t buf[8];
@@ -128,7 +128,7 @@ static void unreleased(void *object) {
     fail();
 }
 
-static void objects(void **state) {
+static void nonsense_with_objects_takes_and_releases_nothing(void **state) {
     (void)state;
     const uint8_t key[] = "key";
     int object;
@@ -177,7 +177,7 @@ static void objects(void **state) {
         assert_int_equal(((uint8_t *)&info)[i], 0xA5);
 }
 
-static void looking_and_removing(void **state) {
+static void counting_and_removing_refuse_nonsense(void **state) {
     (void)state;
     const uint8_t key[] = "key";
     size_t count = 77;
@@ -200,7 +200,7 @@ static void looking_and_removing(void **state) {
     assert_int_equal(count, 77);
 }
 
-static void reading_statistics(void **state) {
+static void statistics_asked_with_nonsense_write_nothing(void **state) {
     (void)state;
     tsc_stats stats;
     memset(&stats, 0xA5, sizeof stats);
@@ -214,7 +214,7 @@ static void reading_statistics(void **state) {
         assert_int_equal(((uint8_t *)&stats)[i], 0xA5);
 }
 
-static void statistics_as_text(void **state) {
+static void statistics_as_text_asked_with_nonsense_write_nothing(void **state) {
     (void)state;
     static char buf[8192], untouched[8192];
     memset(buf, 0xA5, sizeof buf);
@@ -238,7 +238,7 @@ static void statistics_as_text(void **state) {
     assert_memory_equal(buf, untouched, sizeof buf);
 }
 
-static void config_handles(void **state) {
+static void making_and_asking_a_config_refuse_nonsense(void **state) {
     (void)state;
     tsc_config_options options = {0};
     const size_t size = sizeof options;
@@ -268,7 +268,7 @@ static void config_handles(void **state) {
     assert_int_equal(count, 77);
 }
 
-static void exporting_and_importing(void **state) {
+static void an_export_or_import_of_nonsense_moves_nothing(void **state) {
     (void)state;
     tsc_config_options options = {.identity = (const uint8_t *)"name", .identity_len = 4};
     tsc_config *named = NULL;
@@ -328,7 +328,7 @@ static void exporting_and_importing(void **state) {
     tsc_config_free(named);
 }
 
-static void attaching_to_rustls(void **state) {
+static void attaching_nonsense_to_rustls_is_refused(void **state) {
     (void)state;
     const struct rustls_client_config *rustls = UNTOUCHED;
     tsc_config *out = UNTOUCHED;
@@ -348,7 +348,7 @@ static void attaching_to_rustls(void **state) {
     assert_int_not_equal(tsc_attempt_rustls_config(NULL, &rustls), TSC_OK);
 }
 
-static void endpoints(void **state) {
+static void an_endpoint_of_nonsense_is_refused(void **state) {
     (void)state;
     tsc_endpoint good = endpoint("db.example", 9142), to;
     tsc_attempt *out = UNTOUCHED;
@@ -387,7 +387,7 @@ static void endpoints(void **state) {
     assert_ptr_equal(out, UNTOUCHED);
 }
 
-static void attempts(void **state) {
+static void an_attempt_refuses_nonsense_and_stays_open(void **state) {
     (void)state;
     tsc_session session;
     memset(&session, 0xA5, sizeof session);
@@ -429,7 +429,7 @@ static void no_ready(void *arg) {
     fail_msg("told of a wait that never was");
 }
 
-static void waiting(void **state) {
+static void waits_and_forecasts_refuse_nonsense(void **state) {
     (void)state;
     int fd = -77;
     tsc_attempt *leader = new_attempt(config);
@@ -468,7 +468,7 @@ static void no_release(void *object) {
     fail_msg("an object was released that was never taken");
 }
 
-static void receiving(void **state) {
+static void receiving_nonsense_stores_and_releases_nothing(void **state) {
     (void)state;
     const uint8_t data[] = "data";
     tsc_session_info info = session_info(TLS13, LONG);
@@ -512,20 +512,20 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(freeing_null_does_nothing),
-        TEST(cache_handles),
-        TEST(putting),
-        TEST(getting),
-        TEST(objects),
-        TEST(looking_and_removing),
-        TEST(reading_statistics),
-        TEST(statistics_as_text),
-        TEST(config_handles),
-        TEST(exporting_and_importing),
-        TEST(attaching_to_rustls),
-        TEST(endpoints),
-        TEST(attempts),
-        TEST(waiting),
-        TEST(receiving),
+        TEST(making_sharing_and_closing_a_cache_refuse_nonsense),
+        TEST(a_put_of_nonsense_stores_nothing),
+        TEST(a_get_of_nonsense_writes_and_takes_nothing),
+        TEST(nonsense_with_objects_takes_and_releases_nothing),
+        TEST(counting_and_removing_refuse_nonsense),
+        TEST(statistics_asked_with_nonsense_write_nothing),
+        TEST(statistics_as_text_asked_with_nonsense_write_nothing),
+        TEST(making_and_asking_a_config_refuse_nonsense),
+        TEST(an_export_or_import_of_nonsense_moves_nothing),
+        TEST(attaching_nonsense_to_rustls_is_refused),
+        TEST(an_endpoint_of_nonsense_is_refused),
+        TEST(an_attempt_refuses_nonsense_and_stays_open),
+        TEST(waits_and_forecasts_refuse_nonsense),
+        TEST(receiving_nonsense_stores_and_releases_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

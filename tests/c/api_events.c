@@ -72,7 +72,7 @@ static int tear_down(void **state) {
     } while (0)
 #define assert_told_nothing() assert_int_equal(events.kind, 0)
 
-static void each_kind(void **state) {
+static void events_are_told_as_they_happen(void **state) {
     (void)state;
     full_handshake(config, TLS13, "a", "b");
     assert_told(TSC_EVENT_STORED, 1, "db.example", 9142, "db.example", "", "");
@@ -113,7 +113,7 @@ static void each_kind(void **state) {
     assert_int_equal(events.told[TSC_EVENT_BREAKER_CLOSED], 0);
 }
 
-static void endpoints_as_they_were_given(void **state) {
+static void an_event_names_its_endpoint_or_key(void **state) {
     (void)state;
     tsc_endpoint to = endpoint("DB.Example", 443);
     full_handshake_to(config, to, TLS12, (const char *const[]){"a"}, 1);
@@ -135,7 +135,7 @@ static void endpoints_as_they_were_given(void **state) {
 }
 
 /* Bytes of sessions are in no event, wherever they may be looked for. */
-static void no_session_bytes(void **state) {
+static void no_event_contains_bytes_of_a_session(void **state) {
     (void)state;
     full_handshake(config, TLS13, "SECRET");
     assert_ok(put(cache, "key", TLS13, LONG, "SECRET"));
@@ -186,7 +186,7 @@ static void call_back(void *back_, const tsc_event *event, size_t size) {
     to->depth--;
 }
 
-static void it_may_call_back(void **state) {
+static void a_listener_may_call_the_library(void **state) {
     (void)state;
     back self = {0};
     tsc_options options = {.max_endpoints = 1,
@@ -275,8 +275,9 @@ static void events_add_up_to_the_statistics(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(each_kind),        TEST(endpoints_as_they_were_given),    TEST(no_session_bytes),
-        TEST(it_may_call_back), TEST(events_add_up_to_the_statistics),
+        TEST(events_are_told_as_they_happen),       TEST(an_event_names_its_endpoint_or_key),
+        TEST(no_event_contains_bytes_of_a_session), TEST(a_listener_may_call_the_library),
+        TEST(events_add_up_to_the_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ static void objects_stay(void **state) {
     assert_ok(tsc_config_export(old_config, secret, sizeof secret, buf, sizeof buf, &len, NULL));
 }
 
-static void a_buffer_too_small_loses_nothing(void **state) {
+static void a_buffer_that_is_too_small_loses_nothing(void **state) {
     (void)state;
     full_handshake(old_config, TLS13, "a", "b");
     size_t needed = 0;
@@ -133,7 +133,7 @@ static void a_buffer_too_small_loses_nothing(void **state) {
 }
 
 /* An import takes up a lifetime where the export left it, and never begins it anew. */
-static void a_lifetime_goes_on(void **state) {
+static void a_lifetime_goes_on_where_the_export_left_it(void **state) {
     (void)state;
     full_handshake(old_config, TLS13, "a");
     full_handshake(old_config, TLS12, "b");
@@ -181,7 +181,7 @@ static void what_is_not_authentic_brings_nothing(void **state) {
     free(it.data);
 }
 
-static void keys_of_the_callers_own(void **state) {
+static void the_callers_own_keys_are_exported_apart_from_configs(void **state) {
     (void)state;
     assert_ok(put(old_cache, "a", TLS13, LONG, "1"));
     assert_ok(put(old_cache, "a", TLS13, LONG, "2"));
@@ -207,7 +207,7 @@ static void keys_of_the_callers_own(void **state) {
     assert_gets(new_cache_, "b", "3");
 }
 
-static void without_an_identity_there_is_nothing_to_say(void **state) {
+static void a_config_without_an_identity_exports_and_imports_nothing(void **state) {
     (void)state;
     tsc_config *own = new_config(old_cache);
     full_handshake(own, TLS13, "a");
@@ -225,7 +225,7 @@ static void without_an_identity_there_is_nothing_to_say(void **state) {
     tsc_config_free(own);
 }
 
-static void a_closed_cache(void **state) {
+static void a_closed_cache_exports_and_imports_nothing(void **state) {
     (void)state;
     export it = export_of(old_config, 0);
     uint8_t buf[1024];
@@ -338,12 +338,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(tickets_move_and_a_session_is_copied),
         TEST(objects_stay),
-        TEST(a_buffer_too_small_loses_nothing),
-        TEST(a_lifetime_goes_on),
+        TEST(a_buffer_that_is_too_small_loses_nothing),
+        TEST(a_lifetime_goes_on_where_the_export_left_it),
         TEST(what_is_not_authentic_brings_nothing),
-        TEST(keys_of_the_callers_own),
-        TEST(without_an_identity_there_is_nothing_to_say),
-        TEST(a_closed_cache),
+        TEST(the_callers_own_keys_are_exported_apart_from_configs),
+        TEST(a_config_without_an_identity_exports_and_imports_nothing),
+        TEST(a_closed_cache_exports_and_imports_nothing),
         TEST(a_child_exports_only_its_own),
         TEST(a_ticket_is_got_or_exported_and_never_both),
     };

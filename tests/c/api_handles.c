@@ -108,7 +108,7 @@ static void release(void *object) {
 }
 
 /* Every order of freeing cache, config, an attempt that holds a session and one that stages one. */
-static void freed_in_any_order(void **state) {
+static void handles_may_be_freed_in_any_order(void **state) {
     (void)state;
     for (int order = 0; order < 24; order++) {
         tsc_cache *cache = new_cache((tsc_options){0});
@@ -153,7 +153,7 @@ int main(void) {
         cmocka_unit_test(a_shared_handle_is_the_same_cache),
         cmocka_unit_test(a_closed_cache_answers),
         cmocka_unit_test(an_attempt_outlives_what_it_was_made_from),
-        cmocka_unit_test(freed_in_any_order),
+        cmocka_unit_test(handles_may_be_freed_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
     return offered;
 }
 
-static void endpoints(void **state) {
+static void endpoints_are_kept_apart_by_host_port_name_and_group(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX});
     tsc_config *config = new_config(cache);
@@ -92,7 +92,7 @@ static tsc_config *identified(const tsc_cache *cache, const char *identity) {
     return config;
 }
 
-static void configs(void **state) {
+static void configs_share_only_by_identity(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX}),
               *elsewhere = new_cache((tsc_options){0});
@@ -130,7 +130,7 @@ static void configs(void **state) {
     tsc_cache_free(elsewhere);
 }
 
-static void keys_of_the_callers_own(void **state) {
+static void the_callers_own_keys_are_kept_apart(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0}), *elsewhere = new_cache((tsc_options){0});
     assert_ok(put(cache, "key", TLS12, LONG, "session"));
@@ -169,9 +169,9 @@ static void keys_of_the_callers_own(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(endpoints),
-        cmocka_unit_test(configs),
-        cmocka_unit_test(keys_of_the_callers_own),
+        cmocka_unit_test(endpoints_are_kept_apart_by_host_port_name_and_group),
+        cmocka_unit_test(configs_share_only_by_identity),
+        cmocka_unit_test(the_callers_own_keys_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,14 +54,14 @@ static void assert_lasts(tsc_options options, tsc_session_info info, uint64_t ms
     tsc_cache_free(cache);
 }
 
-static void the_sessions_own_lifetime(void **state) {
+static void no_session_outlives_its_own_lifetime(void **state) {
     (void)state;
     assert_lasts((tsc_options){0}, session_info(TLS12, 10), 10 * SECOND);
     assert_lasts((tsc_options){0}, session_info(TLS13, 10), 10 * SECOND);
     assert_lasts((tsc_options){0}, session_info(TLS13, 1), 1 * SECOND);
 }
 
-static void the_ttl(void **state) {
+static void no_session_outlives_the_ttl(void **state) {
     (void)state;
     assert_lasts((tsc_options){0}, session_info(TLS13, 86400), 3600 * SECOND);
     assert_lasts((tsc_options){.ttl_seconds = 5}, session_info(TLS13, 86400), 5 * SECOND);
@@ -80,7 +80,7 @@ static void eight_days_are_cut_to_seven(void **state) {
     assert_lasts(widest, session_info(TLS12, 0), 7 * DAY);
 }
 
-static void the_lineages_age_on_a_full_handshake(void **state) {
+static void no_session_outlives_the_maximum_age_of_a_lineage(void **state) {
     (void)state;
     const tsc_options wide = {.ttl_seconds = 30 * 86400};
     assert_lasts(wide, session_info(TLS13, WEEK_SECONDS), 1 * DAY); /* the default */
@@ -88,7 +88,7 @@ static void the_lineages_age_on_a_full_handshake(void **state) {
     assert_lasts(narrow, session_info(TLS13, 100), 20 * SECOND);
 }
 
-static void a_lifetime_of_zero(void **state) {
+static void a_lifetime_of_zero_discards_in_tls13_and_says_nothing_in_tls12(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(0, 0);
     tsc_config *config = new_config(cache);
@@ -114,7 +114,7 @@ static void a_lifetime_of_zero(void **state) {
     tsc_cache_free(cache);
 }
 
-static void a_session_that_is_over_frees_its_place(void **state) {
+static void an_expired_session_frees_its_place(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(10, 0);
     for (int i = 0; i < 3; i++)
@@ -130,8 +130,8 @@ static void a_session_that_is_over_frees_its_place(void **state) {
     tsc_cache_free(cache);
 }
 
-/* Or at once, for who asks. */
-static void sessions_that_are_over_are_given_back_when_asked(void **state) {
+/* Or at once, if the caller asks. */
+static void expired_sessions_are_given_back_when_asked(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(10, 0);
     char key[16];
@@ -160,7 +160,7 @@ static void sessions_that_are_over_are_given_back_when_asked(void **state) {
 }
 
 /* Nobody asks for them again, but the bytes come back while others use the cache. */
-static void sessions_that_are_over_are_given_back_in_passing(void **state) {
+static void expired_sessions_are_given_back_in_passing(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(10, 0);
     char key[16];
@@ -179,7 +179,7 @@ static void sessions_that_are_over_are_given_back_in_passing(void **state) {
     tsc_cache_free(cache);
 }
 
-static void not_after_the_servers_certificate(void **state) {
+static void no_session_outlives_the_servers_certificate(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(0, 0);
     tsc_config *config = new_config(cache);
@@ -226,7 +226,7 @@ static void not_after_the_servers_certificate(void **state) {
     tsc_cache_free(cache);
 }
 
-static void not_after_the_clients_certificate(void **state) {
+static void no_session_outlives_the_clients_certificate(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(0, 0);
     tsc_config_options options = {.client_not_after = time(NULL) + 100};
@@ -312,7 +312,7 @@ static void a_staged_session_ages(void **state) {
 
 /* A clock must not do it; if it does, nothing is offered for longer than allowed, and nothing
  * breaks. */
-static void a_clock_that_jumps(void **state) {
+static void a_clock_that_jumps_breaks_nothing(void **state) {
     (void)state;
     tsc_cache *cache = new_driven_cache(10, 0);
     const uint64_t start = atomic_load(&test_clock.ms);
@@ -348,7 +348,7 @@ static void a_clock_that_jumps(void **state) {
     tsc_cache_free(cache);
 }
 
-static void without_a_clock_of_its_own_time_passes(void **state) {
+static void time_passes_without_a_clock_of_the_callers(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     assert_ok(put(cache, "key", TLS12, LONG, "session"));
@@ -368,20 +368,20 @@ static void without_a_clock_of_its_own_time_passes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_sessions_own_lifetime),
-        cmocka_unit_test(the_ttl),
+        cmocka_unit_test(no_session_outlives_its_own_lifetime),
+        cmocka_unit_test(no_session_outlives_the_ttl),
         cmocka_unit_test(eight_days_are_cut_to_seven),
-        cmocka_unit_test(the_lineages_age_on_a_full_handshake),
-        cmocka_unit_test(a_lifetime_of_zero),
-        cmocka_unit_test(a_session_that_is_over_frees_its_place),
-        cmocka_unit_test(sessions_that_are_over_are_given_back_when_asked),
-        cmocka_unit_test(sessions_that_are_over_are_given_back_in_passing),
-        cmocka_unit_test(not_after_the_servers_certificate),
-        cmocka_unit_test(not_after_the_clients_certificate),
+        cmocka_unit_test(no_session_outlives_the_maximum_age_of_a_lineage),
+        cmocka_unit_test(a_lifetime_of_zero_discards_in_tls13_and_says_nothing_in_tls12),
+        cmocka_unit_test(an_expired_session_frees_its_place),
+        cmocka_unit_test(expired_sessions_are_given_back_when_asked),
+        cmocka_unit_test(expired_sessions_are_given_back_in_passing),
+        cmocka_unit_test(no_session_outlives_the_servers_certificate),
+        cmocka_unit_test(no_session_outlives_the_clients_certificate),
         cmocka_unit_test(a_lineage_ends_however_often_it_is_renewed),
         cmocka_unit_test(a_staged_session_ages),
-        cmocka_unit_test(a_clock_that_jumps),
-        cmocka_unit_test(without_a_clock_of_its_own_time_passes),
+        cmocka_unit_test(a_clock_that_jumps_breaks_nothing),
+        cmocka_unit_test(time_passes_without_a_clock_of_the_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

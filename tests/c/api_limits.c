@@ -2,7 +2,7 @@
  */
 #include "api.h"
 
-static void keys_up_to_the_limit(void **state) {
+static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     tsc_session_info info = session_info(TLS13, LONG);
@@ -29,7 +29,7 @@ static void keys_up_to_the_limit(void **state) {
     tsc_cache_free(cache);
 }
 
-static void names_up_to_the_limit(void **state) {
+static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     tsc_config *config = new_config(cache);
@@ -73,7 +73,7 @@ static void never_released(void *object) {
     fail_msg("released, but never taken");
 }
 
-static void sessions_up_to_the_limit(void **state) {
+static void sessions_may_be_as_large_as_the_limit_and_no_larger(void **state) {
     (void)state;
     static uint8_t data[65537], got[65537];
     for (size_t i = 0; i < sizeof data; i++)
@@ -215,7 +215,7 @@ static void the_least_recently_used_endpoint_goes_first(void **state) {
     }
 }
 
-static void sessions_per_endpoint(void **state) {
+static void an_endpoint_keeps_its_newest_sessions_up_to_the_limit(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.max_sessions_per_endpoint = 3});
     for (int n = 0; n < 5; n++)
@@ -248,7 +248,7 @@ static void a_renewed_reusable_session_replaces_the_old_one(void **state) {
     tsc_cache_free(cache);
 }
 
-static void bytes_of_all_sessions(void **state) {
+static void the_bytes_of_all_sessions_are_limited(void **state) {
     (void)state;
     static const uint8_t data[1000];
     tsc_cache *cache = new_cache((tsc_options){.max_bytes = 10000});
@@ -278,7 +278,7 @@ static void bytes_of_all_sessions(void **state) {
     tsc_cache_free(cache);
 }
 
-static void bytes_within_one_endpoint(void **state) {
+static void the_bytes_of_one_endpoint_are_limited_too(void **state) {
     (void)state;
     static const uint8_t data[100];
     tsc_cache *cache = new_cache((tsc_options){.max_bytes = 1000});
@@ -313,17 +313,17 @@ static void a_disabled_cache_keeps_and_offers_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_up_to_the_limit),
-        cmocka_unit_test(names_up_to_the_limit),
-        cmocka_unit_test(sessions_up_to_the_limit),
+        cmocka_unit_test(keys_may_be_as_long_as_the_limit_and_no_longer),
+        cmocka_unit_test(names_may_be_as_long_as_the_limit_and_no_longer),
+        cmocka_unit_test(sessions_may_be_as_large_as_the_limit_and_no_larger),
         cmocka_unit_test(a_buffer_that_is_too_small_loses_nothing),
         cmocka_unit_test(no_endpoint_goes_while_there_is_room),
         cmocka_unit_test(the_default_is_a_hundred_endpoints),
         cmocka_unit_test(the_least_recently_used_endpoint_goes_first),
-        cmocka_unit_test(sessions_per_endpoint),
+        cmocka_unit_test(an_endpoint_keeps_its_newest_sessions_up_to_the_limit),
         cmocka_unit_test(a_renewed_reusable_session_replaces_the_old_one),
-        cmocka_unit_test(bytes_of_all_sessions),
-        cmocka_unit_test(bytes_within_one_endpoint),
+        cmocka_unit_test(the_bytes_of_all_sessions_are_limited),
+        cmocka_unit_test(the_bytes_of_one_endpoint_are_limited_too),
         cmocka_unit_test(a_disabled_cache_keeps_and_offers_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void publish(const tsc_config *config, uint32_t tls_version, object *obje
     tsc_attempt_free(attempt);
 }
 
-static void released_once_whatever_becomes_of_it(void **state) {
+static void an_object_is_released_once_whatever_becomes_of_it(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.max_endpoints = 1, .max_sessions_per_endpoint = 2});
     tsc_config *config = new_config(cache);
@@ -111,7 +111,7 @@ static void released_once_whatever_becomes_of_it(void **state) {
         assert_int_equal(o[i].released, 1);
 }
 
-static void with_any_other_status_it_stays_the_callers(void **state) {
+static void an_object_that_is_not_received_stays_the_callers(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.max_session_bytes = 100});
     tsc_config *config = new_config(cache);
@@ -140,7 +140,7 @@ static void with_any_other_status_it_stays_the_callers(void **state) {
     assert_int_equal(o.released, 0);
 }
 
-static void not_released_while_it_is_lent(void **state) {
+static void an_object_is_not_released_while_it_is_lent(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     tsc_config *config = new_config(cache);
@@ -163,7 +163,7 @@ static void not_released_while_it_is_lent(void **state) {
     assert_int_equal(o.released, 1);
 }
 
-static void bytes_are_counted_as_said(void **state) {
+static void the_bytes_of_an_object_are_counted_as_said(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.max_bytes = 250});
     tsc_config *config = new_config(cache);
@@ -182,7 +182,7 @@ static void bytes_are_counted_as_said(void **state) {
     tsc_cache_free(cache);
 }
 
-static void under_a_key_a_single_use_one_passes_to_the_caller(void **state) {
+static void a_single_use_object_under_a_key_passes_to_the_caller(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     object o[2] = {{0}};
@@ -199,7 +199,7 @@ static void under_a_key_a_single_use_one_passes_to_the_caller(void **state) {
         assert_int_equal(o[i].released + o[i].retained, 0);
 }
 
-static void under_a_key_a_reusable_one_is_retained_for_the_caller(void **state) {
+static void a_reusable_object_under_a_key_is_retained_for_the_caller(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
     object o = {0}, next = {0};
@@ -259,7 +259,7 @@ static void bytes_and_objects_are_not_taken_for_each_other(void **state) {
     assert_int_equal(o.released, 1);
 }
 
-static void not_put_under_a_key_it_stays_the_callers(void **state) {
+static void an_object_that_is_not_put_stays_the_callers(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){.max_session_bytes = 100});
     object o = {0};
@@ -436,15 +436,15 @@ static void a_clock_may_call_the_library(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(released_once_whatever_becomes_of_it),
-        cmocka_unit_test(with_any_other_status_it_stays_the_callers),
-        cmocka_unit_test(not_released_while_it_is_lent),
-        cmocka_unit_test(bytes_are_counted_as_said),
-        cmocka_unit_test(under_a_key_a_single_use_one_passes_to_the_caller),
-        cmocka_unit_test(under_a_key_a_reusable_one_is_retained_for_the_caller),
+        cmocka_unit_test(an_object_is_released_once_whatever_becomes_of_it),
+        cmocka_unit_test(an_object_that_is_not_received_stays_the_callers),
+        cmocka_unit_test(an_object_is_not_released_while_it_is_lent),
+        cmocka_unit_test(the_bytes_of_an_object_are_counted_as_said),
+        cmocka_unit_test(a_single_use_object_under_a_key_passes_to_the_caller),
+        cmocka_unit_test(a_reusable_object_under_a_key_is_retained_for_the_caller),
         cmocka_unit_test(a_retain_function_may_call_the_library),
         cmocka_unit_test(bytes_and_objects_are_not_taken_for_each_other),
-        cmocka_unit_test(not_put_under_a_key_it_stays_the_callers),
+        cmocka_unit_test(an_object_that_is_not_put_stays_the_callers),
         cmocka_unit_test(a_release_function_may_call_the_library),
         cmocka_unit_test(a_clock_may_call_the_library),
     };

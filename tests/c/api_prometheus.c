@@ -153,7 +153,7 @@ static void parse_all(const char *text, const char *labels, tsc_stats stats) {
         assert_true(seen[i]);
 }
 
-static void every_statistic(void **state) {
+static void every_statistic_is_in_the_text(void **state) {
     (void)state;
     char session[64];
     tsc_config *config = new_config(cache);
@@ -171,7 +171,7 @@ static void every_statistic(void **state) {
 }
 
 /* The description in the header is the description there. */
-static void help_is_the_headers(void **state) {
+static void the_help_is_that_of_the_header(void **state) {
     (void)state;
     char *text = text_of("");
     assert_non_null(strstr(text,
@@ -186,7 +186,7 @@ static void help_is_the_headers(void **state) {
     free(text);
 }
 
-static void any_room_but_too_little(void **state) {
+static void a_buffer_that_is_too_small_is_left_alone(void **state) {
     (void)state;
     char *whole = text_of(NULL);
     const size_t needed = strlen(whole);
@@ -207,7 +207,7 @@ static void any_room_but_too_little(void **state) {
     free(whole);
 }
 
-static void labels_that_are_none(void **state) {
+static void labels_out_of_format_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
         " ",
@@ -261,7 +261,7 @@ static void labels_that_are_none(void **state) {
 }
 
 /* Whatever the caller gives as labels, no line comes out that was not meant. */
-static void random_labels(void **state) {
+static void random_labels_are_refused_or_can_be_parsed(void **state) {
     (void)state;
     static const char parts[] = "aZ_1=\"\"\"=\\\\n,{} \n\xc3\xbc";
     uint32_t random = 1;
@@ -298,8 +298,12 @@ static void a_closed_cache_still_answers(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(every_statistic),      TEST(help_is_the_headers), TEST(any_room_but_too_little),
-        TEST(labels_that_are_none), TEST(random_labels),       TEST(a_closed_cache_still_answers),
+        TEST(every_statistic_is_in_the_text),
+        TEST(the_help_is_that_of_the_header),
+        TEST(a_buffer_that_is_too_small_is_left_alone),
+        TEST(labels_out_of_format_are_refused),
+        TEST(random_labels_are_refused_or_can_be_parsed),
+        TEST(a_closed_cache_still_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

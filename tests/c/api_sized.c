@@ -109,7 +109,7 @@ static void options_of_an_older_caller_get_the_defaults(void **state) {
     tsc_cache_free(made);
 }
 
-static void options_of_a_newer_caller(void **state) {
+static void options_of_a_newer_caller_may_have_unknown_fields_of_zero(void **state) {
     (void)state;
     tsc_options options = {.max_endpoints = 2};
     assert_newer_input_works(options, cache_new);
@@ -123,7 +123,7 @@ static tsc_status config_new(const tsc_config_options *options, size_t size) {
     return status;
 }
 
-static void config_options_of_other_callers(void **state) {
+static void config_options_of_older_and_newer_callers_work(void **state) {
     (void)state;
     tsc_config_options now = {.identity = (const uint8_t *)"one", .identity_len = 3};
     assert_newer_input_works(now, config_new);
@@ -155,7 +155,7 @@ static tsc_status count_at(const tsc_endpoint *to, size_t size) {
     return status;
 }
 
-static void endpoints_of_other_callers(void **state) {
+static void endpoints_of_older_and_newer_callers_work(void **state) {
     (void)state;
     tsc_endpoint now = endpoint("db.example", 0);
     assert_newer_input_works(now, attempt_new);
@@ -200,7 +200,7 @@ static tsc_status receive_object_info(const tsc_session_info *info, size_t size)
     return status;
 }
 
-static void session_infos_of_other_callers(void **state) {
+static void session_infos_of_older_and_newer_callers_work(void **state) {
     (void)state;
     tsc_session_info now = session_info(TLS12, LONG);
     assert_newer_input_works(now, put_info);
@@ -224,7 +224,7 @@ static tsc_status read_stats(tsc_stats *out, size_t size) {
     return tsc_stats_get(cache, out, size);
 }
 
-static void statistics_for_other_callers(void **state) {
+static void statistics_fit_older_and_newer_callers(void **state) {
     (void)state;
     assert_ok(put(cache, "key", TLS13, LONG, "data"));
     assert_gets_nothing(cache, "other");
@@ -240,7 +240,7 @@ static tsc_status read_forecast(tsc_forecast *out, size_t size) {
     return tsc_config_forecast(config, &to, sizeof to, out, size);
 }
 
-static void forecasts_for_other_callers(void **state) {
+static void forecasts_fit_older_and_newer_callers(void **state) {
     (void)state;
     full_handshake(config, TLS13, "data");
     tsc_forecast whole = {0};
@@ -259,7 +259,7 @@ static tsc_status read_offer(tsc_session *out, size_t size) {
     return tsc_attempt_offer(open_attempt, out, size);
 }
 
-static void attempt_outputs_for_other_callers(void **state) {
+static void what_an_attempt_tells_fits_older_and_newer_callers(void **state) {
     (void)state;
     full_handshake(config, TLS13, "session");
     open_attempt = new_attempt(config);
@@ -288,7 +288,7 @@ static tsc_status read_info(tsc_session_info *out, size_t size) {
     return tsc_get(cache, (const uint8_t *)"key", 3, data, sizeof data, &len, out, size);
 }
 
-static void session_infos_for_other_callers(void **state) {
+static void session_infos_fit_older_and_newer_callers(void **state) {
     (void)state;
     assert_ok(put(cache, "key", TLS12, LONG, "data")); /* reusable: each call gets it */
     driven_clock_advance(&test_clock, 1500);
@@ -307,14 +307,14 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(options_of_an_older_caller_get_the_defaults),
-        TEST(options_of_a_newer_caller),
-        TEST(config_options_of_other_callers),
-        TEST(endpoints_of_other_callers),
-        TEST(session_infos_of_other_callers),
-        TEST(statistics_for_other_callers),
-        TEST(forecasts_for_other_callers),
-        TEST(attempt_outputs_for_other_callers),
-        TEST(session_infos_for_other_callers),
+        TEST(options_of_a_newer_caller_may_have_unknown_fields_of_zero),
+        TEST(config_options_of_older_and_newer_callers_work),
+        TEST(endpoints_of_older_and_newer_callers_work),
+        TEST(session_infos_of_older_and_newer_callers_work),
+        TEST(statistics_fit_older_and_newer_callers),
+        TEST(forecasts_fit_older_and_newer_callers),
+        TEST(what_an_attempt_tells_fits_older_and_newer_callers),
+        TEST(session_infos_fit_older_and_newer_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

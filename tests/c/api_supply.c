@@ -43,7 +43,7 @@ static void count_up(void *arg) {
     atomic_fetch_add((atomic_int *)arg, 1);
 }
 
-static void a_callback_tells_once(void **state) {
+static void a_callback_is_called_once(void **state) {
     (void)state;
     atomic_int told[3] = {0};
     tsc_attempt *leader = new_leader(), *attempts[3];
@@ -71,7 +71,7 @@ static void a_callback_tells_once(void **state) {
     assert_int_equal(stats_of(cache).waits_served, 1);
 }
 
-static void nothing_to_wait_for(void **state) {
+static void an_attempt_with_nothing_to_wait_for_goes_at_once(void **state) {
     (void)state;
     atomic_int told = 0;
     int fd = -77;
@@ -96,7 +96,7 @@ static void nothing_to_wait_for(void **state) {
     assert_int_equal(told, 0);
 }
 
-static void the_wrong_moment(void **state) {
+static void a_wait_at_the_wrong_moment_is_refused(void **state) {
     (void)state;
     atomic_int told = 0;
     int fd = -77;
@@ -189,7 +189,7 @@ static void close_all(void *arg) {
     tsc_cache_close(cache);
 }
 
-static void callbacks_call_back(void **state) {
+static void a_callback_may_call_the_library(void **state) {
     (void)state;
     enum { MANY = 200 };
     called_back calls[MANY] = {0};
@@ -303,7 +303,7 @@ static void threads_wait_for_each_other(void **state) {
                                                         stats.expired + stats.removed);
 }
 
-static void a_forecast_of_nothing(void **state) {
+static void a_forecast_for_an_unknown_server_knows_nothing(void **state) {
     (void)state;
     tsc_endpoint to = endpoint("db.example", 9142);
     tsc_forecast forecast;
@@ -316,14 +316,14 @@ static void a_forecast_of_nothing(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_callback_tells_once),
-        TEST(nothing_to_wait_for),
-        TEST(the_wrong_moment),
+        TEST(a_callback_is_called_once),
+        TEST(an_attempt_with_nothing_to_wait_for_goes_at_once),
+        TEST(a_wait_at_the_wrong_moment_is_refused),
         TEST(a_descriptor_is_lent_until_the_attempt_is_freed),
         TEST(closing_or_freeing_the_cache_ends_all_waits),
-        TEST(callbacks_call_back),
+        TEST(a_callback_may_call_the_library),
         TEST(threads_wait_for_each_other),
-        TEST(a_forecast_of_nothing),
+        TEST(a_forecast_for_an_unknown_server_knows_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,7 +240,7 @@ static void *anything(void *arg) {
     return NULL;
 }
 
-static void anything_at_once(void **state) {
+static void limits_hold_whatever_threads_do_at_once(void **state) {
     (void)state;
     cache = new_cache((tsc_options){.max_endpoints = 16, .max_bytes = 4096});
     config = new_config(cache);
@@ -281,7 +281,7 @@ static void *use_until_closed(void *arg) {
     return NULL;
 }
 
-static void closed_while_in_use(void **state) {
+static void a_cache_may_be_closed_while_in_use(void **state) {
     (void)state;
     cache = new_cache((tsc_options){0});
     config = new_config(cache);
@@ -298,8 +298,8 @@ int main(void) {
         cmocka_unit_test(a_ticket_is_got_at_most_once),
         cmocka_unit_test(a_ticket_is_offered_at_most_once),
         cmocka_unit_test(one_attempt_offers_one_ticket),
-        cmocka_unit_test(anything_at_once),
-        cmocka_unit_test(closed_while_in_use),
+        cmocka_unit_test(limits_hold_whatever_threads_do_at_once),
+        cmocka_unit_test(a_cache_may_be_closed_while_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

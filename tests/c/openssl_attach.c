@@ -52,7 +52,7 @@ static SSL *begun(fixture it, int fd) {
 
 // ---- Misuse -------------------------------------------------------------------------------------
 
-static void null_and_nonsense(void **state) {
+static void null_and_nonsense_are_refused(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     SSL_CTX *plain = client_context();
@@ -90,7 +90,7 @@ static void null_and_nonsense(void **state) {
     tear_down(it);
 }
 
-static void twice(void **state) {
+static void attaching_twice_is_refused_and_changes_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     tsc_cache *other;
@@ -104,7 +104,7 @@ static void twice(void **state) {
     tear_down(it);
 }
 
-static void out_of_turn(void **state) {
+static void calls_out_of_turn_are_refused(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     SSL *ssl = begun(it, client_dial(peer_port(it.server)));
@@ -118,7 +118,7 @@ static void out_of_turn(void **state) {
     tear_down(it);
 }
 
-static void datagrams(void **state) {
+static void dtls_and_quic_are_unsupported(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     SSL_CTX *ctx = SSL_CTX_new(DTLS_client_method());
@@ -162,7 +162,7 @@ static int application_callback(SSL *ssl, SSL_SESSION *session) {
 
 // The application's callback sees every session, of SSLs that were begun and of others, and owns
 // the reference if it says so.
-static void callback_chained(void **state) {
+static void the_applications_callback_still_sees_every_session(void **state) {
     (void)state;
     for (int keep = 0; keep < 2; keep++) {
         fixture it = {NULL, client_context(), peer_own(TLS13)};
@@ -188,7 +188,7 @@ static int later_callback(SSL *ssl, SSL_SESSION *session) {
     return application_callback(ssl, session);
 }
 
-static void callback_installed_later(void **state) {
+static void a_callback_that_is_installed_later_may_call_the_headers(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     memset(&application, 0, sizeof application);
@@ -201,7 +201,7 @@ static void callback_installed_later(void **state) {
     tear_down(it);
 }
 
-static void not_begun(void **state) {
+static void an_ssl_that_was_not_begun_is_left_alone(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     visit result = client_visit(it.ctx, it.server, VISIT_UNBEGUN);
@@ -214,7 +214,7 @@ static void not_begun(void **state) {
     tear_down(it);
 }
 
-static void ex_data(void **state) {
+static void the_applications_ex_data_stays(void **state) {
     (void)state;
     static char of_ctx, of_ssl, app_ctx, app_ssl;
     int ctx_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
@@ -236,7 +236,7 @@ static void ex_data(void **state) {
     tear_down(it);
 }
 
-static void cache_mode(void **state) {
+static void the_cache_modes_that_are_set_stay(void **state) {
     (void)state;
     fixture it = {NULL, client_context(), peer_own(TLS13)};
     SSL_CTX_set_session_cache_mode(it.ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
@@ -251,7 +251,7 @@ static void cache_mode(void **state) {
 }
 
 // A session of the application's own is left to it while the cache has nothing to offer.
-static void application_session(void **state) {
+static void a_session_of_the_applications_own_is_left_to_it(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(it.server)));
@@ -273,7 +273,7 @@ static void application_session(void **state) {
 }
 
 // OpenSSL reports what is in the error queue as the next call's failure: it must stay as it was.
-static void error_queue(void **state) {
+static void the_error_queue_stays_as_it_was(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     assert_false(client_resumes(it.ctx, it.server));
@@ -292,7 +292,7 @@ static void error_queue(void **state) {
 
 // ---- Order --------------------------------------------------------------------------------------
 
-static void freed_in_any_order(void **state) {
+static void cache_and_ssl_ctx_and_ssl_may_be_freed_in_any_order(void **state) {
     (void)state;
     // Cache, SSL_CTX, SSL: the SSL still works, and finds and keeps nothing.
     fixture it = set_up(TLS13);
@@ -326,7 +326,7 @@ static void freed_in_any_order(void **state) {
 // ---- Never sent ---------------------------------------------------------------------------------
 
 // A node that is down costs no tickets, at whichever moment the driver begins.
-static void connect_refused(void **state) {
+static void a_node_that_is_down_costs_no_tickets(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     assert_false(client_resumes(it.ctx, it.server));
@@ -365,7 +365,7 @@ static void connect_refused(void **state) {
 }
 
 // Both tickets are as good as new afterwards.
-static void returned_ticket_works(void **state) {
+static void a_ticket_that_went_back_resumes(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     assert_false(client_resumes(it.ctx, it.server));
@@ -380,7 +380,7 @@ static void returned_ticket_works(void **state) {
 }
 
 // A ticket that was sent never goes back, whoever forgets what, SSL_clear included.
-static void sent_ticket_is_gone(void **state) {
+static void a_ticket_that_was_sent_never_goes_back(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     assert_false(client_resumes(it.ctx, it.server));
@@ -426,7 +426,7 @@ static void sent_ticket_is_gone(void **state) {
 // ---- Other ways to use OpenSSL ------------------------------------------------------------------
 
 // An SSL over memory BIOs, as event loops have it.
-static void memory_bios(void **state) {
+static void memory_bios_resume(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     for (int i = 0; i < 2; i++) {
@@ -460,7 +460,7 @@ static void memory_bios(void **state) {
     tear_down(it);
 }
 
-static void duplicate(void **state) {
+static void a_duplicate_has_not_been_begun(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     SSL *ssl = begun(it, -1);
@@ -476,7 +476,7 @@ static void duplicate(void **state) {
 }
 
 // An SSL may be used again after SSL_clear.
-static void cleared(void **state) {
+static void a_cleared_ssl_may_be_begun_again(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     SSL *ssl = client_ssl(it.ctx, -1);
@@ -496,7 +496,7 @@ static void cleared(void **state) {
 }
 
 // An SSL whose SSL_CTX was swapped after it was begun no longer is what it was.
-static void swapped(void **state) {
+static void an_ssl_whose_ssl_ctx_was_swapped_keeps_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     SSL_CTX *other = client_context();
@@ -528,7 +528,7 @@ static void *attach_many(void *cache) {
 }
 
 // Runs first: the threads make the ex_data indexes at once.
-static void attached_by_many_threads(void **state) {
+static void many_threads_may_attach_at_once(void **state) {
     (void)state;
     pthread_t threads[THREADS];
     tsc_cache *cache;
@@ -545,26 +545,26 @@ static void attached_by_many_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attached_by_many_threads),
-        cmocka_unit_test(null_and_nonsense),
-        cmocka_unit_test(twice),
-        cmocka_unit_test(out_of_turn),
-        cmocka_unit_test(datagrams),
-        cmocka_unit_test(callback_chained),
-        cmocka_unit_test(callback_installed_later),
-        cmocka_unit_test(not_begun),
-        cmocka_unit_test(ex_data),
-        cmocka_unit_test(cache_mode),
-        cmocka_unit_test(application_session),
-        cmocka_unit_test(error_queue),
-        cmocka_unit_test(freed_in_any_order),
-        cmocka_unit_test(connect_refused),
-        cmocka_unit_test(returned_ticket_works),
-        cmocka_unit_test(sent_ticket_is_gone),
-        cmocka_unit_test(memory_bios),
-        cmocka_unit_test(duplicate),
-        cmocka_unit_test(cleared),
-        cmocka_unit_test(swapped),
+        cmocka_unit_test(many_threads_may_attach_at_once),
+        cmocka_unit_test(null_and_nonsense_are_refused),
+        cmocka_unit_test(attaching_twice_is_refused_and_changes_nothing),
+        cmocka_unit_test(calls_out_of_turn_are_refused),
+        cmocka_unit_test(dtls_and_quic_are_unsupported),
+        cmocka_unit_test(the_applications_callback_still_sees_every_session),
+        cmocka_unit_test(a_callback_that_is_installed_later_may_call_the_headers),
+        cmocka_unit_test(an_ssl_that_was_not_begun_is_left_alone),
+        cmocka_unit_test(the_applications_ex_data_stays),
+        cmocka_unit_test(the_cache_modes_that_are_set_stay),
+        cmocka_unit_test(a_session_of_the_applications_own_is_left_to_it),
+        cmocka_unit_test(the_error_queue_stays_as_it_was),
+        cmocka_unit_test(cache_and_ssl_ctx_and_ssl_may_be_freed_in_any_order),
+        cmocka_unit_test(a_node_that_is_down_costs_no_tickets),
+        cmocka_unit_test(a_ticket_that_went_back_resumes),
+        cmocka_unit_test(a_ticket_that_was_sent_never_goes_back),
+        cmocka_unit_test(memory_bios_resume),
+        cmocka_unit_test(a_duplicate_has_not_been_begun),
+        cmocka_unit_test(a_cleared_ssl_may_be_begun_again),
+        cmocka_unit_test(an_ssl_whose_ssl_ctx_was_swapped_keeps_nothing),
     };
     return cmocka_run_group_tests_name("openssl_attach", tests, peer_setup, peer_teardown);
 }

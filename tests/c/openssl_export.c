@@ -141,19 +141,19 @@ static void restarts(peer *server, int tls_version) {
     peer_free(server);
 }
 
-static void own_server(void **state) {
+static void the_next_process_resumes_at_the_tests_own_server(void **state) {
     (void)state;
     restarts(peer_own((peer_manner){.tls_version = TLS1_2_VERSION}), TLS1_2_VERSION);
     restarts(peer_own((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2}), TLS1_3_VERSION);
 }
 
-static void s_server(void **state) {
+static void the_next_process_resumes_at_s_server(void **state) {
     (void)state;
     restarts(peer_s_server("-tls1_2"), TLS1_2_VERSION);
     restarts(peer_s_server("-tls1_3"), TLS1_3_VERSION);
 }
 
-static void nginx(void **state) {
+static void the_next_process_resumes_at_nginx(void **state) {
     (void)state;
     static const char cache[] = "ssl_session_cache shared:x:1m; ssl_protocols TLSv1.2 TLSv1.3;";
     restarts(peer_nginx(cache), TLS1_2_VERSION);
@@ -161,7 +161,7 @@ static void nginx(void **state) {
 }
 
 // Each build imports what the other exported.
-static void the_other_build(void **state) {
+static void each_build_imports_what_the_other_exported(void **state) {
     (void)state;
     static const char *const libraries[] = {"build/core", "build/full", "build/core"};
     const char *usual = getenv("LD_LIBRARY_PATH");
@@ -185,7 +185,7 @@ static void the_other_build(void **state) {
 }
 
 // Altered on its way: nothing of it is offered, and the connection is a full handshake.
-static void altered(void **state) {
+static void an_altered_export_is_refused(void **state) {
     (void)state;
     peer *server = peer_own((peer_manner){.tls_version = TLS1_2_VERSION});
     static baggage bag;
@@ -202,7 +202,7 @@ static void altered(void **state) {
 }
 
 // OpenSSL's objects stay in their process.
-static void objects(void **state) {
+static void objects_stay_in_their_process(void **state) {
     (void)state;
     peer *server = peer_own((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2});
     static baggage bag;
@@ -221,8 +221,12 @@ int main(int argc, char **argv) {
     if (argc == 5)
         return live(atoi(argv[1]), argv[2], atoi(argv[3]), (uint32_t)atoi(argv[4]));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(own_server),      cmocka_unit_test(s_server), cmocka_unit_test(nginx),
-        cmocka_unit_test(the_other_build), cmocka_unit_test(altered),  cmocka_unit_test(objects),
+        cmocka_unit_test(the_next_process_resumes_at_the_tests_own_server),
+        cmocka_unit_test(the_next_process_resumes_at_s_server),
+        cmocka_unit_test(the_next_process_resumes_at_nginx),
+        cmocka_unit_test(each_build_imports_what_the_other_exported),
+        cmocka_unit_test(an_altered_export_is_refused),
+        cmocka_unit_test(objects_stay_in_their_process),
     };
     return cmocka_run_group_tests_name("openssl_export", tests, peer_setup, peer_teardown);
 }

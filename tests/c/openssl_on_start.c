@@ -259,7 +259,7 @@ static void nothing(void *arg, SSL *ssl) {
     ++*(int *)arg;
 }
 
-static void what_may_be_left_alone_is(void **state) {
+static void an_ssl_that_may_be_left_alone_is(void **state) {
     (void)state;
     driver *it = set_up(TLS13);
     // Begun by hand.
@@ -287,7 +287,7 @@ static void what_may_be_left_alone_is(void **state) {
 }
 
 // An SSL that is cleared and used again is begun again; one that is a server is not.
-static void each_handshake_of_a_client(void **state) {
+static void each_handshake_of_a_client_is_begun_and_none_of_a_server(void **state) {
     (void)state;
     driver *it = set_up(TLS13);
     assert_false(resumes(it));
@@ -317,7 +317,7 @@ static void each_handshake_of_a_client(void **state) {
     tear_down(it);
 }
 
-static void misuse(void **state) {
+static void without_an_attached_ssl_ctx_it_is_refused(void **state) {
     (void)state;
     SSL_CTX *ctx = client_context();
     assert_int_equal(tsc_ssl_on_start(NULL, begin, NULL), TSC_INVALID_ARGUMENT);
@@ -336,9 +336,9 @@ int main(void) {
         cmocka_unit_test(what_was_not_sent_goes_back),
         cmocka_unit_test(a_handshake_that_goes_on_has_not_failed),
         cmocka_unit_test(another_info_callback_is_called),
-        cmocka_unit_test(what_may_be_left_alone_is),
-        cmocka_unit_test(each_handshake_of_a_client),
-        cmocka_unit_test(misuse),
+        cmocka_unit_test(an_ssl_that_may_be_left_alone_is),
+        cmocka_unit_test(each_handshake_of_a_client_is_begun_and_none_of_a_server),
+        cmocka_unit_test(without_an_attached_ssl_ctx_it_is_refused),
     };
     return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
 }

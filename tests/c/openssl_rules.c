@@ -67,7 +67,7 @@ static void ask(SSL *ssl, const char *path) {
 // ---- Isolation ----------------------------------------------------------------------------------
 
 // Servers that share a ticket key would accept each other's tickets, and are not offered them.
-static void other_port(void **state) {
+static void another_port_is_offered_nothing(void **state) {
     (void)state;
     peer_manner shared_key = TLS12;
     shared_key.shares_keys = true;
@@ -83,7 +83,7 @@ static void other_port(void **state) {
 }
 
 // The two ports of one node, which the caller says are one.
-static void group(void **state) {
+static void the_ports_of_a_group_share(void **state) {
     (void)state;
     peer_manner shared_key = TLS12;
     shared_key.shares_keys = true;
@@ -106,7 +106,7 @@ static void group(void **state) {
     tear_down(it);
 }
 
-static void other_server_name(void **state) {
+static void another_server_name_is_offered_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     assert_false(client_resumes(it.ctx, it.server));
@@ -119,7 +119,7 @@ static void other_server_name(void **state) {
 }
 
 // SSL_CTXs that share a cache share nothing in it, until the caller calls them the same.
-static void other_config(void **state) {
+static void another_ssl_ctx_is_offered_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     SSL_CTX *other = client_context();
@@ -133,7 +133,7 @@ static void other_config(void **state) {
     tear_down(it);
 }
 
-static void same_identity(void **state) {
+static void ssl_ctxs_of_one_identity_share(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     tsc_config_options options = {.identity = (const uint8_t *)"verifies", .identity_len = 8};
@@ -164,7 +164,7 @@ static void same_identity(void **state) {
 }
 
 // A session of an SSL that did not verify is never offered by one that does, on one SSL_CTX either.
-static void other_verification(void **state) {
+static void an_ssl_that_verifies_is_not_offered_what_was_not_verified(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     const uint32_t port = (uint32_t)peer_port(it.server);
@@ -207,7 +207,7 @@ static SSL *begun_to_verify(fixture it, const char *sni, const char *name) {
 
 // The name that an SSL verifies belongs to the endpoint, be there an SNI name or not: one that
 // verifies another name is not resumed, and so is refused.
-static void other_name_to_verify(void **state) {
+static void an_ssl_that_verifies_another_name_is_offered_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS12);
     for (int with_sni = 0; with_sni < 2; with_sni++) {
@@ -230,7 +230,7 @@ static void other_name_to_verify(void **state) {
 
 // ---- Publishing ---------------------------------------------------------------------------------
 
-static void login_failed(void **state) {
+static void a_failed_login_publishes_nothing(void **state) {
     (void)state;
     const peer_manner manners[] = {TLS12, TLS13};
     for (int i = 0; i < 2; i++) {
@@ -253,7 +253,7 @@ static void login_failed(void **state) {
     }
 }
 
-static void verdict_forgotten(void **state) {
+static void a_forgotten_verdict_publishes_nothing(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     for (int i = 0; i < 3; i++)
@@ -273,7 +273,7 @@ static void verdict_forgotten(void **state) {
 }
 
 // A caller without a login of its own: tickets that come later flow straight in.
-static void established_early(void **state) {
+static void tickets_that_come_after_established_are_kept(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     visit first = client_visit(it.ctx, it.server, VISIT_EARLY);
@@ -282,7 +282,7 @@ static void established_early(void **state) {
     tear_down(it);
 }
 
-static void ticket_after_the_first_response(void **state) {
+static void a_ticket_after_the_first_response_is_kept_unless_it_failed(void **state) {
     (void)state;
     peer_manner late = {.tls_version = TLS1_3_VERSION, .tickets = 0};
     fixture it = set_up(late);
@@ -309,7 +309,7 @@ static void ticket_after_the_first_response(void **state) {
 }
 
 // A handshake that fails with a session in it drops the session: the next attempt is a full one.
-static void handshake_failed(void **state) {
+static void a_failed_handshake_drops_its_session(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     assert_false(client_resumes(it.ctx, it.server));
@@ -370,7 +370,7 @@ static void *hammer(void *argument) {
 }
 
 // Eight threads on one endpoint: every ticket that is offered is offered once, and resumed.
-static void single_use(void **state) {
+static void a_ticket_is_offered_once_whatever_the_thread(void **state) {
     (void)state;
     peer_manner eight = {.tls_version = TLS1_3_VERSION, .tickets = 8};
     fixture it = set_up(eight);
@@ -440,7 +440,7 @@ static void nobody_holds_what_is_kept(void **state) {
 }
 
 // As bytes where that was asked for, as objects where not, and counted for what they take.
-static void kept_as(void **state) {
+static void sessions_are_kept_as_bytes_where_asked_and_else_as_objects(void **state) {
     (void)state;
     for (uint32_t flags = 0; flags <= TSC_SSL_SERIALISE; flags++) {
         fixture it = set_up(TLS13);
@@ -468,7 +468,7 @@ static void kept_as(void **state) {
 }
 
 // OpenSSL tells nobody of a ticket that is renewed within a resumed TLS 1.2 handshake.
-static void renewed_ticket(void **state) {
+static void a_ticket_that_is_renewed_while_resuming_is_kept(void **state) {
     (void)state;
     peer_manner renewing = TLS12;
     renewing.renews = true;
@@ -498,7 +498,7 @@ static void lasts_until(fixture it, uint64_t milliseconds) {
     assert_int_equal(client_visit(it.ctx, it.server, 0).info.offered, 0);
 }
 
-static void lifetime_of_the_ticket(void **state) {
+static void a_session_lasts_as_long_as_its_ticket(void **state) {
     (void)state;
     peer_manner manners[] = {TLS12, TLS13};
     for (int i = 0; i < 2; i++) {
@@ -509,7 +509,7 @@ static void lifetime_of_the_ticket(void **state) {
     }
 }
 
-static void zero_lifetime(void **state) {
+static void a_ticket_with_a_lifetime_of_zero_is_not_kept(void **state) {
     (void)state;
     peer_manner zero = TLS13;
     zero.zero_lifetime = true;
@@ -526,7 +526,7 @@ static void zero_lifetime(void **state) {
 
 // What OpenSSL, or a relative of it, may show its new-session callback and nothing resumes by:
 // neither id nor ticket, or in TLS 1.3 an id alone, which is made up or echoed.
-static void neither_id_nor_ticket(void **state) {
+static void a_session_that_cannot_be_resumed_is_not_kept(void **state) {
     (void)state;
     for (int tls13 = 0; tls13 < 2; tls13++) {
         fixture it = set_up(tls13 ? TLS13 : TLS12);
@@ -554,7 +554,7 @@ static void neither_id_nor_ticket(void **state) {
     }
 }
 
-static void eight_days_are_seven(void **state) {
+static void eight_days_are_cut_to_seven(void **state) {
     (void)state;
     peer_manner eight = TLS12;
     eight.lifetime_seconds = 8 * 86400;
@@ -565,7 +565,7 @@ static void eight_days_are_seven(void **state) {
 
 // The server's certificate ends before its ticket does, and so does the client's. The certificates
 // were made a little before the session: within a minute, on any machine.
-static void certificate_ends(void **state) {
+static void no_session_outlives_a_certificate(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
         peer_manner long_lived = TLS12;
@@ -596,7 +596,7 @@ static void certificate_ends(void **state) {
 // ---- Trouble ------------------------------------------------------------------------------------
 
 // Bytes that are no session cost a full handshake, and leave no error behind.
-static void garbage(void **state) {
+static void bytes_that_are_no_session_cost_a_full_handshake(void **state) {
     (void)state;
     fixture it = set_up(TLS13);
     tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost",
@@ -626,30 +626,30 @@ static void garbage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(other_port),
-        cmocka_unit_test(group),
-        cmocka_unit_test(other_server_name),
-        cmocka_unit_test(other_config),
-        cmocka_unit_test(same_identity),
-        cmocka_unit_test(other_verification),
+        cmocka_unit_test(another_port_is_offered_nothing),
+        cmocka_unit_test(the_ports_of_a_group_share),
+        cmocka_unit_test(another_server_name_is_offered_nothing),
+        cmocka_unit_test(another_ssl_ctx_is_offered_nothing),
+        cmocka_unit_test(ssl_ctxs_of_one_identity_share),
+        cmocka_unit_test(an_ssl_that_verifies_is_not_offered_what_was_not_verified),
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
-        cmocka_unit_test(other_name_to_verify),
+        cmocka_unit_test(an_ssl_that_verifies_another_name_is_offered_nothing),
 #endif
-        cmocka_unit_test(login_failed),
-        cmocka_unit_test(verdict_forgotten),
-        cmocka_unit_test(established_early),
-        cmocka_unit_test(ticket_after_the_first_response),
-        cmocka_unit_test(handshake_failed),
-        cmocka_unit_test(single_use),
+        cmocka_unit_test(a_failed_login_publishes_nothing),
+        cmocka_unit_test(a_forgotten_verdict_publishes_nothing),
+        cmocka_unit_test(tickets_that_come_after_established_are_kept),
+        cmocka_unit_test(a_ticket_after_the_first_response_is_kept_unless_it_failed),
+        cmocka_unit_test(a_failed_handshake_drops_its_session),
+        cmocka_unit_test(a_ticket_is_offered_once_whatever_the_thread),
         cmocka_unit_test(nobody_holds_what_is_kept),
-        cmocka_unit_test(kept_as),
-        cmocka_unit_test(renewed_ticket),
-        cmocka_unit_test(lifetime_of_the_ticket),
-        cmocka_unit_test(zero_lifetime),
-        cmocka_unit_test(neither_id_nor_ticket),
-        cmocka_unit_test(eight_days_are_seven),
-        cmocka_unit_test(certificate_ends),
-        cmocka_unit_test(garbage),
+        cmocka_unit_test(sessions_are_kept_as_bytes_where_asked_and_else_as_objects),
+        cmocka_unit_test(a_ticket_that_is_renewed_while_resuming_is_kept),
+        cmocka_unit_test(a_session_lasts_as_long_as_its_ticket),
+        cmocka_unit_test(a_ticket_with_a_lifetime_of_zero_is_not_kept),
+        cmocka_unit_test(a_session_that_cannot_be_resumed_is_not_kept),
+        cmocka_unit_test(eight_days_are_cut_to_seven),
+        cmocka_unit_test(no_session_outlives_a_certificate),
+        cmocka_unit_test(bytes_that_are_no_session_cost_a_full_handshake),
     };
     return cmocka_run_group_tests_name("openssl_rules", tests, peer_setup, peer_teardown);
 }

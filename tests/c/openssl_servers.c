@@ -47,34 +47,34 @@ static void resumes(peer *(*start)(const char *), const char *arguments, size_t 
     }
 }
 
-static void tls12_by_id(void **state) {
+static void s_server_resumes_tls12_by_id(void **state) {
     (void)state;
     resumes(peer_s_server, "-tls1_2 -no_ticket", 1, 1);
 }
 
-static void tls12_by_ticket(void **state) {
+static void s_server_resumes_tls12_by_ticket(void **state) {
     (void)state;
     resumes(peer_s_server, "-tls1_2", 1, 1);
 }
 
 // Two tickets at first, and one for each that is used.
-static void tls13(void **state) {
+static void s_server_resumes_tls13(void **state) {
     (void)state;
     resumes(peer_s_server, "-tls1_3", 2, 2);
 }
 
-static void tls13_eight_tickets(void **state) {
+static void s_server_resumes_tls13_with_eight_tickets(void **state) {
     (void)state;
     resumes(peer_s_server, "-tls1_3 -num_tickets 8", 8, 8);
 }
 
 // The server keeps the sessions, and takes each once.
-static void tls13_stateful(void **state) {
+static void s_server_resumes_tls13_from_sessions_that_it_keeps(void **state) {
     (void)state;
     resumes(peer_s_server, "-tls1_3 -no_ticket -num_tickets 4", 4, 4);
 }
 
-static void tls13_no_tickets(void **state) {
+static void a_server_that_issues_no_tickets_is_offered_none(void **state) {
     (void)state;
     fixture it = set_up(peer_s_server("-tls1_3 -num_tickets 0"), 0);
     for (int i = 0; i < 3; i++)
@@ -86,18 +86,18 @@ static void tls13_no_tickets(void **state) {
     tear_down(it);
 }
 
-static void nginx_tls12_by_ticket(void **state) {
+static void nginx_resumes_tls12_by_ticket(void **state) {
     (void)state;
     resumes(peer_nginx, "ssl_protocols TLSv1.2; ssl_session_tickets on;", 1, 1);
 }
 
-static void nginx_tls12_by_id(void **state) {
+static void nginx_resumes_tls12_by_id(void **state) {
     (void)state;
     resumes(peer_nginx,
             "ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:s:1m;", 1, 1);
 }
 
-static void nginx_tls13(void **state) {
+static void nginx_resumes_tls13(void **state) {
     (void)state;
     resumes(peer_nginx, "ssl_protocols TLSv1.3; ssl_session_tickets on;", 2, 2);
 }
@@ -120,22 +120,22 @@ static void restarts(peer *server) {
     tear_down(it);
 }
 
-static void restart_tls12_by_id(void **state) {
+static void a_restart_costs_one_full_handshake_in_tls12_by_id(void **state) {
     (void)state;
     restarts(peer_s_server("-tls1_2 -no_ticket"));
 }
 
-static void restart_tls12_by_ticket(void **state) {
+static void a_restart_costs_one_full_handshake_in_tls12_by_ticket(void **state) {
     (void)state;
     restarts(peer_s_server("-tls1_2"));
 }
 
-static void restart_tls13(void **state) {
+static void a_restart_costs_one_full_handshake_in_tls13(void **state) {
     (void)state;
     restarts(peer_s_server("-tls1_3 -num_tickets 8"));
 }
 
-static void restart_nginx(void **state) {
+static void a_restart_of_nginx_costs_one_full_handshake(void **state) {
     (void)state;
     restarts(peer_nginx("ssl_protocols TLSv1.3;"));
 }
@@ -146,7 +146,7 @@ static void give_certificate(SSL_CTX *ctx) {
     assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, peer_client_key(), SSL_FILETYPE_PEM), 1);
 }
 
-static void client_certificate(void **state) {
+static void a_session_of_a_client_certificate_is_not_shared(void **state) {
     (void)state;
     static const char *const versions[] = {
         "-tls1_2 -Verify 1 -verify_return_error -context libtsc",
@@ -174,7 +174,7 @@ static void client_certificate(void **state) {
 }
 
 // In TLS 1.3 the client has finished its handshake by the time the server rejects it.
-static void client_rejected(void **state) {
+static void a_client_that_the_server_rejects_publishes_nothing(void **state) {
     (void)state;
     fixture it = set_up(peer_s_server("-tls1_3 -Verify 1 -verify_return_error"), 0);
     for (int i = 0; i < 2; i++) {
@@ -192,21 +192,21 @@ static void client_rejected(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tls12_by_id),
-        cmocka_unit_test(tls12_by_ticket),
-        cmocka_unit_test(tls13),
-        cmocka_unit_test(tls13_eight_tickets),
-        cmocka_unit_test(tls13_stateful),
-        cmocka_unit_test(tls13_no_tickets),
-        cmocka_unit_test(nginx_tls12_by_ticket),
-        cmocka_unit_test(nginx_tls12_by_id),
-        cmocka_unit_test(nginx_tls13),
-        cmocka_unit_test(restart_tls12_by_id),
-        cmocka_unit_test(restart_tls12_by_ticket),
-        cmocka_unit_test(restart_tls13),
-        cmocka_unit_test(restart_nginx),
-        cmocka_unit_test(client_certificate),
-        cmocka_unit_test(client_rejected),
+        cmocka_unit_test(s_server_resumes_tls12_by_id),
+        cmocka_unit_test(s_server_resumes_tls12_by_ticket),
+        cmocka_unit_test(s_server_resumes_tls13),
+        cmocka_unit_test(s_server_resumes_tls13_with_eight_tickets),
+        cmocka_unit_test(s_server_resumes_tls13_from_sessions_that_it_keeps),
+        cmocka_unit_test(a_server_that_issues_no_tickets_is_offered_none),
+        cmocka_unit_test(nginx_resumes_tls12_by_ticket),
+        cmocka_unit_test(nginx_resumes_tls12_by_id),
+        cmocka_unit_test(nginx_resumes_tls13),
+        cmocka_unit_test(a_restart_costs_one_full_handshake_in_tls12_by_id),
+        cmocka_unit_test(a_restart_costs_one_full_handshake_in_tls12_by_ticket),
+        cmocka_unit_test(a_restart_costs_one_full_handshake_in_tls13),
+        cmocka_unit_test(a_restart_of_nginx_costs_one_full_handshake),
+        cmocka_unit_test(a_session_of_a_client_certificate_is_not_shared),
+        cmocka_unit_test(a_client_that_the_server_rejects_publishes_nothing),
     };
     return cmocka_run_group_tests_name("openssl_servers", tests, peer_setup, peer_teardown);
 }

@@ -55,8 +55,7 @@ static tsc_forecast forecast_of(fixture it) {
 
 static const peer_manner DOUBLES = {.tls_version = TLS1_3_VERSION, .tickets = 2, .doubles = true};
 
-// ---- A pool of threads
-// ----------------------------------------------------------------------------
+// ---- A pool of threads --------------------------------------------------------------------------
 
 typedef struct {
     fixture it;
@@ -91,7 +90,7 @@ static int resumed_of_threads(fixture it, int count) {
     return atomic_load(&pool.resumed);
 }
 
-static void a_pool_of_threads(void **state) {
+static void a_pool_of_threads_does_one_full_handshake(void **state) {
     (void)state;
     fixture it = set_up(DOUBLES, (tsc_options){0});
     assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
@@ -106,7 +105,7 @@ static void a_pool_of_threads(void **state) {
 }
 
 // As OpenSSL's servers do: two tickets on a full handshake, one on a resumed one.
-static void a_pool_where_the_supply_stands_still(void **state) {
+static void a_pool_does_one_full_handshake_where_the_supply_does_not_grow(void **state) {
     (void)state;
     const peer_manner stands_still = {.tls_version = TLS1_3_VERSION, .tickets = 2};
     fixture it = set_up(stands_still, (tsc_options){0});
@@ -119,15 +118,14 @@ static void a_pool_where_the_supply_stands_still(void **state) {
     tear_down(it);
 }
 
-static void a_pool_over_tls12(void **state) {
+static void a_pool_does_one_full_handshake_over_tls12(void **state) {
     (void)state;
     fixture it = set_up((peer_manner){.tls_version = TLS1_2_VERSION}, (tsc_options){0});
     assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
     tear_down(it);
 }
 
-// ---- A pool in one thread, on file descriptors
-// ----------------------------------------------------
+// ---- A pool in one thread, on file descriptors --------------------------------------------------
 
 // One connection as an event loop drives it.
 typedef struct {
@@ -171,7 +169,7 @@ static short go_on(task *self) {
     return 0;
 }
 
-static void a_pool_on_an_event_loop(void **state) {
+static void a_pool_on_an_event_loop_does_one_full_handshake(void **state) {
     (void)state;
     fixture it = set_up(DOUBLES, (tsc_options){0});
     task tasks[POOL];
@@ -228,8 +226,7 @@ static void the_descriptor_is_readable_at_the_deadline(void **state) {
     tear_down(it);
 }
 
-// ---- What does not wait
-// ---------------------------------------------------------------------------
+// ---- What does not wait -------------------------------------------------------------------------
 
 static void a_server_that_issues_none_makes_nobody_wait_twice(void **state) {
     (void)state;
@@ -244,7 +241,7 @@ static void a_server_that_issues_none_makes_nobody_wait_twice(void **state) {
 
 // Not even the first time does the deadline have to pass: what an established connection has not
 // brought for a while, it will not.
-static void a_first_burst_at_a_server_that_issues_none(void **state) {
+static void a_first_burst_at_a_server_that_issues_none_ends_before_the_deadline(void **state) {
     (void)state;
     fixture it =
         set_up((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 0}, (tsc_options){0});
@@ -272,7 +269,7 @@ static void a_first_burst_at_a_server_that_issues_none(void **state) {
     tear_down(it);
 }
 
-static void prepared_and_offered_in_order(void **state) {
+static void preparing_and_offering_out_of_order_is_refused(void **state) {
     (void)state;
     fixture it = set_up(DOUBLES, (tsc_options){0});
     uint32_t port = (uint32_t)peer_port(it.server);
@@ -309,8 +306,7 @@ static void prepared_and_offered_in_order(void **state) {
     tear_down(it);
 }
 
-// ---- A server that cannot stand offers
-// ------------------------------------------------------------
+// ---- A server that cannot stand offers ----------------------------------------------------------
 
 // A visit by a client that does not wait for long. Gives whether it was answered.
 static bool visit_briefly(fixture it) {
@@ -355,13 +351,13 @@ static void visit_harmful(peer_manner manner) {
     tear_down(it);
 }
 
-static void a_server_that_resets(void **state) {
+static void a_server_that_resets_is_left_alone(void **state) {
     (void)state;
     visit_harmful((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2, .harm = PEER_RESETS});
     visit_harmful((peer_manner){.tls_version = TLS1_2_VERSION, .harm = PEER_RESETS});
 }
 
-static void a_server_that_hangs(void **state) {
+static void a_server_that_hangs_is_left_alone(void **state) {
     (void)state;
     visit_harmful((peer_manner){.tls_version = TLS1_3_VERSION, .tickets = 2, .harm = PEER_HANGS});
     visit_harmful((peer_manner){.tls_version = TLS1_2_VERSION, .harm = PEER_HANGS});
@@ -369,16 +365,16 @@ static void a_server_that_hangs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pool_of_threads),
-        cmocka_unit_test(a_pool_where_the_supply_stands_still),
-        cmocka_unit_test(a_pool_over_tls12),
-        cmocka_unit_test(a_pool_on_an_event_loop),
+        cmocka_unit_test(a_pool_of_threads_does_one_full_handshake),
+        cmocka_unit_test(a_pool_does_one_full_handshake_where_the_supply_does_not_grow),
+        cmocka_unit_test(a_pool_does_one_full_handshake_over_tls12),
+        cmocka_unit_test(a_pool_on_an_event_loop_does_one_full_handshake),
         cmocka_unit_test(the_descriptor_is_readable_at_the_deadline),
         cmocka_unit_test(a_server_that_issues_none_makes_nobody_wait_twice),
-        cmocka_unit_test(a_first_burst_at_a_server_that_issues_none),
-        cmocka_unit_test(prepared_and_offered_in_order),
-        cmocka_unit_test(a_server_that_resets),
-        cmocka_unit_test(a_server_that_hangs),
+        cmocka_unit_test(a_first_burst_at_a_server_that_issues_none_ends_before_the_deadline),
+        cmocka_unit_test(preparing_and_offering_out_of_order_is_refused),
+        cmocka_unit_test(a_server_that_resets_is_left_alone),
+        cmocka_unit_test(a_server_that_hangs_is_left_alone),
     };
     return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
 }

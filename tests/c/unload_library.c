@@ -49,7 +49,7 @@ static int nothing(void *arg) {
     return 0;
 }
 
-static void loaded_used_and_unloaded(void **state) {
+static void the_library_can_be_loaded_used_and_unloaded(void **state) {
     (void)state;
     char path[512];
     snprintf(path, sizeof path, "%s/libtsc.so", getenv("TSC_TEST_LIBRARY"));
@@ -73,6 +73,7 @@ static void loaded_used_and_unloaded(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(loaded_used_and_unloaded)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_library_can_be_loaded_used_and_unloaded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,7 +138,7 @@ static void reconnects_resume() {
         const auto links = it.line.links();
         REQUIRE(resumed(links) == std::vector<bool>({false, true, true, true, true}));
         for (const tapped &link : links)
-            REQUIRE(link.tls_version == tls_version && link.ticket.empty() == !link.resumed);
+            REQUIRE(link.tls_version == tls_version && link.offered.empty() == !link.resumed);
         // As the statistics say.
         REQUIRE(cache.stats()->resumed == 4 && cache.stats()->established == 5);
     }
@@ -156,7 +156,7 @@ static void without_the_cache_nothing_resumes() {
 }
 
 // TLS stands and the tickets have come, but the broker does not let the client in.
-static void who_is_not_let_in_publishes_nothing() {
+static void a_client_that_is_not_let_in_publishes_nothing() {
     for (const int tls_version : VERSIONS) {
         node it;
         auto cache = *tsc::cache::make();
@@ -179,11 +179,11 @@ static void a_ticket_is_offered_once() {
     for (int round = 0; round < 10; round++)
         REQUIRE(one.visit());
     for (const tapped &link : it.line.links())
-        tickets.insert(link.ticket);
+        tickets.insert(link.offered);
     REQUIRE(tickets.size() == 10); // nine, and none
 }
 
-static void another_port_or_certificate_has_its_own() {
+static void another_port_or_certificate_has_its_own_sessions() {
     for (const int tls_version : VERSIONS) {
         node a, b(true);
         auto cache = *tsc::cache::make();
@@ -196,9 +196,9 @@ static void another_port_or_certificate_has_its_own() {
         for (node *each : {&a, &b}) {
             const auto links = each->line.links();
             REQUIRE(resumed(links) == std::vector<bool>({false, true, true, true}));
-            REQUIRE(links[0].ticket.empty());
+            REQUIRE(links[0].offered.empty());
             for (const tapped &link : links)
-                offered[each == &b].insert(link.ticket);
+                offered[each == &b].insert(link.offered);
         }
         offered[0].erase("");
         for (const std::string &ticket : offered[0])
@@ -209,7 +209,7 @@ static void another_port_or_certificate_has_its_own() {
 // In the place of a node there comes one with another certificate. What is offered to it, unknown
 // to the client, it cannot read; it shows its certificate, and nothing of the former node is
 // offered any more.
-static void another_certificate_in_the_same_place() {
+static void another_certificate_in_the_same_place_costs_one_refusal() {
     for (const int tls_version : VERSIONS) {
         node it, next(true);
         auto cache = *tsc::cache::make();
@@ -225,7 +225,7 @@ static void another_certificate_in_the_same_place() {
 
 // A session is not a way around the check of a certificate: whose SSL_CTX does not trust the node
 // has no use of the session of one that does.
-static void trusting_less_is_not_made_up_for() {
+static void a_session_is_no_way_around_the_check_of_a_certificate() {
     for (const int tls_version : VERSIONS) {
         node it;
         auto cache = *tsc::cache::make();
@@ -235,7 +235,7 @@ static void trusting_less_is_not_made_up_for() {
         REQUIRE(!wary.visit() && trusting.visit());
         const auto links = it.line.links();
         REQUIRE(resumed(links) == std::vector<bool>({false, false, true}));
-        REQUIRE(links[1].ticket.empty());
+        REQUIRE(links[1].offered.empty());
         REQUIRE(cache.stats()->failed == 1 && cache.stats()->unfinished == 0);
     }
 }
@@ -308,7 +308,7 @@ static void a_killed_broker_costs_full_handshakes_only() {
         // What the new broker cannot read it refuses, and the cache hears of it, unless the outage
         // was sooner.
         const auto refused = [](const tapped &link) {
-            return link.answered && !link.ticket.empty() && !link.resumed;
+            return link.answered && !link.offered.empty() && !link.resumed;
         };
         const auto heard = cache.stats()->refused;
         REQUIRE(heard <= count(refused));
@@ -340,11 +340,11 @@ int main() {
     REQUIRE(mosqpp::lib_init() == MOSQ_ERR_SUCCESS);
     RUN(reconnects_resume);
     RUN(without_the_cache_nothing_resumes);
-    RUN(who_is_not_let_in_publishes_nothing);
+    RUN(a_client_that_is_not_let_in_publishes_nothing);
     RUN(a_ticket_is_offered_once);
-    RUN(another_port_or_certificate_has_its_own);
-    RUN(another_certificate_in_the_same_place);
-    RUN(trusting_less_is_not_made_up_for);
+    RUN(another_port_or_certificate_has_its_own_sessions);
+    RUN(another_certificate_in_the_same_place_costs_one_refusal);
+    RUN(a_session_is_no_way_around_the_check_of_a_certificate);
     RUN(the_example_resumes);
     RUN(a_killed_broker_costs_full_handshakes_only);
     REQUIRE(mosqpp::lib_cleanup() == MOSQ_ERR_SUCCESS);

@@ -71,7 +71,7 @@ static bool resumes(fixture &to) {
     return it.resumes();
 }
 
-static void reconnecting_resumes() {
+static void reconnects_resume() {
     for (const int tls_version : {TLS1_2_VERSION, TLS1_3_VERSION})
         for (const std::uint32_t flags : {0u, TSC_SSL_SERIALISE}) {
             fixture it(manner(tls_version), flags);
@@ -82,7 +82,7 @@ static void reconnecting_resumes() {
         }
 }
 
-static void an_endpoint_has_its_own() {
+static void an_endpoint_has_its_own_sessions() {
     fixture it(manner(TLS1_3_VERSION));
     REQUIRE(!resumes(it));
     // The same server by another host, port, group or server name is another endpoint.
@@ -141,7 +141,7 @@ static void a_closed_cache_costs_full_handshakes() {
     SSL_CTX_free(other);
 }
 
-static void a_wait_by_descriptor() {
+static void a_wait_by_descriptor_ends_with_the_ticket() {
     fixture it(manner(TLS1_3_VERSION));
     connection first(it), second(it);
     REQUIRE(tsc::ssl::prepare(first.ssl, it.node()) == TSC_OK);
@@ -154,7 +154,7 @@ static void a_wait_by_descriptor() {
     REQUIRE(tsc::ssl::offer(second.ssl) == TSC_OK && second.resumes());
 }
 
-static void a_wait_that_blocks() {
+static void a_wait_that_blocks_ends_with_the_ticket() {
     fixture it(manner(TLS1_3_VERSION));
     connection first(it), second(it);
     REQUIRE(tsc::ssl::begin(first.ssl, it.node()) == TSC_OK);
@@ -171,7 +171,7 @@ static void a_wait_that_blocks() {
 }
 
 // What is no session costs a full handshake, and nothing is left in OpenSSL's queue of errors.
-static void a_session_that_does_not_parse() {
+static void a_session_that_does_not_parse_costs_a_full_handshake() {
     fixture it(manner(TLS1_3_VERSION));
     const auto endpoint = it.node().raw();
     tsc::session_info info{};
@@ -192,7 +192,7 @@ static void a_session_that_does_not_parse() {
 }
 
 // As a client library has it that makes the SSL itself.
-static void a_starter_begins() {
+static void a_starter_begins_each_handshake() {
     fixture it(manner(TLS1_3_VERSION));
     auto kept = std::make_shared<int>(0);
     const auto counting = [kept, &it](SSL *ssl) {
@@ -234,7 +234,7 @@ static void a_starter_that_throws_costs_nothing() {
 }
 #endif
 
-static void what_cannot_be_is_answered() {
+static void misuse_is_answered_with_a_status() {
     auto cache = *tsc::cache::make();
     SSL_CTX *ctx = client_context();
     SSL *ssl = client_ssl(ctx, -1);
@@ -259,7 +259,7 @@ static void what_cannot_be_is_answered() {
 }
 
 // An attachment that failed may be tried again with a listener.
-static void attaching_again_after_a_failure() {
+static void attaching_again_after_a_failure_succeeds() {
     auto heard = std::make_shared<int>(0);
     auto cache = *tsc::cache::make({}, [heard](const tsc::event &) {});
     SSL_CTX *ctx = client_context();
@@ -272,19 +272,19 @@ static void attaching_again_after_a_failure() {
 
 int main() {
     REQUIRE(peer_setup(nullptr) == 0);
-    RUN(reconnecting_resumes);
-    RUN(an_endpoint_has_its_own);
+    RUN(reconnects_resume);
+    RUN(an_endpoint_has_its_own_sessions);
     RUN(a_failed_login_publishes_nothing);
     RUN(everything_ends_in_any_order);
     RUN(a_closed_cache_costs_full_handshakes);
-    RUN(a_wait_by_descriptor);
-    RUN(a_wait_that_blocks);
-    RUN(a_session_that_does_not_parse);
-    RUN(a_starter_begins);
+    RUN(a_wait_by_descriptor_ends_with_the_ticket);
+    RUN(a_wait_that_blocks_ends_with_the_ticket);
+    RUN(a_session_that_does_not_parse_costs_a_full_handshake);
+    RUN(a_starter_begins_each_handshake);
 #ifdef TSC_EXCEPTIONS_
     RUN(a_starter_that_throws_costs_nothing);
 #endif
-    RUN(what_cannot_be_is_answered);
-    RUN(attaching_again_after_a_failure);
+    RUN(misuse_is_answered_with_a_status);
+    RUN(attaching_again_after_a_failure_succeeds);
     return peer_teardown(nullptr);
 }

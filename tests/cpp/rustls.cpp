@@ -82,7 +82,7 @@ static void a_closed_cache_costs_full_handshakes() {
     peer_free(server);
 }
 
-static void what_cannot_be_is_answered() {
+static void misuse_is_answered_with_a_status() {
     auto cache = *tsc::cache::make();
     const trusting rustls(peer_server_certificate());
     REQUIRE(tsc::has_rustls());
@@ -98,6 +98,6 @@ int main() {
     REQUIRE(peer_setup(nullptr) == 0);
     RUN(reconnects_resume);
     RUN(a_closed_cache_costs_full_handshakes);
-    RUN(what_cannot_be_is_answered);
+    RUN(misuse_is_answered_with_a_status);
     return peer_teardown(nullptr);
 }

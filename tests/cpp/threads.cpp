@@ -108,7 +108,7 @@ static void attempts_of_many_threads_wait_for_each_other() {
     REQUIRE(waited == called + given_up && waited > 0 && told > 0);
 }
 
-static void closing_while_others_wait() {
+static void closing_ends_the_waits_of_all_threads() {
     for (int round = 0; round < rounds() / 10; round++) {
         auto cache = *tsc::cache::make();
         auto config = *tsc::config::make(cache);
@@ -130,7 +130,7 @@ static void closing_while_others_wait() {
 }
 
 // Handles to one cache in each thread, and sessions under keys of one's own.
-static void handles_of_one_cache() {
+static void handles_in_many_threads_share_one_cache() {
     auto cache = *tsc::cache::make();
     std::atomic<int> put{0}, taken{0};
     in_threads([&](int) {
@@ -152,6 +152,6 @@ static void handles_of_one_cache() {
 
 int main() {
     RUN(attempts_of_many_threads_wait_for_each_other);
-    RUN(closing_while_others_wait);
-    RUN(handles_of_one_cache);
+    RUN(closing_ends_the_waits_of_all_threads);
+    RUN(handles_in_many_threads_share_one_cache);
 }

@@ -30,8 +30,7 @@ static void bring(const tsc::config &config, std::initializer_list<const char *>
     REQUIRE(attempt.established(false) == TSC_OK);
 }
 
-// ---- Types
-// ------------------------------------------------------------------------------------------
+// ---- Types --------------------------------------------------------------------------------------
 
 template <class T> constexpr bool owns() {
     return std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
@@ -91,8 +90,7 @@ static void results_hold_a_value_or_a_status() {
 #endif
 }
 
-// ---- Handles
-// ----------------------------------------------------------------------------------------
+// ---- Handles ------------------------------------------------------------------------------------
 
 // Every call of an empty handle answers, and does nothing.
 static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::attempt &attempt) {
@@ -190,10 +188,9 @@ static void a_closed_cache_answers() {
     REQUIRE(cache.stats()->stored == 1 && cache.stats()->sessions == 0);
 }
 
-// ---- Sessions
-// ---------------------------------------------------------------------------------------
+// ---- Sessions -----------------------------------------------------------------------------------
 
-static void sessions_under_keys_of_ones_own() {
+static void sessions_under_the_callers_own_keys_come_back() {
     auto cache = *tsc::cache::make();
     const std::string large(5000, 'x');
     REQUIRE(cache.put("one", info_of(TLS13), "first") == TSC_OK);
@@ -299,7 +296,7 @@ struct down_ref {
     }
 };
 
-static void objects_under_keys_are_owned_by_who_has_them() {
+static void objects_under_keys_belong_to_whoever_got_them() {
     int alive = 0;
     std::unique_ptr<shared, down_ref> kept;
     {
@@ -326,8 +323,7 @@ static void objects_under_keys_are_owned_by_who_has_them() {
     REQUIRE(alive == 0);
 }
 
-// ---- Figures and exports
-// ----------------------------------------------------------------------------
+// ---- Figures and exports ------------------------------------------------------------------------
 
 static void figures_are_passed_on() {
     auto cache = *tsc::cache::make();
@@ -364,8 +360,7 @@ static void exports_come_back() {
     REQUIRE(none.export_sessions(key).status() == TSC_UNSUPPORTED);
 }
 
-// ---- Events
-// -----------------------------------------------------------------------------------------
+// ---- Events -------------------------------------------------------------------------------------
 
 static void a_listener_is_told() {
     std::vector<std::string> told;
@@ -408,8 +403,7 @@ static void a_listener_may_use_the_cache() {
     REQUIRE(seen == 1 && *cache.available("k") == 0);
 }
 
-// ---- Waiting
-// ----------------------------------------------------------------------------------------
+// ---- Waiting ------------------------------------------------------------------------------------
 
 // An attempt that others wait for: of a server that was never seen anything is expected.
 struct waiting {
@@ -508,7 +502,7 @@ static void closing_ends_a_wait() {
     REQUIRE(alive == 0 && calls == 1);
 }
 
-static void a_wait_by_descriptor_or_by_blocking() {
+static void a_wait_may_be_by_descriptor_or_by_blocking() {
     waiting it;
     auto fd = it.second.wait_fd(1h);
     REQUIRE(fd && *fd >= 0);
@@ -563,11 +557,11 @@ int main() {
     RUN(a_moved_from_handle_is_empty);
     RUN(handles_end_in_any_order);
     RUN(a_closed_cache_answers);
-    RUN(sessions_under_keys_of_ones_own);
+    RUN(sessions_under_the_callers_own_keys_come_back);
     RUN(an_attempt_offers_what_another_received);
     RUN(a_failure_says_which);
     RUN(objects_pass_to_the_library_once);
-    RUN(objects_under_keys_are_owned_by_who_has_them);
+    RUN(objects_under_keys_belong_to_whoever_got_them);
     RUN(figures_are_passed_on);
     RUN(exports_come_back);
     RUN(a_listener_is_told);
@@ -577,7 +571,7 @@ int main() {
     RUN(a_handler_that_is_given_up_is_destroyed);
     RUN(a_handler_may_end_its_attempt);
     RUN(closing_ends_a_wait);
-    RUN(a_wait_by_descriptor_or_by_blocking);
+    RUN(a_wait_may_be_by_descriptor_or_by_blocking);
 #ifdef TSC_EXCEPTIONS_
     RUN(what_is_thrown_is_contained);
 #endif

@@ -158,7 +158,7 @@ fn an_endpoint_is_told_as_it_was_given() {
 }
 
 #[test]
-fn bytes_that_are_no_key_are_nobody() {
+fn bytes_that_are_no_key_name_no_endpoint() {
     let mut key = vec![1, 1, b'i', 0, 1, b'h', 1, 2, 1, b'n'];
     assert!(Config::endpoint_of(&key).is_some());
     for len in 0..key.len() {

@@ -192,7 +192,7 @@ fn too_little_room_leaves_everything_where_it_is() {
 }
 
 #[test]
-fn nothing_is_an_export_too() {
+fn an_empty_export_can_be_imported() {
     let old = Process::first(WIDE);
     let export = old.export();
     assert_eq!(old.next(WIDE, 0).import(&export), Ok(0));
@@ -264,7 +264,7 @@ fn a_scope_is_one_identity_or_the_callers_keys() {
 }
 
 #[test]
-fn who_was_used_last_is_the_last_to_go() {
+fn the_endpoint_used_last_is_the_last_to_go() {
     const HOSTS: u8 = 40;
     let old = Process::first(WIDE);
     let names: Vec<[u8; 1]> = (0..HOSTS).map(|host| [host]).collect();
@@ -285,7 +285,7 @@ fn who_was_used_last_is_the_last_to_go() {
 }
 
 #[test]
-fn what_is_over_is_not_exported() {
+fn expired_sessions_are_not_exported() {
     let old = Process::first(WIDE);
     let attempt = old.world.connect();
     receive(&attempt, 1, TLS_1_3, 1).expect("kept");

@@ -152,7 +152,7 @@ fn no_session_is_offered_past_what_bounds_it() {
 
 /// A session that nobody asked for goes by itself, as others come.
 #[test]
-fn what_is_over_is_given_back_in_small_steps() {
+fn expired_sessions_are_given_back_in_small_steps() {
     // So few that the cache has one shard: among several, luck decides which get no more stores.
     let world = World::new(Options {
         max_endpoints: 64,
@@ -194,7 +194,7 @@ fn the_lifetime_counts_from_when_it_was_received() {
 }
 
 #[test]
-fn what_is_over_when_it_comes_back_is_dropped() {
+fn a_session_that_expired_before_it_came_back_is_dropped() {
     let world = World::new(WIDE);
     world.full(&[1]);
     let attempt = world.connect();

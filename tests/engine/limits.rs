@@ -149,7 +149,7 @@ fn what_comes_back_never_pushes_out_what_is_newer() {
 }
 
 #[test]
-fn what_is_over_counts_as_expired_however_it_is_dropped() {
+fn an_expired_session_counts_as_expired_however_it_is_dropped() {
     let acts: [fn(&Engine, &Key<'_>); 6] = [
         |cache, key| assert!(!cache.remove(key)),
         |cache, key| cache.remove_lineage(key, 1),

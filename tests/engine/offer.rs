@@ -29,17 +29,21 @@ fn a_reusable_session_is_offered_to_all() {
     let attempt = world.connect();
     receive(&attempt, 1, TLS_1_2, 0).expect("kept");
     attempt.established(false).expect("open");
-    let attempts = [(); 3].map(|()| world.connect());
+    let attempts = [(); 5].map(|()| world.connect());
     for attempt in &attempts {
         assert_eq!(offer(attempt), Ok(Some(1)));
     }
     assert_eq!(world.available(), 1);
-    // None of them takes it from the others, however they end.
+    // None of them takes it from the others, however they end, unless the server refused it.
     attempts[0].failed(Failure::NotSent).expect("open");
-    attempts[1].established(true).expect("open");
-    attempts[2].release();
+    attempts[1].failed(Failure::Login).expect("open");
+    attempts[2].established(true).expect("open");
+    attempts[3].release();
     assert_eq!(world.available(), 1);
-    assert_eq!(world.engine().stats().returned, 0);
+    attempts[4].established(false).expect("open");
+    assert_eq!(world.available(), 0);
+    let stats = world.engine().stats();
+    assert_eq!((stats.offered, stats.returned), (5, 0));
 }
 
 #[test]
@@ -67,13 +71,19 @@ fn what_was_not_sent_goes_back_to_where_it_was() {
 
 #[test]
 fn what_was_sent_never_goes_back() {
-    let sent: [(&str, Act); 3] = [
+    let sent: [(&str, Act); 5] = [
         ("sent", |attempt| attempt.sent().expect("open")),
         ("received", |attempt| {
             receive(attempt, 9, TLS_1_3, HOUR).expect("staged")
         }),
         ("received in vain", |attempt| {
             assert_eq!(receive(attempt, 9, TLS_1_3, 0), Err(Discard::Lifetime));
+        }),
+        ("received too much", |attempt| {
+            assert_eq!(attempt.keep(&[0; 1025]).err(), Some(Discard::TooLarge));
+        }),
+        ("asked whether another is wanted", |attempt| {
+            assert_eq!(attempt.wants_another(), Ok(true));
         }),
     ];
     let ends: [(&str, Act); 5] = [
@@ -120,13 +130,32 @@ fn the_ends_that_imply_sent_keep_what_was_offered() {
 }
 
 #[test]
-fn nothing_is_offered_once_the_first_message_has_left() {
+fn nothing_is_offered_once_it_is_too_late() {
+    let acts: [Act; 6] = [
+        |attempt| attempt.sent().expect("open"),
+        |attempt| receive(attempt, 9, TLS_1_2, HOUR).expect("staged"),
+        |attempt| attempt.established(false).expect("open"),
+        |attempt| attempt.failed(Failure::Login).expect("open"),
+        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        Attempt::release,
+    ];
+    for (at, act) in acts.into_iter().enumerate() {
+        let world = World::new(WIDE);
+        world.full(&[1]);
+        let attempt = world.connect();
+        act(&attempt);
+        assert_eq!(offer(&attempt), Err(NotNow::WrongState), "act {at}");
+        assert_eq!((world.available(), counts(&attempt).offered), (1, false));
+    }
+}
+
+#[test]
+fn what_was_sent_without_an_offer_cannot_be_resumed() {
     let world = World::new(WIDE);
     let attempt = world.connect();
     attempt.sent().expect("open");
     attempt.sent().expect("twice is nothing");
     world.full(&[1]);
-    assert_eq!(offer(&attempt), Err(NotNow::WrongState));
     assert!(attempt.take().is_none());
     assert_eq!(attempt.established(true), Err(NotNow::NothingOffered));
     assert!(matches!(attempt.phase(), Ok((Phase::Open, _))));
@@ -200,13 +229,19 @@ fn a_refused_session_takes_its_lineage_with_it() {
 
 #[test]
 fn an_attempt_that_offered_nothing_refuses_nothing() {
-    let world = World::new(WIDE);
-    let attempt = world.connect();
-    assert_eq!(offer(&attempt), Ok(None));
-    world.full(&[1]);
-    attempt.established(false).expect("open");
-    assert_eq!((world.available(), world.engine().stats().refused), (1, 0));
-    assert!(!counts(&attempt).refused);
+    let ends: [Act; 2] = [
+        |attempt| attempt.established(false).expect("open"),
+        |attempt| attempt.failed(Failure::Handshake).expect("open"),
+    ];
+    for end in ends {
+        let world = World::new(WIDE);
+        let attempt = world.connect();
+        assert_eq!(offer(&attempt), Ok(None));
+        world.full(&[1]);
+        end(&attempt);
+        assert_eq!((world.available(), world.engine().stats().refused), (1, 0));
+        assert!(!counts(&attempt).refused);
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ fn what_is_received_is_seen_by_others_only_once_established() {
     assert_eq!(offer(&attempt), Ok(None));
     receive(&attempt, 1, TLS_1_3, HOUR).expect("kept");
     assert_eq!((phase(&attempt), world.available()), (Phase::Open, 0));
+    assert_eq!(offer(&world.connect()), Ok(None));
+    assert_eq!(tally(&attempt), (1, 0, 0));
     attempt.established(false).expect("open");
     assert_eq!(
         (phase(&attempt), world.available()),
@@ -35,13 +37,17 @@ fn what_is_received_is_seen_by_others_only_once_established() {
 
 #[test]
 fn a_failed_attempt_publishes_nothing_then_and_later() {
-    for why in [Failure::NotSent, Failure::Handshake, Failure::Login] {
+    let whys = [Failure::NotSent, Failure::Handshake, Failure::Login];
+    for (why, version) in whys
+        .iter()
+        .flat_map(|&why| [(why, TLS_1_2), (why, TLS_1_3)])
+    {
         let world = World::new(WIDE);
         let attempt = world.connect();
-        receive(&attempt, 1, TLS_1_3, HOUR).expect("staged");
+        receive(&attempt, 1, version, HOUR).expect("staged");
         attempt.failed(why).expect("open");
         assert_eq!(phase(&attempt), Phase::Failed);
-        assert_eq!(receive(&attempt, 2, TLS_1_3, HOUR), Err(Discard::Failed));
+        assert_eq!(receive(&attempt, 2, version, HOUR), Err(Discard::Failed));
         assert_eq!(attempt.established(false), Err(NotNow::WrongState));
         assert_eq!(attempt.failed(why), Err(NotNow::WrongState));
         attempt.release();

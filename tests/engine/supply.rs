@@ -106,7 +106,7 @@ const STANDS_STILL: Server = Server { tickets: [2, 1] };
 const ISSUES_NONE: Server = Server { tickets: [0, 0] };
 
 #[test]
-fn of_a_burst_all_but_the_first_are_resumed() {
+fn all_of_a_burst_but_the_first_are_resumed() {
     for count in [2, 16, 64, 256] {
         let world = World::new(WIDE);
         let ends = world.burst(DOUBLES, count, LONG);
@@ -132,7 +132,7 @@ fn without_waiting_only_as_many_are_resumed_as_there_are_tickets() {
 }
 
 #[test]
-fn where_the_supply_stands_still_it_is_spread_over_the_time_that_there_is() {
+fn a_supply_that_does_not_grow_is_spread_over_the_time_that_there_is() {
     let world = World::new(WIDE);
     // The server is known, and the time that it takes.
     assert_eq!(resumed(&world.burst(STANDS_STILL, 3, LONG)), 2);
@@ -148,7 +148,7 @@ fn where_the_supply_stands_still_it_is_spread_over_the_time_that_there_is() {
 }
 
 #[test]
-fn of_a_server_that_issues_none_only_the_first_is_waited_for() {
+fn only_the_first_handshake_of_a_server_that_issues_none_is_waited_for() {
     let world = World::new(WIDE);
     let ends = world.burst(ISSUES_NONE, 8, 50);
     assert_eq!(resumed(&ends), 0);
@@ -272,7 +272,7 @@ fn a_leader_that_fails_makes_the_next_one_go_at_once() {
 }
 
 #[test]
-fn a_ticket_that_was_not_sent_goes_to_who_waits() {
+fn a_ticket_that_was_not_sent_goes_to_one_that_waits() {
     let world = World::new(WIDE);
     world.full(&[1]);
     let holder = world.connect();
@@ -354,7 +354,7 @@ fn a_wait_can_be_ended_once() {
 }
 
 #[test]
-fn who_would_wait_in_vain_is_told_so_at_once() {
+fn an_attempt_that_would_wait_in_vain_is_told_so_at_once() {
     let world = World::new(WIDE);
     // A handshake takes 100 ms here.
     let first = world.connect();
@@ -433,7 +433,7 @@ fn full_handshakes_at_the_same_time_are_limited() {
 }
 
 #[test]
-fn established_before_the_tickets_come_they_are_waited_for_a_little() {
+fn tickets_are_waited_for_a_little_after_established() {
     let world = World::new(WIDE);
     world.burst(DOUBLES, 1, LONG);
     world.config.engine().clear();
@@ -455,7 +455,7 @@ fn established_before_the_tickets_come_they_are_waited_for_a_little() {
 }
 
 #[test]
-fn of_tickets_that_do_not_come_the_first_that_waits_finds_out_and_all_know() {
+fn the_first_that_waits_finds_out_that_no_tickets_come_and_all_know() {
     let world = World::new(WIDE);
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
@@ -571,7 +571,7 @@ fn with_stock(tickets: u32) -> World {
 }
 
 #[test]
-fn of_a_stock_that_may_be_stale_one_is_tried_and_the_others_wait_for_the_verdict() {
+fn one_of_a_stale_stock_is_tried_and_the_others_wait_for_the_verdict() {
     // The server was restarted, and takes none of them.
     let world = with_stock(20);
     let all: Vec<_> = (0..20).map(|_| world.ask(LONG)).collect();
@@ -729,7 +729,7 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
 }
 
 #[test]
-fn who_does_not_wait_may_be_quicker_and_nobody_waits_in_vain_for_that() {
+fn an_attempt_that_does_not_wait_may_be_quicker_and_nobody_waits_in_vain() {
     // Takes each ticket between the moment in which it is stored and that in which the queue is
     // looked through.
     let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Attempt>>));
