@@ -1,6 +1,6 @@
 //! What rustls received, in the library's terms.
 
-use super::ticket_lifetime::look_into;
+use super::ticket_lifetime::inspect;
 use crate::engine::{Lifetime, Payload};
 use crate::session::{Received, SessionInfo};
 use ::rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
@@ -31,7 +31,7 @@ impl RustlsSession {
         info: fn(u32) -> SessionInfo,
         keep: fn(V) -> Payload,
     ) -> Option<Self> {
-        let seen = look_into(&value);
+        let seen = inspect(&value);
         let mut info = info(seen.lifetime_seconds.unwrap_or(0)).check().ok()?;
         if seen.lifetime_seconds.is_none() {
             // Unknown: counted as received, and not kept.
