@@ -101,7 +101,7 @@ test-rust: deps-test ## Runs the Rust tests with each set of features
 
 # With a directory of its own: other flags would have cargo build everything else anew, too.
 test-interleavings: deps-test ## Runs the threads of the engine in many orders, chosen by a checker
-	RUSTFLAGS='--cfg shuttle' $(CARGO) test --test interleavings \
+	RUSTFLAGS='--cfg shuttle' $(CARGO) test --lib interleavings \
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle
 
 test-c: deps-test c-tests ## Runs the C tests against both builds

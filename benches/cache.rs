@@ -3,6 +3,10 @@
 //! `make bench` runs it, `cargo bench -- floor` only the lines whose names contain "floor". Each comparison alternates its two sides in one run and reports the median of
 //! the ratios, so that a machine that speeds up or slows down meanwhile does not matter much.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "parking_lot's lock is the yardstick"
+)]
 #![allow(
     unsafe_code,
     reason = "measures the C functions as C calls them, through pointers"

@@ -1,9 +1,11 @@
 //! tests/vectors/attempt.txt, in Rust.
 
-use libtsc::attempt::{
-    Attempt, Cache, Config, Endpoint, Failure, Identity, Invalid, NotNow, rules_of,
-};
-use libtsc::engine::{Clock, Discard, Engine, Options, Payload};
+use super::{TLS_1_2, TLS_1_3, received};
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::connection::{Connection, Failure, NotNow};
+use crate::endpoint::{Endpoint, Invalid};
+use crate::engine::{Clock, Discard, Options, Payload};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -29,7 +31,7 @@ struct World {
     time: Arc<AtomicU64>,
     cache: Arc<Cache>,
     configs: HashMap<String, Arc<Config>>,
-    attempts: HashMap<String, Arc<Attempt>>,
+    attempts: HashMap<String, Arc<Connection>>,
 }
 
 impl World {
@@ -39,7 +41,7 @@ impl World {
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         Self {
             time,
-            cache: Cache::new(Engine::new(DEFAULTS, clock)),
+            cache: Cache::over(DEFAULTS, clock, None),
             configs: HashMap::new(),
             attempts: HashMap::new(),
         }
@@ -49,11 +51,7 @@ impl World {
     fn run(&mut self, words: &[&str]) -> String {
         match *words {
             ["config", name] => {
-                let config = Config {
-                    cache: Arc::clone(&self.cache),
-                    identity: Identity::own(),
-                    client_not_after: None,
-                };
+                let config = Config::new(&self.cache);
                 self.configs.insert(name.to_owned(), Arc::new(config));
                 String::new()
             }
@@ -71,7 +69,7 @@ impl World {
                 .expect("a good endpoint")
                 .to_string(),
             ["attempt", name, config, ref to @ ..] => {
-                match Attempt::new(&self.configs[config], &endpoint(to)) {
+                match Connection::new(&self.configs[config], &endpoint(to)) {
                     Ok(attempt) => {
                         self.attempts.insert(name.to_owned(), attempt);
                         "ok".to_owned()
@@ -85,12 +83,11 @@ impl World {
                 String::new()
             }
             ["receive", name, version, seconds, session] => {
-                let version: u16 = if version == "13" { 0x0304 } else { 0x0303 };
+                let version = if version == "13" { TLS_1_3 } else { TLS_1_2 };
                 let seconds = seconds.parse().expect("a number");
-                let rules = rules_of(version.into(), seconds).expect("a known version");
+                let info = received(version, seconds);
                 let payload = Payload::Value(Arc::new(session.to_owned()));
-                let received =
-                    self.attempts[name].receive(payload, session.len(), version, rules, None);
+                let received = self.attempts[name].receive(payload, session.len(), &info);
                 match received {
                     Ok(()) => "ok",
                     Err((Discard::TooLarge, _)) => "too_large",

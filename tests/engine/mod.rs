@@ -1,24 +1,45 @@
-//! The engine's and the connection's rules, one by one, by example.
+//! The library's rules, one by one, by example; against a model; and in many orders of the threads. Part of
+//! the library's own tests (`src/lib.rs`), since the engine is no part of its API.
 
+// The checker's locks work under the checker alone.
+#[cfg(not(shuttle))]
 mod endpoint;
+#[cfg(not(shuttle))]
 mod event;
+#[cfg(not(shuttle))]
 mod export;
+#[cfg(not(shuttle))]
 mod foreign;
+#[cfg(shuttle)]
+mod interleavings;
+#[cfg(not(shuttle))]
 mod lifetime;
+#[cfg(not(shuttle))]
 mod limits;
+#[cfg(not(shuttle))]
+mod model;
+#[cfg(not(shuttle))]
 mod offer;
+#[cfg(not(shuttle))]
 mod staging;
+#[cfg(not(shuttle))]
 mod supply;
+#[cfg(not(shuttle))]
+mod vectors;
 
-use libtsc::attempt::{Attempt, Cache, Config, Counts, Endpoint, Identity, NotNow, rules_of};
-use libtsc::engine::{
+use crate::cache::Cache;
+use crate::config::{Config, Identity};
+use crate::connection::{Connection, Info, NotNow};
+use crate::endpoint::Endpoint;
+use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
 };
+use crate::session::{Received, SessionInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-const TLS_1_2: u32 = 0x0303;
-const TLS_1_3: u32 = 0x0304;
+const TLS_1_2: u16 = 0x0303;
+const TLS_1_3: u16 = 0x0304;
 const HOUR: u32 = 3600;
 /// Where the tests' clocks begin, in milliseconds.
 const START: u64 = 1_000_000_000;
@@ -50,25 +71,20 @@ impl World {
     }
 
     fn telling(options: Options, listener: Listener) -> Self {
-        Self::with(options, None, |cache| cache.telling(listener))
+        Self::with(options, None, Some(listener))
     }
 
     fn with_client(options: Options, client_not_after: Option<i64>) -> Self {
-        Self::with(options, client_not_after, |cache| cache)
+        Self::with(options, client_not_after, None)
     }
 
-    fn with(
-        options: Options,
-        client_not_after: Option<i64>,
-        finish: impl FnOnce(Engine) -> Engine,
-    ) -> Self {
+    fn with(options: Options, client_not_after: Option<i64>, listener: Option<Listener>) -> Self {
         let time = Arc::new(AtomicU64::new(START));
         let read = Arc::clone(&time);
         let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
         let config = Config {
-            cache: Cache::new(finish(Engine::new(options, clock))),
-            identity: Identity::own(),
             client_not_after,
+            ..Config::new(&Cache::over(options, clock, listener))
         };
         Self {
             time,
@@ -85,12 +101,12 @@ impl World {
         self.time.store(START + milliseconds, Relaxed);
     }
 
-    fn connect(&self) -> Arc<Attempt> {
+    fn connect(&self) -> Arc<Connection> {
         connect(&self.config, &HOST)
     }
 
     /// A connection that did a full handshake and received these tickets.
-    fn full(&self, tickets: &[u32]) -> Arc<Attempt> {
+    fn full(&self, tickets: &[u32]) -> Arc<Connection> {
         let attempt = self.connect();
         attempt.sent().expect("open");
         for &ticket in tickets {
@@ -116,27 +132,39 @@ const fn to<'a>(host: &'a [u8], port: u16, server_name: &'a [u8], group: &'a [u8
     }
 }
 
-fn connect(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Arc<Attempt> {
-    Attempt::new(config, endpoint).expect("a good endpoint")
+fn connect(config: &Arc<Config>, endpoint: &Endpoint<'_>) -> Arc<Connection> {
+    Connection::new(config, endpoint).expect("a good endpoint")
 }
 
 /// Gives a connection a session that is told apart by its number.
-fn receive(attempt: &Attempt, number: u32, version: u32, lifetime: u32) -> Result<(), Discard> {
+fn receive(attempt: &Connection, number: u32, version: u16, lifetime: u32) -> Result<(), Discard> {
     receive_until(attempt, number, version, lifetime, None)
 }
 
 fn receive_until(
-    attempt: &Attempt,
+    attempt: &Connection,
     number: u32,
-    version: u32,
+    version: u16,
     lifetime: u32,
     not_after: Option<i64>,
 ) -> Result<(), Discard> {
-    let rules = rules_of(version, lifetime).expect("a known version");
-    let label = u16::try_from(version).expect("two bytes");
+    let info = Received {
+        not_after,
+        ..received(version, lifetime)
+    };
     attempt
-        .receive(Payload::Value(Arc::new(number)), 1, label, rules, not_after)
+        .receive(Payload::Value(Arc::new(number)), 1, &info)
         .map_err(|(why, _)| why)
+}
+
+/// What a session of this version is, to the engine.
+fn received(tls_version: u16, lifetime_seconds: u32) -> Received {
+    let info = SessionInfo {
+        tls_version,
+        lifetime_seconds,
+        not_after: None,
+    };
+    info.check().expect("a known version")
 }
 
 fn number_of(session: &Session) -> u32 {
@@ -147,16 +175,16 @@ fn number_of(session: &Session) -> u32 {
 }
 
 /// The number of the session that a connection offers.
-fn offer(attempt: &Attempt) -> Result<Option<u32>, NotNow> {
+fn offer(attempt: &Connection) -> Result<Option<u32>, NotNow> {
     attempt.offer(|session, _| number_of(session))
 }
 
-fn counts(attempt: &Attempt) -> Counts {
-    attempt.phase().expect("this process").1
+fn counts(attempt: &Connection) -> Info {
+    attempt.info().expect("this process")
 }
 
 /// How many sessions a connection received, how many of them were stored, how many discarded.
-fn tally(attempt: &Attempt) -> (u32, u32, u32) {
+fn tally(attempt: &Connection) -> (u32, u32, u32) {
     let counts = counts(attempt);
     (counts.received, counts.stored, counts.discarded)
 }

@@ -1,17 +1,20 @@
 //! The engine and its attempts under many interleavings of its threads, tried one by one by a checker:
 //!
 //!     RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
-//!         cargo test --test interleavings
+//!         cargo test --lib interleavings
 //!
 //! The checker switches threads at each atomic and lock of the library (`src/sync.rs`), and fails
 //! when threads wait for each other, or when they go on without end.
-#![cfg(shuttle)]
 
-use libtsc::attempt::{Attempt, Cache, Config, Endpoint, Failure, Identity, Plan, Waker, rules_of};
-use libtsc::engine::{
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::connection::{Connection, Failure, Plan};
+use crate::endpoint::Endpoint;
+use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Options, Payload, Session, Space, Time,
 };
-use libtsc::export::{KEY, Scope};
+use crate::export::{KEY, Scope};
+use crate::supply::Waker;
 use shuttle::thread;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -28,11 +31,16 @@ fn in_many_orders(test: fn()) {
 }
 
 fn driven(options: Options) -> Engine {
-    Engine::new(options, Clock::Driven(Box::new(|| 0)))
+    Engine::new(options, Clock::Driven(Box::new(|| 0)), None)
 }
 
-fn engine(options: Options) -> Arc<Engine> {
+fn cache(options: Options) -> Arc<Engine> {
     Arc::new(driven(options))
+}
+
+fn config() -> Config {
+    let clock = Clock::Driven(Box::new(|| 0));
+    Config::new(&Cache::over(Options::default(), clock, None))
 }
 
 fn session(number: u32, kind: Kind, size: usize) -> Session {
@@ -317,7 +325,7 @@ fn a_session_is_taken_or_exported_and_never_both() {
             }),
             take_both(1),
         ]);
-        let next = Engine::new(options, Clock::Driven(Box::new(|| 0)));
+        let next = Engine::new(options, Clock::Driven(Box::new(|| 0)), None);
         let exported = exported.lock().expect("not poisoned");
         let imported = Scope::Caller(&next).import(&[1; KEY], &exported);
         let imported = imported.expect("authentic") as u64;
@@ -400,15 +408,12 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
             server_name: b"",
             group: b"",
         };
-        let config = Arc::new(Config {
-            cache: Cache::new(driven(Options::default())),
-            identity: Identity::own(),
-            client_not_after: None,
-        });
-        let connect = |config: &Arc<Config>| Attempt::new(config, &HOST).expect("a good endpoint");
-        let receive = |attempt: &Attempt, number: u32| {
-            let rules = rules_of(0x0304, 1).expect("known");
-            let received = attempt.receive(Payload::Value(Arc::new(number)), 1, 0, rules, None);
+        let config = Arc::new(config());
+        let connect =
+            |config: &Arc<Config>| Connection::new(config, &HOST).expect("a good endpoint");
+        let receive = |attempt: &Connection, number: u32| {
+            let info = super::received(0x0304, 1);
+            let received = attempt.receive(Payload::Value(Arc::new(number)), 1, &info);
             received.expect("kept");
         };
         let first = connect(&config);
@@ -444,7 +449,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
 }
 
 /// An attempt that waits, and how often it was told to go.
-type Waiting = (Arc<Attempt>, Arc<AtomicU64>);
+type Waiting = (Arc<Connection>, Arc<AtomicU64>);
 
 #[test]
 fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
@@ -455,15 +460,12 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
             server_name: b"",
             group: b"",
         };
-        let config = Arc::new(Config {
-            cache: Cache::new(driven(Options::default())),
-            identity: Identity::own(),
-            client_not_after: None,
-        });
-        let connect = |config: &Arc<Config>| Attempt::new(config, &HOST).expect("a good endpoint");
+        let config = Arc::new(config());
+        let connect =
+            |config: &Arc<Config>| Connection::new(config, &HOST).expect("a good endpoint");
         let used = Arc::new([(); 2].map(|()| AtomicU64::new(0)));
         // What an attempt does once it may go.
-        let finish = |attempt: &Attempt, used: &[AtomicU64; 2]| match attempt
+        let finish = |attempt: &Connection, used: &[AtomicU64; 2]| match attempt
             .offer(|session, _| number_of(session))
             .expect("open")
         {
@@ -497,10 +499,10 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
         let leads = || -> Box<dyn FnOnce() + Send> {
             let leader = Arc::clone(&leader);
             Box::new(move || {
-                let rules = rules_of(0x0304, 1).expect("known");
+                let info = super::received(0x0304, 1);
                 for number in 0..2u32 {
                     let payload = Payload::Value(Arc::new(number));
-                    leader.receive(payload, 1, 0, rules, None).expect("kept");
+                    leader.receive(payload, 1, &info).expect("kept");
                 }
                 leader.established(false).expect("open");
             })

@@ -1,9 +1,9 @@
 //! The engine against a model so plain that it is seen to be right: the same operations, the same
 //! answers. And, where many shards make the order of use approximate, what must hold all the same.
 
-use libtsc::engine::{
-    Clock, Discard, Engine, EventKind, Key, Kind, Lineage, Options, Payload, Session, Space, Stats,
-    Time,
+use crate::engine::{
+    Clock, Discard, Engine, EventKind, Key, Kind, Lineage, Listener, Options, Payload, Session,
+    Space, Stats, Time,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A cache whose time is set by hand, in milliseconds.
 fn driven(options: Options) -> (Engine, Arc<AtomicU64>) {
+    telling(options, None)
+}
+
+fn telling(options: Options, listener: Option<Listener>) -> (Engine, Arc<AtomicU64>) {
     let time = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&time);
     let clock = Clock::Driven(Box::new(move || read.load(Relaxed)));
-    (Engine::new(options, clock), time)
+    (Engine::new(options, clock, listener), time)
 }
 
 /// What a test's session is told apart by. The token's count says how many there are.
@@ -307,13 +311,13 @@ const TOLD: [EventKind; 4] = [
 
 impl Both {
     fn new(options: Options) -> Self {
-        let (cache, time) = driven(options);
         let told: Arc<[AtomicU64; 4]> = Arc::default();
-        let telling = Arc::clone(&told);
-        let cache = cache.telling(Box::new(move |event| {
+        let counts = Arc::clone(&told);
+        let listener: Listener = Box::new(move |event| {
             let at = TOLD.iter().position(|&kind| kind == event.kind);
-            telling[at.expect("one of these")].fetch_add(event.count, Relaxed);
-        }));
+            counts[at.expect("one of these")].fetch_add(event.count, Relaxed);
+        });
+        let (cache, time) = telling(options, Some(listener));
         Self {
             cache,
             time,
