@@ -1,8 +1,8 @@
-##@ Servers
+##@ Servers of the tests
 
 # Once: what is there stays until pom.xml asks for something else. Into a folder of another name first,
 # so that one that was broken off is not taken for whole.
-cassandra: build/cassandra/lib ## Fetches Apache Cassandra from Maven Central, for the tests of drivers
+cassandra: build/cassandra/lib ## Fetch Apache Cassandra from Maven Central, for the tests of drivers
 
 build/cassandra/lib: tests/servers/cassandra/pom.xml | deps-cassandra
 	@echo 'Fetching Apache Cassandra, 70 MB, once'
@@ -11,7 +11,4 @@ build/cassandra/lib: tests/servers/cassandra/pom.xml | deps-cassandra
 	@mv $@.part $@
 	@touch $@
 
-deps-cassandra: ## Installs what Cassandra needs (Debian), or names it
-	@tests/check/deps cassandra
-
-.PHONY: cassandra deps-cassandra
+.PHONY: cassandra

@@ -1,0 +1,39 @@
+##@ Check
+
+CHECKS = check-header check-headers check-others check-symbols check-soname \
+    check-static check-readme size
+
+check: deps-test deps-cpp $(CHECKS) ## Run all the checks below
+
+check-header: deps-build ## Compare include/tsc.h with what src/capi makes of it
+	$(CARGO) test --quiet $(FEATURES_core) --test header
+
+check-headers: deps-test build/include/rustls.h ## Compile each header alone and twice, as C11, C++17 and C++20
+	@tools/headers include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
+
+check-others: deps-test ## Compile tsc_openssl.h with OpenSSL 1.1.1, 3 and 4, AWS-LC, BoringSSL
+	@sh tests/headers/others.sh
+
+check-symbols: build ## Compare the exported symbols with tests/abi
+	@tools/symbols build/core tests/abi/symbols-core.txt
+	@tools/symbols build/full tests/abi/symbols-full.txt
+
+update-symbols: build ## Write the exported symbols to tests/abi
+	@tools/symbols --update build/core tests/abi/symbols-core.txt
+	@tools/symbols --update build/full tests/abi/symbols-full.txt
+
+check-soname: build ## Check the SONAME of both builds
+	@tools/soname build/core build/full
+
+check-static: deps-test build ## Link and run a test with each static library
+	@tools/static build/core build/full
+
+check-readme: deps-cpp build ## Compare the README with the examples; run its cc and c++ lines
+	$(CARGO) test --quiet $(FEATURES_core) --test readme
+	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
+
+size: build ## Compare the size of the stripped libraries with their limits
+	@tools/size build/core 600
+	@tools/size build/full 5000
+
+.PHONY: check $(CHECKS) update-symbols

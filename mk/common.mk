@@ -1,0 +1,38 @@
+# What more than one of the other files uses.
+
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+# The Go that was fetched because the system's is too old (tools/deps), if there is one.
+export PATH := $(CURDIR)/build/go/toolchain/bin:$(PATH)
+
+# ---- The crate and its two builds --------------------------------------------------------------------
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# The SONAME is the ABI's name, not the crate's version: docs/abi.md says when its number grows.
+SONAME = libtsc.so.0
+
+# build/full has rustls and the rustls_* functions in it; build/core is for other TLS stacks.
+FEATURES_full =
+FEATURES_core = --no-default-features
+# What cargo calls the static library.
+CARGO_ARCHIVE = libtsc.a
+
+# ---- C -----------------------------------------------------------------------------------------------
+
+STRICT  = -Wall -Wextra -Wpedantic -Werror
+HEADERS = include/tsc.h $(wildcard bindings/c/*.h)
+INCLUDE = -Iinclude -Ibindings/c -Ibuild/include
+
+# For programs in a folder beside build/full and build/core: they find their library wherever the tree is.
+LINK_full = -Lbuild/full -ltsc '-Wl,-rpath,$$ORIGIN/../full'
+LINK_core = -Lbuild/core -ltsc '-Wl,-rpath,$$ORIGIN/../core'
+
+# ---- What the machine has to have --------------------------------------------------------------------
+
+DEPS_PARTS = build demo test install cpp go python cassandra storm plot
+
+$(DEPS_PARTS:%=deps-%): deps-%:
+	@tools/deps $*
+
+.PHONY: $(DEPS_PARTS:%=deps-%)
