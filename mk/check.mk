@@ -1,6 +1,6 @@
 ##@ Check
 
-CHECKS = check-header check-headers check-others check-symbols check-soname \
+CHECKS = check-header check-headers check-others check-symbols check-versions check-soname \
     check-static check-readme size
 
 check: deps-test deps-cpp $(CHECKS) ## Run all the checks below
@@ -14,13 +14,12 @@ check-headers: deps-test build/include/rustls.h ## Compile each header alone and
 check-others: deps-test ## Compile tsc_openssl.h with OpenSSL 1.1.1, 3 and 4, AWS-LC, BoringSSL
 	@sh tests/headers/others.sh
 
-check-symbols: build ## Compare the exported symbols with tests/abi
-	@tools/symbols build/core tests/abi/symbols-core.txt
-	@tools/symbols build/full tests/abi/symbols-full.txt
+check-symbols: build ## Compare the exported symbols and their versions with packaging/*.map
+	@tools/symbols build/core packaging/libtsc.map
+	@tools/symbols build/full packaging/libtsc.map packaging/rustls.map
 
-update-symbols: build ## Write the exported symbols to tests/abi
-	@tools/symbols --update build/core tests/abi/symbols-core.txt
-	@tools/symbols --update build/full tests/abi/symbols-full.txt
+check-versions: build ## Give a function a second version and run an older program
+	@CC="$(CC)" sh tests/versions/run.sh $(SONAME)
 
 check-soname: build ## Check the SONAME of both builds
 	@tools/soname build/core build/full
@@ -36,4 +35,4 @@ size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600
 	@tools/size build/full 5000
 
-.PHONY: check $(CHECKS) update-symbols
+.PHONY: check $(CHECKS)
