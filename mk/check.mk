@@ -1,6 +1,6 @@
 ##@ Check
 
-CHECKS = check-header check-headers check-others check-symbols check-versions check-soname \
+CHECKS = check-header check-headers check-others check-symbols check-abi check-versions check-soname \
     check-static check-readme size
 
 check: deps-test deps-cpp $(CHECKS) ## Run all the checks below
@@ -17,6 +17,12 @@ check-others: deps-test ## Compile tsc_openssl.h with OpenSSL 1.1.1, 3 and 4, AW
 check-symbols: build ## Compare the exported symbols and their versions with packaging/*.map
 	@tools/symbols build/core packaging/libtsc.map
 	@tools/symbols build/full packaging/libtsc.map packaging/rustls.map
+
+check-abi: deps-test ## Compare functions, parameters and structs with tests/abi (abidiff)
+	@CC="$(CC)" tools/abi check $(SONAME)
+
+update-abi: deps-test ## Write tests/abi after a change of the ABI that is meant
+	@CC="$(CC)" tools/abi update $(SONAME)
 
 check-versions: build ## Give a function a second version and run an older program
 	@CC="$(CC)" sh tests/versions/run.sh $(SONAME)
@@ -35,4 +41,4 @@ size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600
 	@tools/size build/full 5000
 
-.PHONY: check $(CHECKS)
+.PHONY: check $(CHECKS) update-abi
