@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 .SECONDARY:
 
 # In the order in which help lists them. Each uses what common.mk defines, and nothing that another one
-# does.
+# does: `make check-yard`.
 include mk/common.mk
 include $(addprefix mk/,demo.mk build.mk test.mk check.mk bench.mk install.mk cpp.mk go.mk python.mk servers.mk)
 
@@ -19,10 +19,12 @@ help: ## List the targets
 	    -f tools/help.awk $(filter-out Makefile,$(MAKEFILE_LIST)) Makefile
 
 test: ## Run everything that CI runs
-	@tools/sections deps lint build check test-rust test-interleavings test-c test-asan test-valgrind \
+	@tools/deps $(DEPS_TEST)
+	@tools/sections lint build check test-rust test-interleavings test-c test-asan test-valgrind \
 	    test-demo test-install test-bindings storm-quick
 
-deps: $(DEPS_PARTS:%=deps-%) ## Install what is missing (Debian), or name it
+deps: ## Install what `make test` needs; deps-build and so on for one part
+	@tools/deps --install $(DEPS_TEST)
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -10,7 +10,7 @@ build/bench/openssl_storage: bench/openssl_storage.c $(HEADERS) | deps-demo buil
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
-storm: deps-storm deps-plot build ## Open whole pools at once, to servers of all kinds
+storm: deps-plot build ## Open whole pools at once, to servers of all kinds
 	@$(MAKE) --quiet $(STORM)
 	@sh bench/storm/storm.sh all build/storm
 

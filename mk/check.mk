@@ -1,9 +1,9 @@
 ##@ Check
 
 CHECKS = check-header check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-readme size
+    check-static check-readme check-deps size
 
-check: deps-test deps-cpp $(CHECKS) ## Run all the checks below
+check: deps-check $(CHECKS) ## Run all the checks below
 
 check-header: deps-build ## Compare include/tsc.h with what src/capi makes of it
 	$(CARGO) test --quiet $(FEATURES_core) --test header
@@ -36,6 +36,9 @@ check-static: deps-test build ## Link and run a test with each static library
 check-readme: deps-cpp build ## Compare the README with the examples; run its cc and c++ lines
 	$(CARGO) test --quiet $(FEATURES_core) --test readme
 	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
+
+check-deps: ## Test that nothing is installed without being asked for
+	@sh tests/tools/deps.sh
 
 size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600

@@ -30,9 +30,13 @@ LINK_core = -Lbuild/core -ltsc '-Wl,-rpath,$$ORIGIN/../core'
 
 # ---- What the machine has to have --------------------------------------------------------------------
 
-DEPS_PARTS = build demo test install cpp go python cassandra storm plot
+# deps-PART sees to what a part needs. As a prerequisite it asks before it installs (tools/deps says when
+# it does not have to); somebody who names it on the command line has said so. It comes before other
+# prerequisites, so that there is one question and not two.
+DEPS_TEST = build demo test check install bindings storm
+DEPS_PARTS = $(DEPS_TEST) cpp go python cassandra plot
 
 $(DEPS_PARTS:%=deps-%): deps-%:
-	@tools/deps $*
+	@tools/deps $(if $(filter $@,$(MAKECMDGOALS)),--install) $*
 
 .PHONY: $(DEPS_PARTS:%=deps-%)
