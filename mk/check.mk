@@ -1,7 +1,7 @@
 ##@ Check
 
 CHECKS = check-header check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-readme check-deps size
+    check-static check-readme check-deps check-yard size
 
 check: deps-check $(CHECKS) ## Run all the checks below
 
@@ -39,6 +39,10 @@ check-readme: deps-cpp build ## Compare the README with the examples; run its cc
 
 check-deps: ## Test that nothing is installed without being asked for
 	@sh tests/tools/deps.sh
+
+check-yard: ## Check that each makefile stands alone and CONTRIBUTING has each folder
+	@awk -f tools/makefiles.awk mk/*.mk Makefile
+	@tools/tree
 
 size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600
