@@ -15,7 +15,8 @@ include $(addprefix mk/,demo.mk build.mk test.mk check.mk bench.mk install.mk cp
 ##@ Everything else
 
 help: ## List the targets
-	@awk -v version=$(VERSION) -v first='demo test build install' -v colour="$${NO_COLOR:-$$(test -t 1 && echo yes)}" \
+	@colour=; [ ! -t 1 ] || [ -n "$$NO_COLOR" ] || colour=yes; \
+	    awk -v version=$(VERSION) -v first='demo test build install' -v colour=$$colour \
 	    -f tools/help.awk $(filter-out Makefile,$(MAKEFILE_LIST)) Makefile
 
 test: ## Run everything that CI runs
