@@ -27,7 +27,7 @@
 
 #include "server.h"
 
-#include "../certificate.h"
+#include "certificate.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -9,16 +9,16 @@ PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -nam
 
 test-bindings: test-python test-python-versions test-python-cassandra
 
-test-python: lint-python build/python/installed ## Tests the Python binding: sockets, asyncio, drivers, fork
+test-python: lint-python build/python/installed ## Test the Python binding: sockets, asyncio, drivers, fork
 	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
 	    bindings/python/tests
 
-test-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Tests cassandra-driver, each reactor, against Apache Cassandra
+test-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
 
 # One wheel for all of them, as it would be published.
-test-python-versions: build/python/wheel ## Tests one wheel with each CPython from 3.9 on that is there
-	@pythons=$$(tests/check/pythons) && [ -n "$$pythons" ] || exit 1; \
+test-python-versions: build/python/wheel ## Test one wheel with each CPython from 3.9 on that is there
+	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] || exit 1; \
 	for python in $$pythons; do \
 	    venv=build/python/versions/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	    [ -d $$venv ] || { $$python -m venv $$venv && $$venv/bin/python -m pip install -q \
@@ -32,7 +32,7 @@ test-python-versions: build/python/wheel ## Tests one wheel with each CPython fr
 	        bindings/python/tests || exit 1; \
 	done
 
-build/python/wheel: $(PY_SOURCES) build/core/libtsc.so.0 build/python/venv/made
+build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@rm -rf $@
 	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
 	    -C build-dir=$(CURDIR)/build/python/cmake -w $@ ./bindings/python
@@ -41,30 +41,27 @@ build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/py
 	@$(PY) -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-lint-python: build/python/venv/made ## Checks format, lints and types of the Python binding
+lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
 	@build/python/venv/bin/ruff check --no-cache -q bindings/python
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
 
-bench-python: build/python/installed ## Measures the Python binding against a lock and an OrderedDict
+bench-python: build/python/installed ## Compare the Python binding with a lock and an OrderedDict
 	@$(PY) bindings/python/bench/cache.py
 
-bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measures cassandra-driver's connections to Apache Cassandra, full and resumed
+bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
 
 # The wheel is one for every CPython from 3.9 on, with the library in it.
-build/python/installed: $(PY_SOURCES) build/core/libtsc.so.0 build/python/venv/made
+build/python/installed: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
 	    --force-reinstall -C build-dir=$(CURDIR)/build/python/cmake ./bindings/python
 	@touch $@
 
-build/python/venv/made: bindings/python/requirements.txt python.mk | deps-python
+build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-python
 	@$(PYTHON) -m venv build/python/venv
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-deps-python: ## Installs what the Python binding needs (Debian), or names it
-	@tests/check/deps python
-
 .PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python \
-    bench-python-cassandra deps-python
+    bench-python-cassandra

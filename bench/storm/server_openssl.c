@@ -2,7 +2,7 @@
 
 #include "server.h"
 
-#include "../certificate.h"
+#include "certificate.h"
 
 #include <openssl/ssl.h>
 

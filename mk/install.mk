@@ -8,7 +8,6 @@ DESTDIR    ?=
 # Which build: full (with rustls) or core (without).
 BUILD      ?= full
 
-VERSION   := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 REAL_NAME  = $(SONAME).$(VERSION:0.%=%)
 INSTALLED_HEADERS = include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
 # In a folder of its own: a system may have a rustls.h of another rustls-ffi.
@@ -26,7 +25,7 @@ FILL = sed -e 's|@VERSION@|$(VERSION)|g' \
     -e "s|@INCLUDE_FROM_PKGCONFIG@|$$(realpath -ms --relative-to=$(LIBDIR)/pkgconfig $(INCLUDEDIR))|g" \
     -e "s|@INCLUDE_FROM_CMAKE@|$$(realpath -ms --relative-to=$(LIBDIR)/cmake/tsc $(INCLUDEDIR))|g"
 
-install: build ## Installs to PREFIX (/usr/local) below DESTDIR; BUILD=core installs the one without rustls
+install: build ## Install to PREFIX (/usr/local), below DESTDIR; BUILD=core: without rustls
 	@test -d build/$(BUILD) || { echo 'BUILD has to be full or core' >&2; exit 2; }
 	@install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/tsc $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/$(BUILD)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(REAL_NAME)
@@ -41,15 +40,15 @@ install: build ## Installs to PREFIX (/usr/local) below DESTDIR; BUILD=core inst
 	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/tsc.pc $(DESTDIR)$(LIBDIR)/cmake/tsc/*
 
 # Of folders only the library's own: the others may have been there before.
-uninstall: ## Removes what install put there, given the same variables
+uninstall: ## Remove what install put there, given the same variables
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED) $(INSTALLED_RUSTLS_H_full))
 	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc; do \
 	    [ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
-package: build ## Makes build/package: libtsc0 and libtsc-dev as .deb, and a tar archive that can be unpacked anywhere
+package: build ## Make build/package: .deb files, and a tar archive to unpack anywhere
 	@packaging/packages $(VERSION) $(SONAME) $(BUILD)
 
-test-install: deps-install build ## Installs into empty folders, builds consumers there, and packages
+test-install: deps-install build ## Build consumers in installed prefixes and from the packages
 	@sh tests/install/run.sh
 
 .PHONY: install uninstall package test-install
