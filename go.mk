@@ -11,7 +11,7 @@ IN_GO = export $(GO_ENV) && cd bindings/go &&
 
 test-bindings: test-go test-go-oldest test-go-cassandra
 
-test-go: lint-go bundle-go ## Tests the Go binding: race detector, static library, inside a driver
+test-go: lint-go bundle-go build/test/tap ## Tests the Go binding: race detector, static library, inside a driver
 	@$(IN_GO) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -count=1 -timeout 5m ./...
 	@$(IN_GO) go test -tags tsc_static -count=1 ./...
 	@$(IN_GO) cd drivers && go test -skip Cassandra -count=1 -timeout 5m ./...
@@ -21,7 +21,7 @@ test-go: lint-go bundle-go ## Tests the Go binding: race detector, static librar
 test-go-oldest: deps-go bundle-go build/go/tsc.pc ## Tests the Go binding with the oldest Go that it is for
 	@$(IN_GO) GOTOOLCHAIN=go1.24.13 go test -count=1 ./...
 
-test-go-cassandra: deps-go build/go/tsc.pc cassandra ## Tests the Go binding in gocql against Cassandra, TLS 1.2 and 1.3
+test-go-cassandra: deps-go build/go/tsc.pc build/test/tap cassandra ## Tests the Go binding in gocql against Cassandra, TLS 1.2 and 1.3
 	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Checks format and lints of the Go binding
