@@ -60,7 +60,7 @@ static void *allocated(void *memory) {
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22 };                           /* records */
 enum { CLIENT_HELLO = 1, SERVER_HELLO = 2, NEW_SESSION_TICKET = 4 };        /* messages */
 enum { SESSION_TICKET = 35, PRE_SHARED_KEY = 41, SUPPORTED_VERSIONS = 43 }; /* extensions */
-enum { TLS13 = 0x0304 };
+enum { TLS10 = 0x0301, TLS13 = 0x0304 };
 
 typedef enum { OFFERED_NONE, OFFERED_ID, OFFERED_TICKET, OFFERED_PSK } offered;
 typedef enum { UNANSWERED, FULL, RESUMED } answer;
@@ -178,7 +178,8 @@ static void read_client_hello(bytes hello, note *to) {
         offer_id(to);
 }
 
-/* What follows a ServerHello: messages, and whether they end with a ChangeCipherSpec. */
+/* after: the messages that follow the ServerHello; changes_cipher: a ChangeCipherSpec follows
+ * those. */
 static void read_server_hello(bytes hello, bytes after, bool changes_cipher, note *to) {
     bool has_key = false;
     unsigned tls = (unsigned)number(&hello, 2);
@@ -192,6 +193,8 @@ static void read_server_hello(bytes hello, bytes after, bool changes_cipher, not
             tls = (unsigned)number(&body, 2);
         has_key |= type == PRE_SHARED_KEY;
     }
+    if (tls < TLS10 || tls > TLS13)
+        return; /* it only looks like TLS */
     if (tls == TLS13) {
         to->answer = has_key ? RESUMED : FULL;
     } else if (after.len > 0 || changes_cipher) {
@@ -519,6 +522,8 @@ int main(int argc, char **argv) {
             accept_one();
         finish();
         if (polled[0].revents && !read_commands())
-            return 0;
+            break;
     }
+    free(polled);
+    return 0;
 }
