@@ -9,11 +9,11 @@ PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -nam
 
 test-bindings: test-python test-python-versions test-python-cassandra
 
-test-python: lint-python build/python/installed ## Test the Python binding: sockets, asyncio, drivers, fork
+test-python: lint-python build/python/installed build/test/tap ## Test the Python binding: sockets, asyncio, drivers, fork
 	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
 	    bindings/python/tests
 
-test-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
+test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
 
 # One wheel for all of them, as it would be published.
