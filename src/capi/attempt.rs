@@ -1,10 +1,12 @@
 use super::config::{Attached, rustls_client_config};
-use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
+use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
 use super::object::Object;
-use super::session::received;
+use super::session::read_info;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
-use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status};
+use super::{
+    endpoint, extensible, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status,
+};
 use crate::attempt::Attempt;
 use crate::connection::{Connection, Failure, State};
 use crate::engine::Payload;
@@ -64,8 +66,10 @@ pub struct tsc_attempt {
 
 /// What a handle stands for, held for the call: it may run a callback in which the caller frees the
 /// handle.
-pub(super) unsafe fn held(attempt: *const tsc_attempt) -> Answer<Arc<Connection>> {
-    Ok(Arc::clone(lent(attempt)?.attempt.connection()))
+pub(super) unsafe fn clone_connection(
+    attempt: *const tsc_attempt,
+) -> StatusResult<Arc<Connection>> {
+    Ok(Arc::clone(borrow(attempt)?.attempt.connection()))
 }
 
 #[cfg(feature = "rustls-ffi")]
@@ -93,11 +97,11 @@ pub unsafe extern "C" fn tsc_attempt_new(
     out: *mut *mut tsc_attempt,
 ) -> tsc_status {
     guard(|| {
-        let config = lent(config)?;
+        let config = borrow(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
-        place(out)?;
+        check_output(out)?;
         let attempt = Attempt::of(Connection::new(&config.config, &endpoint)?);
-        hand_out(
+        write_handle(
             out,
             tsc_attempt {
                 attempt,
@@ -129,11 +133,11 @@ pub unsafe extern "C" fn tsc_attempt_offer(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = lent(attempt)?.attempt.connection();
-        sized::place(out, size)?;
+        let attempt = borrow(attempt)?.attempt.connection();
+        extensible::check_output(out, size)?;
         // The attempt keeps the session for as long as it is lent.
-        let lent = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
-        sized::write(out, size, &lent);
+        let session = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
+        extensible::write(out, size, &session);
         Ok(())
     })
 }
@@ -143,7 +147,7 @@ pub unsafe extern "C" fn tsc_attempt_offer(
 /// offered, is TSC_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
-    guard(|| Ok(lent(attempt)?.attempt.connection().sent()?))
+    guard(|| Ok(borrow(attempt)?.attempt.connection().sent()?))
 }
 
 /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
@@ -163,8 +167,8 @@ pub unsafe extern "C" fn tsc_attempt_receive(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = held(attempt)?;
-        let info = received(info, info_size)?;
+        let attempt = clone_connection(attempt)?;
+        let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
@@ -195,8 +199,8 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let attempt = held(attempt)?;
-        let info = received(info, info_size)?;
+        let attempt = clone_connection(attempt)?;
+        let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let payload = Payload::Value(object);
         attempt
@@ -219,7 +223,7 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
 /// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
-    guard(|| match held(attempt)?.wants_another() {
+    guard(|| match clone_connection(attempt)?.wants_another() {
         Ok(true) => Ok(()),
         Ok(false) => Err(TSC_DISCARDED),
         Err(why) => Err(why.into()),
@@ -234,7 +238,7 @@ pub unsafe extern "C" fn tsc_attempt_set_not_after(
     not_after: i64,
 ) -> tsc_status {
     guard(|| {
-        let attempt = lent(attempt)?.attempt.connection();
+        let attempt = borrow(attempt)?.attempt.connection();
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }
@@ -255,7 +259,7 @@ pub unsafe extern "C" fn tsc_attempt_established(
     attempt: *const tsc_attempt,
     resumed: i32,
 ) -> tsc_status {
-    guard(|| Ok(held(attempt)?.established(resumed != 0)?))
+    guard(|| Ok(clone_connection(attempt)?.established(resumed != 0)?))
 }
 
 /// Says that the attempt failed: what it received is discarded, then and later.
@@ -265,7 +269,7 @@ pub unsafe extern "C" fn tsc_attempt_established(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
     guard(|| {
-        let attempt = held(attempt)?;
+        let attempt = clone_connection(attempt)?;
         let why = match why {
             TSC_FAILURE_NOT_SENT => Failure::NotSent,
             TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,
@@ -284,8 +288,8 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = lent(attempt)?.attempt.connection();
-        sized::place(out, size)?;
+        let attempt = borrow(attempt)?.attempt.connection();
+        extensible::check_output(out, size)?;
         let now = attempt.info()?;
         let info = tsc_attempt_info {
             state: match now.state {
@@ -301,7 +305,7 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
             discarded: now.discarded,
             reserved: 0,
         };
-        sized::write(out, size, &info);
+        extensible::write(out, size, &info);
         Ok(())
     })
 }
@@ -321,8 +325,8 @@ pub unsafe extern "C" fn tsc_attempt_rustls_config(
     out: *mut *const rustls_client_config,
 ) -> tsc_status {
     guard(|| {
-        let attempt = lent(attempt)?;
-        place(out)?;
+        let attempt = borrow(attempt)?;
+        check_output(out)?;
         attempt.attempt.connection().check_process()?;
         let attached = attempt.rustls.as_ref().ok_or(TSC_UNSUPPORTED)?;
         let config = rustls_config(attached, attempt.attempt.connection());
@@ -338,5 +342,5 @@ pub unsafe extern "C" fn tsc_attempt_rustls_config(
 /// connection may live on: tickets that still arrive for it are kept (rustls).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_free(attempt: *mut tsc_attempt) {
-    take_back(attempt);
+    free_handle(attempt);
 }

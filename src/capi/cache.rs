@@ -1,10 +1,10 @@
-use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
-use super::session::received;
-use super::slice::{bytes, bytes_up_to, room};
+use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
+use super::session::read_info;
+use super::slice::{bytes, bytes_up_to, check_buffer};
 use super::tsc_status::{
     TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
 };
-use super::{options, sized, tsc_options, tsc_session_info, tsc_status};
+use super::{extensible, options, tsc_options, tsc_session_info, tsc_status};
 use crate::cache::Cache;
 use crate::engine::{Engine, Key, Payload, Space};
 use crate::sys;
@@ -45,8 +45,8 @@ impl tsc_cache {
 
 /// The cache of a handle, unless it is closed.
 #[inline]
-pub(super) unsafe fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>> {
-    let cache = lent(cache)?.engine();
+pub(super) unsafe fn open_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Engine>> {
+    let cache = borrow(cache)?.engine();
     if cache.is_closed() {
         Err(TSC_CLOSED)
     } else {
@@ -55,13 +55,17 @@ pub(super) unsafe fn open<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Engine>
 }
 
 /// The same with what is on its way to it.
-pub(super) unsafe fn open_cache<'a>(cache: *const tsc_cache) -> Answer<&'a Arc<Cache>> {
-    open(cache)?;
-    Ok(&lent(cache)?.open.0)
+pub(super) unsafe fn open_cache<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Cache>> {
+    open_engine(cache)?;
+    Ok(&borrow(cache)?.open.0)
 }
 
 #[inline]
-pub(super) unsafe fn key_of<'a>(cache: &Engine, key: *const u8, len: usize) -> Answer<Key<'a>> {
+pub(super) unsafe fn caller_key<'a>(
+    cache: &Engine,
+    key: *const u8,
+    len: usize,
+) -> StatusResult<Key<'a>> {
     match bytes_up_to(key, len, TSC_MAX_KEY)? {
         [] => Err(TSC_INVALID_ARGUMENT),
         key => Ok(cache.key(Space::Caller, key)),
@@ -88,13 +92,13 @@ pub unsafe extern "C" fn tsc_cache_new(
 ) -> tsc_status {
     guard(|| {
         let options = options::read(options, size)?;
-        place(out)?;
+        check_output(out)?;
         if !sys::watch_forks() {
             return Err(TSC_NO_MEMORY);
         }
         let (options, clock, listener) = options;
         let cache = Cache::over(options, clock, listener);
-        hand_out(out, tsc_cache::of(Arc::new(Open(cache))));
+        write_handle(out, tsc_cache::of(Arc::new(Open(cache))));
         Ok(())
     })
 }
@@ -108,9 +112,9 @@ pub unsafe extern "C" fn tsc_cache_share(
     out: *mut *mut tsc_cache,
 ) -> tsc_status {
     guard(|| {
-        let cache = lent(cache)?;
-        place(out)?;
-        hand_out(out, tsc_cache::of(Arc::clone(&cache.open)));
+        let cache = borrow(cache)?;
+        check_output(out)?;
+        write_handle(out, tsc_cache::of(Arc::clone(&cache.open)));
         Ok(())
     })
 }
@@ -121,7 +125,7 @@ pub unsafe extern "C" fn tsc_cache_share(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
-        lent(cache)?.open.0.close();
+        borrow(cache)?.open.0.close();
         Ok(())
     })
 }
@@ -130,7 +134,7 @@ pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status 
 /// if configs or attempts still use it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
-    take_back(cache);
+    free_handle(cache);
 }
 
 /// Stores a session under a key of the caller's own.
@@ -155,9 +159,9 @@ pub unsafe extern "C" fn tsc_put(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
-        let info = received(info, info_size)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
+        let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
@@ -189,11 +193,11 @@ pub unsafe extern "C" fn tsc_get(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
-        place(len)?;
-        room(buf, cap)?;
-        sized::place_or_none(info, info_size)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
+        check_output(len)?;
+        check_buffer(buf, cap)?;
+        extensible::check_optional_output(info, info_size)?;
         let mut needed = 0;
         let copied = cache.copy_out(&key, |session, now| {
             let Payload::Bytes(data) = &session.payload else {
@@ -205,7 +209,7 @@ pub unsafe extern "C" fn tsc_get(
             }
             copy_to(data, buf);
             if !info.is_null() {
-                sized::write(info, info_size, &tsc_session_info::of(session, now));
+                extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }
             true
         });
@@ -231,9 +235,9 @@ pub unsafe extern "C" fn tsc_available(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
-        place(count)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
+        check_output(count)?;
         write(count, cache.available(&key));
         Ok(())
     })
@@ -247,8 +251,8 @@ pub unsafe extern "C" fn tsc_remove(
     key_len: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
         if cache.remove(&key) {
             Ok(())
         } else {
@@ -267,7 +271,7 @@ pub unsafe extern "C" fn tsc_clear_expired(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let expired = open(cache)?.clear_expired();
+        let expired = open_engine(cache)?.clear_expired();
         if !count.is_null() {
             write(count, expired as usize);
         }
@@ -279,7 +283,7 @@ pub unsafe extern "C" fn tsc_clear_expired(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
-        open(cache)?.clear();
+        open_engine(cache)?.clear();
         Ok(())
     })
 }

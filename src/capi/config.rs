@@ -1,8 +1,8 @@
 use super::cache::open_cache;
-use super::guard::{Answer, guard, hand_out, lent, place, take_back, write};
+use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use super::{TSC_MAX_NAME, endpoint, sized, tsc_cache, tsc_endpoint, tsc_status};
+use super::{TSC_MAX_NAME, endpoint, extensible, tsc_cache, tsc_endpoint, tsc_status};
 use crate::cache::Cache;
 use crate::config::Config;
 use std::sync::Arc;
@@ -46,8 +46,11 @@ pub struct tsc_config {
     pub(super) rustls: Option<Arc<Attached>>,
 }
 
-unsafe fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_config_options> {
-    let options = sized::read(options, size)?;
+unsafe fn read(
+    options: *const tsc_config_options,
+    size: usize,
+) -> StatusResult<tsc_config_options> {
+    let options = extensible::read(options, size)?;
     let one_byte = u32::from(u8::MAX);
     if options.client_not_after < 0
         || options.tickets_new_session > one_byte
@@ -58,7 +61,7 @@ unsafe fn read(options: *const tsc_config_options, size: usize) -> Answer<tsc_co
     Ok(options)
 }
 
-unsafe fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Config> {
+unsafe fn new_config(cache: &Arc<Cache>, options: &tsc_config_options) -> StatusResult<Config> {
     let config = Config::new(cache);
     let config = match bytes_up_to(options.identity, options.identity_len, TSC_MAX_NAME)? {
         [] => config,
@@ -71,10 +74,10 @@ unsafe fn bind(cache: &Arc<Cache>, options: &tsc_config_options) -> Answer<Confi
 }
 
 #[cfg(feature = "rustls-ffi")]
-unsafe fn attached(
+unsafe fn attach(
     rustls: *const rustls_client_config,
     options: &tsc_config_options,
-) -> Answer<Arc<Attached>> {
+) -> StatusResult<Arc<Attached>> {
     if options.identity_len != 0 {
         return Err(TSC_UNSUPPORTED);
     }
@@ -94,10 +97,10 @@ unsafe fn attached(
 }
 
 #[cfg(not(feature = "rustls-ffi"))]
-unsafe fn attached(
+unsafe fn attach(
     _: *const rustls_client_config,
     _: &tsc_config_options,
-) -> Answer<Arc<Attached>> {
+) -> StatusResult<Arc<Attached>> {
     Err(TSC_UNSUPPORTED)
 }
 
@@ -117,14 +120,14 @@ pub unsafe extern "C" fn tsc_config_new(
     guard(|| {
         let cache = open_cache(cache)?;
         let options = read(options, size)?;
-        place(out)?;
+        check_output(out)?;
         if options.tickets_new_session != 0 || options.tickets_resumption != 0 {
             return Err(TSC_UNSUPPORTED);
         }
-        hand_out(
+        write_handle(
             out,
             tsc_config {
-                config: bind(cache, &options)?,
+                config: new_config(cache, &options)?,
                 rustls: None,
             },
         );
@@ -152,14 +155,14 @@ pub unsafe extern "C" fn tsc_config_attach(
 ) -> tsc_status {
     guard(|| {
         let cache = open_cache(cache)?;
-        place(rustls.cast_mut())?;
+        check_output(rustls.cast_mut())?;
         let options = read(options, size)?;
-        place(out)?;
-        let rustls = attached(rustls, &options)?;
-        hand_out(
+        check_output(out)?;
+        let rustls = attach(rustls, &options)?;
+        write_handle(
             out,
             tsc_config {
-                config: bind(cache, &options)?,
+                config: new_config(cache, &options)?,
                 rustls: Some(rustls),
             },
         );
@@ -170,7 +173,7 @@ pub unsafe extern "C" fn tsc_config_attach(
 /// Frees a config; NULL is nothing. Attempts made from it stay valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_free(config: *mut tsc_config) {
-    take_back(config);
+    free_handle(config);
 }
 
 /// Says how many sessions attempts of this config to this endpoint would find, one after the other; a
@@ -183,9 +186,9 @@ pub unsafe extern "C" fn tsc_config_available(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &lent(config)?.config;
+        let config = &borrow(config)?.config;
         let endpoint = endpoint::read(endpoint, size)?;
-        place(count)?;
+        check_output(count)?;
         let available = config.available(&endpoint)?;
         write(count, available);
         Ok(())

@@ -1,5 +1,5 @@
-use super::guard::Answer;
-use super::sized;
+use super::extensible;
+use super::guard::StatusResult;
 use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use crate::endpoint::{Endpoint, MAX_NAME};
@@ -33,8 +33,11 @@ pub struct tsc_endpoint {
 }
 
 /// The endpoint that the caller describes, lent for the call.
-pub(super) unsafe fn read<'a>(endpoint: *const tsc_endpoint, size: usize) -> Answer<Endpoint<'a>> {
-    let given = sized::read(endpoint, size)?;
+pub(super) unsafe fn read<'a>(
+    endpoint: *const tsc_endpoint,
+    size: usize,
+) -> StatusResult<Endpoint<'a>> {
+    let given = extensible::read(endpoint, size)?;
     if given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
     }

@@ -79,7 +79,7 @@ impl tsc_event {
             Space::Endpoint => (Config::endpoint_of(event.key)?, &[][..]),
             Space::Caller => (NOWHERE, event.key),
         };
-        let lent = |bytes: &[u8]| {
+        let pointer = |bytes: &[u8]| {
             if bytes.is_empty() {
                 std::ptr::null()
             } else {
@@ -90,13 +90,13 @@ impl tsc_event {
             kind: kind_of(event.kind),
             port: endpoint.port.into(),
             count: event.count,
-            host: lent(endpoint.host),
+            host: pointer(endpoint.host),
             host_len: endpoint.host.len(),
-            server_name: lent(endpoint.server_name),
+            server_name: pointer(endpoint.server_name),
             server_name_len: endpoint.server_name.len(),
-            group: lent(endpoint.group),
+            group: pointer(endpoint.group),
             group_len: endpoint.group.len(),
-            key: lent(key),
+            key: pointer(key),
             key_len: key.len(),
         })
     }
@@ -104,22 +104,22 @@ impl tsc_event {
 
 /// The caller's function that is told. It promised that it may be called with its argument on any
 /// thread.
-pub(super) struct CallerListener {
-    pub(super) tell: unsafe extern "C" fn(*mut c_void, *const tsc_event, usize),
+pub(super) struct EventCallback {
+    pub(super) call: unsafe extern "C" fn(*mut c_void, *const tsc_event, usize),
     pub(super) arg: *mut c_void,
 }
 
 // SAFETY: the header says that it is called on any thread.
-unsafe impl Send for CallerListener {}
+unsafe impl Send for EventCallback {}
 // SAFETY: as above.
-unsafe impl Sync for CallerListener {}
+unsafe impl Sync for EventCallback {}
 
-impl CallerListener {
-    pub(super) fn tell(&self, event: &Event<'_>) {
+impl EventCallback {
+    pub(super) fn call(&self, event: &Event<'_>) {
         if let Some(event) = tsc_event::of(event) {
             // SAFETY: the header's contract: the function may be called with this argument until the
             // last handle that can reach the cache is freed.
-            unsafe { (self.tell)(self.arg, &raw const event, size_of::<tsc_event>()) }
+            unsafe { (self.call)(self.arg, &raw const event, size_of::<tsc_event>()) }
         }
     }
 }

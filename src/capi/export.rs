@@ -1,6 +1,6 @@
-use super::cache::open;
-use super::guard::{Answer, guard, lent, place, write};
-use super::slice::{bytes, fill, room};
+use super::cache::open_engine;
+use super::guard::{StatusResult, borrow, check_output, guard, write};
+use super::slice::{bytes, check_buffer, write_bytes};
 use super::tsc_status::{
     TSC_CLOSED, TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_AUTHENTIC,
     TSC_TOO_SMALL, TSC_UNSUPPORTED,
@@ -26,14 +26,14 @@ impl From<Refused> for tsc_status {
     }
 }
 
-unsafe fn key_of<'a>(key: *const u8, len: usize) -> Answer<&'a [u8; KEY]> {
+unsafe fn sealing_key<'a>(key: *const u8, len: usize) -> StatusResult<&'a [u8; KEY]> {
     bytes(key, len)?
         .try_into()
         .map_err(|_| TSC_INVALID_ARGUMENT)
 }
 
-unsafe fn scope_of<'a>(config: *const tsc_config) -> Answer<Scope<'a>> {
-    let config = &lent(config)?.config;
+unsafe fn scope_of<'a>(config: *const tsc_config) -> StatusResult<Scope<'a>> {
+    let config = &borrow(config)?.config;
     if config.engine().is_closed() {
         return Err(TSC_CLOSED);
     }
@@ -45,15 +45,15 @@ unsafe fn export(
     key: &[u8; KEY],
     (buf, cap, len): (*mut u8, usize, *mut usize),
     left_out: *mut usize,
-) -> Answer {
-    place(len)?;
-    room(buf, cap)?;
+) -> StatusResult {
+    check_output(len)?;
+    check_buffer(buf, cap)?;
     match scope.export(key, cap) {
         Ok(export) => {
             if !left_out.is_null() {
                 write(left_out, export.left_out);
             }
-            fill(&export.sealed, buf, cap, len)
+            write_bytes(&export.sealed, buf, cap, len)
         }
         Err(why) => {
             if let Refused::TooSmall(needed) = why {
@@ -64,8 +64,13 @@ unsafe fn export(
     }
 }
 
-unsafe fn import(scope: &Scope<'_>, key: &[u8; KEY], export: &[u8], count: *mut usize) -> Answer {
-    place(count)?;
+unsafe fn import(
+    scope: &Scope<'_>,
+    key: &[u8; KEY],
+    export: &[u8],
+    count: *mut usize,
+) -> StatusResult {
+    check_output(count)?;
     write(count, scope.import(key, export)?);
     Ok(())
 }
@@ -101,7 +106,12 @@ pub unsafe extern "C" fn tsc_config_export(
 ) -> tsc_status {
     guard(|| {
         let scope = scope_of(config)?;
-        export(&scope, key_of(key, key_len)?, (buf, cap, len), left_out)
+        export(
+            &scope,
+            sealing_key(key, key_len)?,
+            (buf, cap, len),
+            left_out,
+        )
     })
 }
 
@@ -129,7 +139,7 @@ pub unsafe extern "C" fn tsc_config_import(
 ) -> tsc_status {
     guard(|| {
         let scope = scope_of(config)?;
-        import(&scope, key_of(key, key_len)?, bytes(data, len)?, count)
+        import(&scope, sealing_key(key, key_len)?, bytes(data, len)?, count)
     })
 }
 
@@ -145,8 +155,13 @@ pub unsafe extern "C" fn tsc_cache_export(
     left_out: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = Scope::Caller(open(cache)?);
-        export(&scope, key_of(key, key_len)?, (buf, cap, len), left_out)
+        let scope = Scope::Caller(open_engine(cache)?);
+        export(
+            &scope,
+            sealing_key(key, key_len)?,
+            (buf, cap, len),
+            left_out,
+        )
     })
 }
 
@@ -162,7 +177,7 @@ pub unsafe extern "C" fn tsc_cache_import(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = Scope::Caller(open(cache)?);
-        import(&scope, key_of(key, key_len)?, bytes(data, len)?, count)
+        let scope = Scope::Caller(open_engine(cache)?);
+        import(&scope, sealing_key(key, key_len)?, bytes(data, len)?, count)
     })
 }

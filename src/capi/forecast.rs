@@ -1,5 +1,5 @@
-use super::guard::{guard, lent};
-use super::{endpoint, sized, tsc_config, tsc_endpoint, tsc_status};
+use super::guard::{borrow, guard};
+use super::{endpoint, extensible, tsc_config, tsc_endpoint, tsc_status};
 use crate::supply::Forecast;
 
 /// In a field of tsc_forecast: nobody knows yet, or never.
@@ -67,11 +67,11 @@ pub unsafe extern "C" fn tsc_config_forecast(
     out_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &lent(config)?.config;
+        let config = &borrow(config)?.config;
         let endpoint = endpoint::read(endpoint, size)?;
-        sized::place(out, out_size)?;
+        extensible::check_output(out, out_size)?;
         let forecast = config.forecast(&endpoint)?;
-        sized::write(out, out_size, &forecast.into());
+        extensible::write(out, out_size, &forecast.into());
         Ok(())
     })
 }

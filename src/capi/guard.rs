@@ -8,11 +8,11 @@ compile_error!(
     "libtsc needs panic = \"unwind\": with \"abort\" a contained error would end the process"
 );
 
-pub(super) type Answer<T = ()> = Result<T, tsc_status>;
+pub(super) type StatusResult<T = ()> = Result<T, tsc_status>;
 
 /// Runs the body of an entry point and turns what comes of it into a status.
 #[inline]
-pub(super) fn guard(body: impl FnOnce() -> Answer) -> tsc_status {
+pub(super) fn guard(body: impl FnOnce() -> StatusResult) -> tsc_status {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => tsc_status::TSC_OK,
         Ok(Err(status)) => status,
@@ -26,13 +26,13 @@ pub(super) fn guard(body: impl FnOnce() -> Answer) -> tsc_status {
 
 /// A handle that the caller lent for the call.
 #[inline]
-pub(super) unsafe fn lent<'a, T>(handle: *const T) -> Answer<&'a T> {
+pub(super) unsafe fn borrow<'a, T>(handle: *const T) -> StatusResult<&'a T> {
     // SAFETY: the header's contract: NULL, or a handle of this type that is not freed while in use.
     unsafe { handle.as_ref() }.ok_or(tsc_status::TSC_INVALID_ARGUMENT)
 }
 
 /// Checks an output pointer before anything is done that could not be undone.
-pub(super) fn place<T>(out: *mut T) -> Answer {
+pub(super) fn check_output<T>(out: *mut T) -> StatusResult {
     if out.is_null() {
         Err(tsc_status::TSC_INVALID_ARGUMENT)
     } else {
@@ -40,22 +40,22 @@ pub(super) fn place<T>(out: *mut T) -> Answer {
     }
 }
 
-/// Writes an output. `out` was checked with `place`.
+/// Writes an output. `out` was checked with `check_output`.
 pub(super) unsafe fn write<T>(out: *mut T, value: T) {
     // SAFETY: `out` is not NULL, and by the header's contract points to room for a `T`.
     unsafe { out.write(value) }
 }
 
-/// Hands a new handle to the caller. `out` was checked with `place`.
-pub(super) unsafe fn hand_out<T>(out: *mut *mut T, handle: T) {
+/// Hands a new handle to the caller. `out` was checked with `check_output`.
+pub(super) unsafe fn write_handle<T>(out: *mut *mut T, handle: T) {
     write(out, Box::into_raw(Box::new(handle)));
 }
 
 /// Takes a handle back from the caller and drops it; NULL is nothing.
-pub(super) unsafe fn take_back<T>(handle: *mut T) {
+pub(super) unsafe fn free_handle<T>(handle: *mut T) {
     if !handle.is_null() {
         let _ = guard(|| {
-            // SAFETY: not NULL, so by the header's contract it came from `hand_out` and was not
+            // SAFETY: not NULL, so by the header's contract it came from `write_handle` and was not
             // freed before.
             drop(unsafe { Box::from_raw(handle) });
             Ok(())

@@ -1,7 +1,7 @@
-use super::cache::{key_of, open};
-use super::guard::{Answer, guard, place, write};
-use super::session::received;
-use super::sized;
+use super::cache::{caller_key, open_engine};
+use super::extensible;
+use super::guard::{StatusResult, check_output, guard, write};
+use super::session::read_info;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
 use super::{tsc_cache, tsc_session_info, tsc_status};
 use crate::engine::{Payload, Session};
@@ -36,7 +36,7 @@ impl Object {
         object: *mut c_void,
         bytes: usize,
         release: Option<Release>,
-    ) -> Answer<(Arc<Self>, usize)> {
+    ) -> StatusResult<(Arc<Self>, usize)> {
         let (Some(object), Some(release)) = (NonNull::new(object), release) else {
             return Err(TSC_INVALID_ARGUMENT);
         };
@@ -88,9 +88,9 @@ pub unsafe extern "C" fn tsc_put_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
-        let info = received(info, info_size)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
+        let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
         let session = info.alone(cache, Payload::Value(value), size);
@@ -120,14 +120,14 @@ pub unsafe extern "C" fn tsc_get_object(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open(cache)?;
-        let key = key_of(cache, key, key_len)?;
-        place(object)?;
+        let cache = open_engine(cache)?;
+        let key = caller_key(cache, key, key_len)?;
+        check_output(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
-        sized::place_or_none(info, info_size)?;
+        extensible::check_optional_output(info, info_size)?;
         let taken = cache.take_object(&key, |session, now| {
             if !info.is_null() {
-                sized::write(info, info_size, &tsc_session_info::of(session, now));
+                extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }
         });
         let taken = taken.and_then(Object::of).ok_or(TSC_NOT_FOUND)?;

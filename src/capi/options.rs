@@ -1,7 +1,7 @@
-use super::event::CallerListener;
-use super::guard::Answer;
+use super::event::EventCallback;
+use super::guard::StatusResult;
 use super::tsc_status::TSC_UNSUPPORTED;
-use super::{sized, tsc_event};
+use super::{extensible, tsc_event};
 use crate::engine::{Clock, Listener, Options};
 use std::ffi::c_void;
 
@@ -67,17 +67,17 @@ pub struct tsc_options {
 }
 
 /// The caller's clock. It promised that its function may be called with its argument on any thread.
-struct CallerClock {
+struct ClockCallback {
     read: unsafe extern "C" fn(*mut c_void) -> u64,
     arg: *mut c_void,
 }
 
 // SAFETY: the header says that the clock is called on any thread.
-unsafe impl Send for CallerClock {}
+unsafe impl Send for ClockCallback {}
 // SAFETY: as above.
-unsafe impl Sync for CallerClock {}
+unsafe impl Sync for ClockCallback {}
 
-impl CallerClock {
+impl ClockCallback {
     fn now(&self) -> u64 {
         // SAFETY: the header's contract: the function may be called with this argument until the
         // last handle that can reach the cache is freed.
@@ -89,8 +89,8 @@ impl CallerClock {
 pub(super) unsafe fn read(
     options: *const tsc_options,
     size: usize,
-) -> Answer<(Options, Clock, Option<Listener>)> {
-    let given = sized::read(options, size)?;
+) -> StatusResult<(Options, Clock, Option<Listener>)> {
+    let given = extensible::read(options, size)?;
     if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 || given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
     }
@@ -124,19 +124,19 @@ pub(super) unsafe fn read(
     let clock = match given.clock {
         None => Clock::System,
         Some(read) => {
-            let clock = CallerClock {
+            let clock = ClockCallback {
                 read,
                 arg: given.clock_arg,
             };
             Clock::Driven(Box::new(move || clock.now()))
         }
     };
-    let listener = given.on_event.map(|tell| -> Listener {
-        let listener = CallerListener {
-            tell,
+    let listener = given.on_event.map(|call| -> Listener {
+        let listener = EventCallback {
+            call,
             arg: given.event_arg,
         };
-        Box::new(move |event| listener.tell(event))
+        Box::new(move |event| listener.call(event))
     });
     Ok((options, clock, listener))
 }

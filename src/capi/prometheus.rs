@@ -1,5 +1,5 @@
-use super::guard::{guard, lent, place};
-use super::slice::{bytes, fill, room};
+use super::guard::{borrow, check_output, guard};
+use super::slice::{bytes, check_buffer, write_bytes};
 use super::tsc_status::TSC_INVALID_ARGUMENT;
 use super::{tsc_cache, tsc_status};
 use crate::engine::{Stats, each_stat, help};
@@ -28,16 +28,16 @@ pub unsafe extern "C" fn tsc_stats_prometheus(
     len: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = lent(cache)?;
+        let cache = borrow(cache)?;
         let labels = std::str::from_utf8(bytes(labels.cast(), labels_len)?);
         let labels = labels.ok().filter(|labels| are_labels(labels));
         let labels = labels.ok_or(TSC_INVALID_ARGUMENT)?;
-        place(len)?;
-        room(buf.cast(), cap)?;
+        check_output(len)?;
+        check_buffer(buf.cast(), cap)?;
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = expose(&cache.engine().stats(), labels, &mut text);
-        fill(text.as_bytes(), buf.cast(), cap, len)
+        write_bytes(text.as_bytes(), buf.cast(), cap, len)
     })
 }
 

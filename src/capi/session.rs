@@ -1,6 +1,6 @@
-use super::guard::Answer;
+use super::extensible;
+use super::guard::StatusResult;
 use super::object::Object;
-use super::sized;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use crate::engine::{Payload, Session, Time};
 use crate::session::{Received, SessionInfo};
@@ -44,8 +44,11 @@ pub struct tsc_session {
 }
 
 /// What the caller said about a session that it received.
-pub(super) unsafe fn received(info: *const tsc_session_info, size: usize) -> Answer<Received> {
-    let info = sized::read(info, size)?;
+pub(super) unsafe fn read_info(
+    info: *const tsc_session_info,
+    size: usize,
+) -> StatusResult<Received> {
+    let info = extensible::read(info, size)?;
     if info.not_after < 0 {
         return Err(TSC_INVALID_ARGUMENT);
     }
@@ -77,7 +80,7 @@ impl tsc_session_info {
 
 impl tsc_session {
     /// What is lent of a session; an error if it is not one that came through these functions.
-    pub(super) fn of(session: &Session, now: Time) -> Answer<Self> {
+    pub(super) fn of(session: &Session, now: Time) -> StatusResult<Self> {
         let (data, len, object) = match &session.payload {
             Payload::Bytes(data) => (data.as_ptr(), data.len(), ptr::null_mut()),
             Payload::Value(value) => {

@@ -1,11 +1,11 @@
 //! Bytes that the caller lends.
 
-use super::guard::{Answer, write};
+use super::guard::{StatusResult, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_TOO_SMALL};
 
 /// `(NULL, 0)` is the empty slice; NULL with a length, or a length that no object has, is refused.
 #[inline]
-pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Answer<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> StatusResult<&'a [u8]> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -22,7 +22,7 @@ pub(super) unsafe fn bytes_up_to<'a>(
     data: *const u8,
     len: usize,
     limit: usize,
-) -> Answer<&'a [u8]> {
+) -> StatusResult<&'a [u8]> {
     if len > limit && len <= isize::MAX as usize && !data.is_null() {
         return Err(TSC_TOO_LARGE);
     }
@@ -31,7 +31,7 @@ pub(super) unsafe fn bytes_up_to<'a>(
 
 /// Checks the room for bytes that the caller gets; `(NULL, 0)` is none.
 #[inline]
-pub(super) fn room(buf: *mut u8, cap: usize) -> Answer {
+pub(super) fn check_buffer(buf: *mut u8, cap: usize) -> StatusResult {
     if (buf.is_null() && cap != 0) || cap > isize::MAX as usize {
         return Err(TSC_INVALID_ARGUMENT);
     }
@@ -39,8 +39,13 @@ pub(super) fn room(buf: *mut u8, cap: usize) -> Answer {
 }
 
 /// Copies bytes into the room, if they fit, and writes their length either way. The room was checked
-/// with `room`, and `len` with `place`.
-pub(super) unsafe fn fill(data: &[u8], buf: *mut u8, cap: usize, len: *mut usize) -> Answer {
+/// with `check_buffer`, and `len` with `check_output`.
+pub(super) unsafe fn write_bytes(
+    data: &[u8],
+    buf: *mut u8,
+    cap: usize,
+    len: *mut usize,
+) -> StatusResult {
     write(len, data.len());
     if data.len() > cap {
         return Err(TSC_TOO_SMALL);

@@ -1,5 +1,5 @@
-use super::guard::{guard, lent};
-use super::{sized, tsc_cache, tsc_status};
+use super::guard::{borrow, guard};
+use super::{extensible, tsc_cache, tsc_status};
 use crate::engine::{Stats, each_stat};
 
 /// What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
@@ -91,9 +91,9 @@ pub unsafe extern "C" fn tsc_stats_get(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = lent(cache)?;
-        sized::place(out, size)?;
-        sized::write(out, size, &cache.engine().stats().into());
+        let cache = borrow(cache)?;
+        extensible::check_output(out, size)?;
+        extensible::write(out, size, &cache.engine().stats().into());
         Ok(())
     })
 }

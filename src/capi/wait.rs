@@ -1,5 +1,5 @@
-use super::attempt::held;
-use super::guard::{guard, lent, place, write};
+use super::attempt::clone_connection;
+use super::guard::{borrow, check_output, guard, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
 use super::{tsc_attempt, tsc_status};
 use crate::connection::Plan;
@@ -9,15 +9,15 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 /// What the caller wants to be called, and with what.
-struct Ready {
+struct ReadyCallback {
     call: unsafe extern "C" fn(*mut c_void),
     arg: *mut c_void,
 }
 
 // SAFETY: the header says that ready is called on any thread.
-unsafe impl Send for Ready {}
+unsafe impl Send for ReadyCallback {}
 
-impl Ready {
+impl ReadyCallback {
     fn call(self) {
         // SAFETY: the header's contract: the function may be called with this argument until it was
         // called or tsc_attempt_wait_end said that it will not be.
@@ -25,7 +25,7 @@ impl Ready {
     }
 }
 
-fn answer(plan: Plan) -> Result<(), tsc_status> {
+fn status_of(plan: Plan) -> Result<(), tsc_status> {
     match plan {
         Plan::Go => Ok(()),
         Plan::Wait => Err(TSC_WAIT),
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn tsc_attempt_wait(
     attempt: *const tsc_attempt,
     max_wait_ms: u32,
 ) -> tsc_status {
-    guard(|| Ok(held(attempt)?.wait(max_wait_ms)?))
+    guard(|| Ok(clone_connection(attempt)?.wait(max_wait_ms)?))
 }
 
 /// tsc_attempt_wait for a driver that must not be blocked.
@@ -75,10 +75,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
     arg: *mut c_void,
 ) -> tsc_status {
     guard(|| {
-        let attempt = held(attempt)?;
+        let attempt = clone_connection(attempt)?;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
-        let ready = Ready { call, arg };
-        answer(attempt.plan(max_wait_ms, Waker::new(move || ready.call()))?)
+        let ready = ReadyCallback { call, arg };
+        status_of(attempt.plan(max_wait_ms, Waker::new(move || ready.call()))?)
     })
 }
 
@@ -97,8 +97,8 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     fd: *mut i32,
 ) -> tsc_status {
     guard(|| {
-        let attempt = lent(attempt)?;
-        place(fd)?;
+        let attempt = borrow(attempt)?;
+        check_output(fd)?;
         if !Timer::EXISTS {
             return Err(TSC_UNSUPPORTED);
         }
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
             write(fd, timer.fd());
             *attempt.timer.lock() = Some(timer);
         }
-        answer(plan)
+        status_of(plan)
     })
 }
 
@@ -123,5 +123,5 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
 /// this first if what arg points to is to be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
-    guard(|| Ok(held(attempt)?.end_wait()?))
+    guard(|| Ok(clone_connection(attempt)?.end_wait()?))
 }

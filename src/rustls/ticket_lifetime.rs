@@ -1,9 +1,9 @@
 //! The lifetime of a session that rustls holds.
 //!
 //! rustls does not tell it, and takes a lifetime of 0 for "forever". Its `Debug` output has it, so it
-//! is read from there, in the one version of rustls that this library is built with; the tests with
-//! real servers fail should that change. What is written is looked at as it comes and stops being
-//! written once the lifetime is seen: nothing of it is stored.
+//! is read from there. Debug output may change with any version: where the lifetime is not found, the
+//! session is not kept, and the tests fail. The output is looked at as it is written, and stops
+//! being written once the lifetime is seen: nothing of it is stored.
 
 use std::fmt::{self, Write};
 
@@ -12,14 +12,14 @@ const FIELD: &[u8] = b"lifetime_secs: ";
 /// A TLS stack's copy of the server's certificates, which comes after the lifetime; a typical chain.
 const CHAIN_BYTES: usize = 4096;
 
-pub(super) struct Seen {
+pub(super) struct Inspected {
     /// `None`: not to be had, so the session is best not kept.
     pub(super) lifetime_seconds: Option<u32>,
     /// What the session costs in memory beyond its struct, about.
     pub(super) size: usize,
 }
 
-pub(super) fn look_into(session: &dyn fmt::Debug) -> Seen {
+pub(super) fn inspect(session: &dyn fmt::Debug) -> Inspected {
     let mut reader = Reader {
         matched: 0,
         lifetime: None,
@@ -27,7 +27,7 @@ pub(super) fn look_into(session: &dyn fmt::Debug) -> Seen {
     };
     // An error is how the reader says that it has seen enough.
     let complete = write!(reader, "{session:?}").is_err();
-    Seen {
+    Inspected {
         lifetime_seconds: reader.lifetime.filter(|_| complete),
         // The ticket is the most of it, two digits a byte.
         size: reader.read / 2 + CHAIN_BYTES,
@@ -82,14 +82,14 @@ mod tests {
                 lifetime_secs,
                 chain: 1,
             };
-            assert_eq!(look_into(&session).lifetime_seconds, Some(lifetime_secs));
+            assert_eq!(inspect(&session).lifetime_seconds, Some(lifetime_secs));
         }
     }
 
     #[test]
     fn a_session_that_does_not_tell_is_not_kept() {
-        assert_eq!(look_into(&"lifetime_secs: 12").lifetime_seconds, Some(12));
-        assert_eq!(look_into(&"ticket: 12").lifetime_seconds, None);
-        assert_eq!(look_into(&12).lifetime_seconds, None);
+        assert_eq!(inspect(&"lifetime_secs: 12").lifetime_seconds, Some(12));
+        assert_eq!(inspect(&"ticket: 12").lifetime_seconds, None);
+        assert_eq!(inspect(&12).lifetime_seconds, None);
     }
 }

@@ -1,6 +1,6 @@
 //! Structs that grow at their end and are passed with their size.
 
-use super::guard::Answer;
+use super::guard::StatusResult;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 
 /// A struct of the header that is passed with its size.
@@ -8,16 +8,16 @@ use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 /// # Safety
 /// Every bit pattern is a valid value, all-zero means "every default", and there is no padding, so
 /// that copying it out copies no stray bytes.
-pub(super) unsafe trait Sized: Copy {}
+pub(super) unsafe trait Extensible: Copy {}
 
-macro_rules! sized {
+macro_rules! extensible {
     ($($name:ident),*) => {$(
         // SAFETY: integers, pointers and optional function pointers only, laid out without padding
         // (tests/c/api_layout.c pins the size, and the offset of every field).
-        unsafe impl Sized for super::$name {}
+        unsafe impl Extensible for super::$name {}
     )*};
 }
-sized!(
+extensible!(
     tsc_options,
     tsc_event,
     tsc_session_info,
@@ -30,8 +30,8 @@ sized!(
 );
 
 /// Reads a struct that the caller passed with its size. `(NULL, 0)` is all defaults.
-pub(super) unsafe fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
-    // SAFETY: all-zero is a value of every `Sized`.
+pub(super) unsafe fn read<T: Extensible>(from: *const T, size: usize) -> StatusResult<T> {
+    // SAFETY: all-zero is a value of every `Extensible`.
     let mut value: T = unsafe { std::mem::zeroed() };
     let ours = size_of::<T>();
     if from.is_null() != (size == 0) || size > isize::MAX as usize {
@@ -58,7 +58,7 @@ pub(super) unsafe fn read<T: Sized>(from: *const T, size: usize) -> Answer<T> {
 
 /// Checks the place for an output struct before anything is done that could not be undone.
 #[inline]
-pub(super) fn place<T: Sized>(to: *mut T, size: usize) -> Answer {
+pub(super) fn check_output<T: Extensible>(to: *mut T, size: usize) -> StatusResult {
     if to.is_null() || size == 0 || size > isize::MAX as usize {
         return Err(TSC_INVALID_ARGUMENT);
     }
@@ -67,15 +67,15 @@ pub(super) fn place<T: Sized>(to: *mut T, size: usize) -> Answer {
 
 /// The same for an output that the caller may do without: `(NULL, 0)`.
 #[inline]
-pub(super) fn place_or_none<T: Sized>(to: *mut T, size: usize) -> Answer {
+pub(super) fn check_optional_output<T: Extensible>(to: *mut T, size: usize) -> StatusResult {
     if to.is_null() && size == 0 {
         return Ok(());
     }
-    place(to, size)
+    check_output(to, size)
 }
 
-/// Writes as much of `value` as the caller has room for. The place was checked with `place`.
-pub(super) unsafe fn write<T: Sized>(to: *mut T, size: usize, value: &T) {
+/// Writes as much of `value` as the caller has room for. The place was checked with `check_output`.
+pub(super) unsafe fn write<T: Extensible>(to: *mut T, size: usize, value: &T) {
     let ours = size_of::<T>();
     if size == ours {
         // The usual caller: field by field, in place of a copy that waits for all of them to be there.
