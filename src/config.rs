@@ -19,6 +19,14 @@ pub(crate) enum Identity {
     Given(Arc<[u8]>),
 }
 
+impl Identity {
+    /// An identity that no other config of this process has.
+    pub(crate) fn own() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self::Own(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
 ///
 /// Make one for each TLS configuration, not for each connection. A clone is the same config.
@@ -36,10 +44,9 @@ impl Config {
     /// Makes a config that shares its sessions with no other.
     #[must_use]
     pub fn new(cache: &Arc<Cache>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             cache: Arc::clone(cache),
-            identity: Identity::Own(NEXT.fetch_add(1, Relaxed)),
+            identity: Identity::own(),
             client_not_after: None,
         }
     }

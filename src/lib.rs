@@ -34,6 +34,9 @@ mod session;
 mod supply;
 mod sync;
 mod sys;
+#[cfg(test)]
+#[path = "../tests/engine/mod.rs"]
+mod tests;
 
 pub use attempt::Attempt;
 pub use cache::Cache;

@@ -125,7 +125,7 @@ impl Connection {
     }
 
     /// How many sessions to ask the server for (RFC 9149), if others wait for some.
-    #[cfg(any(test, feature = "rustls"))]
+    #[cfg(feature = "rustls")]
     pub(crate) fn demand(&self) -> Option<usize> {
         self.check_process().ok()?;
         self.supply.demand()

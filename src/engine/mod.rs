@@ -201,7 +201,7 @@ impl Engine {
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
-    #[cfg(any(test, feature = "capi"))]
+    #[cfg(feature = "capi")]
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,

@@ -23,7 +23,7 @@ pub(crate) enum Payload {
     Value(Arc<dyn Any + Send + Sync>),
     /// A value that only one connection can be given, such as rustls's TLS 1.3 session.
     #[cfg_attr(
-        not(any(test, feature = "rustls")),
+        not(feature = "rustls"),
         expect(dead_code, reason = "only rustls has such sessions")
     )]
     Unique(Box<dyn Any + Send + Sync>),

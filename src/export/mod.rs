@@ -341,11 +341,9 @@ mod tests {
     #[test]
     fn what_was_sealed_badly_brings_nothing() {
         let clock = Clock::BothDriven(Box::new(|| 5), Box::new(|| 0));
-        let config = Config {
-            cache: Cache::new(Engine::new(Options::default(), clock)),
-            identity: Identity::Given((*b"id").into()),
-            client_not_after: None,
-        };
+        let config = Config::new(&Cache::over(Options::default(), clock, None))
+            .identity(b"id")
+            .expect("short enough");
         let scopes = [
             (Scope::Caller(config.engine()), &b"key"[..]),
             (

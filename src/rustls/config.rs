@@ -15,9 +15,8 @@ use std::sync::Arc;
 /// verifier and client credentials are the very same objects.
 ///
 /// ```
-/// # fn example(tls: Arc<::rustls::ClientConfig>) -> Result<(), libtsc::Error> {
+/// # fn example(tls: ::rustls::ClientConfig) -> Result<(), libtsc::Error> {
 /// use libtsc::{Cache, Endpoint, Options};
-/// use std::sync::Arc;
 ///
 /// let cache = Cache::new(Options::default());
 /// let config = libtsc::rustls::Config::new(&cache, tls);

@@ -1,11 +1,16 @@
 //! What one rustls connection sees of the cache.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the lock is one connection's own, and nobody waits for it"
+)]
+
 use super::session::{RustlsSession, Taken};
 use crate::connection::Connection;
-use crate::sync::Mutex;
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
+use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 

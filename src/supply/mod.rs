@@ -287,7 +287,7 @@ impl Supply {
     }
 
     /// How many sessions an attempt had best bring, if others wait for some.
-    #[cfg(any(test, feature = "rustls"))]
+    #[cfg(feature = "rustls")]
     pub(crate) fn demand(&self) -> Option<usize> {
         let most = self.engine.options().max_sessions_per_endpoint as usize;
         match self.queue.lock().waits.len() {

@@ -25,7 +25,7 @@
 #define assert_ok(call) assert_int_equal(call, TSC_OK)
 #define assert_status(call, status) assert_int_equal(call, status)
 
-/* Rounds for a test that hammers: fewer where every instruction is checked (tests/check/c-tests).
+/* Rounds for a test that hammers: fewer where every instruction is checked (tools/c-tests).
  */
 static inline int rounds(int many) {
     return getenv("TSC_TEST_SLOW") != NULL ? many / 20 + 1 : many;

@@ -15,7 +15,7 @@
         }                                                                                          \
     } while (0)
 
-// Prints what tests/check/c-tests counts.
+// Prints what tools/c-tests counts.
 #define RUN(test)                                                                                  \
     do {                                                                                           \
         std::fprintf(stderr, "[ RUN      ] %s\n", #test);                                          \

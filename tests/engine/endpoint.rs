@@ -1,7 +1,9 @@
 //! Who a session is for: endpoints and configs.
 
 use super::*;
-use libtsc::attempt::{Invalid, MAX_NAME};
+use crate::endpoint::Invalid;
+use crate::endpoint::MAX_NAME;
+use crate::error::Error;
 
 #[test]
 fn a_session_is_offered_only_to_its_own_endpoint() {
@@ -94,7 +96,7 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
 fn names_have_a_limit() {
     let world = World::new(WIDE);
     let (fits, long) = ([b'a'; MAX_NAME], [b'a'; MAX_NAME + 1]);
-    let refused = |endpoint| Attempt::new(&world.config, &endpoint).map(|_| ());
+    let refused = |endpoint| Connection::new(&world.config, &endpoint).map(|_| ());
     let names = |name| {
         [
             to(name, 9142, b"", b""),
@@ -105,7 +107,7 @@ fn names_have_a_limit() {
     for (good, bad) in names(&fits).into_iter().zip(names(&long)) {
         assert_eq!(refused(good), Ok(()));
         assert_eq!(refused(bad), Err(Invalid::NameTooLong));
-        assert_eq!(world.config.available(&bad), Err(Invalid::NameTooLong));
+        assert_eq!(world.config.available(&bad), Err(Error::TooLarge));
     }
     assert_eq!(refused(to(b"", 9142, b"", b"")), Err(Invalid::NoHost));
     assert_eq!(world.connect().server_name(), HOST.host);

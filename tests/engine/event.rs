@@ -1,9 +1,9 @@
 //! What is told, and of whom.
 
 use super::*;
-use libtsc::attempt::Failure;
-use libtsc::engine::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
-use libtsc::engine::Space;
+use crate::connection::Failure;
+use crate::engine::EventKind::{self, Evicted, Expired, Offered, Refused, Resumed, Stored};
+use crate::engine::Space;
 use std::sync::Mutex;
 
 /// What happened, to how many, at which key.

@@ -1,9 +1,9 @@
 //! From one process to the next: what is taken along, and that nothing lives longer for it.
 
 use super::*;
-use libtsc::attempt::Failure;
-use libtsc::engine::Space;
-use libtsc::export::{KEY, Refused, Scope};
+use crate::connection::Failure;
+use crate::engine::Space;
+use crate::export::{KEY, Refused, Scope};
 use proptest::prelude::*;
 use std::sync::atomic::AtomicI64;
 
@@ -31,7 +31,7 @@ impl Process {
             Box::new(move || read_wall.load(Relaxed)),
         );
         let config = Config {
-            cache: Cache::new(Engine::new(options, clock)),
+            cache: Cache::over(options, clock, None),
             identity: Identity::Given((*b"verifies").into()),
             client_not_after: not_after,
         };
@@ -75,7 +75,7 @@ impl Process {
     }
 
     /// A full handshake that brings sessions, told apart by their bytes.
-    fn full(&self, version: u32, lifetime: u32, sessions: &[&[u8]]) {
+    fn full(&self, version: u16, lifetime: u32, sessions: &[&[u8]]) {
         full(&self.world.config, &HOST, version, lifetime, sessions);
     }
 
@@ -105,7 +105,7 @@ fn export(scope: &Scope<'_>) -> Vec<u8> {
 fn full(
     config: &Arc<Config>,
     endpoint: &Endpoint<'_>,
-    version: u32,
+    version: u16,
     lifetime: u32,
     sessions: &[&[u8]],
 ) {
@@ -114,19 +114,17 @@ fn full(
     attempt.established(false).expect("open");
 }
 
-fn receive_bytes(attempt: &Attempt, version: u32, lifetime: u32, sessions: &[&[u8]]) {
-    let label = u16::try_from(version).expect("two bytes");
+fn receive_bytes(attempt: &Connection, version: u16, lifetime: u32, sessions: &[&[u8]]) {
     for bytes in sessions {
         let payload = Payload::Bytes(attempt.keep(bytes).expect("kept"));
-        let rules = rules_of(version, lifetime).expect("known");
         attempt
-            .receive(payload, bytes.len(), label, rules, None)
+            .receive(payload, bytes.len(), &received(version, lifetime))
             .map_err(|(why, _)| why)
             .expect("kept");
     }
 }
 
-fn offered(attempt: &Attempt) -> Option<Vec<u8>> {
+fn offered(attempt: &Connection) -> Option<Vec<u8>> {
     let bytes = |session: &Session| match &session.payload {
         Payload::Bytes(bytes) => bytes.to_vec(),
         Payload::Value(_) | Payload::Unique(_) => panic!("these tests store bytes"),
@@ -153,7 +151,7 @@ fn single_use_sessions_move_and_a_reusable_one_is_copied() {
     let attempt = new.world.connect();
     let shown =
         attempt.offer(|session, now| (session.label, session.kind, now.since(session.received)));
-    assert_eq!(shown, Ok(Some((TLS_1_3 as u16, Kind::SingleUse, 0))));
+    assert_eq!(shown, Ok(Some((TLS_1_3, Kind::SingleUse, 0))));
     attempt.release();
     assert_eq!(new.take_all(), [&b"c"[..], b"r"]);
 }
@@ -394,7 +392,7 @@ fn the_clients_certificate_ends_what_is_imported() {
 /// What bounds a session before and after, in seconds, and how much time passes.
 #[derive(Clone, Debug)]
 struct Journey {
-    version: u32,
+    version: u16,
     lifetime: u32,
     ttl: [u32; 2],
     lineage_age: [u32; 2],

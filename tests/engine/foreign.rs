@@ -2,9 +2,9 @@
 //! off.
 
 use super::*;
-use libtsc::attempt::Failure;
-use libtsc::engine::Kind::{Reusable, SingleUse};
-use libtsc::engine::{Key, Space};
+use crate::connection::Failure;
+use crate::engine::Kind::{Reusable, SingleUse};
+use crate::engine::{Key, Space};
 use std::cell::Cell;
 use std::sync::{Mutex, Weak, mpsc};
 use std::thread;
@@ -19,7 +19,7 @@ thread_local! {
 struct Foreign {
     time: AtomicU64,
     dropped: AtomicU64,
-    reach: Mutex<(Weak<Config>, Weak<Attempt>)>,
+    reach: Mutex<(Weak<Config>, Weak<Connection>)>,
 }
 
 impl Foreign {
@@ -30,7 +30,7 @@ impl Foreign {
         }
         let (config, attempt) = self.reach.lock().expect("not poisoned").clone();
         if let Some(attempt) = attempt.upgrade() {
-            let _ = (attempt.phase(), attempt.note());
+            let _ = (attempt.info(), attempt.note());
             if change {
                 let _ = attempt.offer(|_, _| ());
                 attempt.set_not_after(i64::MAX).expect("this process");
@@ -97,9 +97,10 @@ impl Stage {
             ..WIDE
         };
         let config = Arc::new(Config {
-            cache: Cache::new(
-                Engine::new(options, Clock::Driven(Box::new(read)))
-                    .telling(Box::new(move |_| listener.call_back(false))),
+            cache: Cache::over(
+                options,
+                Clock::Driven(Box::new(read)),
+                Some(Box::new(move |_| listener.call_back(false))),
             ),
             identity: Identity::own(),
             client_not_after: None,
@@ -139,20 +140,20 @@ impl Stage {
     }
 
     /// A connection that the foreign code uses too.
-    fn connect(&self) -> Arc<Attempt> {
+    fn connect(&self) -> Arc<Connection> {
         let attempt = connect(&self.config, &HOST);
         self.foreign.reach.lock().expect("not poisoned").1 = Arc::downgrade(&attempt);
         attempt
     }
 
-    fn receive(&self, attempt: &Attempt, version: u32, lifetime: u32, size: usize) {
-        let rules = rules_of(version, lifetime).expect("known");
-        let received = attempt.receive(self.payload(), size, 0, rules, None);
+    fn receive(&self, attempt: &Connection, version: u16, lifetime: u32, size: usize) {
+        let info = received(version, lifetime);
+        let received = attempt.receive(self.payload(), size, &info);
         drop(received);
     }
 
     /// Stores for the host what a connection received.
-    fn full(&self, tickets: usize, version: u32) {
+    fn full(&self, tickets: usize, version: u16) {
         let attempt = connect(&self.config, &HOST);
         for _ in 0..tickets {
             self.receive(&attempt, version, HOUR, 10);

@@ -1,7 +1,7 @@
 //! Nothing is offered past the smallest of all that bounds it.
 
 use super::*;
-use libtsc::attempt::Failure;
+use crate::connection::Failure;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u32 = 24 * HOUR;
@@ -19,7 +19,7 @@ fn unix_now() -> i64 {
 #[derive(Clone, Copy)]
 struct Case {
     rule: &'static str,
-    version: u32,
+    version: u16,
     lifetime: u32,
     ttl: u32,
     lineage_age: u32,

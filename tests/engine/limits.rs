@@ -1,8 +1,8 @@
 //! Limits and counts, where `tests/model.rs` does not reach.
 
 use super::*;
-use libtsc::attempt::Failure;
-use libtsc::engine::{Key, Space, Stats};
+use crate::connection::Failure;
+use crate::engine::{Key, Space, Stats};
 
 #[test]
 fn a_disabled_cache_keeps_and_offers_nothing() {
@@ -58,8 +58,8 @@ fn a_session_over_its_limit_is_refused_when_it_comes() {
     });
     let attempt = world.connect();
     let receive = |size| {
-        let rules = rules_of(TLS_1_3, HOUR).expect("known");
-        let received = attempt.receive(Payload::Value(Arc::new(7u32)), size, 0, rules, None);
+        let info = received(TLS_1_3, HOUR);
+        let received = attempt.receive(Payload::Value(Arc::new(7u32)), size, &info);
         received.map_err(|(why, payload)| {
             // The payload comes back with the answer.
             assert!(matches!(payload, Payload::Value(value) if value.is::<u32>()));

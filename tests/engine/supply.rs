@@ -1,7 +1,10 @@
 //! Waiting for a session that is on its way, and leaving alone an endpoint where offers do harm.
 
 use super::*;
-use libtsc::attempt::{Failure, Forecast, Plan, Waker};
+use crate::connection::Failure;
+use crate::connection::Plan;
+use crate::supply::Forecast;
+use crate::supply::Waker;
 use std::sync::atomic::AtomicUsize;
 
 /// Patience that plays no part in a test.
@@ -9,7 +12,7 @@ const LONG: u32 = 1_000_000;
 
 /// An attempt that asked, and how often it was told that its wait is over.
 struct Asked {
-    attempt: Arc<Attempt>,
+    attempt: Arc<Connection>,
     plan: Plan,
     told: Arc<AtomicUsize>,
 }
@@ -20,7 +23,7 @@ impl Asked {
     }
 }
 
-fn ask(attempt: Arc<Attempt>, max_wait_ms: u32) -> Asked {
+fn ask(attempt: Arc<Connection>, max_wait_ms: u32) -> Asked {
     let told = Arc::new(AtomicUsize::new(0));
     let tell = Arc::clone(&told);
     let waker = move || {
@@ -51,7 +54,7 @@ impl World {
     }
 
     /// What an attempt that may go does: offers what it can, and is established.
-    fn go(&self, attempt: &Attempt, server: Server) -> bool {
+    fn go(&self, attempt: &Connection, server: Server) -> bool {
         let resumed = offer(attempt).expect("open").is_some();
         for number in 0..server.tickets[usize::from(resumed)] {
             receive(attempt, number, TLS_1_3, HOUR).expect("staged");
@@ -248,7 +251,7 @@ fn single_use_is_strict_unless_asked_for() {
 
 #[test]
 fn a_leader_that_fails_makes_the_next_one_go_at_once() {
-    let ends: [fn(&Attempt); 4] = [
+    let ends: [fn(&Connection); 4] = [
         |attempt| attempt.failed(Failure::Handshake).expect("open"),
         |attempt| attempt.failed(Failure::NotSent).expect("open"),
         |attempt| attempt.failed(Failure::Login).expect("open"),
@@ -289,7 +292,7 @@ fn a_ticket_that_was_not_sent_goes_to_one_that_waits() {
 
 #[test]
 fn what_was_kept_for_one_that_waits_goes_on_when_it_ends() {
-    let ends: [fn(&Attempt); 3] = [
+    let ends: [fn(&Connection); 3] = [
         |attempt| attempt.failed(Failure::NotSent).expect("open"),
         |attempt| attempt.release(),
         |attempt| attempt.established(false).expect("open"),
@@ -495,7 +498,7 @@ fn an_attempt_asks_once_and_before_its_offer() {
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     leader.sent().expect("open");
-    let plan = |attempt: &Attempt| attempt.plan(LONG, Waker::new(|| ()));
+    let plan = |attempt: &Connection| attempt.plan(LONG, Waker::new(|| ()));
     assert_eq!(plan(&leader), Err(NotNow::WrongState));
     let waiting = world.ask(LONG);
     assert_eq!(plan(&waiting.attempt), Err(NotNow::WrongState));
@@ -630,7 +633,7 @@ fn a_stock_that_is_known_to_be_good_is_given_out_at_once() {
 
 #[test]
 fn a_trial_that_fails_makes_room_for_another() {
-    let ends: [fn(&Attempt); 3] = [
+    let ends: [fn(&Connection); 3] = [
         |attempt| attempt.failed(Failure::Handshake).expect("open"),
         |attempt| attempt.failed(Failure::NotSent).expect("open"),
         |attempt| attempt.release(),
@@ -732,11 +735,11 @@ fn a_probe_that_is_not_sent_leaves_it_to_another() {
 fn an_attempt_that_does_not_wait_may_be_quicker_and_nobody_waits_in_vain() {
     // Takes each ticket between the moment in which it is stored and that in which the queue is
     // looked through.
-    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Attempt>>));
+    let thief = Arc::new(std::sync::Mutex::new(None::<Arc<Connection>>));
     let steals = Arc::clone(&thief);
-    let listener = move |event: &libtsc::engine::Event<'_>| {
+    let listener = move |event: &crate::engine::Event<'_>| {
         let thief = match event.kind {
-            libtsc::engine::EventKind::Stored => steals.lock().expect("not poisoned").take(),
+            crate::engine::EventKind::Stored => steals.lock().expect("not poisoned").take(),
             _ => None,
         };
         if let Some(thief) = thief {
@@ -787,7 +790,7 @@ fn the_breaker_is_told_of() {
     let world = World::telling(
         options,
         Box::new(move |event| {
-            use libtsc::engine::EventKind::{BreakerClosed, BreakerOpened};
+            use crate::engine::EventKind::{BreakerClosed, BreakerOpened};
             if matches!(event.kind, BreakerOpened | BreakerClosed) {
                 let endpoint = Config::endpoint_of(event.key).expect("an attempt's key");
                 let port = endpoint.port;

@@ -18,8 +18,8 @@
  *   offered=psk identity=8c7dd922ad47494f answer=resumed tls=1.3 began=0 ended=2
  *
  *   offered    psk: a pre-shared key (TLS 1.3); ticket: a session ticket (TLS 1.2); id: only a
- * session id (TLS 1.2); none. A client that also speaks TLS 1.3 makes up an id that stands for no
- *              session; its id counts only if the server resumed.
+ * session id (TLS 1.2), which this tap has seen a server give out or take; none. Ids that clients
+ *              make up, for TLS 1.3 or to notice that a ticket was taken, stand for no session.
  *   identity   a hash that tells one key, ticket or id from another, or -
  *   answer     resumed or full; - while the server has not shown which
  *   tls        the version that the server chose, or -
@@ -44,12 +44,23 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+static void fail(const char *what) {
+    fprintf(stderr, "tap: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void *allocated(void *memory) {
+    if (memory == NULL)
+        fail("memory");
+    return memory;
+}
+
 /* ---- What is said in the clear --------------------------------------------------------------- */
 
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22 };                           /* records */
 enum { CLIENT_HELLO = 1, SERVER_HELLO = 2, NEW_SESSION_TICKET = 4 };        /* messages */
 enum { SESSION_TICKET = 35, PRE_SHARED_KEY = 41, SUPPORTED_VERSIONS = 43 }; /* extensions */
-enum { TLS13 = 0x0304 };
+enum { TLS10 = 0x0301, TLS13 = 0x0304 };
 
 typedef enum { OFFERED_NONE, OFFERED_ID, OFFERED_TICKET, OFFERED_PSK } offered;
 typedef enum { UNANSWERED, FULL, RESUMED } answer;
@@ -123,8 +134,28 @@ static bool is_retry(bytes hello) {
     return hello.len >= 34 && memcmp(hello.at + 2, random, sizeof random) == 0;
 }
 
+/* Hashes of the session ids that servers gave out. */
+static uint64_t *issued;
+static size_t issued_count;
+
+static void issue(uint64_t id) {
+    issued = allocated(realloc(issued, (issued_count + 1) * sizeof *issued));
+    issued[issued_count++] = id;
+}
+
+static bool is_issued(uint64_t id) {
+    for (size_t i = 0; i < issued_count; i++)
+        if (issued[i] == id)
+            return true;
+    return false;
+}
+
+static void offer_id(note *to) {
+    to->offered = OFFERED_ID;
+    to->identity = to->session_id;
+}
+
 static void read_client_hello(bytes hello, note *to) {
-    bool tls13 = false;
     to->offered = OFFERED_NONE;
     take(&hello, 2 + 32);
     const bytes id = vector(&hello, 1);
@@ -140,24 +171,20 @@ static void read_client_hello(bytes hello, note *to) {
         } else if (type == SESSION_TICKET && body.len > 0 && to->offered != OFFERED_PSK) {
             to->offered = OFFERED_TICKET;
             to->identity = hash(body);
-        } else if (type == SUPPORTED_VERSIONS) {
-            for (bytes versions = vector(&body, 1); versions.len > 0;)
-                tls13 |= number(&versions, 2) == TLS13;
         }
     }
     to->session_id = id.len > 0 ? hash(id) : 0;
-    if (id.len > 0 && !tls13 && to->offered == OFFERED_NONE) {
-        to->offered = OFFERED_ID;
-        to->identity = to->session_id;
-    }
+    if (to->offered == OFFERED_NONE && is_issued(to->session_id))
+        offer_id(to);
 }
 
-/* What follows a ServerHello: messages, and whether they end with a ChangeCipherSpec. */
+/* after: the messages that follow the ServerHello; changes_cipher: a ChangeCipherSpec follows
+ * those. */
 static void read_server_hello(bytes hello, bytes after, bool changes_cipher, note *to) {
     bool has_key = false;
     unsigned tls = (unsigned)number(&hello, 2);
     take(&hello, 32);
-    vector(&hello, 1);
+    const bytes id = vector(&hello, 1);
     take(&hello, 2 + 1);
     for (bytes extensions = vector(&hello, 2); extensions.len > 0;) {
         const size_t type = number(&extensions, 2);
@@ -166,15 +193,17 @@ static void read_server_hello(bytes hello, bytes after, bool changes_cipher, not
             tls = (unsigned)number(&body, 2);
         has_key |= type == PRE_SHARED_KEY;
     }
+    if (tls < TLS10 || tls > TLS13)
+        return; /* it only looks like TLS */
     if (tls == TLS13) {
         to->answer = has_key ? RESUMED : FULL;
     } else if (after.len > 0 || changes_cipher) {
         /* A full handshake goes on with a certificate, an abbreviated one at most with a ticket. */
         to->answer = after.len == 0 || after.at[0] == NEW_SESSION_TICKET ? RESUMED : FULL;
-        if (to->answer == RESUMED && to->offered == OFFERED_NONE && to->session_id != 0) {
-            to->offered = OFFERED_ID;
-            to->identity = to->session_id;
-        }
+        if (to->answer == FULL && id.len > 0)
+            issue(hash(id));
+        else if (to->answer == RESUMED && to->offered == OFFERED_NONE)
+            offer_id(to);
     }
     if (to->answer != UNANSWERED)
         to->tls = tls;
@@ -248,17 +277,6 @@ static int listener = -1;
 static int reserved; /* holds the port while nobody listens: no other socket is given it */
 static in_port_t own_port, upstream;
 static unsigned turns; /* how many of the commands refuse and listen were done */
-
-static void fail(const char *what) {
-    fprintf(stderr, "tap: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static void *allocated(void *memory) {
-    if (memory == NULL)
-        fail("memory");
-    return memory;
-}
 
 static struct sockaddr_in loopback(in_port_t port) {
     return (struct sockaddr_in){
@@ -504,6 +522,8 @@ int main(int argc, char **argv) {
             accept_one();
         finish();
         if (polled[0].revents && !read_commands())
-            return 0;
+            break;
     }
+    free(polled);
+    return 0;
 }

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from test_drivers import Tap, free_port, running
+from tap import Tap
+from test_drivers import free_port, running
 
 HERE = pathlib.Path(__file__).parent
 RUN = HERE.parents[2] / "tests" / "servers" / "cassandra" / "run"
@@ -25,13 +26,14 @@ def test_reconnects_resume(cassandra, reactor):
     if reactor == "asyncore" and sys.version_info >= (3, 12):
         pytest.skip("Python 3.12 has no asyncore")
     port, cert = cassandra
-    tap = Tap(port)
-    command = [sys.executable, str(HERE / "cassandra_client.py"), reactor, str(tap.port), str(cert)]
-    client = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    tap.close()
+    with Tap(port) as tap:
+        command = [sys.executable, str(HERE / "cassandra_client.py"), reactor]
+        command += [str(tap.port), str(cert)]
+        client = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        resumed = tap.resumed()
     assert client.returncode == 0, client.stderr
     # A cluster opens two connections: one to look around, and one to work. Only the first of all
     # has nothing to offer; the second may be too early for a ticket.
-    assert len(tap.resumed) >= 6 and not tap.resumed[0]
-    assert all(tap.resumed[2:]), tap.resumed
-    assert int(client.stdout) == tap.resumed.count(True)
+    assert len(resumed) >= 6 and not resumed[0]
+    assert all(resumed[2:]), resumed
+    assert int(client.stdout) == resumed.count(True)

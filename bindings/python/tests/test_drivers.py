@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import struct
 import subprocess
-import threading
 import time
 
 import aiohttp
@@ -15,6 +13,7 @@ import pytest
 import redis
 import trio
 import urllib3
+from tap import Tap
 from test_context import context_for
 
 import tsc
@@ -133,71 +132,6 @@ def test_a_burst_of_aiohttp_waits_for_tickets(tmp_path, cert):
     assert context.session_cache.stats().failed == 0, "what was prepared and not taken has failed"
 
 
-class Tap:
-    """Passes bytes on, and reads from the wire whether each connection's session was resumed.
-
-    TLS 1.3: the server's hello has the extension pre_shared_key. TLS 1.2: it repeats the session id
-    of the client's, which had one.
-    """
-
-    def __init__(self, to):
-        self.to = to
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.resumed = []
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.to))
-            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
-
-    def _pass(self, client, server):
-        with contextlib.suppress(OSError):
-            hello = self._record(client)
-            server.sendall(hello)
-            answer = self._record(server)
-            self.resumed.append(self._resumes(hello, answer))
-            client.sendall(answer)
-            threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
-            self._copy(client, server)
-
-    def _copy(self, source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def _record(self, source):
-        head = source.recv(5, socket.MSG_WAITALL)
-        return head + source.recv(struct.unpack("!H", head[3:])[0], socket.MSG_WAITALL)
-
-    def _resumes(self, hello, answer):
-        sent, came = self._session_id(hello), self._session_id(answer)
-        extensions = dict(self._extensions(answer))
-        if 43 in extensions:  # supported_versions: TLS 1.3
-            return 41 in extensions
-        return sent != b"" and sent == came
-
-    def _session_id(self, record):
-        return record[44 : 44 + record[43]]
-
-    def _extensions(self, record):
-        at = 44 + record[43] + 3 + 2
-        while at + 4 <= len(record):
-            kind, size = struct.unpack("!HH", record[at : at + 4])
-            yield kind, record[at + 4 : at + 4 + size]
-            at += 4 + size
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
 class Connection(redis.connection.SSLConnection):
     """redis-py makes a context by itself for each connection; this gives it one to keep."""
 
@@ -213,8 +147,7 @@ def test_redis(tmp_path, cert, version):
     command = ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
     command += ["--tls-cert-file", cert[0], "--tls-key-file", cert[1], "--tls-protocols", version]
     command += ["--tls-ca-cert-file", cert[0], "--save", "", "--dir", str(tmp_path)]
-    with running(command, port):
-        tap = Tap(port)
+    with running(command, port), Tap(port) as tap:
 
         class Resuming(Connection):
             context = context_for(cert)
@@ -223,19 +156,19 @@ def test_redis(tmp_path, cert, version):
         for _ in range(4):
             assert redis.Redis(connection_pool=pool).ping()
             pool.disconnect()
-        tap.close()
-    assert tap.resumed == [False, True, True, True]
+        assert tap.resumed() == [False, True, True, True]
     assert Resuming.context.session_cache.stats().resumed == 3
 
 
 def test_the_tap_sees_full_handshakes(serve, cert):
     """What proves something must be able to deny it."""
     server = serve()
-    tap = Tap(server.port)
     context = context_for(cert, cache=tsc.TLSSessionCache(enabled=False))
-    with urllib3.PoolManager(ssl_context=context, retries=False) as pool:
+    with (
+        Tap(server.port) as tap,
+        urllib3.PoolManager(ssl_context=context, retries=False) as pool,
+    ):
         for _ in range(2):
             with contextlib.suppress(urllib3.exceptions.HTTPError):
                 pool.request("GET", f"https://localhost:{tap.port}/", timeout=2)
-    tap.close()
-    assert tap.resumed == [False, False] == server.resumed
+        assert tap.resumed() == [False, False] == server.resumed

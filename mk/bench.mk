@@ -1,0 +1,39 @@
+##@ Measure
+
+bench: deps-build ## Measure the library
+	$(CARGO) bench $(FEATURES_core)
+
+bench-openssl: build/bench/openssl_storage ## Measure OpenSSL's sessions, as objects and as bytes
+	@LD_LIBRARY_PATH=build/core $<
+
+build/bench/openssl_storage: bench/openssl_storage.c $(HEADERS) | deps-demo build
+	@mkdir -p $(@D)
+	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
+
+storm: deps-plot build ## Open whole pools at once, to servers of all kinds
+	@$(MAKE) --quiet $(STORM)
+	@sh bench/storm/storm.sh all build/storm
+
+storm-quick: deps-storm build ## The goal case alone; fails unless the connections that wait resume
+	@$(MAKE) --quiet $(STORM)
+	@sh bench/storm/storm.sh quick build/storm
+
+storm-docs: deps-plot ## Draw docs/storm-*.svg and print the tables of the latest `make storm`
+	@gnuplot -c bench/storm/plot.gp build/storm/all.csv docs
+	@awk -f bench/storm/markdown.awk build/storm/all.csv
+
+CC_BENCH = $(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(STRICT) $(INCLUDE)
+
+STORM = build/storm/server build/storm/client build/storm/delay
+
+build/storm/client: bench/storm/client.c bench/storm/openssl.c bench/storm/rustls.c
+build/storm/client: LIBS = $(LINK_full) -lssl -lcrypto
+build/storm/server: bench/storm/server.c bench/storm/server_openssl.c bench/storm/server_gnutls.c
+build/storm/server: LIBS = -lgnutls -lssl -lcrypto
+build/storm/delay: bench/storm/delay.c
+
+$(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
+
+.PHONY: bench bench-openssl storm storm-quick storm-docs

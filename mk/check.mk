@@ -1,0 +1,57 @@
+##@ Check
+
+CHECKS = check-header check-features check-headers check-others check-symbols check-abi check-versions check-soname \
+    check-static check-readme check-deps check-yard size
+
+check: deps-check $(CHECKS) ## Run all the checks below
+
+check-header: deps-build ## Compare include/tsc.h with what src/capi makes of it
+	$(CARGO) test --quiet $(FEATURES_core) --test header
+
+check-features: deps-build ## Build Rust programs on the crate: they get what they asked for
+	@tools/features
+
+check-oldest: ## Build and test with the oldest Rust of Cargo.toml, which rustup fetches
+	@tools/oldest
+
+check-headers: deps-test build/include/rustls.h ## Compile each header alone and twice, as C11, C++17 and C++20
+	@tools/headers include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
+
+check-others: deps-test ## Compile tsc_openssl.h with OpenSSL 1.1.1, 3 and 4, AWS-LC, BoringSSL
+	@sh tests/headers/others.sh
+
+check-symbols: build ## Compare the exported symbols and their versions with packaging/*.map
+	@tools/symbols build/core packaging/libtsc.map
+	@tools/symbols build/full packaging/libtsc.map packaging/rustls.map
+
+check-abi: deps-test ## Compare functions, parameters and structs with tests/abi (abidiff)
+	@CC="$(CC)" tools/abi check $(SONAME)
+
+update-abi: deps-test ## Write tests/abi after a change of the ABI that is meant
+	@CC="$(CC)" tools/abi update $(SONAME)
+
+check-versions: build ## Give a function a second version and run an older program
+	@CC="$(CC)" sh tests/versions/run.sh $(SONAME)
+
+check-soname: build ## Check the SONAME of both builds
+	@tools/soname build/core build/full
+
+check-static: deps-test build ## Link and run a test with each static library
+	@tools/static build/core build/full
+
+check-readme: deps-cpp build ## Compare the README with the examples; run its cc and c++ lines
+	$(CARGO) test --quiet $(FEATURES_core) --test readme
+	@sed -n 's|^c[c+]* .*|& -o build/readme-example|p' README.md | sh -ex
+
+check-deps: ## Test that nothing is installed without being asked for
+	@sh tests/tools/deps.sh
+
+check-yard: ## Check that each makefile stands alone and CONTRIBUTING has each folder
+	@awk -f tools/makefiles.awk mk/*.mk Makefile
+	@tools/tree
+
+size: build ## Compare the size of the stripped libraries with their limits
+	@tools/size build/core 600
+	@tools/size build/full 5000
+
+.PHONY: check $(CHECKS) check-oldest update-abi

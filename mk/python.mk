@@ -1,0 +1,67 @@
+##@ Python
+
+# Everything that pip installs goes into a virtual environment under build/python.
+PYTHON ?= python3
+export PYTHON
+PY = build/python/venv/bin/python
+PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -name '*.pyi') \
+    bindings/python/CMakeLists.txt bindings/python/pyproject.toml
+
+test-bindings: test-python test-python-versions test-python-cassandra
+
+test-python: lint-python build/python/installed build/test/tap ## Test the Python binding: sockets, asyncio, drivers, fork
+	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
+	    bindings/python/tests
+
+test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
+	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
+
+# One wheel for all of them, as it would be published.
+test-python-versions: build/python/wheel ## Test one wheel with each CPython from 3.9 on that is there
+	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] || exit 1; \
+	for python in $$pythons; do \
+	    venv=build/python/versions/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    [ -d $$venv ] || { $$python -m venv $$venv && $$venv/bin/python -m pip install -q \
+	        --disable-pip-version-check -r bindings/python/requirements-versions.txt; } || exit 1; \
+	    $$venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+	        --force-reinstall build/python/wheel/*.whl || exit 1; \
+	    $$venv/bin/python --version; \
+	    $$venv/bin/python -m pytest -q -p no:cacheprovider -W 'ignore:This process' \
+	        --ignore-glob='*/test_cassandra.py' --ignore-glob='*/test_drivers.py' \
+	        --ignore-glob='*/test_greenlets.py' \
+	        bindings/python/tests || exit 1; \
+	done
+
+build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
+	@rm -rf $@
+	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
+	    -C build-dir=$(CURDIR)/build/python/cmake -w $@ ./bindings/python
+
+build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/python/venv/made
+	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
+	@build/python/venv/bin/ruff check --no-cache -q bindings/python
+	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
+	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
+
+bench-python: build/python/installed ## Compare the Python binding with a lock and an OrderedDict
+	@$(PY) bindings/python/bench/cache.py
+
+bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measure cassandra-driver's connections, full and resumed
+	@$(PY) bindings/python/bench/driver.py
+
+# The wheel is one for every CPython from 3.9 on, with the library in it.
+build/python/installed: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
+	    --force-reinstall -C build-dir=$(CURDIR)/build/python/cmake ./bindings/python
+	@touch $@
+
+build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-python
+	@$(PYTHON) -m venv build/python/venv
+	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
+	@touch $@
+
+.PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python \
+    bench-python-cassandra

@@ -1,0 +1,81 @@
+##@ Test
+
+test-rust: deps-test ## Run the Rust tests with each set of features
+	$(CARGO) test
+	$(CARGO) test --features rustls
+	$(CARGO) test $(FEATURES_core)
+	$(CARGO) test $(FEATURES_full)
+
+# With a directory of its own: other flags would have cargo build everything else again, too.
+test-interleavings: deps-test ## Run the engine's threads in many orders, chosen by a checker
+	RUSTFLAGS='--cfg shuttle' $(CARGO) test --lib interleavings \
+	    --target-dir $(CARGO_TARGET_DIR)/shuttle
+
+test-c: deps-test c-tests ## Run the C tests against both builds
+	@tools/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
+
+test-asan: deps-test c-tests-asan ## Run the C tests under the address and undefined-behaviour sanitizers
+	@tools/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests asan build/full $(RUSTLS_TESTS)
+
+test-valgrind: deps-test c-tests ## Run the C tests under valgrind
+	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests valgrind build/full $(RUSTLS_TESTS)
+
+# Each binding's file adds its tests.
+test-bindings: deps-bindings ## Run the tests of all bindings: C++, Go, Python
+
+# Every tests/c/<kind>_<name>.c is one test program.
+API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
+OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
+RUSTLS_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/rustls_*.c))
+UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
+ALL_C_TESTS    = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
+
+c-tests: $(ALL_C_TESTS:%=build/test/native/%)
+c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
+
+CC_TEST = $(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(STRICT) $(INCLUDE) -Itests/c
+build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# Which library a test finds is said when it runs (LD_LIBRARY_PATH), so that both builds get the same
+# program.
+LINK_api     = -Lbuild/core -ltsc -lcmocka -pthread
+LINK_openssl = tests/c/peer.c -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
+LINK_unload  = -ldl -lcmocka -pthread
+LINK_rustls  = tests/c/peer.c -Lbuild/full -ltsc -lcmocka -lssl -lcrypto -pthread
+
+# Two rules: one pattern rule with two targets would count as having made both at once.
+define C_TEST
+build/test/$(1)/%: tests/c/%.c $$(HEADERS) $$(wildcard tests/c/*.h) $$(wildcard tests/c/peer.c) | deps-test build
+	@mkdir -p $$(@D)
+	$$(CC_TEST) -o $$@ $$< $$(LINK_$$(firstword $$(subst _, ,$$*)))
+endef
+$(eval $(call C_TEST,native))
+$(eval $(call C_TEST,asan))
+
+##@ Format and lint
+
+fmt: deps-test ## Format the sources, Rust and C
+	$(CARGO) fmt
+	@tools/clang-format -i $(C_FILES)
+
+lint: lint-rust lint-c ## Check format and lints, Rust and C
+
+lint-rust: deps-test ## Check format and lints, Rust
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --features rustls -- -D warnings
+	$(CARGO) clippy --all-targets $(FEATURES_core) -- -D warnings
+	$(CARGO) clippy --all-targets $(FEATURES_full) -- -D warnings
+
+lint-c: deps-test ## Check the format, C and C++
+	@tools/clang-format --dry-run -Werror $(C_FILES)
+
+# tsc.h is cbindgen's, also where `make bundle-go` puts a copy of it.
+C_FILES = $(shell find bindings examples tests bench -path bindings/go/lib -prune -o \
+    \( -name '*.[ch]' -o -name '*.[ch]pp' \) -print | sort)
+
+.PHONY: test-rust test-interleavings test-c test-asan test-valgrind test-bindings c-tests c-tests-asan \
+    fmt lint lint-rust lint-c
