@@ -38,7 +38,7 @@ mod header {
     }
 
     /// The files whose items make up the header, in the order in which a reader wants them.
-    const CAPI: [&str; 15] = [
+    const CAPI: [&str; 16] = [
         "version.rs",
         "status.rs",
         "event.rs",
@@ -51,6 +51,7 @@ mod header {
         "prometheus.rs",
         "config.rs",
         "forecast.rs",
+        "reason.rs",
         "attempt.rs",
         "wait.rs",
         "export.rs",

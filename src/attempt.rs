@@ -50,7 +50,7 @@ impl Attempt {
     /// The session to offer in the ClientHello, leased to this attempt; `None`: do a full handshake.
     ///
     /// A TLS 1.3 ticket is out of the cache from here on, and nobody else gets it. It goes back if the
-    /// attempt fails with [`Failure::NotSent`], or is dropped before [`sent`](Self::sent) and all that
+    /// attempt fails with [`Failure::NOT_SENT`], or is dropped before [`sent`](Self::sent) and all that
     /// imply it. Asking again gives the same session. Ask as late as possible, once the TCP connection
     /// is established.
     ///

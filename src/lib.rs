@@ -43,7 +43,7 @@ pub use cache::Cache;
 pub use config::Config;
 pub use connection::{Failure, Info, State};
 pub use endpoint::Endpoint;
-pub use engine::{EventKind, Options, Stats};
+pub use engine::{EventKind, Options, Reason, Stats};
 pub use error::Error;
 pub use event::Event;
 pub use export::Export;

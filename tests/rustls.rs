@@ -126,7 +126,7 @@ fn nothing_is_published_before_established_or_after_failed() {
         peer.connect(&attempt, false);
         assert!(attempt.info().received > 0);
         assert_eq!(config.available(1), 0);
-        attempt.failed(TSC_FAILURE_LOGIN);
+        attempt.failed(TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE);
         assert_eq!(config.available(1), 0);
         assert_eq!(
             peer.connect(&config.attempt(1), true).0,

@@ -5,7 +5,8 @@ use super::session::read_info;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{
-    endpoint, extensible, tsc_config, tsc_endpoint, tsc_session, tsc_session_info, tsc_status,
+    endpoint, extensible, reason, tsc_config, tsc_endpoint, tsc_session, tsc_session_info,
+    tsc_status,
 };
 use crate::attempt::Attempt;
 use crate::connection::{Connection, Failure, State};
@@ -15,17 +16,21 @@ use crate::sys::Timer;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-/// tsc_attempt_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
-/// taken goes back to the cache.
-pub const TSC_FAILURE_NOT_SENT: u32 = 1;
-/// tsc_attempt_failed: the TLS handshake failed. If a session was offered, it and its lineage are
-/// dropped: the next attempt is a full handshake.
-pub const TSC_FAILURE_HANDSHAKE: u32 = 2;
-/// tsc_attempt_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
-pub const TSC_FAILURE_TIMEOUT: u32 = 3;
-/// tsc_attempt_failed: TLS was fine, the application's own login was not. Nothing is published; what
-/// the cache held before stays.
-pub const TSC_FAILURE_LOGIN: u32 = 4;
+/// tsc_attempt_failed: the ClientHello may have left. Without it, as when the TCP connection was refused,
+/// what was taken goes back to the cache.
+pub const TSC_FACT_SENT: u32 = 1;
+/// tsc_attempt_failed: the TLS handshake was done; the application's own login failed.
+pub const TSC_FACT_HANDSHAKE_DONE: u32 = 2;
+/// tsc_attempt_failed: the handshake was a resumed one (SSL_session_reused, rustls's handshake kind).
+pub const TSC_FACT_RESUMED: u32 = 4;
+/// tsc_attempt_failed: the server fell silent.
+pub const TSC_FACT_TIMED_OUT: u32 = 8;
+/// tsc_attempt_failed: the caller gave up, because it lost a race or its user cancelled. That says nothing
+/// about the server.
+pub const TSC_FACT_CANCELLED: u32 = 16;
+/// tsc_attempt_failed: a fatal TLS alert came. In TLS 1.3 one can come after the handshake, as when the
+/// server rejects the client's certificate.
+pub const TSC_FACT_ALERT: u32 = 32;
 
 /// tsc_attempt_info.state: begun, and nobody has said yet how it ended.
 pub const TSC_ATTEMPT_OPEN: u32 = 1;
@@ -52,8 +57,8 @@ pub struct tsc_attempt_info {
     pub stored: u32,
     /// Of these, how many were discarded. The rest is staged.
     pub discarded: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Why it did not resume: one of TSC_REASON_*. New ones may be added.
+    pub reason: u32,
 }
 
 /// One connection attempt's view of the cache: what it offers, what it receives, how it ended.
@@ -116,7 +121,7 @@ pub unsafe extern "C" fn tsc_attempt_new(
 /// Gives the session to offer in the ClientHello, and leases it to this attempt.
 ///
 /// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
-/// attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
+/// attempt fails with nothing sent, or is freed before tsc_attempt_sent and all that imply it
 /// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
 /// Ask as late as possible, after the TCP connection stands.
 ///
@@ -264,19 +269,30 @@ pub unsafe extern "C" fn tsc_attempt_established(
 
 /// Says that the attempt failed: what it received is discarded, then and later.
 ///
-/// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
-/// TSC_WRONG_STATE: already established or failed.
+/// The caller reports what it saw, and the library decides what becomes of the offered session, and whether
+/// offers do harm at this endpoint. Once the attempt was established, only TSC_FACT_ALERT has a meaning: a
+/// fatal alert came on the connection, and what it brought is dropped (RFC 8446, section 6).
+///
+/// facts: TSC_FACT_* combined by |; 0: nothing was sent.
+/// TSC_WRONG_STATE: already failed, or established and no alert. TSC_UNSUPPORTED: a fact that this version
+/// does not know. TSC_CLOSED: the attempt is from before a fork.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
+pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: u32) -> tsc_status {
     guard(|| {
         let attempt = clone_connection(attempt)?;
-        let why = match why {
-            TSC_FAILURE_NOT_SENT => Failure::NotSent,
-            TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,
-            TSC_FAILURE_LOGIN => Failure::Login,
-            _ => return Err(TSC_INVALID_ARGUMENT),
-        };
-        Ok(attempt.failed(why)?)
+        const ALL: u32 = 2 * TSC_FACT_ALERT - 1;
+        if facts & !ALL != 0 {
+            return Err(TSC_UNSUPPORTED);
+        }
+        let is = |fact| facts & fact != 0;
+        Ok(attempt.failed(Failure {
+            sent: is(TSC_FACT_SENT),
+            handshake_done: is(TSC_FACT_HANDSHAKE_DONE),
+            resumed: is(TSC_FACT_RESUMED),
+            timed_out: is(TSC_FACT_TIMED_OUT),
+            cancelled: is(TSC_FACT_CANCELLED),
+            alert: is(TSC_FACT_ALERT),
+        })?)
     })
 }
 
@@ -303,7 +319,7 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
             received: now.received,
             stored: now.stored,
             discarded: now.discarded,
-            reserved: 0,
+            reason: reason::of(now.reason),
         };
         extensible::write(out, size, &info);
         Ok(())

@@ -1,3 +1,4 @@
+use super::reason::{self, TSC_REASON_NONE};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::{Event, EventKind, Space};
@@ -21,6 +22,9 @@ pub const TSC_EVENT_BREAKER_OPENED: u32 = 7;
 /// tsc_event.kind: offering to this endpoint is tried again.
 pub const TSC_EVENT_BREAKER_CLOSED: u32 = 8;
 
+/// tsc_event.kind: an attempt does a full handshake; tsc_event.reason says why.
+pub const TSC_EVENT_NOT_OFFERED: u32 = 9;
+
 /// Something that happened in a cache, given to tsc_options.on_event. What it points to is lent for the
 /// call. No part of a session is in it.
 #[repr(C)]
@@ -30,7 +34,7 @@ pub struct tsc_event {
     pub kind: u32,
     /// The endpoint's port; 0 if it has none, or a group stands in its place.
     pub port: u32,
-    /// To how many sessions at once; 0 for a breaker. They count in the field of tsc_stats that has the
+    /// To how many sessions at once; 0 for a breaker and for TSC_EVENT_NOT_OFFERED. They count in the field of tsc_stats that has the
     /// same name.
     pub count: u64,
     /// The endpoint's host, in lower case. (NULL, 0) if a group stands in its place, and for sessions
@@ -51,6 +55,10 @@ pub struct tsc_event {
     pub key: *const u8,
     /// Its length.
     pub key_len: usize,
+    /// With TSC_EVENT_NOT_OFFERED one of TSC_REASON_*, otherwise 0.
+    pub reason: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 fn kind_of(kind: EventKind) -> u32 {
@@ -63,6 +71,7 @@ fn kind_of(kind: EventKind) -> u32 {
         EventKind::Evicted => TSC_EVENT_EVICTED,
         EventKind::BreakerOpened => TSC_EVENT_BREAKER_OPENED,
         EventKind::BreakerClosed => TSC_EVENT_BREAKER_CLOSED,
+        EventKind::NotOffered(_) => TSC_EVENT_NOT_OFFERED,
     }
 }
 
@@ -98,6 +107,11 @@ impl tsc_event {
             group_len: endpoint.group.len(),
             key: pointer(key),
             key_len: key.len(),
+            reason: match event.kind {
+                EventKind::NotOffered(why) => reason::of(why),
+                _ => TSC_REASON_NONE,
+            },
+            reserved: 0,
         })
     }
 }

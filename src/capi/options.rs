@@ -46,15 +46,10 @@ pub struct tsc_options {
     /// How many full handshakes to one endpoint may be under way before further attempts that ask with
     /// tsc_attempt_wait and its kin wait for one to end. Default: any number.
     pub max_full_handshakes: u32,
-    /// After so many failures of connections that offered a session, each followed by a full
-    /// handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:
-    /// never.
-    pub breaker_failures: u32,
-    /// Seconds until one connection tries again. Doubled each time that it fails, up to an hour.
-    /// Default 60.
-    pub breaker_seconds: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Connections to one endpoint that may fail within an hour because they offered a session, where a
+    /// full handshake would have made them; besides those under way at the same time. From two thirds of
+    /// it on, one connection at a time tries. Default 12; UINT32_MAX: any number.
+    pub failure_budget: u32,
     /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     /// the library: a field that ends beyond it is not there. Called on whichever thread is in the
     /// library, with no lock held and perhaps before the call that caused it has returned, until the
@@ -91,7 +86,7 @@ pub(super) unsafe fn read(
     size: usize,
 ) -> StatusResult<(Options, Clock, Option<Listener>)> {
     let given = extensible::read(options, size)?;
-    if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 || given.reserved != 0 {
+    if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 {
         return Err(TSC_UNSUPPORTED);
     }
     fn or<T: Default + PartialEq>(given: T, default: T) -> T {
@@ -118,8 +113,7 @@ pub(super) unsafe fn read(
         ),
         reuse_when_dry: given.flags & TSC_REUSE_WHEN_DRY != 0,
         max_full_handshakes: or(given.max_full_handshakes, default.max_full_handshakes),
-        breaker_failures: or(given.breaker_failures, default.breaker_failures),
-        breaker_seconds: or(given.breaker_seconds, default.breaker_seconds),
+        failure_budget: or(given.failure_budget, default.failure_budget),
     };
     let clock = match given.clock {
         None => Clock::System,

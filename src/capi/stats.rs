@@ -67,6 +67,10 @@ pub struct tsc_stats {
     pub breaker_opened: u64,
     /// Times that a breaker closed again.
     pub breaker_closed: u64,
+    /// Attempts whose handshake failed after they had offered a session.
+    pub handshake_failed_offered: u64,
+    /// Attempts that resumed a session and whose login then failed.
+    pub login_failed_resumed: u64,
 }
 
 macro_rules! from_stats {

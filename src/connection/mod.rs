@@ -12,7 +12,7 @@ pub(crate) use waiting::Plan;
 
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Invalid};
-use crate::engine::{Lineage, Session, Stats, Time};
+use crate::engine::{EventKind, Lineage, Reason, Session, Stats, Time};
 use crate::supply::{End, Flight, Supply, Wait};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
@@ -45,6 +45,8 @@ struct Progress {
     ended: Option<Ended>,
     offer: Offer,
     wait: Option<Arc<Wait>>,
+    /// Whether it waited, and nothing was kept for it.
+    waited_in_vain: bool,
     staged: Vec<Staged>,
     /// How many sessions came before it was established, and were not taken.
     declined: u32,
@@ -61,6 +63,20 @@ impl Progress {
         let found = self.offer.lease(take);
         self.info.offered |= found;
         found
+    }
+}
+
+impl Progress {
+    /// There is nothing to offer, for this reason. Says what is to be told, if it was not yet.
+    fn give_up(&mut self, reason: Reason) -> Option<Reason> {
+        if self.info.reason != Reason::None {
+            return None;
+        }
+        self.info.reason = match reason {
+            Reason::NothingStored | Reason::Taken if self.waited_in_vain => Reason::WaitedInVain,
+            reason => reason,
+        };
+        Some(self.info.reason)
     }
 }
 
@@ -142,6 +158,16 @@ impl Connection {
     /// A lineage ends with the certificates of both sides, if not before.
     fn bounded(&self, lineage: Lineage, now: Time, not_after: Option<i64>) -> Lineage {
         lineage.until(now, not_after.min_some(self.client_not_after))
+    }
+
+    /// Tells why the attempt goes without a session. No lock is held here.
+    fn tell(&self, reason: Option<Reason>) {
+        if let Some(reason) = reason {
+            let supply = &self.supply;
+            supply
+                .engine()
+                .tell(&supply.key(), EventKind::NotOffered(reason), 0);
+        }
     }
 
     fn count(&self, change: impl FnOnce(&mut Stats)) {

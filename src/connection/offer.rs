@@ -103,6 +103,9 @@ impl Connection {
             let found = progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
             if !found {
                 self.flight.begin_full(now);
+                let reason = progress.give_up(self.supply.reason(&self.flight, now));
+                drop(progress);
+                self.tell(reason);
                 return Ok(None);
             }
         }

@@ -1,8 +1,8 @@
 //! How an attempt ends, and what becomes of what it offered and received.
 
 use super::{Connection, NotNow, Progress};
-use crate::engine::{Discard, EventKind, Lineage};
-use crate::supply::End;
+use crate::engine::{Discard, EventKind, Lineage, Reason};
+use crate::supply::{End, Outcome};
 use crate::sync::MutexGuard;
 
 /// How far an attempt has come.
@@ -17,16 +17,64 @@ pub enum State {
     Failed,
 }
 
-/// Why an attempt failed, which decides what becomes of the session that it offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The ClientHello was never sent, as when the TCP connection was refused. What was taken goes back.
-    NotSent,
-    /// The TLS handshake failed, or the server fell silent during it. The session that was offered may
-    /// be to blame, so its whole lineage is dropped: the next attempt is a full handshake.
-    Handshake,
-    /// TLS was fine, the application's own login was not. What the cache held before stays.
-    Login,
+/// What a driver saw of an attempt that failed: facts, from which the library draws the conclusions.
+///
+/// The constants name the usual cases: `Failure::NOT_SENT`, `Failure::HANDSHAKE` and so on; with
+/// `..` others can be described, for example `Failure { timed_out: true, ..Failure::HANDSHAKE }`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// The ClientHello may have left. Otherwise, as when the TCP connection was refused, what was taken goes
+    /// back.
+    pub sent: bool,
+    /// The TLS handshake was done, so that it is the application's login that failed.
+    pub handshake_done: bool,
+    /// The handshake was a resumed one.
+    pub resumed: bool,
+    /// The server fell silent.
+    pub timed_out: bool,
+    /// The caller gave up: it lost a race, or its user cancelled. That says nothing about the server.
+    pub cancelled: bool,
+    /// A fatal TLS alert came. In TLS 1.3 one can come after the handshake, as when the server rejects the
+    /// client's certificate: it belongs to the handshake all the same.
+    pub alert: bool,
+}
+
+impl Failure {
+    /// The ClientHello was never sent.
+    pub const NOT_SENT: Self = Self {
+        sent: false,
+        handshake_done: false,
+        resumed: false,
+        timed_out: false,
+        cancelled: false,
+        alert: false,
+    };
+    /// The TLS handshake failed.
+    pub const HANDSHAKE: Self = Self {
+        sent: true,
+        ..Self::NOT_SENT
+    };
+    /// The login failed after a full handshake.
+    pub const LOGIN: Self = Self {
+        handshake_done: true,
+        ..Self::HANDSHAKE
+    };
+    /// The login failed after a resumed handshake.
+    pub const LOGIN_RESUMED: Self = Self {
+        resumed: true,
+        ..Self::LOGIN
+    };
+
+    /// What it says about the server; `None`: nothing.
+    fn outcome(&self) -> Option<Outcome> {
+        if !self.sent || self.cancelled {
+            None
+        } else if self.handshake_done && !self.alert {
+            Some(Outcome::LoginFailed)
+        } else {
+            Some(Outcome::HandshakeFailed)
+        }
+    }
 }
 
 /// What became of an attempt so far.
@@ -41,6 +89,8 @@ pub struct Info {
     pub resumed: bool,
     /// Whether the server did not take it.
     pub refused: bool,
+    /// Why it did not resume, as far as that is decided.
+    pub reason: Reason,
     /// Sessions received so far.
     pub received: u32,
     /// Of these, how many went into the cache.
@@ -79,6 +129,14 @@ impl Connection {
         progress.info.state = State::Established;
         progress.info.resumed = resumed;
         progress.info.refused = refused.is_some();
+        let not_asked = offered.is_none() && progress.info.reason == Reason::None;
+        if resumed {
+            progress.info.reason = Reason::None;
+        } else if refused.is_some() {
+            progress.info.reason = Reason::Refused;
+        } else if not_asked {
+            progress.info.reason = Reason::NotAsked;
+        }
         let (note, not_after, declined) = (progress.note, progress.not_after, progress.declined);
         let staged = std::mem::take(&mut progress.staged);
         let spent = progress.offer.end();
@@ -113,29 +171,61 @@ impl Connection {
             };
             engine.tell(&supply.key(), kind, 1);
         }
+        if not_asked {
+            engine.tell(&supply.key(), EventKind::NotOffered(Reason::NotAsked), 0);
+        }
         Ok(())
     }
 
     /// The attempt failed: publishes nothing, now or later.
+    ///
+    /// Once it was established, only a fatal alert matters: what the connection brought may be to blame
+    /// (RFC 8446, 6), and is dropped.
     pub(crate) fn failed(&self, why: Failure) -> Result<(), NotNow> {
         self.check_process()?;
         let mut progress = self.progress.lock();
-        if progress.ended.is_some() {
-            return Err(NotNow::WrongState);
+        match progress.ended {
+            None => {}
+            Some(Ended::Established(lineage)) if why.alert => {
+                drop(progress);
+                self.supply.refuse(lineage.id);
+                return Ok(());
+            }
+            Some(_) => return Err(NotNow::WrongState),
         }
-        if why != Failure::NotSent {
+        if why.sent {
             progress.offer.send();
         }
         let offered = progress.offer.lineage();
-        let end = match offered {
-            Some(_) if why != Failure::NotSent => End::Failed,
-            _ => End::Over,
-        };
+        // Nothing offered, nothing resumed.
+        let resumed = why.resumed && offered.is_some();
+        let outcome = why.outcome();
+        if offered.is_some() && progress.info.reason == Reason::None {
+            progress.info.reason = if why.sent {
+                Reason::Failed
+            } else {
+                Reason::NotSent
+            };
+        }
+        let end = outcome.map_or(End::Over, |outcome| End::Failed {
+            outcome,
+            offered: offered.is_some(),
+            resumed,
+        });
         self.end(progress, Discard::Failed, end);
-        if let Some(lineage) = offered.filter(|_| why == Failure::Handshake) {
+        if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
             self.supply.refuse(lineage.id);
         }
-        self.count(|stats| stats.failed += 1);
+        self.count(|stats| {
+            stats.failed += 1;
+            match outcome {
+                Some(Outcome::HandshakeFailed) if offered.is_some() => {
+                    stats.handshake_failed_offered += 1;
+                }
+                Some(Outcome::LoginFailed) if resumed => stats.login_failed_resumed += 1,
+                _ => {}
+            }
+        });
         Ok(())
     }
 

@@ -96,6 +96,7 @@ impl Connection {
         let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
         let good = !expired && !self.flight.is_refused();
         let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
+        progress.waited_in_vain = kept.is_none();
         progress.lease(|place| *place = kept);
         drop(progress);
         if spoilt.is_some() {

@@ -1,6 +1,6 @@
 //! What a cache tells as it happens.
 
-use super::Space;
+use super::{Reason, Space};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum EventKind {
     BreakerOpened,
     /// Offering to that endpoint is tried again.
     BreakerClosed,
+    /// An attempt does a full handshake, for this reason.
+    NotOffered(Reason),
 }
 
 /// Something that happened to what one key has. No part of a session is in it.

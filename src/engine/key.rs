@@ -26,6 +26,12 @@ pub(crate) struct OwnedKey {
     bytes: Box<[u8]>,
 }
 
+impl Key<'_> {
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
 impl OwnedKey {
     #[inline]
     #[must_use]

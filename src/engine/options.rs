@@ -33,12 +33,10 @@ pub struct Options {
     /// Full handshakes to one endpoint at the same time, for attempts that wait; 0, the default: any
     /// number.
     pub max_full_handshakes: u32,
-    /// Failures after an offer, each followed by a full handshake that succeeded, after which an endpoint
-    /// is offered nothing for a while. By default 3; `u32::MAX`: never.
-    pub breaker_failures: u32,
-    /// Seconds until one connection tries again, doubled each time that it fails, up to an hour. By
-    /// default 60.
-    pub breaker_seconds: u32,
+    /// Connections to one endpoint that may fail within an hour because they offered a session, where a full
+    /// handshake would have made them; besides those under way at the same time. By default 12;
+    /// `u32::MAX`: any number.
+    pub failure_budget: u32,
 }
 
 /// Bytes for the default number of endpoints.
@@ -70,8 +68,7 @@ impl Default for Options {
             max_lineage_age_seconds: 24 * 3600,
             reuse_when_dry: false,
             max_full_handshakes: 0,
-            breaker_failures: 3,
-            breaker_seconds: 60,
+            failure_budget: 12,
         }
     }
 }

@@ -11,6 +11,7 @@ macro_rules! each_stat {
                 discarded_disabled, discarded_no_memory,
                 established, failed, unfinished,
                 reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
+                handshake_failed_offered, login_failed_resumed,
             }
             gauges { endpoints, sessions, bytes, }
         }

@@ -1,15 +1,45 @@
 //! Leaves alone an endpoint where offering a session does harm.
+//!
+//! Some servers hang, reset or refuse the login when a session is resumed: always, at one node of several,
+//! or now and then. A failure alone says little: the server may be down, or the password wrong. So attempts
+//! that offered a session are compared with those that did not, handshakes and logins each by themselves, and
+//! only the failures that full handshakes do not have as well count as harm. Harm has a budget: so many
+//! connections an hour, and no more.
 
 use crate::engine::Time;
+use std::collections::VecDeque;
 
-/// The longest time between two probes, in seconds.
-const LONGEST_PAUSE_SECONDS: u32 = 3600;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-/// When a breaker opens, and for how long at first.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) failures: u32,
-    pub(super) pause_seconds: u32,
+/// How long the first pause is in which nothing is offered, and how long a later one can become.
+const FIRST_PAUSE_MS: u64 = MINUTE_MS;
+const LONGEST_PAUSE_MS: u64 = HOUR_MS;
+
+/// After this time a trial or a probe of which nobody has told the end is taken for one that hangs: another
+/// may take its place.
+const HANGS_MS: u64 = 10_000;
+
+/// How an attempt ended, as far as the server had to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Established,
+    HandshakeFailed,
+    /// The handshake succeeded.
+    LoginFailed,
+}
+
+/// What an attempt may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permit {
+    /// Offer what there is.
+    Offer,
+    /// Offer, and decide with that whether others may again.
+    Probe,
+    /// Offer nothing, to be compared with those that did.
+    Trial,
+    /// Offer nothing.
+    Withheld,
 }
 
 /// What happened to a breaker.
@@ -19,191 +49,265 @@ pub(super) enum Change {
     Closed,
 }
 
-/// Some servers hang or reset when they are offered a session. One attempt that fails after an offer
-/// says little: the server may be down. So a failure counts once a full handshake has succeeded after
-/// it, and several that fail together count as one.
 #[derive(Default)]
 pub(super) struct Breaker {
-    state: State,
-    /// An offer was followed by a failure, and no connection was established since.
+    handshakes: Comparison,
+    logins: Comparison,
+    /// When the comparisons were last brought up to date.
+    aged: Time,
+    /// When attempts failed after an offer, a minute each, within the last hour; oldest first.
+    failures: VecDeque<(Time, u32)>,
+    /// Until when nothing is offered; `None`: the breaker is closed.
+    open: Option<Time>,
+    pause_ms: u64,
+    /// Until when a trial or a probe is believed to be under way.
+    under_way: Option<Time>,
+    /// An offer was followed by a failure, and nothing that could explain it since.
     suspected: bool,
-    /// Suspicions in a row that a full handshake confirmed.
-    confirmed: u32,
-    /// How long it was open the last time.
-    pause_seconds: u32,
+    /// What decides, as if by chance, which attempts are trials.
+    chance: u64,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Closed,
-    /// Nothing is offered until then; the first attempt after it is the probe.
-    Open(Time),
-    /// One attempt may offer, and its end decides. Should it never be told, another may from then on.
-    Probing(Time),
+/// Attempts that offered a session against those that did not. What is an hour old weighs a third.
+#[derive(Default)]
+struct Comparison {
+    offered: Sample,
+    full: Sample,
+}
+
+#[derive(Default)]
+struct Sample {
+    ended: f64,
+    failed: f64,
+}
+
+impl Sample {
+    fn count(&mut self, failed: bool) {
+        self.ended += 1.0;
+        self.failed += f64::from(u8::from(failed));
+    }
+
+    fn age(&mut self, factor: f64) {
+        self.ended *= factor;
+        self.failed *= factor;
+    }
+}
+
+impl Comparison {
+    fn arm(&mut self, offered: bool) -> &mut Sample {
+        if offered {
+            &mut self.offered
+        } else {
+            &mut self.full
+        }
+    }
+
+    /// How many of the failures after an offer full handshakes would have had, too, of each one: from 0 to 1.
+    /// As long as no full handshake failed, that is none. Otherwise, what chance may explain is in it.
+    fn explained(&self) -> f64 {
+        let (offered, full) = (&self.offered, &self.full);
+        if offered.failed == 0.0 {
+            return 1.0;
+        }
+        if full.failed == 0.0 {
+            return 0.0;
+        }
+        let expected = offered.ended * full.failed / full.ended;
+        let rate = (offered.failed + full.failed) / (offered.ended + full.ended);
+        let spread = offered.ended * rate * (1.0 - rate) * (1.0 + offered.ended / full.ended);
+        let explained = expected + 3.0 * spread.max(0.0).sqrt();
+        (explained / offered.failed).min(1.0)
+    }
+}
+
+impl Comparison {
+    /// Whether so many full handshakes were seen that some of them would have failed, did they fail as often
+    /// as those that offered a session.
+    fn is_known(&self) -> bool {
+        let (offered, full) = (&self.offered, &self.full);
+        offered.failed == 0.0 || full.ended * offered.failed >= 6.0 * offered.ended
+    }
 }
 
 impl Breaker {
+    /// `seed` is any number; endpoints had best have different ones.
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self {
+            chance: seed | 1,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        self.open.is_none()
     }
 
-    /// Whether an attempt may offer a session now. Where the breaker is not closed, that makes the
-    /// attempt the probe.
-    pub(super) fn allows(&mut self, now: Time) -> bool {
-        match self.state {
-            State::Closed => true,
-            State::Open(until) | State::Probing(until) if until <= now => {
-                self.state = State::Probing(now.plus_seconds(self.pause_seconds));
-                true
+    /// Whether an attempt has to ask before it offers.
+    pub(super) fn is_watchful(&self) -> bool {
+        self.open.is_some() || !self.failures.is_empty()
+    }
+
+    /// What an attempt may do now, with a budget of so many failures an hour.
+    pub(super) fn permit(&mut self, now: Time, budget: u32) -> Permit {
+        if budget == u32::MAX {
+            return Permit::Offer;
+        }
+        self.age(now);
+        let free = self.under_way.is_none_or(|until| until <= now);
+        if let Some(until) = self.open {
+            if until > now || !free || self.harm() + 1.0 > f64::from(budget) {
+                return Permit::Withheld;
             }
-            State::Open(_) | State::Probing(_) => false,
+            self.under_way = Some(now.plus_ms(HANGS_MS));
+            return Permit::Probe;
+        }
+        if self.harm() + 1.0 > f64::from(budget) {
+            return Permit::Withheld;
+        }
+        if free && self.wants_trial() {
+            self.under_way = Some(now.plus_ms(HANGS_MS));
+            return Permit::Trial;
+        }
+        Permit::Offer
+    }
+
+    /// Whether the next attempt is best made without a session, to learn how full handshakes fare. The first
+    /// failures are looked into at once. Later it is left to chance: who comes right after a failure is
+    /// not anybody, it may be the one client whose password is right.
+    fn wants_trial(&mut self) -> bool {
+        let failures: u32 = self.failures.iter().map(|&(_, n)| n).sum();
+        match failures {
+            0 => false,
+            1 | 2 => self.suspected,
+            _ => {
+                let known = self.handshakes.is_known() && self.logins.is_known();
+                self.toss() % 8 < if known { 1 } else { 6 }
+            }
         }
     }
 
-    /// An attempt that had offered a session failed.
-    pub(super) fn failed(&mut self, now: Time, probe: bool, limits: Limits) -> Option<Change> {
-        if probe && self.is_probing() {
-            let pause = self.pause_seconds.saturating_mul(2);
-            return Some(self.open(
-                now,
-                pause.min(LONGEST_PAUSE_SECONDS).max(limits.pause_seconds),
-            ));
+    /// A number that looks random (xorshift).
+    fn toss(&mut self) -> u64 {
+        let mut x = self.chance.max(1);
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.chance = x;
+        x >> 32
+    }
+
+    /// An attempt ended. `offered`: it had offered a session; `resumed`: that was taken.
+    pub(super) fn ended(
+        &mut self,
+        now: Time,
+        outcome: Outcome,
+        (offered, resumed): (bool, bool),
+        permit: Permit,
+        budget: u32,
+    ) -> Option<Change> {
+        self.age(now);
+        if matches!(permit, Permit::Trial | Permit::Probe) {
+            self.under_way = None;
         }
-        self.suspected = true;
-        None
+        let handshake_failed = outcome == Outcome::HandshakeFailed;
+        self.handshakes.arm(offered).count(handshake_failed);
+        if !handshake_failed {
+            // A session that the server did not take makes no difference to the login.
+            let failed = outcome == Outcome::LoginFailed;
+            self.logins.arm(resumed).count(failed);
+        }
+        let harmful = match outcome {
+            Outcome::Established => false,
+            Outcome::HandshakeFailed => offered,
+            Outcome::LoginFailed => resumed,
+        };
+        if harmful {
+            self.suspected = true;
+            self.charge(now);
+        } else {
+            self.suspected = false;
+        }
+        let probe = permit == Permit::Probe && offered;
+        if self.open.is_some() {
+            // Either the server takes offers again, or full handshakes fail as well.
+            let acquitted = probe && outcome == Outcome::Established;
+            if acquitted || self.harm() < 1.0 {
+                return self.close();
+            }
+        }
+        if harmful {
+            self.failed(now, probe, budget)
+        } else {
+            None
+        }
     }
 
-    /// An attempt that had offered a session was established: resumed, or refused in good order.
-    pub(super) fn withstood(&mut self) -> Option<Change> {
-        let closed = self.is_closed();
-        *self = Self::default();
-        (!closed).then_some(Change::Closed)
+    /// A trial or a probe ended and decided nothing: another may take its place.
+    pub(super) fn undecided(&mut self) {
+        self.under_way = None;
     }
 
-    /// An attempt that had offered nothing was established.
-    pub(super) fn full(&mut self, now: Time, limits: Limits) -> Option<Change> {
-        if !std::mem::take(&mut self.suspected) || !self.is_closed() {
+    /// An attempt failed after an offer. The breaker opens at two thirds of the budget: the rest is for
+    /// those that try again.
+    fn failed(&mut self, now: Time, probe: bool, budget: u32) -> Option<Change> {
+        if budget == u32::MAX {
             return None;
         }
-        self.confirmed += 1;
-        (self.confirmed >= limits.failures).then(|| self.open(now, limits.pause_seconds))
+        let opens = self.harm() >= (f64::from(budget) * 2.0 / 3.0).max(1.0);
+        if self.open.is_some() && !probe || self.open.is_none() && !opens {
+            return None;
+        }
+        self.pause_ms = (self.pause_ms * 2).clamp(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+        self.open = Some(now.plus_ms(self.pause_ms));
+        Some(Change::Opened)
     }
 
-    fn is_probing(&self) -> bool {
-        matches!(self.state, State::Probing(_))
+    /// The pause stays as long as it was, for as long as there are failures: a server that breaks now and then
+    /// closes its breaker as often as it opens it.
+    fn close(&mut self) -> Option<Change> {
+        self.open.take().map(|_| Change::Closed)
     }
 
-    /// The probe ended and decided nothing: another may take its place.
-    pub(super) fn undecided(&mut self, now: Time) {
-        if self.is_probing() {
-            self.state = State::Open(now);
+    /// How many connections failed within the last hour that a full handshake would have made.
+    fn harm(&self) -> f64 {
+        let failures: u32 = self.failures.iter().map(|&(_, n)| n).sum();
+        let (handshakes, logins) = (&self.handshakes, &self.logins);
+        let failed = [handshakes.offered.failed, logins.offered.failed];
+        let all = failed[0] + failed[1];
+        if all == 0.0 {
+            return 0.0;
+        }
+        let explained = failed[0] * handshakes.explained() + failed[1] * logins.explained();
+        f64::from(failures) * (1.0 - explained / all)
+    }
+
+    fn charge(&mut self, now: Time) {
+        match self.failures.back_mut() {
+            Some((minute, failures)) if now.since(*minute) < MINUTE_MS => *failures += 1,
+            _ => self.failures.push_back((now, 1)),
         }
     }
 
-    fn open(&mut self, now: Time, pause_seconds: u32) -> Change {
-        self.state = State::Open(now.plus_seconds(pause_seconds));
-        self.pause_seconds = pause_seconds;
-        self.suspected = false;
-        self.confirmed = 0;
-        Change::Opened
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        failures: 3,
-        pause_seconds: 60,
-    };
-    const START: Time = Time(1_000_000);
-
-    fn after(seconds: u32) -> Time {
-        START.plus_seconds(seconds)
-    }
-
-    /// A breaker that has just opened.
-    fn opened() -> Breaker {
-        let mut breaker = Breaker::default();
-        for round in 1..=LIMITS.failures {
-            assert!(breaker.allows(START));
-            assert_eq!(breaker.failed(START, false, LIMITS), None);
-            let opens = (round == LIMITS.failures).then_some(Change::Opened);
-            assert_eq!(breaker.full(START, LIMITS), opens);
-        }
-        breaker
-    }
-
-    #[test]
-    fn it_opens_when_offers_fail_in_a_row_and_full_handshakes_succeed() {
-        let mut breaker = opened();
-        assert!(!breaker.is_closed());
-        assert!(!breaker.allows(after(59)));
-    }
-
-    #[test]
-    fn a_server_that_is_down_does_not_open_it() {
-        let mut breaker = Breaker::default();
-        for _ in 0..100 {
-            assert_eq!(breaker.failed(START, false, LIMITS), None);
-        }
-        // However many failed, they count as one once the server is back.
-        assert_eq!(breaker.full(START, LIMITS), None);
-        assert_eq!(breaker.full(START, LIMITS), None);
-        assert!(breaker.allows(START));
-    }
-
-    #[test]
-    fn an_offer_that_the_server_withstands_begins_the_count_anew() {
-        let mut breaker = Breaker::default();
-        for _ in 0..10 {
-            for _ in 1..LIMITS.failures {
-                assert_eq!(breaker.failed(START, false, LIMITS), None);
-                assert_eq!(breaker.full(START, LIMITS), None);
+    /// Forgets what is old.
+    fn age(&mut self, now: Time) {
+        let passed = now.since(self.aged);
+        // A minute of failures goes as a whole, when its last one may be an hour old.
+        while let Some(&(minute, _)) = self.failures.front() {
+            if now.since(minute) < HOUR_MS + MINUTE_MS {
+                break;
             }
-            assert_eq!(breaker.withstood(), None);
+            self.failures.pop_front();
         }
-    }
-
-    #[test]
-    fn one_probe_decides() {
-        let mut breaker = opened();
-        assert!(breaker.allows(after(60)));
-        assert!(!breaker.allows(after(60)), "only one probe at a time");
-        assert_eq!(breaker.withstood(), Some(Change::Closed));
-        assert!(breaker.is_closed() && breaker.allows(after(60)));
-    }
-
-    #[test]
-    fn each_probe_that_fails_doubles_the_pause_up_to_an_hour() {
-        let mut breaker = opened();
-        let mut now = START;
-        for pause in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
-            assert!(!breaker.allows(Time(now.plus_seconds(pause).0 - 1)));
-            now = now.plus_seconds(pause);
-            assert!(breaker.allows(now));
-            assert_eq!(breaker.failed(now, true, LIMITS), Some(Change::Opened));
+        if self.failures.is_empty() && self.open.is_none() {
+            self.pause_ms = 0;
         }
-    }
-
-    #[test]
-    fn a_probe_that_decided_nothing_is_none() {
-        let mut breaker = opened();
-        assert!(breaker.allows(after(60)));
-        breaker.undecided(after(61));
-        assert!(breaker.allows(after(61)));
-        // Of this one nobody says anything.
-        assert!(!breaker.allows(after(120)));
-        assert!(breaker.allows(after(121)));
-    }
-
-    #[test]
-    fn what_was_in_flight_when_it_opened_decides_nothing_by_failing() {
-        let mut breaker = opened();
-        assert_eq!(breaker.failed(after(1), false, LIMITS), None);
-        assert_eq!(breaker.full(after(2), LIMITS), None);
-        assert!(breaker.allows(after(60)));
+        if passed >= MINUTE_MS {
+            self.aged = now;
+            let factor = (-(passed as f64) / HOUR_MS as f64).exp();
+            for comparison in [&mut self.handshakes, &mut self.logins] {
+                comparison.offered.age(factor);
+                comparison.full.age(factor);
+            }
+        }
     }
 }

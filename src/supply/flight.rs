@@ -1,5 +1,6 @@
 //! An attempt that may bring tickets.
 
+use super::breaker::Permit;
 use crate::engine::{Lineage, Time};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,8 +31,8 @@ pub(crate) struct Flight {
     brought: AtomicU32,
     /// Whether no more is expected of it.
     over: AtomicBool,
-    /// Whether it tries, for all others, if the server stands offers again.
-    probe: AtomicBool,
+    /// What the breaker lets it do; 0: it was not asked.
+    permit: AtomicU8,
 }
 
 impl Flight {
@@ -113,11 +114,20 @@ impl Flight {
         self.refused.load(Relaxed)
     }
 
-    pub(crate) fn set_probe(&self, probe: bool) {
-        self.probe.store(probe, Relaxed);
+    /// What the breaker said that it may do.
+    pub(super) fn set_permit(&self, permit: Option<Permit>) {
+        self.permit
+            .store(permit.map_or(0, |permit| 1 + permit as u8), Relaxed);
     }
 
-    pub(crate) fn is_probe(&self) -> bool {
-        self.probe.load(Relaxed)
+    /// `None`: it was not asked, because all was well.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        match self.permit.load(Relaxed) {
+            1 => Some(Permit::Offer),
+            2 => Some(Permit::Probe),
+            3 => Some(Permit::Trial),
+            4 => Some(Permit::Withheld),
+            _ => None,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod calls;
+mod fate;
 mod flight;
 mod forecast;
 mod queue;
@@ -10,6 +11,7 @@ mod rates;
 mod unattended;
 mod wait;
 
+pub(crate) use breaker::Outcome;
 pub(crate) use calls::Calls;
 pub(crate) use flight::Flight;
 pub use forecast::Forecast;
@@ -17,9 +19,10 @@ pub(crate) use wait::{Wait, Waker};
 
 #[cfg(feature = "rustls")]
 use crate::engine::Lineage;
-use crate::engine::{Engine, Garbage, Key, OwnedKey, Session, Stats, Time};
+use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
-use breaker::Limits;
+use breaker::{Breaker, Permit};
+use fate::Fate;
 use flight::Handshake;
 use queue::Queue;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ pub(crate) struct Supply {
     guarded: AtomicBool,
     /// How many attempts are established and still there.
     alive: AtomicUsize,
+    fate: Fate,
     /// Something small that the TLS stack wants to know again; 0 is nothing.
     note: AtomicU16,
     queue: Mutex<Queue>,
@@ -55,22 +59,28 @@ pub(crate) enum Answer {
 /// How an attempt ended that was not established, or that no longer brings anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It had offered a session, and failed.
-    Failed,
-    /// That says nothing about offers.
+    /// The server ended it. `offered`: a session was offered; `resumed`: the server had taken it.
+    Failed {
+        outcome: Outcome,
+        offered: bool,
+        resumed: bool,
+    },
+    /// That says nothing about the server.
     Over,
 }
 
 impl Supply {
     pub(crate) fn new(engine: &Arc<Engine>, key: OwnedKey) -> Self {
+        let seed = key.lend().hash();
         Self {
             engine: Arc::clone(engine),
             key,
             used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
+            fate: Fate::default(),
             note: AtomicU16::new(0),
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(Breaker::seeded(seed))),
             #[cfg(feature = "rustls")]
             unattended: Mutex::default(),
         }
@@ -109,12 +119,9 @@ impl Supply {
         }
     }
 
-    fn limits(&self) -> Limits {
-        let options = self.engine.options();
-        Limits {
-            failures: options.breaker_failures,
-            pause_seconds: options.breaker_seconds,
-        }
+    /// How many connections may fail in an hour because of what they offered.
+    fn budget(&self) -> u32 {
+        self.engine.options().failure_budget
     }
 
     /// Changes the queue under its lock, and settles what that calls for after it.
@@ -156,8 +163,11 @@ impl Supply {
         }
         self.engine.take_at(&self.key(), now, garbage, place);
         match place {
-            Some(session) => flight.begin_resumed(now, session.lineage),
-            None => self.has_none(flight, now),
+            Some(session) => {
+                self.fate.taken(session);
+                flight.begin_resumed(now, session.lineage);
+            }
+            None => self.has_none(flight),
         }
     }
 
@@ -169,10 +179,8 @@ impl Supply {
     /// Whether an attempt may offer a session, where the breaker is not closed.
     #[cold]
     fn allows(&self, flight: &Flight, now: Time) -> bool {
-        let mut queue = self.queue.lock();
-        let allowed = flight.is_probe() || queue.breaker.allows(now);
-        flight.set_probe(allowed && !queue.breaker.is_closed());
-        drop(queue);
+        let permit = self.queue.lock().permit(self, flight, now);
+        let allowed = matches!(permit, Permit::Offer | Permit::Probe);
         if !allowed {
             self.count(|stats| stats.withheld += 1);
         }
@@ -180,10 +188,10 @@ impl Supply {
     }
 
     /// An attempt that may offer a session has none: if it was to be the probe, another may be.
-    fn has_none(&self, flight: &Flight, now: Time) {
-        if flight.is_probe() {
-            flight.set_probe(false);
-            self.queue.lock().breaker.undecided(now);
+    fn has_none(&self, flight: &Flight) {
+        if flight.permit() == Some(Permit::Probe) {
+            flight.set_permit(None);
+            self.queue.lock().breaker.undecided();
         }
     }
 
@@ -213,8 +221,10 @@ impl Supply {
         now: Time,
     ) -> (bool, Calls<'_>) {
         let reusable = session.is_reusable(self.engine.options());
+        let expires = session.expires;
         let stored = self.engine.put(&self.key(), session).is_ok();
         if stored {
+            self.fate.stored(expires);
             let ((), calls) = self.change_later(|queue, calls| {
                 queue.brought(self, flight, reusable, now, calls);
             });
@@ -235,6 +245,7 @@ impl Supply {
             self.count(|stats| stats.removed += 1);
             return;
         }
+        self.fate.returned(&session);
         self.engine.put_back(&self.key(), session);
         let now = self.engine.now();
         self.change(|queue, calls| queue.serve(self, now, calls));
@@ -246,7 +257,19 @@ impl Supply {
         for flight in &self.queue.lock().flights {
             flight.refuse(lineage);
         }
+        self.fate.refused();
         self.engine.remove_lineage(&self.key(), lineage);
+    }
+
+    /// Why an attempt finds nothing to offer.
+    pub(crate) fn reason(&self, flight: &Flight, now: Time) -> Reason {
+        if !self.engine.options().enabled || self.engine.is_closed() {
+            return Reason::CacheOff;
+        }
+        match flight.permit() {
+            Some(Permit::Trial | Permit::Withheld) => Reason::Withheld,
+            _ => self.fate.reason(now),
+        }
     }
 
     /// An attempt is established: resumed, refused, or after an offer of nothing.
@@ -315,6 +338,9 @@ impl Supply {
         let mut taken = None;
         let garbage = &mut calls.garbage;
         self.engine.take_at(&self.key(), now, garbage, &mut taken);
+        if let Some(session) = &taken {
+            self.fate.taken(session);
+        }
         taken
     }
 }

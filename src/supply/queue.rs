@@ -1,6 +1,6 @@
 //! The attempts to one endpoint that may bring sessions, and those that wait for one.
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Change, Outcome, Permit};
 use super::calls::Calls;
 use super::flight::{Flight, Handshake};
 use super::rates::Rates;
@@ -33,6 +33,41 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn new(breaker: Breaker) -> Self {
+        Self {
+            breaker,
+            ..Self::default()
+        }
+    }
+
+    /// What an attempt may do. Asked twice, it is the same.
+    pub(super) fn permit(&mut self, supply: &Supply, flight: &Flight, now: Time) -> Permit {
+        flight.permit().unwrap_or_else(|| {
+            let permit = self.breaker.permit(now, supply.budget());
+            flight.set_permit(Some(permit));
+            supply.guarded.store(self.breaker.is_watchful(), Relaxed);
+            permit
+        })
+    }
+
+    /// Tells the breaker how an attempt ended.
+    fn judge(
+        &mut self,
+        supply: &Supply,
+        flight: &Flight,
+        now: Time,
+        outcome: Outcome,
+        offer: (bool, bool),
+    ) -> Option<Change> {
+        let permit = flight.permit().unwrap_or(Permit::Offer);
+        flight.set_permit(None);
+        let change = self
+            .breaker
+            .ended(now, outcome, offer, permit, supply.budget());
+        supply.guarded.store(self.breaker.is_watchful(), Relaxed);
+        change
+    }
+
     pub(super) fn ask(
         &mut self,
         supply: &Supply,
@@ -45,6 +80,9 @@ impl Queue {
         // A breaker that is not closed is looked at when the attempt makes its offer.
         let engine = supply.engine();
         if !self.breaker.is_closed() || engine.is_closed() || !engine.options().enabled {
+            return Answer::Full;
+        }
+        if self.breaker.is_watchful() && self.permit(supply, flight, now) != Permit::Offer {
             return Answer::Full;
         }
         if self.waits.is_empty() && !self.is_tried(supply, now, deadline) {
@@ -125,11 +163,14 @@ impl Queue {
             // The one that tried was refused, and those who wait need not try the rest.
             calls.stale = !self.waits.is_empty();
         }
-        calls.breaker = if offered {
-            self.breaker.withstood()
-        } else {
-            self.breaker.full(now, supply.limits())
-        };
+        let resumed = handshake == Handshake::Resumed;
+        calls.breaker = self.judge(
+            supply,
+            flight,
+            now,
+            Outcome::Established,
+            (offered, resumed),
+        );
         let limited = supply.engine().options().max_full_handshakes != 0;
         if calls.breaker.is_some() || limited {
             self.rearrange(supply, now, calls);
@@ -167,11 +208,18 @@ impl Queue {
         end: End,
         calls: &mut Calls<'_>,
     ) {
-        let probe = flight.is_probe();
         match end {
-            End::Failed => calls.breaker = self.breaker.failed(now, probe, supply.limits()),
-            End::Over if probe => self.breaker.undecided(now),
-            End::Over => {}
+            End::Failed {
+                outcome,
+                offered,
+                resumed,
+            } => calls.breaker = self.judge(supply, flight, now, outcome, (offered, resumed)),
+            End::Over => {
+                if matches!(flight.permit(), Some(Permit::Probe | Permit::Trial)) {
+                    flight.set_permit(None);
+                    self.breaker.undecided();
+                }
+            }
         }
         if self.forget(flight) {
             if flight.established().is_some() {
@@ -305,7 +353,6 @@ impl Queue {
     /// Something is not as it was expected to be: sends off those that would wait in vain.
     fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
         let guarded = !self.breaker.is_closed();
-        supply.guarded.store(guarded, Relaxed);
         if self.waits.is_empty() {
             return;
         }

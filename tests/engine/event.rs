@@ -69,7 +69,7 @@ fn each_turn_is_told_once() {
     // What goes back, and what is missed, is no turn.
     let attempt = world.connect();
     assert_eq!(offer(&attempt), Ok(Some(2)));
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!(since(), [(Offered, 1)]);
 
     let attempt = world.connect();

@@ -89,7 +89,7 @@ impl Process {
                 Some(bytes) if all.contains(&bytes) => return all,
                 Some(bytes) => all.push(bytes),
             }
-            attempt.failed(Failure::Login).expect("open");
+            attempt.failed(Failure::LOGIN).expect("open");
         }
     }
 }
@@ -345,7 +345,7 @@ fn a_lineage_stays_together_and_apart_from_others() {
         }
     }
     held.iter()
-        .for_each(|attempt| attempt.failed(Failure::NotSent).expect("open"));
+        .for_each(|attempt| attempt.failed(Failure::NOT_SENT).expect("open"));
     drop(attempt);
     let mut left = new.take_all();
     left.sort();
@@ -617,6 +617,6 @@ fn what_a_connection_holds_is_not_exported() {
     let new = old.next(WIDE, 0);
     assert_eq!(new.import(&old.export()), Ok(1));
     assert_eq!(new.take_all(), [b"a"]);
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!(old.take_all(), [b"b"]);
 }

@@ -306,7 +306,7 @@ const PATHS: [Path; 30] = [
         let attempt = stage.connect();
         stage.receive(&attempt, TLS_1_3, HOUR, 1);
         stage.drops(|| {
-            attempt.failed(Failure::Login).expect("open");
+            attempt.failed(Failure::LOGIN).expect("open");
         });
     }),
     ("staged, and forgotten", |stage| {
@@ -338,7 +338,7 @@ const PATHS: [Path; 30] = [
         stage.full(2, TLS_1_3);
         let attempt = stage.connect();
         attempt.offer(|_, _| ()).expect("open").expect("there");
-        stage.drops(|| attempt.failed(Failure::Handshake).expect("open"));
+        stage.drops(|| attempt.failed(Failure::HANDSHAKE).expect("open"));
     }),
     ("over when offered", |stage| {
         stage.full(1, TLS_1_3);

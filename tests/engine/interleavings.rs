@@ -429,7 +429,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
                     .offer(|session, _| number_of(session))
                     .expect("open");
                 if !sends {
-                    attempt.failed(Failure::NotSent).expect("open");
+                    attempt.failed(Failure::NOT_SENT).expect("open");
                     return;
                 }
                 if let Some(number) = offered {
@@ -473,7 +473,7 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
                 used[number as usize].fetch_add(1, Relaxed);
                 attempt.established(true).expect("open");
             }
-            None => attempt.failed(Failure::Handshake).expect("open"),
+            None => attempt.failed(Failure::HANDSHAKE).expect("open"),
         };
         let leader = connect(&config);
         assert_eq!(leader.offer(|_, _| ()), Ok(None));

@@ -118,7 +118,7 @@ fn is_offered(world: &World) -> bool {
     let available = world.available() == 1;
     let attempt = world.connect();
     let offered = offer(&attempt).expect("open").is_some();
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!(available, offered, "what is available is offered");
     offered
 }
@@ -202,7 +202,7 @@ fn a_session_that_expired_before_it_came_back_is_dropped() {
     world.at(u64::from(HOUR) * 1000);
     // Leased to this attempt it stays what it is.
     assert_eq!(offer(&attempt), Ok(Some(1)));
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     let stats = world.engine().stats();
     assert_eq!((stats.returned, stats.expired, stats.sessions), (0, 1, 0));
 }

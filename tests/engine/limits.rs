@@ -36,7 +36,7 @@ fn a_closed_cache_keeps_and_offers_nothing() {
     assert!(world.engine().is_closed());
     // What was taken stays with who took it, and does not come back.
     assert_eq!(offer(&leased), Ok(Some(2)));
-    leased.failed(Failure::NotSent).expect("open");
+    leased.failed(Failure::NOT_SENT).expect("open");
     staged.established(false).expect("open");
     assert_eq!(receive(&staged, 4, TLS_1_3, HOUR), Err(Discard::Closed));
     assert_eq!(offer(&world.connect()), Ok(None));

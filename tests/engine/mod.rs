@@ -3,6 +3,8 @@
 
 // The checker's locks work under the checker alone.
 #[cfg(not(shuttle))]
+mod breaker;
+#[cfg(not(shuttle))]
 mod endpoint;
 #[cfg(not(shuttle))]
 mod event;
@@ -55,8 +57,7 @@ const WIDE: Options = Options {
     max_lineage_age_seconds: u32::MAX,
     reuse_when_dry: false,
     max_full_handshakes: 0,
-    breaker_failures: u32::MAX,
-    breaker_seconds: 60,
+    failure_budget: u32::MAX,
 };
 
 /// A cache with one config, and the hands of its clock.

@@ -36,8 +36,8 @@ fn a_reusable_session_is_offered_to_all() {
     }
     assert_eq!(world.available(), 1);
     // None of them takes it from the others, however they end, unless the server refused it.
-    attempts[0].failed(Failure::NotSent).expect("open");
-    attempts[1].failed(Failure::Login).expect("open");
+    attempts[0].failed(Failure::NOT_SENT).expect("open");
+    attempts[1].failed(Failure::LOGIN).expect("open");
     attempts[2].established(true).expect("open");
     attempts[3].release();
     assert_eq!(world.available(), 1);
@@ -61,7 +61,7 @@ fn what_was_not_sent_goes_back_to_where_it_was() {
         if release {
             attempt.release();
         } else {
-            attempt.failed(Failure::NotSent).expect("open");
+            attempt.failed(Failure::NOT_SENT).expect("open");
         }
         assert_eq!(offer(&attempt), Err(NotNow::WrongState));
         let order = [(); 4].map(|()| offer(&world.connect()));
@@ -89,13 +89,13 @@ fn what_was_sent_never_goes_back() {
     ];
     let ends: [(&str, Act); 5] = [
         ("not sent", |attempt| {
-            attempt.failed(Failure::NotSent).expect("open")
+            attempt.failed(Failure::NOT_SENT).expect("open")
         }),
         ("handshake", |attempt| {
-            attempt.failed(Failure::Handshake).expect("open")
+            attempt.failed(Failure::HANDSHAKE).expect("open")
         }),
         ("login", |attempt| {
-            attempt.failed(Failure::Login).expect("open")
+            attempt.failed(Failure::LOGIN).expect("open")
         }),
         ("resumed", |attempt| {
             attempt.established(true).expect("open")
@@ -120,7 +120,7 @@ fn what_was_sent_never_goes_back() {
 
 #[test]
 fn the_ends_that_imply_sent_keep_what_was_offered() {
-    for why in [Failure::Handshake, Failure::Login] {
+    for why in [Failure::HANDSHAKE, Failure::LOGIN] {
         let world = World::new(WIDE);
         world.full(&[1]);
         let attempt = world.connect();
@@ -136,8 +136,8 @@ fn nothing_is_offered_once_it_is_too_late() {
         |attempt| attempt.sent().expect("open"),
         |attempt| receive(attempt, 9, TLS_1_2, HOUR).expect("staged"),
         |attempt| attempt.established(false).expect("open"),
-        |attempt| attempt.failed(Failure::Login).expect("open"),
-        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.failed(Failure::LOGIN).expect("open"),
+        |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
         Connection::release,
     ];
     for (at, act) in acts.into_iter().enumerate() {
@@ -171,7 +171,7 @@ fn a_session_that_is_taken_counts_as_sent() {
     let attempt = world.connect();
     assert_eq!(attempt.take().as_ref().map(number_of), Some(2));
     assert!(attempt.take().is_none());
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!((world.available(), world.engine().stats().returned), (1, 0));
 }
 
@@ -181,11 +181,11 @@ fn a_refused_session_takes_its_lineage_with_it() {
     let ends: [(Act, bool); 5] = [
         (|attempt| attempt.established(false).expect("open"), true),
         (
-            |attempt| attempt.failed(Failure::Handshake).expect("open"),
+            |attempt| attempt.failed(Failure::HANDSHAKE).expect("open"),
             true,
         ),
         (
-            |attempt| attempt.failed(Failure::Login).expect("open"),
+            |attempt| attempt.failed(Failure::LOGIN).expect("open"),
             false,
         ),
         (|attempt| attempt.established(true).expect("open"), false),
@@ -232,7 +232,7 @@ fn a_refused_session_takes_its_lineage_with_it() {
 fn an_attempt_that_offered_nothing_refuses_nothing() {
     let ends: [Act; 2] = [
         |attempt| attempt.established(false).expect("open"),
-        |attempt| attempt.failed(Failure::Handshake).expect("open"),
+        |attempt| attempt.failed(Failure::HANDSHAKE).expect("open"),
     ];
     for end in ends {
         let world = World::new(WIDE);
@@ -254,7 +254,7 @@ fn resumed_and_established_are_counted() {
     assert_eq!(offer(&attempt), Ok(Some(1)));
     attempt.established(true).expect("open");
     assert_eq!(attempt.established(true), Err(NotNow::WrongState));
-    assert_eq!(attempt.failed(Failure::Login), Err(NotNow::WrongState));
+    assert_eq!(attempt.failed(Failure::LOGIN), Err(NotNow::WrongState));
     let counts = counts(&attempt);
     assert!(counts.offered && counts.resumed && !counts.refused);
     let stats = world.engine().stats();
@@ -266,7 +266,7 @@ fn a_note_is_kept_once_established() {
     let world = World::new(WIDE);
     let failed = world.connect();
     failed.set_note(7);
-    failed.failed(Failure::Handshake).expect("open");
+    failed.failed(Failure::HANDSHAKE).expect("open");
     let attempt = world.connect();
     assert_eq!(attempt.note(), None);
     attempt.set_note(29);

@@ -38,7 +38,7 @@ fn what_is_received_is_seen_by_others_only_once_established() {
 
 #[test]
 fn a_failed_attempt_publishes_nothing_then_and_later() {
-    let whys = [Failure::NotSent, Failure::Handshake, Failure::Login];
+    let whys = [Failure::NOT_SENT, Failure::HANDSHAKE, Failure::LOGIN];
     for (why, version) in whys
         .iter()
         .flat_map(|&why| [(why, TLS_1_2), (why, TLS_1_3)])
@@ -98,7 +98,7 @@ fn what_would_only_take_anothers_place_is_not_wanted() {
         (offer(&next), next.wants_another()),
         (Ok(Some(2)), Ok(true))
     );
-    next.failed(Failure::Login).expect("open");
+    next.failed(Failure::LOGIN).expect("open");
     assert_eq!(next.wants_another(), Err(Discard::Failed));
     // So does one that is over.
     world.at(u64::from(HOUR) * 1000);

@@ -236,7 +236,7 @@ fn reused_when_dry_one_ticket_ends_the_wait_of_all() {
         assert!(offer(&world.connect()).expect("open").is_some());
     }
     assert!(offer(&attempt).expect("open").is_some());
-    attempt.failed(Failure::NotSent).expect("open");
+    attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!((before >= 1, world.available()), (true, 1));
 }
 
@@ -252,9 +252,9 @@ fn single_use_is_strict_unless_asked_for() {
 #[test]
 fn a_leader_that_fails_makes_the_next_one_go_at_once() {
     let ends: [fn(&Connection); 4] = [
-        |attempt| attempt.failed(Failure::Handshake).expect("open"),
-        |attempt| attempt.failed(Failure::NotSent).expect("open"),
-        |attempt| attempt.failed(Failure::Login).expect("open"),
+        |attempt| attempt.failed(Failure::HANDSHAKE).expect("open"),
+        |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
+        |attempt| attempt.failed(Failure::LOGIN).expect("open"),
         |attempt| attempt.release(),
     ];
     for end in ends {
@@ -286,14 +286,14 @@ fn a_ticket_that_was_not_sent_goes_to_one_that_waits() {
         Plan::Wait,
         "the holder's connection may bring more"
     );
-    holder.failed(Failure::NotSent).expect("open");
+    holder.failed(Failure::NOT_SENT).expect("open");
     assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(Some(1))));
 }
 
 #[test]
 fn what_was_kept_for_one_that_waits_goes_on_when_it_ends() {
     let ends: [fn(&Connection); 3] = [
-        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
         |attempt| attempt.release(),
         |attempt| attempt.established(false).expect("open"),
     ];
@@ -424,7 +424,7 @@ fn full_handshakes_at_the_same_time_are_limited() {
         if ended % 2 == 0 {
             world.go(&all[ended].attempt, ISSUES_NONE);
         } else {
-            all[ended].attempt.failed(Failure::Handshake).expect("open");
+            all[ended].attempt.failed(Failure::HANDSHAKE).expect("open");
         }
         assert_eq!(all.iter().filter(go).count(), ended + 3);
     }
@@ -450,7 +450,7 @@ fn tickets_are_waited_for_a_little_after_established() {
     receive(&leader, 5, TLS_1_3, HOUR).expect("kept");
     assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(Some(5))));
     // The second one does not come; after a while nobody expects it.
-    other.attempt.failed(Failure::Login).expect("open");
+    other.attempt.failed(Failure::LOGIN).expect("open");
     world.at(1200);
     assert_eq!(world.ask(LONG).plan, Plan::Wait);
     world.at(1500);
@@ -533,7 +533,7 @@ fn a_refused_lineage_is_not_put_back_by_others() {
     assert_eq!(ask(Arc::clone(&asker), LONG).plan, Plan::Go);
     assert_eq!(offer(&refused), Ok(Some(1)));
     refused.established(false).expect("open");
-    holder.failed(Failure::NotSent).expect("open");
+    holder.failed(Failure::NOT_SENT).expect("open");
     asker.release();
     assert_eq!(world.available(), 0);
     assert_eq!(world.engine().stats().returned, 0);
@@ -634,8 +634,8 @@ fn a_stock_that_is_known_to_be_good_is_given_out_at_once() {
 #[test]
 fn a_trial_that_fails_makes_room_for_another() {
     let ends: [fn(&Connection); 3] = [
-        |attempt| attempt.failed(Failure::Handshake).expect("open"),
-        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.failed(Failure::HANDSHAKE).expect("open"),
+        |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
         |attempt| attempt.release(),
     ];
     for end in ends {
@@ -648,87 +648,6 @@ fn a_trial_that_fails_makes_room_for_another() {
         all[1].attempt.established(true).expect("open");
         assert_eq!((all[2].told(), all[3].told()), (1, 1));
     }
-}
-
-/// One attempt at a server that breaks every connection which offers a session.
-fn visit_harmful(world: &World) -> bool {
-    let attempt = world.connect();
-    let offered = offer(&attempt).expect("open").is_some();
-    if offered {
-        attempt.failed(Failure::Handshake).expect("open");
-    } else {
-        receive(&attempt, 1, TLS_1_3, HOUR).expect("staged");
-        attempt.established(false).expect("open");
-    }
-    !offered
-}
-
-#[test]
-fn an_endpoint_where_offers_do_harm_is_left_alone() {
-    let world = World::new(Options {
-        breaker_failures: 3,
-        breaker_seconds: 60,
-        ..WIDE
-    });
-    let answered: Vec<_> = (0..20).map(|_| visit_harmful(&world)).collect();
-    // A full handshake, then three times an offer that fails and a full handshake that does not.
-    assert_eq!(answered.iter().filter(|answered| !**answered).count(), 3);
-    assert!(
-        answered[6..].iter().all(|answered| *answered),
-        "{answered:?}"
-    );
-    let stats = world.engine().stats();
-    assert_eq!((stats.breaker_opened, stats.breaker_closed), (1, 0));
-    assert_eq!(stats.withheld, 13);
-    let forecast = world.forecast();
-    assert!(forecast.breaker_open && forecast.available > 0);
-    assert_eq!(forecast.wait_ms, None);
-    assert_eq!(world.ask(LONG).plan, Plan::Go);
-
-    // One tries again after a minute, and only one.
-    world.at(60_000);
-    let [probe, other] = [(); 2].map(|()| world.connect());
-    assert!(offer(&probe).expect("open").is_some());
-    assert_eq!(offer(&other), Ok(None));
-    probe.failed(Failure::Handshake).expect("open");
-    assert_eq!(world.engine().stats().breaker_opened, 2);
-    world.full(&[1]);
-    world.at(60_000 + 119_999);
-    assert_eq!(offer(&world.connect()), Ok(None));
-    world.at(60_000 + 120_000);
-    // The server has been repaired.
-    let probe = world.connect();
-    assert!(world.go(&probe, DOUBLES));
-    assert_eq!(world.engine().stats().breaker_closed, 1);
-    assert!(world.go(&world.connect(), DOUBLES));
-    assert!(!world.forecast().breaker_open);
-}
-
-#[test]
-fn a_probe_that_is_not_sent_leaves_it_to_another() {
-    let world = World::new(Options {
-        breaker_failures: 1,
-        breaker_seconds: 60,
-        ..WIDE
-    });
-    while world.engine().stats().breaker_opened == 0 {
-        visit_harmful(&world);
-    }
-    world.at(60_000);
-    for end in [false, true] {
-        let probe = world.connect();
-        assert!(offer(&probe).expect("open").is_some());
-        if end {
-            probe.release();
-        } else {
-            probe.failed(Failure::NotSent).expect("open");
-        }
-    }
-    // Nor does one that has nothing to try make the next one wait.
-    world.engine().clear();
-    assert_eq!(offer(&world.connect()), Ok(None));
-    world.full(&[9]);
-    assert!(offer(&world.connect()).expect("open").is_some());
 }
 
 #[test]
@@ -745,7 +664,7 @@ fn an_attempt_that_does_not_wait_may_be_quicker_and_nobody_waits_in_vain() {
         if let Some(thief) = thief {
             assert_eq!(offer(&thief), Ok(Some(1)));
             thief.sent().expect("open");
-            thief.failed(Failure::Login).expect("open");
+            thief.failed(Failure::LOGIN).expect("open");
         }
     };
     let world = World::telling(WIDE, Box::new(listener));
@@ -756,60 +675,4 @@ fn an_attempt_that_does_not_wait_may_be_quicker_and_nobody_waits_in_vain() {
     receive(&leader, 1, TLS_1_3, HOUR).expect("staged");
     leader.established(false).expect("open");
     assert_eq!((waits.told(), offer(&waits.attempt)), (1, Ok(None)));
-}
-
-#[test]
-fn when_the_breaker_opens_nobody_waits_on() {
-    let world = World::new(Options {
-        breaker_failures: 1,
-        ..WIDE
-    });
-    world.full(&[1]);
-    let harmed = world.connect();
-    assert!(offer(&harmed).expect("open").is_some());
-    let waits = world.ask(LONG);
-    harmed.failed(Failure::Handshake).expect("open");
-    // That one is told to go, and shows that full handshakes work.
-    assert_eq!((waits.told(), offer(&waits.attempt)), (1, Ok(None)));
-    let other = world.ask(LONG);
-    assert_eq!(other.plan, Plan::Wait);
-    assert!(!world.go(&waits.attempt, DOUBLES));
-    assert_eq!((other.told(), offer(&other.attempt)), (1, Ok(None)));
-    assert_eq!(world.engine().stats().breaker_opened, 1);
-}
-
-#[test]
-fn the_breaker_is_told_of() {
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    let options = Options {
-        breaker_failures: 1,
-        breaker_seconds: 60,
-        ..WIDE
-    };
-    let world = World::telling(
-        options,
-        Box::new(move |event| {
-            use crate::engine::EventKind::{BreakerClosed, BreakerOpened};
-            if matches!(event.kind, BreakerOpened | BreakerClosed) {
-                let endpoint = Config::endpoint_of(event.key).expect("an attempt's key");
-                let port = endpoint.port;
-                tell.lock().expect("not poisoned").push((event.kind, port));
-            }
-        }),
-    );
-    let events = || {
-        let told = std::mem::take(&mut *told.lock().expect("not poisoned"));
-        let names = told
-            .into_iter()
-            .map(|(kind, port)| (format!("{kind:?}"), port));
-        names.collect::<Vec<_>>()
-    };
-    for answered in [true, false, true] {
-        assert_eq!(visit_harmful(&world), answered);
-    }
-    assert_eq!(events(), [("BreakerOpened".to_owned(), HOST.port)]);
-    world.at(60_000);
-    assert!(world.go(&world.connect(), DOUBLES));
-    assert_eq!(events(), [("BreakerClosed".to_owned(), HOST.port)]);
 }

@@ -23,8 +23,7 @@ const DEFAULTS: Options = Options {
     max_lineage_age_seconds: 86400,
     reuse_when_dry: false,
     max_full_handshakes: 0,
-    breaker_failures: 3,
-    breaker_seconds: 60,
+    failure_budget: 12,
 };
 
 struct World {
@@ -106,10 +105,10 @@ impl World {
             ["sent", name] => status(self.attempts[name].sent()),
             ["established", name, how] => status(self.attempts[name].established(how == "resumed")),
             ["failed", name, why] => status(self.attempts[name].failed(match why {
-                "not_sent" => Failure::NotSent,
+                "not_sent" => Failure::NOT_SENT,
                 // The C API treats silence as a failed handshake.
-                "handshake" | "timeout" => Failure::Handshake,
-                "login" => Failure::Login,
+                "handshake" | "timeout" => Failure::HANDSHAKE,
+                "login" => Failure::LOGIN,
                 _ => panic!("no such failure: {why}"),
             })),
             _ => panic!("no such line: {words:?}"),

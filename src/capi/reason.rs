@@ -1,0 +1,50 @@
+use crate::engine::Reason;
+
+/// tsc_attempt_info.reason: it resumed, or that is not decided yet.
+pub const TSC_REASON_NONE: u32 = 0;
+/// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config, or it was so long ago that
+/// the cache has forgotten it. Normal for a first connection. Otherwise look at what tells endpoints apart,
+/// and whether attempts say that they are established.
+pub const TSC_REASON_NOTHING_STORED: u32 = 1;
+/// tsc_attempt_info.reason: what was stored has expired. Look at the server's ticket lifetime and at
+/// ttl_seconds.
+pub const TSC_REASON_EXPIRED: u32 = 2;
+/// tsc_attempt_info.reason: what was stored was evicted to keep a limit, or cleared. Look at max_endpoints
+/// and max_bytes.
+pub const TSC_REASON_EVICTED: u32 = 3;
+/// tsc_attempt_info.reason: other attempts have taken all there was. Let attempts wait (tsc_attempt_wait),
+/// or have the server issue more tickets.
+pub const TSC_REASON_TAKEN: u32 = 4;
+/// tsc_attempt_info.reason: the server refused what was offered, or just before a session of the same origin.
+/// It was restarted, or its ticket keys are not those of the node that issued it.
+pub const TSC_REASON_REFUSED: u32 = 5;
+/// tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
+/// was offered, or this attempt was the one to be compared.
+pub const TSC_REASON_WITHHELD: u32 = 6;
+/// tsc_attempt_info.reason: it waited for a session, and none came in time.
+pub const TSC_REASON_WAITED_IN_VAIN: u32 = 7;
+/// tsc_attempt_info.reason: what it took was never sent, and went back.
+pub const TSC_REASON_NOT_SENT: u32 = 8;
+/// tsc_attempt_info.reason: nobody called tsc_attempt_offer.
+pub const TSC_REASON_NOT_ASKED: u32 = 9;
+/// tsc_attempt_info.reason: the cache is disabled or closed.
+pub const TSC_REASON_CACHE_OFF: u32 = 10;
+/// tsc_attempt_info.reason: the attempt failed after it had offered a session.
+pub const TSC_REASON_FAILED: u32 = 11;
+
+pub(super) fn of(reason: Reason) -> u32 {
+    match reason {
+        Reason::None => TSC_REASON_NONE,
+        Reason::NothingStored => TSC_REASON_NOTHING_STORED,
+        Reason::Expired => TSC_REASON_EXPIRED,
+        Reason::Evicted => TSC_REASON_EVICTED,
+        Reason::Taken => TSC_REASON_TAKEN,
+        Reason::Refused => TSC_REASON_REFUSED,
+        Reason::Withheld => TSC_REASON_WITHHELD,
+        Reason::WaitedInVain => TSC_REASON_WAITED_IN_VAIN,
+        Reason::NotSent => TSC_REASON_NOT_SENT,
+        Reason::NotAsked => TSC_REASON_NOT_ASKED,
+        Reason::CacheOff => TSC_REASON_CACHE_OFF,
+        Reason::Failed => TSC_REASON_FAILED,
+    }
+}

@@ -1,0 +1,359 @@
+//! Offers that do harm: how much, at most, and who is not convicted of it.
+
+use super::*;
+use crate::connection::{Failure, Plan};
+use crate::engine::Reason;
+use crate::supply::Waker;
+
+const MINUTE: u64 = 60_000;
+const LONG: u32 = 60_000;
+
+/// The budget of these tests.
+const BUDGET: usize = 12;
+
+fn world() -> World {
+    World::new(Options {
+        failure_budget: 12,
+        ..WIDE
+    })
+}
+
+/// What a server does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Serve,
+    BreakHandshake,
+    RefuseLogin,
+}
+
+/// One connection's story.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    at: u64,
+    resumed: bool,
+    does: Does,
+}
+
+/// Makes a connection every `pause` milliseconds to a server that does to the nth connection, resumed or
+/// not, what `server` says.
+fn visits(
+    world: &World,
+    connections: u64,
+    pause: u64,
+    version: u16,
+    server: impl Fn(u64, bool) -> Does,
+) -> Vec<Visit> {
+    let visit = |n: u64| {
+        let at = world.time.fetch_add(pause, Relaxed) + pause;
+        let attempt = world.connect();
+        let resumed = offer(&attempt).expect("open").is_some();
+        attempt.sent().expect("open");
+        let does = server(n, resumed);
+        match does {
+            Does::Serve => {
+                for ticket in [2 * n, 2 * n + 1] {
+                    let ticket = u32::try_from(ticket).expect("few");
+                    receive(&attempt, ticket, version, 24 * HOUR).expect("kept");
+                }
+                attempt.established(resumed).expect("open");
+            }
+            Does::BreakHandshake => attempt.failed(Failure::HANDSHAKE).expect("open"),
+            Does::RefuseLogin => attempt
+                .failed(Failure {
+                    resumed,
+                    ..Failure::LOGIN
+                })
+                .expect("open"),
+        }
+        Visit { at, resumed, does }
+    };
+    (0..connections).map(visit).collect()
+}
+
+/// The most harm in any hour: connections that failed resumed.
+fn worst_hour(visits: &[Visit]) -> usize {
+    let harmed = |visit: &&Visit| visit.resumed && visit.does != Does::Serve;
+    let harmed: Vec<u64> = visits.iter().filter(harmed).map(|visit| visit.at).collect();
+    let within = |&begin: &u64| {
+        harmed
+            .iter()
+            .filter(|&&at| (begin..begin + 60 * MINUTE).contains(&at))
+            .count()
+    };
+    harmed.iter().map(within).max().unwrap_or(0)
+}
+
+fn resumed(visits: &[Visit]) -> usize {
+    visits
+        .iter()
+        .filter(|visit| visit.resumed && visit.does == Does::Serve)
+        .count()
+}
+
+/// A number that looks random, the same in each run.
+fn scramble(n: u64) -> u64 {
+    let mut x = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[test]
+fn no_more_than_the_budget_fails_within_an_hour_however_a_server_does_harm() {
+    type Harms = fn(u64) -> bool;
+    let harms: [(&str, Harms); 7] = [
+        ("always", |_| true),
+        ("every second time", |n| n % 2 == 0),
+        ("one in four", |n| scramble(n) % 4 == 0),
+        ("one in ten", |n| scramble(n) % 10 == 0),
+        ("one in twenty", |n| scramble(n) % 20 == 0),
+        ("in bursts", |n| n / 50 % 4 == 3),
+        ("after a good start", |n| n > 500),
+    ];
+    for (how, harms) in harms {
+        for version in [TLS_1_2, TLS_1_3] {
+            for harm in [Does::BreakHandshake, Does::RefuseLogin] {
+                for pause in [100, 2000] {
+                    let world = world();
+                    let all = visits(&world, 4000, pause, version, |n, resumed| {
+                        if resumed && harms(n) {
+                            harm
+                        } else {
+                            Does::Serve
+                        }
+                    });
+                    let worst = worst_hour(&all);
+                    assert!(
+                        worst <= BUDGET,
+                        "{how} {version:x} {harm:?} {pause}: {worst}"
+                    );
+                    let stats = world.engine().stats();
+                    assert!(
+                        stats.breaker_opened > 0,
+                        "{how} {version:x} {harm:?} {pause}"
+                    );
+                    assert!(stats.withheld > 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn offers_are_made_again_once_the_server_is_repaired() {
+    for harm in [Does::BreakHandshake, Does::RefuseLogin] {
+        let world = world();
+        let all = visits(&world, 3 * 3600, 1000, TLS_1_3, |n, resumed| {
+            if resumed && n < 1800 {
+                harm
+            } else {
+                Does::Serve
+            }
+        });
+        assert!(
+            resumed(&all[2 * 3600..]) > 3500,
+            "{}",
+            resumed(&all[2 * 3600..])
+        );
+        let stats = world.engine().stats();
+        assert!(stats.breaker_closed > 0);
+        assert!(!world.config.forecast(&HOST).expect("good").breaker_open);
+    }
+}
+
+#[test]
+fn a_wrong_password_convicts_nobody() {
+    let world = world();
+    visits(&world, 1, 1, TLS_1_2, |_, _| Does::Serve);
+    let all = visits(&world, 2000, 1000, TLS_1_2, |_, _| Does::RefuseLogin);
+    // For all who have the right one, offers go on: at once, or after the hour in which chance may have
+    // made it look otherwise.
+    let later = visits(&world, 2 * 3600, 1000, TLS_1_2, |_, _| Does::Serve);
+    let last = resumed(&later[3600..]);
+    assert!(last > 3000, "{last}");
+    assert!(all.iter().filter(|visit| visit.resumed).count() > 12);
+}
+
+#[test]
+fn the_wrong_password_of_one_tenant_does_not_open_the_breaker_of_another() {
+    let every_second: fn(u64) -> bool = |n| n % 2 == 0;
+    let now_and_then: fn(u64) -> bool = |n| scramble(n) % 10 == 0;
+    for wrong in [every_second, now_and_then] {
+        for version in [TLS_1_2, TLS_1_3] {
+            let world = world();
+            let all = visits(&world, 4000, 500, version, |n, _| {
+                if wrong(n) {
+                    Does::RefuseLogin
+                } else {
+                    Does::Serve
+                }
+            });
+            let right = all.iter().filter(|visit| visit.does == Does::Serve).count();
+            assert!(
+                resumed(&all) * 10 > right * 6,
+                "{} of {right}",
+                resumed(&all)
+            );
+            assert_eq!(world.engine().stats().breaker_opened, 0);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_down_does_not_open_it() {
+    let world = world();
+    world.full(&(0..60).collect::<Vec<_>>());
+    let down = visits(&world, 300, 100, TLS_1_3, |_, _| Does::BreakHandshake);
+    assert!(down.iter().filter(|visit| visit.resumed).count() <= 60);
+    world.full(&[100]);
+    let up = visits(&world, 1000, 1000, TLS_1_3, |_, _| Does::Serve);
+    assert!(resumed(&up) > 700, "{}", resumed(&up));
+}
+
+#[test]
+fn those_that_the_caller_gave_up_do_not_count() {
+    let world = world();
+    for _ in 0..100 {
+        world.full(&[1]);
+        for end in [
+            Failure {
+                cancelled: true,
+                ..Failure::HANDSHAKE
+            },
+            Failure::NOT_SENT,
+        ] {
+            let attempt = world.connect();
+            assert!(offer(&attempt).expect("open").is_some());
+            attempt.failed(end).expect("open");
+            if end != Failure::NOT_SENT {
+                world.full(&[1]);
+            }
+        }
+        let health_check = world.connect();
+        assert!(offer(&health_check).expect("open").is_some());
+        health_check.release();
+    }
+    let stats = world.engine().stats();
+    assert_eq!((stats.withheld, stats.breaker_opened), (0, 0));
+}
+
+#[test]
+fn after_a_failure_one_at_a_time_is_made_without_a_session() {
+    let world = world();
+    world.full(&[1, 2, 3, 4]);
+    let failed = world.connect();
+    assert!(offer(&failed).expect("open").is_some());
+    failed.failed(Failure::LOGIN_RESUMED).expect("open");
+    // The next one is compared, and the others go on.
+    let [trial, second, third] = [(); 3].map(|()| world.connect());
+    assert_eq!(offer(&trial), Ok(None));
+    assert_eq!(counts(&trial).reason, Reason::Withheld);
+    assert!(offer(&second).expect("open").is_some());
+    assert!(offer(&third).expect("open").is_some());
+    for other in [second, third] {
+        other.failed(Failure::NOT_SENT).expect("open");
+    }
+    // It hangs: then another is.
+    world.at(9_999);
+    let another = world.connect();
+    assert!(offer(&another).expect("open").is_some());
+    another.release();
+    world.at(10_000);
+    assert_eq!(offer(&world.connect()), Ok(None));
+    drop(trial);
+}
+
+#[test]
+fn an_attempt_that_the_breaker_keeps_from_offering_does_not_wait() {
+    let world = world();
+    while world.engine().stats().breaker_opened == 0 {
+        visits(&world, 1, 1, TLS_1_3, |_, resumed| {
+            if resumed {
+                Does::BreakHandshake
+            } else {
+                Does::Serve
+            }
+        });
+    }
+    let attempt = world.connect();
+    let plan = attempt.plan(LONG, Waker::new(|| ()));
+    assert_eq!((plan, offer(&attempt)), (Ok(Plan::Go), Ok(None)));
+    let forecast = world.config.forecast(&HOST).expect("a good endpoint");
+    assert!(forecast.breaker_open && forecast.wait_ms.is_none());
+}
+
+#[test]
+fn a_budget_without_end_withholds_nothing() {
+    let world = World::new(WIDE);
+    let all = visits(&world, 500, 100, TLS_1_2, |_, resumed| {
+        if resumed {
+            Does::RefuseLogin
+        } else {
+            Does::Serve
+        }
+    });
+    assert_eq!(all.iter().filter(|visit| visit.resumed).count(), 499);
+    let stats = world.engine().stats();
+    assert_eq!((stats.withheld, stats.login_failed_resumed), (0, 499));
+}
+
+#[test]
+fn failures_are_told_apart() {
+    let world = World::new(WIDE);
+    for (failure, expected) in [
+        (Failure::HANDSHAKE, (1, 0)),
+        (
+            Failure {
+                alert: true,
+                ..Failure::LOGIN
+            },
+            (1, 0),
+        ),
+        (
+            Failure {
+                timed_out: true,
+                ..Failure::HANDSHAKE
+            },
+            (1, 0),
+        ),
+        (Failure::LOGIN_RESUMED, (0, 1)),
+        (Failure::LOGIN, (0, 0)),
+        (Failure::NOT_SENT, (0, 0)),
+        (
+            Failure {
+                cancelled: true,
+                ..Failure::LOGIN_RESUMED
+            },
+            (0, 0),
+        ),
+    ] {
+        world.engine().clear();
+        world.full(&[1]);
+        let before = world.engine().stats();
+        let attempt = world.connect();
+        assert!(offer(&attempt).expect("open").is_some());
+        attempt.failed(failure).expect("open");
+        let stats = world.engine().stats();
+        let counted = (
+            stats.handshake_failed_offered - before.handshake_failed_offered,
+            stats.login_failed_resumed - before.login_failed_resumed,
+        );
+        assert_eq!(counted, expected, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_fatal_alert_after_established_drops_what_the_connection_brought() {
+    let world = World::new(WIDE);
+    let attempt = world.full(&[1, 2]);
+    let other = world.full(&[3]);
+    assert_eq!(attempt.failed(Failure::LOGIN), Err(NotNow::WrongState));
+    assert_eq!(world.available(), 3);
+    let alert = Failure {
+        alert: true,
+        ..Failure::LOGIN
+    };
+    assert_eq!(attempt.failed(alert), Ok(()));
+    assert_eq!(offer(&world.connect()), Ok(Some(3)));
+    drop(other);
+}
