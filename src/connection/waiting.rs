@@ -72,6 +72,7 @@ impl Connection {
         let calls = self.supply.leave(wait, now);
         let ended = !wait.is_over();
         let left = progress.wait.take_if(|_| ended);
+        progress.waited_in_vain |= ended;
         drop(progress);
         drop((left, calls));
         if ended {

@@ -22,8 +22,11 @@ impl Told {
         let world = World::telling(
             options,
             Box::new(move |event| {
-                let event = (event.kind, event.count, event.key.to_vec());
-                telling.lock().expect("not poisoned").push(event);
+                // Why attempts had nothing to offer: reason.rs.
+                if !matches!(event.kind, EventKind::NotOffered(_)) {
+                    let event = (event.kind, event.count, event.key.to_vec());
+                    telling.lock().expect("not poisoned").push(event);
+                }
             }),
         );
         Self { world, events }

@@ -23,6 +23,8 @@ mod model;
 #[cfg(not(shuttle))]
 mod offer;
 #[cfg(not(shuttle))]
+mod reason;
+#[cfg(not(shuttle))]
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
