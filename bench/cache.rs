@@ -1,7 +1,8 @@
 //! What the cache costs, against what it cannot cost less than and against rustls's own cache.
 //!
-//! `make bench` runs it, `cargo bench -- floor` only the lines whose names contain "floor". Each comparison alternates its two sides in one run and reports the median of
-//! the ratios, so that a machine that speeds up or slows down meanwhile does not matter much.
+//! `make bench` runs it, `cargo bench --features capi -- floor` only the lines whose names contain
+//! "floor". Each comparison alternates its two sides in one run and reports the median of the ratios, so
+//! that a machine that speeds up or slows down meanwhile does not matter much.
 
 #![expect(
     clippy::disallowed_types,
