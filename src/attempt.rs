@@ -1,6 +1,8 @@
 //! One connection attempt, as a driver holds it.
 
+use crate::config::Config;
 use crate::connection::{Connection, Failure, Info};
+use crate::endpoint::Endpoint;
 use crate::engine::Payload;
 use crate::error::Error;
 use crate::ready::Ready;
@@ -36,6 +38,19 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Attempt(Arc<Connection>);
+
+impl Config {
+    /// Begins a connection attempt.
+    ///
+    /// A closed or disabled cache is no error: the attempt works and has nothing to offer.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an endpoint without a host, [`Error::TooLarge`] if one of its names
+    /// has more than 255 bytes.
+    pub fn begin(&self, endpoint: &Endpoint<'_>) -> Result<Attempt, Error> {
+        Ok(Attempt::of(Connection::new(self, endpoint)?))
+    }
+}
 
 impl Attempt {
     pub(crate) fn of(connection: Arc<Connection>) -> Self {

@@ -12,9 +12,9 @@
 #![warn(missing_docs)]
 
 // The layers, each of which knows only those before it: `engine` (sessions by key; knows neither C nor
-// TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache`, `endpoint` and
-// `config` (whose sessions), `connection` (what one connection offers and receives), `attempt` and its
-// kin (the crate's own API), `export`, `rustls`, `capi`.
+// TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache` and `config` (whose
+// sessions), `connection` (what one connection offers and receives), `attempt` and `ready` (what a driver
+// holds), `export` and `rustls`, `capi`. `make check-yard` looks at what each of them uses.
 
 mod attempt;
 mod cache;
@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod event;
 mod export;
+mod identity;
 mod ready;
 #[cfg(feature = "rustls")]
 pub mod rustls;

@@ -8,10 +8,11 @@ mod aead;
 mod record;
 
 use crate::cache::{Cache, MAX_KEY};
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
 use crate::error::Error;
+use crate::identity::Identity;
 use record::{Record, Records};
 use zeroize::Zeroizing;
 
@@ -158,7 +159,7 @@ impl<'a> Scope<'a> {
     fn prefix(&self) -> Vec<u8> {
         match self {
             Self::Caller(_) => Vec::new(),
-            Self::Config(config, _) => config.prefix(),
+            Self::Config(config, _) => config.identity.prefix(),
         }
     }
 

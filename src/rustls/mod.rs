@@ -22,6 +22,7 @@
 //! (`discarded_lifetime` in the [statistics](crate::Stats)).
 
 mod attached;
+mod attempt;
 mod config;
 mod connection_store;
 mod session;
@@ -30,7 +31,8 @@ mod ticket_lifetime;
 
 #[cfg(feature = "rustls-ffi")]
 pub(crate) use attached::Attached;
-pub use config::{Attempt, Config};
+pub use attempt::Attempt;
+pub use config::Config;
 
 use crate::cache::Cache;
 #[cfg(doc)]

@@ -28,12 +28,13 @@ mod supply;
 mod vectors;
 
 use crate::cache::Cache;
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::connection::{Connection, Info, NotNow};
 use crate::endpoint::Endpoint;
 use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
 };
+use crate::identity::Identity;
 use crate::session::{Received, SessionInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

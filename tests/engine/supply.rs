@@ -1,10 +1,8 @@
 //! Waiting for a session that is on its way, and leaving alone an endpoint where offers do harm.
 
 use super::*;
-use crate::connection::Failure;
-use crate::connection::Plan;
-use crate::supply::Forecast;
-use crate::supply::Waker;
+use crate::connection::{Failure, Plan};
+use crate::supply::{Forecast, Waker};
 use std::sync::atomic::AtomicUsize;
 
 /// Patience that plays no part in a test.
@@ -792,7 +790,7 @@ fn the_breaker_is_told_of() {
         Box::new(move |event| {
             use crate::engine::EventKind::{BreakerClosed, BreakerOpened};
             if matches!(event.kind, BreakerOpened | BreakerClosed) {
-                let endpoint = Config::endpoint_of(event.key).expect("an attempt's key");
+                let endpoint = Identity::endpoint_of(event.key).expect("an attempt's key");
                 let port = endpoint.port;
                 tell.lock().expect("not poisoned").push((event.kind, port));
             }
