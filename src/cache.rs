@@ -3,7 +3,8 @@
 use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
-use crate::session::{Session, SessionInfo};
+use crate::session::Session;
+use crate::session_info::SessionInfo;
 use crate::supply::{Calls, Supply};
 use crate::sync::Mutex;
 use crate::sys::{self, PerProcess};

@@ -32,6 +32,7 @@ mod ready;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 mod session;
+mod session_info;
 mod supply;
 mod sync;
 mod sys;
@@ -49,7 +50,8 @@ pub use error::Error;
 pub use event::Event;
 pub use export::Export;
 pub use ready::Ready;
-pub use session::{Session, SessionInfo};
+pub use session::Session;
+pub use session_info::SessionInfo;
 pub use supply::Forecast;
 
 // The rustls C API, exported from the same library: only this copy of rustls can resume what this library

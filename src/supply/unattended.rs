@@ -8,7 +8,7 @@
 
 use super::Supply;
 use crate::engine::{Lineage, Payload, Session, Time, expiry};
-use crate::session::Received;
+use crate::session_info::Received;
 
 impl Supply {
     /// Takes the newest session if it is of the kind that the stack asks for.

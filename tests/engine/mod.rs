@@ -35,7 +35,7 @@ use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
 };
 use crate::identity::Identity;
-use crate::session::{Received, SessionInfo};
+use crate::session_info::{Received, SessionInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
