@@ -133,10 +133,10 @@ pub unsafe extern "C" fn tsc_attempt_offer(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         extensible::check_output(out, size)?;
-        // The attempt keeps the session for as long as it is lent.
-        let session = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
+        // The connection keeps the session for as long as it is lent.
+        let session = connection.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
         extensible::write(out, size, &session);
         Ok(())
     })
@@ -167,14 +167,14 @@ pub unsafe extern "C" fn tsc_attempt_receive(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = Payload::Bytes(attempt.keep(data)?);
-        let done = attempt.receive(payload, data.len(), &info);
+        let payload = Payload::Bytes(connection.keep(data)?);
+        let done = connection.receive(payload, data.len(), &info);
         done.map_err(|(why, _)| why.into())
     })
 }
@@ -199,11 +199,11 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let payload = Payload::Value(object);
-        attempt
+        connection
             .receive(payload, size, &info)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
@@ -238,11 +238,11 @@ pub unsafe extern "C" fn tsc_attempt_set_not_after(
     not_after: i64,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        Ok(attempt.set_not_after(not_after)?)
+        Ok(connection.set_not_after(not_after)?)
     })
 }
 
@@ -269,14 +269,14 @@ pub unsafe extern "C" fn tsc_attempt_established(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, why: u32) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let why = match why {
             TSC_FAILURE_NOT_SENT => Failure::NotSent,
             TSC_FAILURE_HANDSHAKE | TSC_FAILURE_TIMEOUT => Failure::Handshake,
             TSC_FAILURE_LOGIN => Failure::Login,
             _ => return Err(TSC_INVALID_ARGUMENT),
         };
-        Ok(attempt.failed(why)?)
+        Ok(connection.failed(why)?)
     })
 }
 
@@ -288,9 +288,9 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         extensible::check_output(out, size)?;
-        let now = attempt.info()?;
+        let now = connection.info()?;
         let info = tsc_attempt_info {
             state: match now.state {
                 State::Open => TSC_ATTEMPT_OPEN,

@@ -75,10 +75,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
     arg: *mut c_void,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
         let ready = ReadyCallback { call, arg };
-        status_of(attempt.plan(max_wait_ms, Waker::new(move || ready.call()))?)
+        status_of(connection.plan(max_wait_ms, Waker::new(move || ready.call()))?)
     })
 }
 
