@@ -117,12 +117,12 @@ pub unsafe extern "C" fn tsc_attempt_new(
 ///
 /// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
 /// attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
-/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
-/// Ask as late as possible, after the TCP connection stands.
+/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking
+/// again gives the same session. Ask as late as possible, after the TCP connection is established.
 ///
-/// out, size: gets the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
-/// or tsc_attempt_free. An object may be lent to several attempts at once if it is reusable; a TLS stack
-/// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
+/// out, size: gets the session. What it points to is lent until tsc_attempt_established,
+/// tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
+/// reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 /// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
 /// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
 /// attempt is from before a fork.
@@ -215,12 +215,13 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     })
 }
 
-/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
-/// CPython's ssl module, for one, copies each by encoding and decoding it.
+/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller
+/// much: CPython's ssl module, for one, copies each by encoding and decoding it.
 ///
-/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED: leave it. The
-/// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
-/// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
+/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
+/// leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
+/// or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| match clone_connection(attempt)?.wants_another() {

@@ -182,9 +182,8 @@ impl Engine {
     }
 
     /// Shows the newest session of a key to `copy`, under a lock, so `copy` does nothing but copy. If
-    /// it returns true the session counts as handed out, and a single-use one is gone, unless it is
-    /// the last and the options say to reuse that. Returns what
-    /// `copy` did; `None`: there is no session.
+    /// it returns true the session counts as handed out, and a single-use one is gone, unless it is the
+    /// last and the options say to reuse that. Returns what `copy` did; `None`: there is no session.
     #[cfg(any(test, feature = "capi"))]
     #[inline]
     pub(crate) fn copy_out(
@@ -231,8 +230,8 @@ impl Engine {
         taken
     }
 
-    /// Takes the newest session of a key if its payload is of the wanted kind; `taken` is empty, and stays so
-    /// otherwise.
+    /// Takes the newest session of a key if its payload is of the wanted kind; `taken` is empty, and stays
+    /// so otherwise.
     #[cfg(feature = "rustls")]
     pub(crate) fn take_if(
         &self,
@@ -261,8 +260,9 @@ impl Engine {
         taken
     }
 
-    /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time before, and drops what
-    /// was over after, so that no foreign code runs here. `taken` is empty, and stays so if there is none.
+    /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time
+    /// before, and drops what was over after, so that no foreign code runs here. `taken` is empty, and
+    /// stays so if there is none.
     #[inline]
     pub(crate) fn take_at(
         &self,

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_the_server_withstands_begins_the_count_anew() {
+    fn an_offer_that_the_server_withstands_restarts_the_count() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
             for _ in 1..LIMITS.failures {
