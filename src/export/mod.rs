@@ -97,7 +97,7 @@ impl Config {
         Ok(self.scope()?.import(key, export)?)
     }
 
-    fn scope(&self) -> Result<Scope<'_>, Error> {
+    pub(crate) fn scope(&self) -> Result<Scope<'_>, Error> {
         if self.engine().is_closed() {
             return Err(Error::Closed);
         }
