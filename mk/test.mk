@@ -65,6 +65,8 @@ lint-rust: deps-test ## Check format and lints, Rust
 	$(CARGO) clippy --all-targets --features rustls -- -D warnings
 	$(CARGO) clippy --all-targets $(FEATURES_core) -- -D warnings
 	$(CARGO) clippy --all-targets $(FEATURES_full) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --features rustls,capi
 
 lint-c: deps-test ## Check the format, C and C++
 	@tools/clang-format --dry-run -Werror $(C_FILES)

@@ -19,8 +19,8 @@ pub(crate) const MAX_KEY: usize = 1024;
 /// A bounded, thread-safe store of sessions, and of what is on its way to it. One for each cluster object
 /// or connection pool is usual.
 ///
-/// What binds it to a TLS configuration is a [`Config`](crate::Config); for rustls, see
-/// [`libtsc::rustls`](crate::rustls). A child process finds it empty after a fork, and may use it at once.
+/// What binds it to a TLS configuration is a [`Config`](crate::Config); for rustls, see the module `rustls`.
+/// A child process finds it empty after a fork, and may use it at once.
 pub struct Cache {
     engine: Arc<Engine>,
     /// A supply lives while an attempt uses it, and after that as long as there is room: as many are

@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// Make one for each TLS configuration, not for each connection. A clone is the same config.
 ///
-/// For any TLS stack; a rustls configuration has its own, [`rustls::Config`](crate::rustls::Config).
+/// For any TLS stack; a rustls configuration has its own, `rustls::Config`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) cache: Arc<Cache>,
