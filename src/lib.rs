@@ -10,6 +10,14 @@
 //! [`Attempt`].
 
 #![warn(missing_docs)]
+#![cfg_attr(
+    shuttle,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "under the checker one file of the tests is compiled, and what the others use is not used"
+    )
+)]
 
 // The layers, each of which knows only those before it: `engine` (sessions by key; knows neither C nor
 // TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache` and `config` (whose
