@@ -24,6 +24,8 @@ mod offer;
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
+#[cfg(all(feature = "rustls", not(shuttle)))]
+mod unattended;
 #[cfg(not(shuttle))]
 mod vectors;
 
