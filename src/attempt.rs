@@ -42,7 +42,7 @@ impl Attempt {
         Self(connection)
     }
 
-    #[cfg(any(feature = "rustls", feature = "capi"))]
+    #[cfg(any(test, feature = "rustls", feature = "capi"))]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }

@@ -21,6 +21,8 @@ mod model;
 #[cfg(not(shuttle))]
 mod offer;
 #[cfg(not(shuttle))]
+mod ready;
+#[cfg(not(shuttle))]
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
