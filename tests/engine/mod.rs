@@ -3,6 +3,8 @@
 
 // The checker's locks work under the checker alone.
 #[cfg(not(shuttle))]
+mod api;
+#[cfg(not(shuttle))]
 mod endpoint;
 #[cfg(not(shuttle))]
 mod event;
