@@ -171,7 +171,8 @@ impl Attempt {
     ///
     /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
-    /// up the place in the queue. Make the offer when it is done or dropped.
+    /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
+    /// at a server that issues no sessions waits to the end here, where [`wait`](Self::wait) notices earlier.
     #[must_use = "futures do nothing unless polled"]
     pub fn ready(&self, max_wait: Duration) -> Ready {
         Ready::new(&self.0, millis(max_wait))
