@@ -8,10 +8,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Any thread may use these.
-const fn shared<T: Send + Sync + 'static>() {}
-
-const _: () = {
+#[test]
+fn any_thread_may_use_any_of_it_and_an_executor_may_move_a_future() {
+    fn shared<T: Send + Sync + 'static>() {}
+    fn movable<T: Unpin>() {}
     shared::<Attempt>();
     shared::<Cache>();
     shared::<Config>();
@@ -28,18 +28,13 @@ const _: () = {
     shared::<SessionInfo>();
     shared::<State>();
     shared::<Stats>();
-};
-
-/// An executor may move it after it was polled.
-const fn movable<T: Unpin>() {}
-
-const _: () = movable::<Ready>();
-
-#[cfg(feature = "rustls")]
-const _: () = {
-    shared::<crate::rustls::Attempt>();
-    shared::<crate::rustls::Config>();
-};
+    movable::<Ready>();
+    #[cfg(feature = "rustls")]
+    {
+        shared::<crate::rustls::Attempt>();
+        shared::<crate::rustls::Config>();
+    }
+}
 
 #[test]
 fn odd_input_is_an_error_and_no_panic() {
