@@ -58,7 +58,7 @@ impl Attempt {
         Self(connection)
     }
 
-    #[cfg(any(feature = "rustls", feature = "capi"))]
+    #[cfg(any(test, feature = "rustls", feature = "capi"))]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
@@ -187,7 +187,8 @@ impl Attempt {
     ///
     /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
-    /// up the place in the queue. Make the offer when it is done or dropped.
+    /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
+    /// at a server that issues no sessions waits to the end here, where [`wait`](Self::wait) notices earlier.
     #[must_use = "futures do nothing unless polled"]
     pub fn ready(&self, max_wait: Duration) -> Ready {
         Ready::new(&self.0, millis(max_wait))

@@ -38,7 +38,8 @@ impl Cache {
     }
 
     /// Makes a cache that calls `listener` when something happens to its sessions: on whichever thread is
-    /// using the cache, with no lock held. It may use the cache itself.
+    /// using the cache, with no lock held. It may use the cache itself. It must not panic: what the call that
+    /// it interrupts had still to do would be left undone.
     #[must_use]
     pub fn with_events(
         options: Options,

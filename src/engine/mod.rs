@@ -230,8 +230,8 @@ impl Engine {
         taken
     }
 
-    /// Takes the newest session of a key if its payload is of the wanted kind; `taken` is empty, and stays
-    /// so otherwise.
+    /// Shows the newest session of a key to `is_wanted`, under a lock, and takes it if it is; `taken` is empty,
+    /// and stays so otherwise.
     #[cfg(feature = "rustls")]
     pub(crate) fn take_if(
         &self,
@@ -239,10 +239,10 @@ impl Engine {
         now: Time,
         garbage: &mut Garbage<'_>,
         taken: &mut Option<Session>,
-        is_wanted: impl Fn(&Payload) -> bool,
+        is_wanted: impl FnOnce(&Session) -> bool,
     ) {
         self.newest(key, now, garbage, taken, |session, stays, taken| {
-            if !is_wanted(&session.payload) {
+            if !is_wanted(session) {
                 return false;
             }
             if stays {

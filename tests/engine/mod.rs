@@ -3,6 +3,8 @@
 
 // The checker's locks work under the checker alone.
 #[cfg(not(shuttle))]
+mod api;
+#[cfg(not(shuttle))]
 mod endpoint;
 #[cfg(not(shuttle))]
 mod event;
@@ -21,9 +23,13 @@ mod model;
 #[cfg(not(shuttle))]
 mod offer;
 #[cfg(not(shuttle))]
+mod ready;
+#[cfg(not(shuttle))]
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
+#[cfg(all(feature = "rustls", not(shuttle)))]
+mod unattended;
 #[cfg(not(shuttle))]
 mod vectors;
 
