@@ -1,7 +1,8 @@
 //! What the cache costs, against what it cannot cost less than and against rustls's own cache.
 //!
-//! `make bench` runs it, `cargo bench -- floor` only the lines whose names contain "floor". Each comparison alternates its two sides in one run and reports the median of
-//! the ratios, so that a machine that speeds up or slows down meanwhile does not matter much.
+//! `make bench` runs it, `cargo bench --features capi -- floor` only the lines whose names contain
+//! "floor". Each comparison alternates its two sides in one run and reports the median of the ratios, so
+//! that a machine that speeds up or slows down meanwhile does not matter much.
 
 #![expect(
     clippy::disallowed_types,
@@ -268,7 +269,7 @@ extern "C" fn release(_: *mut c_void) {
 /// Offering an object to an attempt, against taking and releasing a lock as often.
 fn offer_against_lock() -> (Rounds, Rounds) {
     // So few at a time that they are in the processor's cache, as an attempt is that was just made.
-    const CONNS: usize = 100;
+    const ATTEMPTS: usize = 100;
     const BATCHES: usize = 500;
     let cache = Cache::new(100);
     let mut config = ptr::null_mut();
@@ -319,7 +320,7 @@ fn offer_against_lock() -> (Rounds, Rounds) {
             let mut session: tsc_session = unsafe { std::mem::zeroed() };
             let mut time = Duration::ZERO;
             for _ in 0..BATCHES {
-                let attempts: Vec<_> = (0..CONNS).map(|_| attempt(config)).collect();
+                let attempts: Vec<_> = (0..ATTEMPTS).map(|_| attempt(config)).collect();
                 let start = Instant::now();
                 for &attempt in &attempts {
                     // SAFETY: a handle that is alive, and room for so much.
@@ -332,14 +333,14 @@ fn offer_against_lock() -> (Rounds, Rounds) {
                     unsafe { tsc_attempt_free(attempt) };
                 }
             }
-            nanos(time, CONNS * BATCHES)
+            nanos(time, ATTEMPTS * BATCHES)
         },
         || {
             let start = Instant::now();
-            for _ in 0..CONNS * BATCHES {
+            for _ in 0..ATTEMPTS * BATCHES {
                 *black_box(&lock).lock() += 1;
             }
-            per_call(start, CONNS * BATCHES)
+            per_call(start, ATTEMPTS * BATCHES)
         },
     );
     // SAFETY: freed here only.

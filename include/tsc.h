@@ -37,8 +37,8 @@
 //   needs of its cache, an attempt what it needs of its config.
 // - Threads: any function may be called from any thread, also on the same handle at the same time;
 //   only freeing a handle must not run beside another use of that handle. The library starts no
-//   thread and holds no lock while it runs code of yours (release functions, clocks, on_event, ready); such
-//   code may call the library. The exception is retain of tsc_get_object.
+//   thread and holds no lock while it runs code of yours (release functions, clocks, on_event, ready);
+//   such code may call the library. The exception is retain of tsc_get_object.
 // - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
 //   attempts that were made before the fork answer TSC_CLOSED in the child.
 // - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
@@ -297,7 +297,7 @@ typedef struct {
 // What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 // bytes).
 typedef struct {
-    // Sessions handed out: to an attempt that offers them, or by tsc_get.
+    // Sessions handed out: to an attempt that offers them, or under a key of the caller's own.
     uint64_t offered;
     // Attempts that were established by resuming what they offered.
     uint64_t resumed;
@@ -316,8 +316,8 @@ typedef struct {
     // Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
     // reusable one that was renewed.
     uint64_t displaced;
-    // Sessions dropped with a lineage of which one was refused, by tsc_remove, by tsc_clear, or because
-    // they were exported.
+    // Sessions dropped because one of their lineage was refused, because the caller removed or cleared
+    // them, or because they were exported.
     uint64_t removed;
     // Sessions not kept because their lifetime was zero or over on arrival.
     uint64_t discarded_lifetime;
@@ -335,8 +335,8 @@ typedef struct {
     uint64_t established;
     // Attempts that failed.
     uint64_t failed;
-    // Attempts freed while nobody had said how they ended. More than a few: a driver forgets to call
-    // tsc_attempt_established, and the cache stays empty.
+    // Attempts freed while nobody had said how they ended. More than a few: a driver forgets to say
+    // "established", and the cache stays empty.
     uint64_t unfinished;
     // Endpoints in the cache now.
     uint64_t endpoints;
@@ -344,7 +344,7 @@ typedef struct {
     uint64_t sessions;
     // Bytes of the sessions in the cache now.
     uint64_t bytes;
-    // TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
+    // TLS 1.3 tickets handed out while they stayed in the cache (reuse when dry). Also counted as
     // offered.
     uint64_t reused;
     // Attempts that were told to wait for a session.
@@ -372,8 +372,8 @@ typedef struct {
     // is none, or it is not known.
     int64_t client_not_after;
     // Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    // 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits, whatever
-    // the rustls configuration says.
+    // 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits,
+    // whatever the rustls configuration says.
     uint32_t tickets_new_session;
     // Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     // 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
@@ -679,12 +679,12 @@ tsc_status tsc_attempt_new(const tsc_config *config,
 //
 // A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
 // attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
-// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
-// Ask as late as possible, after the TCP connection stands.
+// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking
+// again gives the same session. Ask as late as possible, after the TCP connection is established.
 //
-// out, size: gets the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
-// or tsc_attempt_free. An object may be lent to several attempts at once if it is reusable; a TLS stack
-// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
+// out, size: gets the session. What it points to is lent until tsc_attempt_established,
+// tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
+// reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 // TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
 // callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
 // attempt is from before a fork.
@@ -728,12 +728,13 @@ tsc_status tsc_attempt_receive_object(const tsc_attempt *attempt,
                                       size_t bytes,
                                       void (*release)(void *object));
 
-// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
-// CPython's ssl module, for one, copies each by encoding and decoding it.
+// Asks whether a session that the server has sent is worth taking, where taking it costs the caller
+// much: CPython's ssl module, for one, copies each by encoding and decoding it.
 //
-// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED: leave it. The
-// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
-// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
+// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
+// leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
+// or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
+// Since 0.1.0.
 tsc_status tsc_attempt_wants_another(const tsc_attempt *attempt);
 
 // Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
@@ -788,15 +789,15 @@ void tsc_attempt_free(tsc_attempt *attempt);
 // the first does a full handshake and the others are given what it brings, and what these bring in
 // turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
 // what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
-// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has brought
-// what it is expected to, has failed, or is freed: say so as soon as you know.
+// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has
+// brought what it is expected to, has failed, or is freed: say so as soon as you know.
 //
 // Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 // docs/supply.md says when waiting pays.
 //
 // max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
-// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from before a
-// fork. Since 0.1.0.
+// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
+// before a fork. Since 0.1.0.
 tsc_status tsc_attempt_wait(const tsc_attempt *attempt,
                             uint32_t max_wait_ms);
 
@@ -829,10 +830,10 @@ tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
 
 // Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 //
-// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or ready
-// was called, or is being called on another thread at this moment: leave the rest to it.
-// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it was: use
-// this first if what arg points to is to be freed.
+// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or
+// ready was called, or is being called on another thread at this moment: leave the rest to it.
+// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it
+// was: use this first if what arg points to is to be freed.
 tsc_status tsc_attempt_wait_end(const tsc_attempt *attempt);
 
 // Seals the sessions of a config for the next process to import, as for a warm restart.

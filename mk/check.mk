@@ -46,9 +46,10 @@ check-readme: deps-cpp build ## Compare the README with the examples; run its cc
 check-deps: ## Test that nothing is installed without being asked for
 	@sh tests/tools/deps.sh
 
-check-yard: ## Check that each makefile stands alone and CONTRIBUTING has each folder
+check-yard: ## Check makefiles, the folders in CONTRIBUTING, and the layers of src/
 	@awk -f tools/makefiles.awk mk/*.mk Makefile
 	@tools/tree
+	@tools/layers
 
 size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600

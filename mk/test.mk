@@ -13,15 +13,13 @@ test-interleavings: deps-test ## Run the engine's threads in many orders, chosen
 
 test-c: deps-test c-tests ## Run the C tests against both builds
 	@tools/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
-	@tools/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
 
 test-asan: deps-test c-tests-asan ## Run the C tests under the address and undefined-behaviour sanitizers
 	@tools/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
-	@tools/c-tests asan build/full $(RUSTLS_TESTS)
 
 test-valgrind: deps-test c-tests ## Run the C tests under valgrind
 	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
-	@tools/c-tests valgrind build/full $(RUSTLS_TESTS)
 
 # Each binding's file adds its tests.
 test-bindings: deps-bindings ## Run the tests of all bindings: C++, Go, Python
@@ -29,9 +27,8 @@ test-bindings: deps-bindings ## Run the tests of all bindings: C++, Go, Python
 # Every tests/c/<kind>_<name>.c is one test program.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
 OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
-RUSTLS_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/rustls_*.c))
 UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
-ALL_C_TESTS    = $(API_TESTS) $(OPENSSL_TESTS) $(RUSTLS_TESTS) $(UNLOAD_TESTS)
+ALL_C_TESTS    = $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
 
 c-tests: $(ALL_C_TESTS:%=build/test/native/%)
 c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
@@ -44,7 +41,6 @@ build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover
 LINK_api     = -Lbuild/core -ltsc -lcmocka -pthread
 LINK_openssl = tests/c/peer.c -Lbuild/core -ltsc -lcmocka -lssl -lcrypto -pthread
 LINK_unload  = -ldl -lcmocka -pthread
-LINK_rustls  = tests/c/peer.c -Lbuild/full -ltsc -lcmocka -lssl -lcrypto -pthread
 
 # Two rules: one pattern rule with two targets would count as having made both at once.
 define C_TEST
@@ -69,6 +65,8 @@ lint-rust: deps-test ## Check format and lints, Rust
 	$(CARGO) clippy --all-targets --features rustls -- -D warnings
 	$(CARGO) clippy --all-targets $(FEATURES_core) -- -D warnings
 	$(CARGO) clippy --all-targets $(FEATURES_full) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --features rustls,capi
 
 lint-c: deps-test ## Check the format, C and C++
 	@tools/clang-format --dry-run -Werror $(C_FILES)

@@ -1,10 +1,13 @@
 //! One connection attempt, as a driver holds it.
 
+use crate::config::Config;
 use crate::connection::{Connection, Failure, Info};
+use crate::endpoint::Endpoint;
 use crate::engine::Payload;
 use crate::error::Error;
 use crate::ready::Ready;
-use crate::session::{Session, SessionInfo};
+use crate::session::Session;
+use crate::session_info::SessionInfo;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,12 +40,25 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Attempt(Arc<Connection>);
 
+impl Config {
+    /// Begins a connection attempt.
+    ///
+    /// A closed or disabled cache is no error: the attempt works and has nothing to offer.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an endpoint without a host, [`Error::TooLarge`] if one of its names
+    /// has more than 255 bytes.
+    pub fn begin(&self, endpoint: &Endpoint<'_>) -> Result<Attempt, Error> {
+        Ok(Attempt::of(Connection::new(self, endpoint)?))
+    }
+}
+
 impl Attempt {
     pub(crate) fn of(connection: Arc<Connection>) -> Self {
         Self(connection)
     }
 
-    #[cfg(any(feature = "rustls", feature = "capi"))]
+    #[cfg(any(test, feature = "rustls", feature = "capi"))]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
@@ -171,7 +187,8 @@ impl Attempt {
     ///
     /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
-    /// up the place in the queue. Make the offer when it is done or dropped.
+    /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
+    /// at a server that issues no sessions waits to the end here, where [`wait`](Self::wait) notices earlier.
     #[must_use = "futures do nothing unless polled"]
     pub fn ready(&self, max_wait: Duration) -> Ready {
         Ready::new(&self.0, millis(max_wait))

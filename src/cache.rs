@@ -3,7 +3,8 @@
 use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
-use crate::session::{Session, SessionInfo};
+use crate::session::Session;
+use crate::session_info::SessionInfo;
 use crate::supply::{Calls, Supply};
 use crate::sync::Mutex;
 use crate::sys::{self, PerProcess};
@@ -18,8 +19,8 @@ pub(crate) const MAX_KEY: usize = 1024;
 /// A bounded, thread-safe store of sessions, and of what is on its way to it. One for each cluster object
 /// or connection pool is usual.
 ///
-/// What binds it to a TLS configuration is a [`Config`](crate::Config); for rustls, see
-/// [`libtsc::rustls`](crate::rustls). A child process finds it empty after a fork, and may use it at once.
+/// What binds it to a TLS configuration is a [`Config`](crate::Config); for rustls, see the module `rustls`.
+/// A child process finds it empty after a fork, and may use it at once.
 pub struct Cache {
     engine: Arc<Engine>,
     /// A supply lives while an attempt uses it, and after that as long as there is room: as many are
@@ -37,7 +38,8 @@ impl Cache {
     }
 
     /// Makes a cache that calls `listener` when something happens to its sessions: on whichever thread is
-    /// using the cache, with no lock held. It may use the cache itself.
+    /// using the cache, with no lock held. It may use the cache itself. It must not panic: what the call that
+    /// it interrupts had still to do would be left undone.
     #[must_use]
     pub fn with_events(
         options: Options,

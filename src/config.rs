@@ -1,37 +1,18 @@
 //! A TLS configuration bound to a cache.
 
-use crate::attempt::Attempt;
 use crate::cache::Cache;
-use crate::connection::Connection;
-use crate::endpoint::{Endpoint, Invalid, MAX_NAME, pull, push};
+use crate::endpoint::{Endpoint, Invalid, MAX_NAME};
 use crate::engine::{Engine, Space};
 use crate::error::Error;
+use crate::identity::Identity;
 use crate::supply::{Forecast, Supply};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// What tells a config from others.
-#[derive(Clone, Debug)]
-pub(crate) enum Identity {
-    /// Nothing equals it: sessions stay within this config.
-    Own(u64),
-    /// Given by the caller: configs of one cache with the same bytes share.
-    Given(Arc<[u8]>),
-}
-
-impl Identity {
-    /// An identity that no other config of this process has.
-    pub(crate) fn own() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self::Own(NEXT.fetch_add(1, Relaxed))
-    }
-}
 
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
 ///
 /// Make one for each TLS configuration, not for each connection. A clone is the same config.
 ///
-/// For any TLS stack; a rustls configuration has its own, [`rustls::Config`](crate::rustls::Config).
+/// For any TLS stack; a rustls configuration has its own, `rustls::Config`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) cache: Arc<Cache>,
@@ -77,22 +58,12 @@ impl Config {
         }
     }
 
-    /// Begins a connection attempt.
-    ///
-    /// A closed or disabled cache is no error: the attempt works and has nothing to offer.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for an endpoint without a host, [`Error::TooLarge`] if one of its names
-    /// has more than 255 bytes.
-    pub fn begin(&self, endpoint: &Endpoint<'_>) -> Result<Attempt, Error> {
-        Ok(Attempt::of(Connection::new(self, endpoint)?))
-    }
-
     /// How many sessions attempts to this endpoint would find, one after the other; a reusable one counts
     /// once.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
+    /// [`Error::InvalidArgument`] for an endpoint without a host, [`Error::TooLarge`] if one of its names
+    /// has more than 255 bytes.
     pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, Error> {
         endpoint.check()?;
         let engine = self.engine();
@@ -102,7 +73,7 @@ impl Config {
     /// What attempts to this endpoint may expect.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
+    /// As [`available`](Self::available).
     pub fn forecast(&self, endpoint: &Endpoint<'_>) -> Result<Forecast, Error> {
         Ok(self.supply(endpoint)?.forecast(self.engine().now()))
     }
@@ -114,35 +85,7 @@ impl Config {
 
     /// Where the sessions of this config and an endpoint are.
     pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
-        let mut key = self.prefix();
-        endpoint.encode(&mut key);
-        key.into()
-    }
-
-    /// What the keys of this config begin with, and those of no other identity.
-    pub(crate) fn prefix(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(64);
-        match &self.identity {
-            Identity::Own(number) => {
-                key.push(0);
-                key.extend(number.to_be_bytes());
-            }
-            Identity::Given(bytes) => {
-                key.push(1);
-                push(&mut key, bytes);
-            }
-        }
-        key
-    }
-
-    /// Whose sessions are at a key that a config of this process made.
-    pub(crate) fn endpoint_of(key: &[u8]) -> Option<Endpoint<'_>> {
-        let (&given, key) = key.split_first()?;
-        let (_, endpoint) = match given {
-            0 => key.split_at_checked(size_of::<u64>())?,
-            _ => pull(key)?,
-        };
-        Endpoint::decode(endpoint)
+        self.identity.key(endpoint)
     }
 
     pub(crate) fn supply(&self, endpoint: &Endpoint<'_>) -> Result<Arc<Supply>, Invalid> {

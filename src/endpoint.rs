@@ -1,5 +1,7 @@
 //! Who a session is for.
 
+use crate::error::Error;
+
 /// The longest host, server name and group, in bytes: one byte holds the length.
 pub(crate) const MAX_NAME: usize = 255;
 
@@ -33,6 +35,15 @@ pub struct Endpoint<'a> {
 pub(crate) enum Invalid {
     NoHost,
     NameTooLong,
+}
+
+impl From<Invalid> for Error {
+    fn from(why: Invalid) -> Self {
+        match why {
+            Invalid::NoHost => Self::InvalidArgument,
+            Invalid::NameTooLong => Self::TooLarge,
+        }
+    }
 }
 
 impl<'a> Endpoint<'a> {

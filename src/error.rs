@@ -1,7 +1,5 @@
 //! Why a call had no effect.
 
-use crate::connection::NotNow;
-use crate::endpoint::Invalid;
 use crate::engine::Discard;
 use std::fmt;
 
@@ -46,25 +44,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-impl From<Invalid> for Error {
-    fn from(why: Invalid) -> Self {
-        match why {
-            Invalid::NoHost => Self::InvalidArgument,
-            Invalid::NameTooLong => Self::TooLarge,
-        }
-    }
-}
-
-impl From<NotNow> for Error {
-    fn from(why: NotNow) -> Self {
-        match why {
-            NotNow::WrongState => Self::WrongState,
-            NotNow::NothingOffered => Self::InvalidArgument,
-            NotNow::Forked => Self::Closed,
-        }
-    }
-}
 
 impl From<Discard> for Error {
     fn from(why: Discard) -> Self {

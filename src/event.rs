@@ -1,8 +1,8 @@
 //! What a cache tells as it happens.
 
-use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::{self, EventKind, Listener, Space};
+use crate::identity::Identity;
 
 /// Something that happened in a cache. No part of a session is in it.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl<'a> Event<'a> {
     /// `None`: it is about no key that this library makes.
     fn of(event: &engine::Event<'a>) -> Option<Self> {
         let (endpoint, key) = match event.space {
-            Space::Endpoint => (Some(Config::endpoint_of(event.key)?), None),
+            Space::Endpoint => (Some(Identity::endpoint_of(event.key)?), None),
             Space::Caller => (None, Some(event.key)),
         };
         Some(Self {

@@ -10,11 +10,19 @@
 //! [`Attempt`].
 
 #![warn(missing_docs)]
+#![cfg_attr(
+    shuttle,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "under the checker one file of the tests is compiled, and what the others use is not used"
+    )
+)]
 
 // The layers, each of which knows only those before it: `engine` (sessions by key; knows neither C nor
-// TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache`, `endpoint` and
-// `config` (whose sessions), `connection` (what one connection offers and receives), `attempt` and its
-// kin (the crate's own API), `export`, `rustls`, `capi`.
+// TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache` and `config` (whose
+// sessions), `connection` (what one connection offers and receives), `attempt` and `ready` (what a driver
+// holds), `export` and `rustls`, `capi`. `make check-yard` looks at what each of them uses.
 
 mod attempt;
 mod cache;
@@ -27,10 +35,12 @@ mod engine;
 mod error;
 mod event;
 mod export;
+mod identity;
 mod ready;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 mod session;
+mod session_info;
 mod supply;
 mod sync;
 mod sys;
@@ -48,7 +58,8 @@ pub use error::Error;
 pub use event::Event;
 pub use export::Export;
 pub use ready::Ready;
-pub use session::{Session, SessionInfo};
+pub use session::Session;
+pub use session_info::SessionInfo;
 pub use supply::Forecast;
 
 // The rustls C API, exported from the same library: only this copy of rustls can resume what this library

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Context, Poll};
 
-/// Becomes ready when an attempt has nothing to wait for any more. See
+/// Becomes ready when an attempt has nothing to wait for any more, or has made its offer or ended. See
 /// [`Attempt::ready`](crate::Attempt::ready).
 #[must_use = "futures do nothing unless polled"]
 pub struct Ready {
@@ -29,8 +29,23 @@ enum State {
 
 /// What the queue and the runtime's task share.
 enum Signal {
-    Waiting(task::Waker),
+    /// With the task to wake, once it is known.
+    Waiting(Option<task::Waker>),
     Over,
+}
+
+/// Ends the wait when it is dropped: the queue calls for it, or lets go of it because the attempt made its
+/// offer or came to its end.
+struct Over(Arc<Mutex<Signal>>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let before = mem::replace(&mut *self.0.lock(), Signal::Over);
+        // Called with no lock held: it may poll at once.
+        if let Signal::Waiting(Some(task)) = before {
+            task.wake();
+        }
+    }
 }
 
 impl Ready {
@@ -41,61 +56,59 @@ impl Ready {
             state: State::Unasked,
         }
     }
+
+    /// Asks for a place in the queue.
+    fn ask(&self) -> Result<State, Error> {
+        let signal = Arc::new(Mutex::new(Signal::Waiting(None)));
+        let over = Over(Arc::clone(&signal));
+        let plan = self
+            .connection
+            .plan(self.max_wait_ms, Waker::new(move || drop(over)))?;
+        Ok(match plan {
+            Plan::Go => State::Done,
+            Plan::Wait => State::Waiting(signal),
+        })
+    }
 }
 
 impl Future for Ready {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &self.state {
-            State::Unasked => {
-                let signal = Arc::new(Mutex::new(Signal::Waiting(context.waker().clone())));
-                let ours = Arc::clone(&signal);
-                let waker = Waker::new(move || {
-                    let before = mem::replace(&mut *signal.lock(), Signal::Over);
-                    // Called with no lock held: it may poll at once.
-                    if let Signal::Waiting(task) = before {
-                        task.wake();
-                    }
-                });
-                let plan = self.connection.plan(self.max_wait_ms, waker);
-                match plan {
-                    Ok(Plan::Wait) => {
-                        self.state = State::Waiting(ours);
-                        Poll::Pending
-                    }
-                    Ok(Plan::Go) => {
-                        self.state = State::Done;
-                        Poll::Ready(Ok(()))
-                    }
-                    Err(why) => {
-                        self.state = State::Done;
-                        Poll::Ready(Err(why.into()))
-                    }
-                }
-            }
-            State::Waiting(signal) => {
-                let mut signal = signal.lock();
-                let replaced = match &mut *signal {
-                    Signal::Over => None,
-                    // The task may have moved to another executor.
-                    Signal::Waiting(task) => Some(mem::replace(task, context.waker().clone())),
-                };
-                drop(signal);
-                if replaced.is_some() {
-                    return Poll::Pending;
-                }
-                self.state = State::Done;
-                Poll::Ready(Ok(()))
-            }
-            State::Done => Poll::Ready(Ok(())),
+        if let State::Unasked = self.state {
+            self.state = State::Done;
+            self.state = self.ask()?;
         }
+        let State::Waiting(signal) = &self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        // A parent's threads may have been in the middle of a change.
+        self.connection.check_process().map_err(Error::from)?;
+        // Cloned and dropped with no lock held: both may be the runtime's code. The task may have moved
+        // to another executor.
+        let task = context.waker().clone();
+        let mut signal = signal.lock();
+        let replaced = match &mut *signal {
+            Signal::Over => None,
+            Signal::Waiting(place) => Some(place.replace(task)),
+        };
+        drop(signal);
+        if replaced.is_some() {
+            return Poll::Pending;
+        }
+        self.state = State::Done;
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Ready {
     fn drop(&mut self) {
-        if let State::Waiting(_) = self.state {
+        let State::Waiting(signal) = &self.state else {
+            return;
+        };
+        if self.connection.check_process().is_ok() {
+            // Nobody is to be woken any more.
+            let _task = mem::replace(&mut *signal.lock(), Signal::Over);
             // Whether the wait was over just now makes no difference: a session that was kept for the
             // attempt is still there to be offered.
             let _ = self.connection.end_wait();

@@ -1,103 +1,9 @@
-//! A session as a driver sees it.
+//! A session as a driver gets it, to offer.
 
-use crate::engine::{self, Engine, Kind, Lifetime, Payload, Time, expiry};
-use crate::error::Error;
+use crate::engine::{self, Payload, Time};
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;
-
-/// What the driver knows of a session that it received. The rules that follow from it are the library's.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct SessionInfo {
-    /// The protocol version on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (0x0301 and 0x0302 are
-    /// taken as 1.2 is). A TLS 1.3 session is single-use, an older one is reusable.
-    pub tls_version: u16,
-    /// The lifetime that the server gave. TLS 1.3: 0 means that the ticket must not be kept. Before TLS
-    /// 1.3, 0 means that the server said nothing, as for sessions by id; the cache's own limits then
-    /// hold. Over seven days counts as seven days.
-    pub lifetime_seconds: u32,
-    /// When the server's certificate ends, in Unix seconds, where it is known.
-    pub not_after: Option<i64>,
-}
-
-impl SessionInfo {
-    /// A TLS 1.3 ticket, with the lifetime that the server gave.
-    #[must_use]
-    pub fn tls13(lifetime_seconds: u32) -> Self {
-        Self {
-            tls_version: 0x0304,
-            lifetime_seconds,
-            not_after: None,
-        }
-    }
-
-    /// A TLS 1.2 session, with the lifetime that the server gave for its ticket; 0 if it gave none.
-    #[must_use]
-    pub fn tls12(lifetime_seconds: u32) -> Self {
-        Self {
-            tls_version: 0x0303,
-            lifetime_seconds,
-            not_after: None,
-        }
-    }
-
-    /// The same, and when the server's certificate ends, in Unix seconds.
-    #[must_use]
-    pub fn not_after(self, unix_seconds: i64) -> Self {
-        Self {
-            not_after: Some(unix_seconds),
-            ..self
-        }
-    }
-
-    /// What follows from it: how often, and how long at the most, such a session may be used.
-    pub(crate) fn check(&self) -> Result<Received, Error> {
-        const TLS_1_0: u16 = 0x0301;
-        const TLS_1_2: u16 = 0x0303;
-        const TLS_1_3: u16 = 0x0304;
-        let (kind, lifetime) = match (self.tls_version, self.lifetime_seconds) {
-            // RFC 8446, C.4: clients should not reuse a ticket. 4.6.1: 0 means to discard it at once.
-            (TLS_1_3, seconds) => (Kind::SingleUse, Lifetime::Seconds(seconds)),
-            // RFC 5077, 3.3: 0 means that the lifetime is not specified; nor is it for a session by id.
-            (TLS_1_0..=TLS_1_2, 0) => (Kind::Reusable, Lifetime::Unspecified),
-            (TLS_1_0..=TLS_1_2, seconds) => (Kind::Reusable, Lifetime::Seconds(seconds)),
-            _ => return Err(Error::InvalidArgument),
-        };
-        Ok(Received {
-            tls_version: self.tls_version,
-            kind,
-            lifetime,
-            not_after: self.not_after,
-        })
-    }
-}
-
-/// A session that was received, in the engine's terms.
-#[derive(Clone, Copy)]
-pub(crate) struct Received {
-    pub(crate) tls_version: u16,
-    pub(crate) kind: Kind,
-    pub(crate) lifetime: Lifetime,
-    pub(crate) not_after: Option<i64>,
-}
-
-impl Received {
-    /// A session of no connection that the library knows: a lineage of its own, which begins now.
-    pub(crate) fn alone(&self, engine: &Engine, payload: Payload, size: usize) -> engine::Session {
-        let now = engine.now();
-        let lineage = engine.new_lineage(now).until(now, self.not_after);
-        engine::Session {
-            payload,
-            kind: self.kind,
-            label: self.tls_version,
-            size,
-            received: now,
-            expires: expiry(engine.options(), now, self.lifetime, lineage),
-            lineage,
-        }
-    }
-}
 
 /// A session to offer to the server. Its bytes are a secret: they are wiped when it is dropped, and
 /// `Debug` does not show them.
@@ -136,7 +42,7 @@ impl Session {
         }
     }
 
-    /// The protocol version on the wire, as in [`SessionInfo::tls_version`].
+    /// The protocol version on the wire, as in [`SessionInfo::tls_version`](crate::SessionInfo::tls_version).
     #[must_use]
     pub fn tls_version(&self) -> u16 {
         self.session.label

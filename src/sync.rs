@@ -1,5 +1,5 @@
 //! The lock and the atomics that the library is built on; under `--cfg shuttle`, those of the checker
-//! that tries many interleavings of the threads (`tests/interleavings.rs`).
+//! that tries many interleavings of the threads (`tests/engine/interleavings.rs`).
 //!
 //! The lock is std's, which on Linux is one futex word of its own. Not parking_lot's: that parks waiting
 //! threads in a table which all of its locks share. A process forked while another thread changes that

@@ -65,18 +65,18 @@ stop_peer() {
 }
 
 for example in openssl_client rustls_client; do
-    test="$example: full, then resumed"
+    test="$example does a full handshake and then resumes"
     run "$server" sh -c "build/demo/$example localhost \${SERVER#*:} \"\$CAFILE\""
     [ "$(cat "$dir/output")" = "full
 resumed" ] || status=1
     expect 0 resumed
 done
 
-test="a pool: all but the first connection resume"
+test="all connections of a pool but the first resume"
 run "$server" sh -c 'build/demo/pool_client localhost ${SERVER#*:} "$CAFILE" 32'
 expect 0 '^31 of 32 resumed$'
 
-test="a server of its own: everything resumes"
+test="with a server of its own everything resumes"
 CONNECTIONS=20 run "$server" "$client" --echo
 expect 0 '^OpenSSL [0-9.a-z]+ +1\.2 +20 +19 ' '^OpenSSL [0-9.a-z]+ +1\.3 +20 +19 ' \
     '^rustls [0-9.]+ +1\.2 +20 +19 ' '^rustls [0-9.]+ +1\.3 +20 +19 ' '^demo: resumed 76/76$'
@@ -93,32 +93,32 @@ run test ! -e "$(cat "$dir/cafile")"
 test -s "$dir/cafile" || status=9
 expect 0
 
-test="nobody listens"
+test="a server that does not listen is named as the trouble"
 run "$client"
 expect 1 'no connection: Connection refused' 'Is the server running' '^demo: resumed 0/'
 unset SERVER
 
-test="wrong CA"
+test="a certificate of another CA is not accepted"
 run "$server" sh -c 'cp "$CAFILE" "$1"' - "$dir/other.pem"
 run "$server" sh -c 'CAFILE=$1 CONNECTIONS=3 exec "$2" --echo' - "$dir/other.pem" "$client"
 expect 1 'OpenSSL .* 1\.2 .*certificate not accepted' \
     'OpenSSL .* 1\.3 .*certificate not accepted' 'rustls .* 1\.2 .*certificate not accepted' \
     'rustls .* 1\.3 .*certificate not accepted' '^CAFILE has to' '^demo: resumed 0/8$'
 
-test="wrong name"
+test="a certificate with another name is not accepted"
 run "$server" sh -c 'SERVER_NAME=elsewhere.test CONNECTIONS=3 exec "$1" --echo' - "$client"
 expect 1 'OpenSSL .*certificate not accepted' 'rustls .*certificate not accepted' \
     '^demo: resumed 0/8$'
 
-test="SERVER without a port"
+test="a SERVER without a port is refused"
 SERVER=localhost run "$client"
 expect 2 'SERVER has to be host:port' '^usage: '
 
-test="CAFILE that is not there"
+test="a CAFILE that is not there is refused"
 SERVER=localhost:1 CAFILE=$dir/nowhere run "$client"
 expect 2 'CAFILE cannot be read' '^usage: '
 
-test="CAFILE that is no PEM"
+test="a CAFILE that is no PEM cannot be set up"
 SERVER=localhost:1 CAFILE=$0 run "$client"
 expect 1 'OpenSSL .* 1\.2 .*not set up: ' 'rustls .* 1\.3 .*not set up: ' '^CAFILE has to be a PEM' \
     '^demo: resumed 0/'
@@ -129,13 +129,13 @@ openssl req -x509 -config "$dir/openssl.cnf" -newkey ec -pkeyopt ec_paramgen_cur
     -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null || exit 2
 export CAFILE="$dir/cert.pem" SERVER_NAME=localhost CONNECTIONS=5
 
-test="a server of the user's: everything resumes"
+test="with a server of the user's everything resumes"
 start_peer
 run "$client"
 expect 0 '^demo: resumed 16/16$'
 stop_peer
 
-test="TLS 1.3 without tickets, and no TLS 1.2"
+test="a server of TLS 1.3 without tickets is found out"
 start_peer -tls1_3 -num_tickets 0
 run "$client"
 expect 1 'OpenSSL .* 1\.2 .*not spoken by this server' 'OpenSSL .* 1\.3 .*issues no tickets' \
@@ -143,7 +143,7 @@ expect 1 'OpenSSL .* 1\.2 .*not spoken by this server' 'OpenSSL .* 1\.3 .*issues
     '^demo: resumed 0/8$'
 stop_peer
 
-test="TLS 1.2 without sessions, and no TLS 1.3"
+test="a server of TLS 1.2 without sessions is found out"
 start_peer -tls1_2 -no_ticket -no_cache
 run "$client"
 expect 1 'OpenSSL .* 1\.2 .*issues no sessions' 'OpenSSL .* 1\.3 .*not spoken by this server' \
@@ -151,13 +151,13 @@ expect 1 'OpenSSL .* 1\.2 .*issues no sessions' 'OpenSSL .* 1\.3 .*not spoken by
     '^demo: resumed 0/8$'
 stop_peer
 
-test="TLS 1.2 with sessions by id only"
+test="a server of TLS 1.2 with sessions by id alone resumes them"
 start_peer -tls1_2 -no_ticket
 run "$client"
 expect 0 'TLS' '^demo: resumed 8/8$'
 stop_peer
 
-test="client certificates are required"
+test="a server that requires client certificates fails every connection"
 start_peer -Verify 1
 run "$client"
 expect 1 'OpenSSL .* 1\.2 .*failed' 'OpenSSL .* 1\.3 .*failed' 'rustls .* 1\.2 .*failed' \

@@ -122,12 +122,12 @@ pub unsafe extern "C" fn tsc_attempt_new(
 ///
 /// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
 /// attempt fails with nothing sent, or is freed before tsc_attempt_sent and all that imply it
-/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking again gives the same session.
-/// Ask as late as possible, after the TCP connection stands.
+/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking
+/// again gives the same session. Ask as late as possible, after the TCP connection is established.
 ///
-/// out, size: gets the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
-/// or tsc_attempt_free. An object may be lent to several attempts at once if it is reusable; a TLS stack
-/// that changes what it is given needs a copy of its own (SSL_SESSION_dup).
+/// out, size: gets the session. What it points to is lent until tsc_attempt_established,
+/// tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
+/// reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 /// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
 /// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
 /// attempt is from before a fork.
@@ -138,10 +138,10 @@ pub unsafe extern "C" fn tsc_attempt_offer(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         extensible::check_output(out, size)?;
-        // The attempt keeps the session for as long as it is lent.
-        let session = attempt.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
+        // The connection keeps the session for as long as it is lent.
+        let session = connection.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
         extensible::write(out, size, &session);
         Ok(())
     })
@@ -172,14 +172,14 @@ pub unsafe extern "C" fn tsc_attempt_receive(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = Payload::Bytes(attempt.keep(data)?);
-        let done = attempt.receive(payload, data.len(), &info);
+        let payload = Payload::Bytes(connection.keep(data)?);
+        let done = connection.receive(payload, data.len(), &info);
         done.map_err(|(why, _)| why.into())
     })
 }
@@ -204,11 +204,11 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let payload = Payload::Value(object);
-        attempt
+        connection
             .receive(payload, size, &info)
             .map_err(|(why, payload)| {
                 // It stays the caller's: not to be released here.
@@ -220,12 +220,13 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     })
 }
 
-/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller much:
-/// CPython's ssl module, for one, copies each by encoding and decoding it.
+/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller
+/// much: CPython's ssl module, for one, copies each by encoding and decoding it.
 ///
-/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED: leave it. The
-/// endpoint has max_sessions_per_endpoint already, and it would only take another's place; or it would
-/// be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED. Since 0.1.0.
+/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
+/// leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
+/// or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| match clone_connection(attempt)?.wants_another() {
@@ -243,11 +244,11 @@ pub unsafe extern "C" fn tsc_attempt_set_not_after(
     not_after: i64,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        Ok(attempt.set_not_after(not_after)?)
+        Ok(connection.set_not_after(not_after)?)
     })
 }
 
@@ -279,13 +280,13 @@ pub unsafe extern "C" fn tsc_attempt_established(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: u32) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         const ALL: u32 = 2 * TSC_FACT_ALERT - 1;
         if facts & !ALL != 0 {
             return Err(TSC_UNSUPPORTED);
         }
         let is = |fact| facts & fact != 0;
-        Ok(attempt.failed(Failure {
+        Ok(connection.failed(Failure {
             sent: is(TSC_FACT_SENT),
             handshake_done: is(TSC_FACT_HANDSHAKE_DONE),
             resumed: is(TSC_FACT_RESUMED),
@@ -304,9 +305,9 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?.attempt.connection();
+        let connection = borrow(attempt)?.attempt.connection();
         extensible::check_output(out, size)?;
-        let now = attempt.info()?;
+        let now = connection.info()?;
         let info = tsc_attempt_info {
             state: match now.state {
                 State::Open => TSC_ATTEMPT_OPEN,

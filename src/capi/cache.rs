@@ -46,11 +46,11 @@ impl tsc_cache {
 /// The cache of a handle, unless it is closed.
 #[inline]
 pub(super) unsafe fn open_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Engine>> {
-    let cache = borrow(cache)?.engine();
-    if cache.is_closed() {
+    let engine = borrow(cache)?.engine();
+    if engine.is_closed() {
         Err(TSC_CLOSED)
     } else {
-        Ok(cache)
+        Ok(engine)
     }
 }
 
@@ -62,13 +62,13 @@ pub(super) unsafe fn open_cache<'a>(cache: *const tsc_cache) -> StatusResult<&'a
 
 #[inline]
 pub(super) unsafe fn caller_key<'a>(
-    cache: &Engine,
+    engine: &Engine,
     key: *const u8,
     len: usize,
 ) -> StatusResult<Key<'a>> {
     match bytes_up_to(key, len, TSC_MAX_KEY)? {
         [] => Err(TSC_INVALID_ARGUMENT),
-        key => Ok(cache.key(Space::Caller, key)),
+        key => Ok(engine.key(Space::Caller, key)),
     }
 }
 
@@ -159,18 +159,18 @@ pub unsafe extern "C" fn tsc_put(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
         let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = cache
+        let payload = engine
             .keep(data)
-            .inspect_err(|&why| cache.count(&key, |s| s.discard(why, 1)))?;
-        let session = info.alone(cache, Payload::Bytes(payload), data.len());
-        Ok(cache.put(&key, session)?)
+            .inspect_err(|&why| engine.count(&key, |s| s.discard(why, 1)))?;
+        let session = info.alone(engine, Payload::Bytes(payload), data.len());
+        Ok(engine.put(&key, session)?)
     })
 }
 
@@ -193,13 +193,13 @@ pub unsafe extern "C" fn tsc_get(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
         check_output(len)?;
         check_buffer(buf, cap)?;
         extensible::check_optional_output(info, info_size)?;
         let mut needed = 0;
-        let copied = cache.copy_out(&key, |session, now| {
+        let copied = engine.copy_out(&key, |session, now| {
             let Payload::Bytes(data) = &session.payload else {
                 return false;
             };
@@ -235,10 +235,10 @@ pub unsafe extern "C" fn tsc_available(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
         check_output(count)?;
-        write(count, cache.available(&key));
+        write(count, engine.available(&key));
         Ok(())
     })
 }
@@ -251,9 +251,9 @@ pub unsafe extern "C" fn tsc_remove(
     key_len: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
-        if cache.remove(&key) {
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
+        if engine.remove(&key) {
             Ok(())
         } else {
             Err(TSC_NOT_FOUND)

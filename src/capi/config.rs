@@ -32,8 +32,8 @@ pub struct tsc_config_options {
     /// is none, or it is not known.
     pub client_not_after: i64,
     /// Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    /// 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits, whatever
-    /// the rustls configuration says.
+    /// 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits,
+    /// whatever the rustls configuration says.
     pub tickets_new_session: u32,
     /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     /// 0, it is what the rustls configuration says or, if that makes no request, the same as the other.

@@ -1,7 +1,7 @@
 use super::reason::{self, TSC_REASON_NONE};
-use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::engine::{Event, EventKind, Space};
+use crate::engine::EventKind;
+use crate::event::Event;
 use std::ffi::c_void;
 
 /// tsc_event.kind: sessions came into the cache.
@@ -76,18 +76,16 @@ fn kind_of(kind: EventKind) -> u32 {
 }
 
 impl tsc_event {
-    /// What is lent of an event; `None`: it is about no key that this library makes.
-    fn of(event: &Event<'_>) -> Option<Self> {
+    /// What is lent of an event.
+    fn of(event: &Event<'_>) -> Self {
         const NOWHERE: Endpoint<'_> = Endpoint {
             host: &[],
             port: 0,
             server_name: &[],
             group: &[],
         };
-        let (endpoint, key) = match event.space {
-            Space::Endpoint => (Config::endpoint_of(event.key)?, &[][..]),
-            Space::Caller => (NOWHERE, event.key),
-        };
+        let endpoint = event.endpoint.unwrap_or(NOWHERE);
+        let key = event.key.unwrap_or_default();
         let pointer = |bytes: &[u8]| {
             if bytes.is_empty() {
                 std::ptr::null()
@@ -95,7 +93,7 @@ impl tsc_event {
                 bytes.as_ptr()
             }
         };
-        Some(Self {
+        Self {
             kind: kind_of(event.kind),
             port: endpoint.port.into(),
             count: event.count,
@@ -112,7 +110,7 @@ impl tsc_event {
                 _ => TSC_REASON_NONE,
             },
             reserved: 0,
-        })
+        }
     }
 }
 
@@ -130,10 +128,9 @@ unsafe impl Sync for EventCallback {}
 
 impl EventCallback {
     pub(super) fn call(&self, event: &Event<'_>) {
-        if let Some(event) = tsc_event::of(event) {
-            // SAFETY: the header's contract: the function may be called with this argument until the
-            // last handle that can reach the cache is freed.
-            unsafe { (self.call)(self.arg, &raw const event, size_of::<tsc_event>()) }
-        }
+        let event = tsc_event::of(event);
+        // SAFETY: the header's contract: the function may be called with this argument until the last
+        // handle that can reach the cache is freed.
+        unsafe { (self.call)(self.arg, &raw const event, size_of::<tsc_event>()) }
     }
 }

@@ -2,8 +2,8 @@ use super::cache::open_engine;
 use super::guard::{StatusResult, borrow, check_output, guard, write};
 use super::slice::{bytes, check_buffer, write_bytes};
 use super::tsc_status::{
-    TSC_CLOSED, TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_AUTHENTIC,
-    TSC_TOO_SMALL, TSC_UNSUPPORTED,
+    TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_AUTHENTIC, TSC_TOO_SMALL,
+    TSC_UNSUPPORTED,
 };
 use super::{TSC_MAX_KEY, tsc_cache, tsc_config, tsc_status};
 use crate::cache::MAX_KEY;
@@ -33,11 +33,7 @@ unsafe fn sealing_key<'a>(key: *const u8, len: usize) -> StatusResult<&'a [u8; K
 }
 
 unsafe fn scope_of<'a>(config: *const tsc_config) -> StatusResult<Scope<'a>> {
-    let config = &borrow(config)?.config;
-    if config.engine().is_closed() {
-        return Err(TSC_CLOSED);
-    }
-    Scope::of(config).ok_or(TSC_UNSUPPORTED)
+    Ok(borrow(config)?.config.scope()?)
 }
 
 unsafe fn export(

@@ -88,13 +88,13 @@ pub unsafe extern "C" fn tsc_put_object(
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(cache, Payload::Value(value), size);
-        cache.put(&key, session).map_err(|why| {
+        let session = info.alone(engine, Payload::Value(value), size);
+        engine.put(&key, session).map_err(|why| {
             // It stays the caller's: not to be released here.
             let _ = object.hand_over();
             why.into()
@@ -120,12 +120,12 @@ pub unsafe extern "C" fn tsc_get_object(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let cache = open_engine(cache)?;
-        let key = caller_key(cache, key, key_len)?;
+        let engine = open_engine(cache)?;
+        let key = caller_key(engine, key, key_len)?;
         check_output(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
         extensible::check_optional_output(info, info_size)?;
-        let taken = cache.take_object(&key, |session, now| {
+        let taken = engine.take_object(&key, |session, now| {
             if !info.is_null() {
                 extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }

@@ -3,6 +3,7 @@ use super::guard::StatusResult;
 use super::tsc_status::TSC_UNSUPPORTED;
 use super::{extensible, tsc_event};
 use crate::engine::{Clock, Listener, Options};
+use crate::event::Event;
 use std::ffi::c_void;
 
 /// tsc_options.flags: keep nothing and offer nothing; every call still works.
@@ -125,12 +126,12 @@ pub(super) unsafe fn read(
             Clock::Driven(Box::new(move || clock.now()))
         }
     };
-    let listener = given.on_event.map(|call| -> Listener {
+    let listener = given.on_event.map(|call| {
         let listener = EventCallback {
             call,
             arg: given.event_arg,
         };
-        Box::new(move |event| listener.call(event))
+        Event::translated_for(move |event| listener.call(event))
     });
     Ok((options, clock, listener))
 }

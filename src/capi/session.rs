@@ -3,7 +3,7 @@ use super::guard::StatusResult;
 use super::object::Object;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use crate::engine::{Payload, Session, Time};
-use crate::session::{Received, SessionInfo};
+use crate::session_info::{Received, SessionInfo};
 use std::ffi::c_void;
 use std::ptr;
 

@@ -7,7 +7,7 @@ use crate::engine::{Stats, each_stat};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_stats {
-    /// Sessions handed out: to an attempt that offers them, or by tsc_get.
+    /// Sessions handed out: to an attempt that offers them, or under a key of the caller's own.
     pub offered: u64,
     /// Attempts that were established by resuming what they offered.
     pub resumed: u64,
@@ -26,8 +26,8 @@ pub struct tsc_stats {
     /// Sessions dropped for a newer one of the same endpoint: over max_sessions_per_endpoint, or a
     /// reusable one that was renewed.
     pub displaced: u64,
-    /// Sessions dropped with a lineage of which one was refused, by tsc_remove, by tsc_clear, or because
-    /// they were exported.
+    /// Sessions dropped because one of their lineage was refused, because the caller removed or cleared
+    /// them, or because they were exported.
     pub removed: u64,
     /// Sessions not kept because their lifetime was zero or over on arrival.
     pub discarded_lifetime: u64,
@@ -45,8 +45,8 @@ pub struct tsc_stats {
     pub established: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Attempts freed while nobody had said how they ended. More than a few: a driver forgets to call
-    /// tsc_attempt_established, and the cache stays empty.
+    /// Attempts freed while nobody had said how they ended. More than a few: a driver forgets to say
+    /// "established", and the cache stays empty.
     pub unfinished: u64,
     /// Endpoints in the cache now.
     pub endpoints: u64,
@@ -54,7 +54,7 @@ pub struct tsc_stats {
     pub sessions: u64,
     /// Bytes of the sessions in the cache now.
     pub bytes: u64,
-    /// TLS 1.3 tickets handed out while they stayed in the cache (TSC_REUSE_WHEN_DRY). Also counted as
+    /// TLS 1.3 tickets handed out while they stayed in the cache (reuse when dry). Also counted as
     /// offered.
     pub reused: u64,
     /// Attempts that were told to wait for a session.

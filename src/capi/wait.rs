@@ -40,15 +40,15 @@ fn status_of(plan: Plan) -> Result<(), tsc_status> {
 /// the first does a full handshake and the others are given what it brings, and what these bring in
 /// turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
 /// what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
-/// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has brought
-/// what it is expected to, has failed, or is freed: say so as soon as you know.
+/// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has
+/// brought what it is expected to, has failed, or is freed: say so as soon as you know.
 ///
 /// Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 /// docs/supply.md says when waiting pays.
 ///
 /// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
-/// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from before a
-/// fork. Since 0.1.0.
+/// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
+/// before a fork. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait(
     attempt: *const tsc_attempt,
@@ -75,10 +75,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
     arg: *mut c_void,
 ) -> tsc_status {
     guard(|| {
-        let attempt = clone_connection(attempt)?;
+        let connection = clone_connection(attempt)?;
         let call = ready.ok_or(TSC_INVALID_ARGUMENT)?;
         let ready = ReadyCallback { call, arg };
-        status_of(attempt.plan(max_wait_ms, Waker::new(move || ready.call()))?)
+        status_of(connection.plan(max_wait_ms, Waker::new(move || ready.call()))?)
     })
 }
 
@@ -117,10 +117,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
 
 /// Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 ///
-/// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or ready
-/// was called, or is being called on another thread at this moment: leave the rest to it.
-/// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it was: use
-/// this first if what arg points to is to be freed.
+/// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or
+/// ready was called, or is being called on another thread at this moment: leave the rest to it.
+/// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it
+/// was: use this first if what arg points to is to be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(clone_connection(attempt)?.end_wait()?))

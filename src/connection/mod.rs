@@ -13,6 +13,7 @@ pub(crate) use waiting::Plan;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Invalid};
 use crate::engine::{EventKind, Lineage, Reason, Session, Stats, Time};
+use crate::error::Error;
 use crate::supply::{End, Flight, Supply, Wait};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
@@ -89,6 +90,16 @@ pub(crate) enum NotNow {
     NothingOffered,
     /// The attempt was begun in the process that this one was forked from.
     Forked,
+}
+
+impl From<NotNow> for Error {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::WrongState => Self::WrongState,
+            NotNow::NothingOffered => Self::InvalidArgument,
+            NotNow::Forked => Self::Closed,
+        }
+    }
 }
 
 impl Connection {

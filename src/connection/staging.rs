@@ -3,7 +3,7 @@
 use super::outcome::Ended;
 use super::{Connection, MinSome, NotNow, Progress};
 use crate::engine::{Discard, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry};
-use crate::session::Received;
+use crate::session_info::Received;
 
 /// A session that waits for the attempt to be established.
 pub(super) struct Staged {

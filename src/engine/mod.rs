@@ -184,9 +184,8 @@ impl Engine {
     }
 
     /// Shows the newest session of a key to `copy`, under a lock, so `copy` does nothing but copy. If
-    /// it returns true the session counts as handed out, and a single-use one is gone, unless it is
-    /// the last and the options say to reuse that. Returns what
-    /// `copy` did; `None`: there is no session.
+    /// it returns true the session counts as handed out, and a single-use one is gone, unless it is the
+    /// last and the options say to reuse that. Returns what `copy` did; `None`: there is no session.
     #[cfg(any(test, feature = "capi"))]
     #[inline]
     pub(crate) fn copy_out(
@@ -233,8 +232,8 @@ impl Engine {
         taken
     }
 
-    /// Takes the newest session of a key if its payload is of the wanted kind; `taken` is empty, and stays so
-    /// otherwise.
+    /// Shows the newest session of a key to `is_wanted`, under a lock, and takes it if it is; `taken` is empty,
+    /// and stays so otherwise.
     #[cfg(feature = "rustls")]
     pub(crate) fn take_if(
         &self,
@@ -242,10 +241,10 @@ impl Engine {
         now: Time,
         garbage: &mut Garbage<'_>,
         taken: &mut Option<Session>,
-        is_wanted: impl Fn(&Payload) -> bool,
+        is_wanted: impl FnOnce(&Session) -> bool,
     ) {
         self.newest(key, now, garbage, taken, |session, stays, taken| {
-            if !is_wanted(&session.payload) {
+            if !is_wanted(session) {
                 return false;
             }
             if stays {
@@ -263,8 +262,9 @@ impl Engine {
         taken
     }
 
-    /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time before, and drops what
-    /// was over after, so that no foreign code runs here. `taken` is empty, and stays so if there is none.
+    /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time
+    /// before, and drops what was over after, so that no foreign code runs here. `taken` is empty, and
+    /// stays so if there is none.
     #[inline]
     pub(crate) fn take_at(
         &self,

@@ -18,8 +18,8 @@ pub(crate) enum Kind {
 pub(crate) enum Payload {
     /// Serialised; wiped when released.
     Bytes(SecretBytes),
-    /// An object of the TLS stack; dropping the last reference releases it. May run foreign code, so the engine drops
-    /// payloads only while it holds no lock.
+    /// An object of the TLS stack; dropping the last reference releases it. That may run foreign code, so
+    /// the engine drops payloads only while it holds no lock.
     Value(Arc<dyn Any + Send + Sync>),
     /// A value that only one connection can be given, such as rustls's TLS 1.3 session.
     #[cfg_attr(

@@ -8,10 +8,11 @@ mod aead;
 mod record;
 
 use crate::cache::{Cache, MAX_KEY};
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
 use crate::error::Error;
+use crate::identity::Identity;
 use record::{Record, Records};
 use zeroize::Zeroizing;
 
@@ -96,7 +97,7 @@ impl Config {
         Ok(self.scope()?.import(key, export)?)
     }
 
-    fn scope(&self) -> Result<Scope<'_>, Error> {
+    pub(crate) fn scope(&self) -> Result<Scope<'_>, Error> {
         if self.engine().is_closed() {
             return Err(Error::Closed);
         }
@@ -142,7 +143,7 @@ impl<'a> Scope<'a> {
 
     fn engine(&self) -> &Engine {
         match self {
-            Self::Caller(cache) => cache,
+            Self::Caller(engine) => engine,
             Self::Config(config, _) => config.engine(),
         }
     }
@@ -158,7 +159,7 @@ impl<'a> Scope<'a> {
     fn prefix(&self) -> Vec<u8> {
         match self {
             Self::Caller(_) => Vec::new(),
-            Self::Config(config, _) => config.prefix(),
+            Self::Config(config, _) => config.identity.prefix(),
         }
     }
 
@@ -269,12 +270,12 @@ impl<'a> Scope<'a> {
 
     /// Puts one session into the cache, `passed` milliseconds after the export.
     fn take(&self, record: &Record<'_>, prefix: &[u8], passed: u64, lineages: u64) -> bool {
-        let cache = self.engine();
+        let engine = self.engine();
         let key = [prefix, record.key].concat();
-        let key = cache.key(self.space(), &key);
-        let now = cache.now();
+        let key = engine.key(self.space(), &key);
+        let now = engine.now();
         // Numbered anew, so that they are not taken for lineages of this process.
-        let begun = cache.numbered_lineage(lineages.wrapping_add(record.lineage), now);
+        let begun = engine.numbered_lineage(lineages.wrapping_add(record.lineage), now);
         let left = now.plus_ms(record.lineage_left.saturating_sub(passed));
         let lineage = Lineage {
             ends: begun.ends.min(left),
@@ -283,10 +284,10 @@ impl<'a> Scope<'a> {
         .until(now, self.client_not_after());
         let age = record.age.saturating_add(passed);
         let left = record.left.saturating_sub(passed);
-        let payload = match cache.keep(record.bytes) {
+        let payload = match engine.keep(record.bytes) {
             Ok(payload) => payload,
             Err(why) => {
-                cache.count(&key, |stats| stats.discard(why, 1));
+                engine.count(&key, |stats| stats.discard(why, 1));
                 return false;
             }
         };
@@ -296,10 +297,10 @@ impl<'a> Scope<'a> {
             label: record.label,
             size: record.bytes.len(),
             received: now.minus_ms(age),
-            expires: restored(cache.options(), now, age, left, lineage),
+            expires: restored(engine.options(), now, age, left, lineage),
             lineage,
         };
-        cache.put(&key, session).is_ok()
+        engine.put(&key, session).is_ok()
     }
 }
 

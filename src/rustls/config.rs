@@ -1,12 +1,12 @@
 //! A rustls configuration bound to a cache.
 
 use super::attached::Attached;
+use super::attempt::Attempt;
 use super::shared_store::SharedStore;
 use crate::cache::Cache;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use ::rustls::ClientConfig;
-use std::ops::Deref;
 use std::sync::Arc;
 
 /// One rustls configuration, bound to one cache. Sessions never cross to another one.
@@ -58,10 +58,8 @@ impl Config {
     /// # Errors
     /// As [`Config::begin`](crate::Config::begin).
     pub fn begin(&self, endpoint: &Endpoint<'_>) -> Result<Attempt, Error> {
-        Ok(Attempt {
-            attempt: self.config.begin(endpoint)?,
-            attached: self.attached.clone(),
-        })
+        let attempt = self.config.begin(endpoint)?;
+        Ok(Attempt::new(attempt, self.attached.clone()))
     }
 
     /// A configuration for all connections to one endpoint, without an attempt for each: what they receive
@@ -81,33 +79,5 @@ impl Config {
     #[must_use]
     pub fn config(&self) -> &crate::Config {
         &self.config
-    }
-}
-
-/// An [`Attempt`](crate::Attempt) with rustls, which offers and receives by itself.
-#[derive(Debug)]
-pub struct Attempt {
-    attempt: crate::Attempt,
-    attached: Attached,
-}
-
-impl Attempt {
-    /// The configuration for this one connection. rustls takes the session to offer when the connection is
-    /// made, so make it once the TCP connection is established and any wait is over.
-    ///
-    /// What the server sends is staged and published as with any attempt, also long after the handshake,
-    /// and after this was dropped if it was established before.
-    #[must_use]
-    pub fn client_config(&self) -> Arc<ClientConfig> {
-        let connection = self.attempt.connection();
-        Arc::new(self.attached.for_connection(connection))
-    }
-}
-
-impl Deref for Attempt {
-    type Target = crate::Attempt;
-
-    fn deref(&self) -> &crate::Attempt {
-        &self.attempt
     }
 }

@@ -14,14 +14,16 @@
 //! That keeps sessions by server name, as rustls asks for them. [`Config`] does more: it keeps them by
 //! endpoint ([`Config::for_endpoint`]) or, with an attempt for each connection ([`Config::begin`]),
 //! publishes what a connection received only after the application's own login, drops the siblings of a
-//! refused ticket, gives back what was not sent, and lets connections wait for tickets that are on their
-//! way.
+//! refused ticket, gives back what was not sent, leaves an endpoint alone where offers do harm, and lets
+//! connections wait for tickets that are on their way. All of that takes attempts: a store that connections
+//! share is not told how they end.
 //!
 //! rustls does not tell a store how long a session may live. The lifetime is read from what the session
 //! writes for `Debug`, as rustls 0.23.46 does; where a version writes something else, no session is kept
 //! (`discarded_lifetime` in the [statistics](crate::Stats)).
 
 mod attached;
+mod attempt;
 mod config;
 mod connection_store;
 mod session;
@@ -30,7 +32,8 @@ mod ticket_lifetime;
 
 #[cfg(feature = "rustls-ffi")]
 pub(crate) use attached::Attached;
-pub use config::{Attempt, Config};
+pub use attempt::Attempt;
+pub use config::Config;
 
 use crate::cache::Cache;
 #[cfg(doc)]
@@ -43,7 +46,8 @@ use std::sync::Arc;
 ///
 /// Sessions are kept by server name, since rustls says nothing else: two ports of one name share them. Where
 /// their servers do not share ticket keys, use [`Config`]. They are published when they arrive, so after the
-/// handshake. Each call gives a store of its own: two `ClientConfig`s never share sessions.
+/// handshake. Each call gives a store of its own. A clone of a `ClientConfig` has the store of the original:
+/// before you change anything else in the clone, give it another one.
 #[must_use]
 pub fn resumption(cache: &Arc<Cache>) -> Resumption {
     let config = crate::Config::new(cache);

@@ -2,7 +2,7 @@
 
 use super::ticket_lifetime::inspect;
 use crate::engine::{Lifetime, Payload};
-use crate::session::{Received, SessionInfo};
+use crate::session_info::{Received, SessionInfo};
 use ::rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
 use std::fmt;
 use std::sync::Arc;

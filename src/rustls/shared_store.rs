@@ -87,8 +87,8 @@ impl ClientSessionStore for SharedStore {
     fn tls12_session(&self, server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
         let is_tls12 = |payload: &Payload| matches!(payload, Payload::Value(_));
         let supply = self.supply(server_name)?;
-        // rustls has asked for a ticket before, and a miss counts once.
-        if supply.is_empty() {
+        // rustls has asked for a ticket before, and what it was not given counts once.
+        if supply.has_nothing() {
             return None;
         }
         let taken = supply.take_unattended(is_tls12)?;

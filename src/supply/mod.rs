@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 pub(crate) struct Supply {
     engine: Arc<Engine>,
     key: OwnedKey,
-    /// When an attempt last began.
+    /// When an attempt last began, or a session was asked for without one.
     used: AtomicU64,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
@@ -100,7 +100,7 @@ impl Supply {
         self.engine.count(&self.key(), change);
     }
 
-    /// When an attempt last began, in milliseconds.
+    /// When it was last used, in milliseconds.
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }
@@ -321,8 +321,8 @@ impl Supply {
 
     /// Whether nothing could be offered now.
     #[cfg(feature = "rustls")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.available(self.engine.now()) == 0
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.is_guarded() || self.available(self.engine.now()) == 0
     }
 
     fn available(&self, now: Time) -> usize {

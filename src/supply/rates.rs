@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn two_and_one_stand_still() {
+    fn two_and_one_grow_by_two_in_each_generation() {
         let rates = rates((2, 100), Some((1, 50)));
         let in_time = [100, 150, 200, 1100].map(|t| within(rates, &[full(NOW.0)], t));
         assert_eq!(in_time, [2, 4, 6, 42]);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_resumed_handshake_is_held_against_the_full_one() {
+    fn the_first_resumed_handshake_is_compared_with_the_full_one() {
         let mut rates = rates((2, 100), None);
         rates.brought(Handshake::Resumed, 1, 50);
         assert!(

@@ -3,31 +3,40 @@
 //! A stack that shares one store among all connections says neither which of them a session came from, nor
 //! how they ended. So what such a store receives is published at once, and nobody can tell which full
 //! handshake it descends from. All of an endpoint's sessions count as descending from one, the first that
-//! began after the lineage before had ended: none is offered for longer than its own lineage would allow,
-//! and some for less.
+//! began after the lineage before had ended: what comes while that lasts is offered for no longer than its
+//! own lineage would allow, and some for less. What comes later still, on a connection that is older than
+//! the lineage of the day, counts as of that one: nothing tells that it is not.
 
 use super::Supply;
-use crate::engine::{Lineage, Payload, Session, Time, expiry};
-use crate::session::Received;
+use crate::engine::{Lineage, Payload, Session, expiry};
+use crate::session_info::Received;
+use std::sync::atomic::Ordering::Relaxed;
 
 impl Supply {
     /// Takes the newest session if it is of the kind that the stack asks for.
     pub(crate) fn take_unattended(&self, is_wanted: impl Fn(&Payload) -> bool) -> Option<Session> {
         let now = self.engine.now();
+        self.used.store(now.0, Relaxed);
         let mut garbage = self.engine.garbage();
-        let mut taken = None;
-        if !self.is_guarded() {
+        let (mut taken, mut found) = (None, None);
+        if self.is_guarded() {
+            self.count(|stats| stats.withheld += 1);
+        } else {
             let key = self.key();
+            let is_wanted = |session: &Session| {
+                found = Some(session.lineage);
+                is_wanted(&session.payload)
+            };
             self.engine
                 .take_if(&key, now, &mut garbage, &mut taken, is_wanted);
         }
-        if taken.is_none() {
-            // Without one, a full handshake begins.
-            let mut lineage = self.unattended.lock();
-            if lineage.is_none_or(|lineage| is_over(lineage, now)) {
-                *lineage = Some(self.engine.new_lineage(now));
-            }
-        }
+        // What comes next may descend from what is there, though an attempt brought it or this supply was
+        // forgotten meanwhile. Without anything, a full handshake begins.
+        let mut lineage = self.unattended.lock();
+        let known = lineage.filter(|lineage| lineage.ends > now);
+        let first = known.into_iter().chain(found).min_by_key(|one| one.ends);
+        *lineage = first.or_else(|| Some(self.engine.new_lineage(now)));
+        drop(lineage);
         taken
     }
 
@@ -61,8 +70,4 @@ impl Supply {
             self.change(|queue, calls| queue.serve(self, now, calls));
         }
     }
-}
-
-fn is_over(lineage: Lineage, now: Time) -> bool {
-    lineage.ends <= now
 }

@@ -145,7 +145,7 @@ static void the_callers_own_keys_are_kept_apart(void **state) {
     assert_ok(put(cache, "db.example", TLS12, LONG, "session"));
     assert_int_equal(available_to(config, endpoint("db.example", 0)), 0);
     assert_int_equal(available_to(named_key, endpoint("db.example", 0)), 0);
-    /* Nor under the very bytes that src/attempt makes of one: identity, host, port and name. */
+    /* Nor under the very bytes that src/config.rs makes of one: identity, host, port and name. */
     const uint8_t made[] = "\1\3key"
                            "\0\12db.example"
                            "\0\0"

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::connection::{Failure, Plan};
-use crate::engine::Reason;
+use crate::engine::{EventKind, Reason};
 use crate::supply::Waker;
 
 const MINUTE: u64 = 60_000;
@@ -115,7 +115,7 @@ fn no_more_than_the_budget_fails_within_an_hour_however_a_server_does_harm() {
             for harm in [Does::BreakHandshake, Does::RefuseLogin] {
                 for pause in [100, 2000] {
                     let world = world();
-                    let all = visits(&world, 4000, pause, version, |n, resumed| {
+                    let all = visits(&world, 2500, pause, version, |n, resumed| {
                         if resumed && harms(n) {
                             harm
                         } else {
@@ -356,4 +356,57 @@ fn a_fatal_alert_after_established_drops_what_the_connection_brought() {
     assert_eq!(attempt.failed(alert), Ok(()));
     assert_eq!(offer(&world.connect()), Ok(Some(3)));
     drop(other);
+}
+
+#[test]
+fn when_the_breaker_opens_nobody_waits_on() {
+    let world = World::new(Options {
+        failure_budget: 1,
+        ..WIDE
+    });
+    world.full(&[1]);
+    let harmed = world.connect();
+    assert!(offer(&harmed).expect("open").is_some());
+    let leader = world.connect();
+    assert_eq!(offer(&leader), Ok(None));
+    let told = Arc::new(AtomicU64::new(0));
+    let tell = Arc::clone(&told);
+    let waits = world.connect();
+    let waker = Waker::new(move || {
+        tell.fetch_add(1, Relaxed);
+    });
+    assert_eq!(waits.plan(LONG, waker), Ok(Plan::Wait));
+    harmed.failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!((told.load(Relaxed), offer(&waits)), (1, Ok(None)));
+    assert_eq!(world.engine().stats().breaker_opened, 1);
+}
+
+#[test]
+fn the_breaker_is_told_of() {
+    let told: Arc<std::sync::Mutex<Vec<EventKind>>> = Arc::default();
+    let tell = Arc::clone(&told);
+    let options = Options {
+        failure_budget: 2,
+        ..WIDE
+    };
+    let world = World::telling(
+        options,
+        Box::new(move |event| {
+            if matches!(
+                event.kind,
+                EventKind::BreakerOpened | EventKind::BreakerClosed
+            ) {
+                tell.lock().expect("not poisoned").push(event.kind);
+            }
+        }),
+    );
+    visits(&world, 2 * 3600, 1000, TLS_1_3, |n, resumed| {
+        if resumed && n < 20 {
+            Does::BreakHandshake
+        } else {
+            Does::Serve
+        }
+    });
+    let told = told.lock().expect("not poisoned");
+    assert_eq!(*told, [EventKind::BreakerOpened, EventKind::BreakerClosed]);
 }

@@ -36,7 +36,7 @@ impl Told {
     fn since(&self, endpoint: &Endpoint<'_>) -> Vec<(EventKind, u64)> {
         let events = std::mem::take(&mut *self.events.lock().expect("not poisoned"));
         let one = |(kind, count, key): Entry| {
-            let of = Config::endpoint_of(&key).expect("an attempt's key");
+            let of = Identity::endpoint_of(&key).expect("an attempt's key");
             assert_eq!(
                 (of.host, of.port, of.server_name, of.group),
                 (
@@ -119,7 +119,7 @@ fn the_endpoint_that_is_evicted_is_told_not_the_one_it_made_room_for() {
     let [(Evicted, 2, evicted), (Stored, 1, stored)] = &events[..] else {
         panic!("{events:?}");
     };
-    let evicted = Config::endpoint_of(evicted).expect("an attempt's key");
+    let evicted = Identity::endpoint_of(evicted).expect("an attempt's key");
     assert_eq!((evicted.host, evicted.port), (HOST.host, HOST.port));
     assert_eq!(stored, b"own");
 }
@@ -163,13 +163,13 @@ fn an_endpoint_is_told_as_it_was_given() {
 #[test]
 fn bytes_that_are_no_key_name_no_endpoint() {
     let mut key = vec![1, 1, b'i', 0, 1, b'h', 1, 2, 1, b'n'];
-    assert!(Config::endpoint_of(&key).is_some());
+    assert!(Identity::endpoint_of(&key).is_some());
     for len in 0..key.len() {
-        assert!(Config::endpoint_of(&key[..len]).is_none(), "{len}");
+        assert!(Identity::endpoint_of(&key[..len]).is_none(), "{len}");
     }
     key.push(0);
-    assert!(Config::endpoint_of(&key).is_none());
+    assert!(Identity::endpoint_of(&key).is_none());
     key.pop();
     key[3] = 2;
-    assert!(Config::endpoint_of(&key).is_none());
+    assert!(Identity::endpoint_of(&key).is_none());
 }

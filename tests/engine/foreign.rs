@@ -2,9 +2,10 @@
 //! off.
 
 use super::*;
-use crate::connection::Failure;
+use crate::connection::{Failure, Plan};
 use crate::engine::Kind::{Reusable, SingleUse};
 use crate::engine::{Key, Space};
+use crate::supply::Waker;
 use std::cell::Cell;
 use std::sync::{Mutex, Weak, mpsc};
 use std::thread;
@@ -175,6 +176,80 @@ impl Stage {
         );
     }
 }
+
+/// What a wait that ends sets off counts as dropped.
+impl Stage {
+    /// An attempt that does a full handshake, and two that wait for what it brings.
+    fn waiting(&self) -> (Arc<Connection>, [Arc<Connection>; 2]) {
+        let leader = self.connect();
+        assert_eq!(leader.offer(|_, _| ()), Ok(None));
+        let waiting = [(); 2].map(|()| {
+            let attempt = connect(&self.config, &HOST);
+            let foreign = Arc::clone(&self.foreign);
+            let waker = Waker::new(move || {
+                foreign.dropped.fetch_add(1, Relaxed);
+                foreign.call_back(true);
+            });
+            assert_eq!(attempt.plan(1_000_000, waker), Ok(Plan::Wait));
+            attempt
+        });
+        (leader, waiting)
+    }
+}
+
+/// Each way in which a wait ends.
+const ENDS: [Path; 8] = [
+    ("a ticket comes", |stage| {
+        let (leader, _waiting) = stage.waiting();
+        stage.receive(&leader, TLS_1_3, HOUR, 1);
+        stage.drops(|| leader.established(false).expect("open"));
+    }),
+    ("a ticket comes later", |stage| {
+        let (leader, _waiting) = stage.waiting();
+        leader.established(false).expect("open");
+        stage.drops(|| stage.receive(&leader, TLS_1_3, HOUR, 1));
+    }),
+    ("none comes", |stage| {
+        let (leader, _waiting) = stage.waiting();
+        stage.drops(|| leader.failed(Failure::HANDSHAKE).expect("open"));
+    }),
+    ("it is dropped", |stage| {
+        let (leader, _waiting) = stage.waiting();
+        leader.established(false).expect("open");
+        stage.foreign.reach.lock().expect("not poisoned").1 = Weak::new();
+        stage.drops(|| drop(leader));
+    }),
+    ("the cache is closed", |stage| {
+        let (_leader, _waiting) = stage.waiting();
+        stage.drops(|| stage.config.cache.close());
+    }),
+    ("one comes back", |stage| {
+        let (leader, [first, second]) = stage.waiting();
+        stage.receive(&leader, TLS_1_3, HOUR, 1);
+        CALLING.set(true);
+        leader.established(false).expect("open");
+        CALLING.set(false);
+        assert_eq!(stage.foreign.dropped.swap(0, Relaxed), 1);
+        stage.drops(|| first.failed(Failure::NOT_SENT).expect("open"));
+        drop(second);
+    }),
+    ("one gives up", |stage| {
+        let (leader, [first, _second]) = stage.waiting();
+        CALLING.set(true);
+        leader.established(false).expect("open");
+        CALLING.set(false);
+        stage.pass(1000);
+        stage.drops(|| first.end_wait().expect("it waits"));
+    }),
+    ("one makes its offer", |stage| {
+        let (leader, [first, _second]) = stage.waiting();
+        CALLING.set(true);
+        leader.established(false).expect("open");
+        CALLING.set(false);
+        stage.pass(1000);
+        stage.drops(|| assert_eq!(first.offer(|_, _| ()), Ok(None)));
+    }),
+];
 
 /// What a path is called, and how it is gone.
 type Path = (&'static str, fn(&Stage));
@@ -350,7 +425,7 @@ const PATHS: [Path; 30] = [
 
 #[test]
 fn no_lock_is_held_while_foreign_code_runs() {
-    for (path, run) in PATHS {
+    for (path, run) in PATHS.into_iter().chain(ENDS) {
         let (done, waiting) = mpsc::channel();
         let thread = thread::spawn(move || {
             run(&Stage::new());

@@ -6,6 +6,7 @@
 //! The checker switches threads at each atomic and lock of the library (`src/sync.rs`), and fails
 //! when threads wait for each other, or when they go on without end.
 
+use crate::attempt::Attempt;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::connection::{Connection, Failure, Plan};
@@ -14,10 +15,14 @@ use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Options, Payload, Session, Space, Time,
 };
 use crate::export::{KEY, Scope};
+use crate::ready::Ready;
 use crate::supply::Waker;
 use shuttle::thread;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake};
+use std::time::Duration;
 
 /// The fewest endpoints that make a cache of several shards.
 const SHARDED: u32 = 65;
@@ -526,5 +531,128 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
         let forecast = config.forecast(&HOST).expect("a good endpoint");
         assert_eq!(forecast.waiting + forecast.full_in_flight, 0);
         assert_eq!(forecast.resumed_in_flight, 0);
+    });
+}
+
+/// A task that counts how often it was woken.
+#[derive(Default)]
+struct Task(AtomicU64);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// An attempt, its future, and the task that polled it.
+struct Polled {
+    attempt: Option<Attempt>,
+    ready: Ready,
+    task: Arc<Task>,
+}
+
+impl Polled {
+    fn new(config: &Config, endpoint: &Endpoint<'_>) -> Self {
+        let attempt = config.begin(endpoint).expect("a good endpoint");
+        Self {
+            ready: attempt.ready(Duration::from_secs(1)),
+            attempt: Some(attempt),
+            task: Arc::default(),
+        }
+    }
+
+    fn is_ready(&mut self) -> bool {
+        let waker = Arc::clone(&self.task).into();
+        let polled = pin!(&mut self.ready).poll(&mut Context::from_waker(&waker));
+        polled.is_ready()
+    }
+}
+
+#[test]
+fn a_future_is_woken_or_dropped_and_no_ticket_is_lost() {
+    in_many_orders(|| {
+        let config = Arc::new(config());
+        let host = Endpoint::new("host", 1);
+        let used = Arc::new([(); 2].map(|()| AtomicU64::new(0)));
+        let finish = |attempt: &Attempt, used: &[AtomicU64; 2]| match attempt
+            .connection()
+            .offer(|session, _| number_of(session))
+            .expect("open")
+        {
+            Some(number) => {
+                used[number as usize].fetch_add(1, Relaxed);
+                attempt.established(true).expect("open");
+            }
+            None => attempt.failed(Failure::HANDSHAKE).expect("open"),
+        };
+        let leader = config.begin(&host).expect("a good endpoint");
+        assert!(leader.offer().expect("open").is_none());
+        let left: Arc<Mutex<Vec<Polled>>> = Arc::default();
+        // Two are polled again when they are woken; of one, the attempt is gone by then.
+        let waits = || -> Box<dyn FnOnce() + Send> {
+            let (config, left, used) = (Arc::clone(&config), Arc::clone(&left), Arc::clone(&used));
+            Box::new(move || {
+                let mut polled = Polled::new(&config, &host);
+                if polled.is_ready() {
+                    finish(polled.attempt.as_ref().expect("there"), &used);
+                } else {
+                    left.lock().expect("not poisoned").push(polled);
+                }
+            })
+        };
+        let ends = || -> Box<dyn FnOnce() + Send> {
+            let (config, left) = (Arc::clone(&config), Arc::clone(&left));
+            Box::new(move || {
+                let mut polled = Polled::new(&config, &host);
+                if !polled.is_ready() {
+                    drop(polled.attempt.take());
+                    left.lock().expect("not poisoned").push(polled);
+                }
+            })
+        };
+        // The runtime's time is over: the future is dropped, on another thread, while it may be woken.
+        let gives_up = || -> Box<dyn FnOnce() + Send> {
+            let (config, used) = (Arc::clone(&config), Arc::clone(&used));
+            Box::new(move || {
+                let mut polled = Polled::new(&config, &host);
+                let _ = polled.is_ready();
+                let Polled { attempt, ready, .. } = polled;
+                let attempt = attempt.expect("there");
+                let dropped = thread::spawn(move || drop(ready));
+                finish(&attempt, &used);
+                dropped.join().expect("no panic");
+            })
+        };
+        let leads = || -> Box<dyn FnOnce() + Send> {
+            Box::new(move || {
+                let info = super::received(0x0304, 1);
+                for number in 0..2u32 {
+                    let payload = Payload::Value(Arc::new(number));
+                    let received = leader.connection().receive(payload, 1, &info);
+                    received.expect("kept");
+                }
+                leader.established(false).expect("open");
+            })
+        };
+        together(vec![waits(), ends(), gives_up(), leads()]);
+        loop {
+            let next = {
+                let mut left = left.lock().expect("not poisoned");
+                let woken = left.iter().position(|one| one.task.0.load(Relaxed) != 0);
+                woken.map(|at| left.remove(at))
+            };
+            let Some(mut polled) = next else { break };
+            assert!(polled.is_ready(), "woken for nothing");
+            if let Some(attempt) = &polled.attempt {
+                finish(attempt, &used);
+            }
+        }
+        assert!(left.lock().expect("not poisoned").is_empty(), "not woken");
+        let times = [0, 1].map(|number: usize| used[number].load(Relaxed));
+        assert!(times.iter().all(|&times| times <= 1), "{times:?}");
+        let stats = config.engine().stats();
+        assert_eq!(stats.sessions + times.iter().sum::<u64>(), 2);
+        let forecast = config.forecast(&host).expect("a good endpoint");
+        assert_eq!(forecast.waiting, 0);
     });
 }

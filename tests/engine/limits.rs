@@ -1,4 +1,4 @@
-//! Limits and counts, where `tests/model.rs` does not reach.
+//! Limits and counts, where `model.rs` does not reach.
 
 use super::*;
 use crate::connection::Failure;

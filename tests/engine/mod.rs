@@ -3,6 +3,8 @@
 
 // The checker's locks work under the checker alone.
 #[cfg(not(shuttle))]
+mod api;
+#[cfg(not(shuttle))]
 mod breaker;
 #[cfg(not(shuttle))]
 mod endpoint;
@@ -23,22 +25,27 @@ mod model;
 #[cfg(not(shuttle))]
 mod offer;
 #[cfg(not(shuttle))]
+mod ready;
+#[cfg(not(shuttle))]
 mod reason;
 #[cfg(not(shuttle))]
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
+#[cfg(all(feature = "rustls", not(shuttle)))]
+mod unattended;
 #[cfg(not(shuttle))]
 mod vectors;
 
 use crate::cache::Cache;
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::connection::{Connection, Info, NotNow};
 use crate::endpoint::Endpoint;
 use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
 };
-use crate::session::{Received, SessionInfo};
+use crate::identity::Identity;
+use crate::session_info::{Received, SessionInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,8 +1,7 @@
 //! What becomes of a session that is offered: used, refused, put back.
 
 use super::*;
-use crate::connection::Failure;
-use crate::connection::State;
+use crate::connection::{Failure, State};
 use crate::engine::Lifetime;
 
 /// What a connection does.

@@ -1,8 +1,7 @@
 //! What a connection receives is seen by others only after success.
 
 use super::*;
-use crate::connection::Failure;
-use crate::connection::State;
+use crate::connection::{Failure, State};
 
 fn phase(attempt: &Connection) -> State {
     attempt.info().expect("this process").state

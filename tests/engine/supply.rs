@@ -1,10 +1,8 @@
 //! Waiting for a session that is on its way, and leaving alone an endpoint where offers do harm.
 
 use super::*;
-use crate::connection::Failure;
-use crate::connection::Plan;
-use crate::supply::Forecast;
-use crate::supply::Waker;
+use crate::connection::{Failure, Plan};
+use crate::supply::{Forecast, Waker};
 use std::sync::atomic::AtomicUsize;
 
 /// Patience that plays no part in a test.

@@ -73,7 +73,7 @@ consumes() {
         runs kept "$out/c$kind"
         runs attached "$out/cpp$kind"
     done
-    echo "ok: $4: pkg-config, shared and static, C11 and C++17"
+    echo "ok: $4: pkg-config finds it, for shared and static programs in C11 and C++17"
 
     if $has_go; then
         mkdir "$out/go-module"
@@ -84,7 +84,7 @@ consumes() {
             { cat "$dir/log" >&2 && fail 'a Go program'; }
         shared "$out/go"
         runs kept "$out/go"
-        echo "ok: $4: pkg-config, from Go"
+        echo "ok: $4: pkg-config finds it, for a program in Go"
     fi
 
     quietly cmake -S "$here" -B "$out/cmake" -DCMAKE_PREFIX_PATH="$prefix" \
@@ -100,7 +100,7 @@ consumes() {
         runs kept "$out/cmake/c$kind"
         runs attached "$out/cmake/cpp$kind"
     done
-    echo "ok: $4: CMake, shared and static, C11 and C++17"
+    echo "ok: $4: CMake finds it, for shared and static programs in C11 and C++17"
 }
 
 # refuses VERSION: CMake does not take what is installed for that version.
@@ -112,7 +112,7 @@ refuses() {
     ! cmake -S "$dir/refuses" -B "$dir/refuses/build" -DCMAKE_PREFIX_PATH="$2" >"$dir/log" 2>&1 ||
         fail "find_package(tsc $1) finds $version"
     grep -q "requested version \"$1\"" "$dir/log" || { cat "$dir/log" >&2 && fail "tsc $1"; }
-    echo "ok: CMake: $1 is not asked of $version"
+    echo "ok: CMake does not take $version for $1"
 }
 
 # Go is not among what this test installs.
@@ -140,7 +140,7 @@ touch "$first/include/not-ours.h"
 quietly make uninstall PREFIX="$first"
 [ "$(cd "$first" && find . -type f -o -type l)" = ./include/not-ours.h ] || fail 'uninstall left something'
 [ ! -e "$first/lib/cmake/tsc" ] && [ ! -e "$first/include/tsc" ] || fail 'uninstall left a folder'
-echo 'ok: uninstall leaves nothing, and what is not its own'
+echo 'ok: uninstall leaves nothing but what is not its own'
 
 # ---- Without rustls, below DESTDIR, with other folders ------------------------------------------------
 
@@ -182,6 +182,6 @@ if command -v dpkg-deb >/dev/null; then
         lintian --allow-root --fail-on error,warning \
             --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog build/package/*.deb ||
             fail lintian
-        echo 'ok: lintian'
+        echo 'ok: lintian finds nothing wrong'
     fi
 fi

@@ -106,7 +106,7 @@ alone tools/deps build
 one .
 finish 1 '' 'C compiler.*: sudo apt-get install gcc libc6-dev$'
 
-begin 'the same where there is no apt-get' 1000 no
+begin 'without apt-get it names what is missing, in one line' 1000 no
 PATH=$dir/no-apt
 alone tools/deps build
 PATH=$real_path

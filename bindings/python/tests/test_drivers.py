@@ -142,7 +142,7 @@ class Connection(redis.connection.SSLConnection):
 
 
 @VERSIONS
-def test_redis(tmp_path, cert, version):
+def test_redis_reconnects_resume(tmp_path, cert, version):
     port = free_port()
     command = ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
     command += ["--tls-cert-file", cert[0], "--tls-key-file", cert[1], "--tls-protocols", version]
