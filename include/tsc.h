@@ -99,6 +99,9 @@ struct rustls_client_config;
 // tsc_event.kind: offering to this endpoint is tried again.
 #define TSC_EVENT_BREAKER_CLOSED 8
 
+// tsc_event.kind: an attempt does a full handshake; tsc_event.reason says why.
+#define TSC_EVENT_NOT_OFFERED 9
+
 // tsc_options.flags: keep nothing and offer nothing; every call still works.
 #define TSC_DISABLED 1
 
@@ -111,7 +114,7 @@ struct rustls_client_config;
 // full handshake. rustls does not let a TLS 1.3 session be used twice; there the flag does nothing.
 #define TSC_REUSE_WHEN_DRY 2
 
-// The longest host, server name, group and identity, in bytes.
+// The longest host, server name, group, verification and identity, in bytes.
 #define TSC_MAX_NAME 255
 
 // The longest key of tsc_put and its kin, in bytes.
@@ -120,20 +123,73 @@ struct rustls_client_config;
 // In a field of tsc_forecast: nobody knows yet, or never.
 #define TSC_UNKNOWN UINT32_MAX
 
-// tsc_attempt_failed: the ClientHello was never sent, as when the TCP connection was refused. What was
-// taken goes back to the cache.
-#define TSC_FAILURE_NOT_SENT 1
+// tsc_attempt_info.reason: it resumed, or that is not decided yet.
+#define TSC_REASON_NONE 0
 
-// tsc_attempt_failed: the TLS handshake failed. If a session was offered, it and its lineage are
-// dropped: the next attempt is a full handshake.
-#define TSC_FAILURE_HANDSHAKE 2
+// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config, or it was so long ago that
+// the cache has forgotten it. Normal for a first connection. Otherwise look at what tells endpoints apart,
+// and whether attempts say that they are established.
+#define TSC_REASON_NOTHING_STORED 1
 
-// tsc_attempt_failed: the server fell silent during the handshake. Treated as TSC_FAILURE_HANDSHAKE.
-#define TSC_FAILURE_TIMEOUT 3
+// tsc_attempt_info.reason: what was stored has expired. Look at the server's ticket lifetime and at
+// ttl_seconds.
+#define TSC_REASON_EXPIRED 2
 
-// tsc_attempt_failed: TLS was fine, the application's own login was not. Nothing is published; what
-// the cache held before stays.
-#define TSC_FAILURE_LOGIN 4
+// tsc_attempt_info.reason: what was stored was evicted to keep a limit, or cleared. Look at max_endpoints
+// and max_bytes.
+#define TSC_REASON_EVICTED 3
+
+// tsc_attempt_info.reason: other attempts have taken all there was. Let attempts wait (tsc_attempt_wait),
+// or have the server issue more tickets.
+#define TSC_REASON_TAKEN 4
+
+// tsc_attempt_info.reason: the server refused what was offered, or just before a session of the same origin.
+// It was restarted, or its ticket keys are not those of the node that issued it.
+#define TSC_REASON_REFUSED 5
+
+// tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
+// was offered, or this attempt was the one to be compared.
+#define TSC_REASON_WITHHELD 6
+
+// tsc_attempt_info.reason: it waited for a session, and none came in time.
+#define TSC_REASON_WAITED_IN_VAIN 7
+
+// tsc_attempt_info.reason: what it took was never sent, and went back.
+#define TSC_REASON_NOT_SENT 8
+
+// tsc_attempt_info.reason: nobody called tsc_attempt_offer.
+#define TSC_REASON_NOT_ASKED 9
+
+// tsc_attempt_info.reason: the cache is disabled or closed.
+#define TSC_REASON_CACHE_OFF 10
+
+// tsc_attempt_info.reason: the attempt failed after it had offered a session.
+#define TSC_REASON_FAILED 11
+
+// tsc_attempt_info.reason: all that was stored for this endpoint comes from connections that verified
+// something else (tsc_endpoint.verification): other names, flags or client certificate.
+#define TSC_REASON_OTHER_VERIFICATION 12
+
+// tsc_attempt_failed: the ClientHello may have left. Without it, as when the TCP connection was refused,
+// what was taken goes back to the cache.
+#define TSC_FACT_SENT 1
+
+// tsc_attempt_failed: the TLS handshake was done; the application's own login failed.
+#define TSC_FACT_HANDSHAKE_DONE 2
+
+// tsc_attempt_failed: the handshake was a resumed one (SSL_session_reused, rustls's handshake kind).
+#define TSC_FACT_RESUMED 4
+
+// tsc_attempt_failed: the server fell silent.
+#define TSC_FACT_TIMED_OUT 8
+
+// tsc_attempt_failed: the caller gave up, because it lost a race or its user cancelled. That says nothing
+// about the server.
+#define TSC_FACT_CANCELLED 16
+
+// tsc_attempt_failed: a fatal TLS alert came. In TLS 1.3 one can come after the handshake, as when the
+// server rejects the client's certificate.
+#define TSC_FACT_ALERT 32
 
 // tsc_attempt_info.state: begun, and nobody has said yet how it ended.
 #define TSC_ATTEMPT_OPEN 1
@@ -208,7 +264,7 @@ typedef struct {
     uint32_t kind;
     // The endpoint's port; 0 if it has none, or a group stands in its place.
     uint32_t port;
-    // To how many sessions at once; 0 for a breaker. They count in the field of tsc_stats that has the
+    // To how many sessions at once; 0 for a breaker and for TSC_EVENT_NOT_OFFERED. They count in the field of tsc_stats that has the
     // same name.
     uint64_t count;
     // The endpoint's host, in lower case. (NULL, 0) if a group stands in its place, and for sessions
@@ -229,6 +285,10 @@ typedef struct {
     const uint8_t *key;
     // Its length.
     size_t key_len;
+    // With TSC_EVENT_NOT_OFFERED one of TSC_REASON_*, otherwise 0.
+    uint32_t reason;
+    // Always 0.
+    uint32_t reserved;
 } tsc_event;
 
 // How a cache is bounded. 0 in a field means its default; see the README for how to choose.
@@ -259,15 +319,10 @@ typedef struct {
     // How many full handshakes to one endpoint may be under way before further attempts that ask with
     // tsc_attempt_wait and its kin wait for one to end. Default: any number.
     uint32_t max_full_handshakes;
-    // After so many failures of connections that offered a session, each followed by a full
-    // handshake that succeeded, an endpoint is offered nothing for a while. Default 3; UINT32_MAX:
-    // never.
-    uint32_t breaker_failures;
-    // Seconds until one connection tries again. Doubled each time that it fails, up to an hour.
-    // Default 60.
-    uint32_t breaker_seconds;
-    // Always 0.
-    uint32_t reserved;
+    // Connections to one endpoint that may fail within an hour because they offered a session, where a
+    // full handshake would have made them; besides those under way at the same time. From two thirds of
+    // it on, one connection at a time tries. Default 12; UINT32_MAX: any number.
+    uint32_t failure_budget;
     // Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     // the library: a field that ends beyond it is not there. Called on whichever thread is in the
     // library, with no lock held and perhaps before the call that caused it has returned, until the
@@ -357,6 +412,10 @@ typedef struct {
     uint64_t breaker_opened;
     // Times that a breaker closed again.
     uint64_t breaker_closed;
+    // Attempts whose handshake failed after they had offered a session.
+    uint64_t handshake_failed_offered;
+    // Attempts that resumed a session and whose login then failed.
+    uint64_t login_failed_resumed;
 } tsc_stats;
 
 // What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -401,6 +460,12 @@ typedef struct {
     uint32_t port;
     // Always 0.
     uint32_t reserved;
+    // Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
+    // verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
+    // connections with the same bytes. (NULL, 0) where the config says all. tsc_openssl.h sees to it.
+    const uint8_t *verification;
+    // Its length, at most TSC_MAX_NAME.
+    size_t verification_len;
 } tsc_endpoint;
 
 // What attempts of a config to an endpoint may expect, for a driver that plans by itself.
@@ -461,8 +526,8 @@ typedef struct {
     uint32_t stored;
     // Of these, how many were discarded. The rest is staged.
     uint32_t discarded;
-    // Always 0.
-    uint32_t reserved;
+    // Why it did not resume: one of TSC_REASON_*. New ones may be added.
+    uint32_t reason;
 } tsc_attempt_info;
 
 #ifdef __cplusplus
@@ -678,7 +743,7 @@ tsc_status tsc_attempt_new(const tsc_config *config,
 // Gives the session to offer in the ClientHello, and leases it to this attempt.
 //
 // A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
-// attempt fails with TSC_FAILURE_NOT_SENT, or is freed before tsc_attempt_sent and all that imply it
+// attempt fails with nothing sent, or is freed before tsc_attempt_sent and all that imply it
 // (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking
 // again gives the same session. Ask as late as possible, after the TCP connection is established.
 //
@@ -755,9 +820,15 @@ tsc_status tsc_attempt_established(const tsc_attempt *attempt,
 
 // Says that the attempt failed: what it received is discarded, then and later.
 //
-// why: one of TSC_FAILURE_*, which decides what becomes of the offered session.
-// TSC_WRONG_STATE: already established or failed.
-tsc_status tsc_attempt_failed(const tsc_attempt *attempt, uint32_t why);
+// The caller reports what it saw, and the library decides what becomes of the offered session, and whether
+// offers do harm at this endpoint. Once the attempt was established, only TSC_FACT_ALERT has a meaning: a
+// fatal alert came on the connection, and what it brought is dropped (RFC 8446, section 6).
+//
+// facts: TSC_FACT_* combined by |; 0: nothing was sent.
+// TSC_WRONG_STATE: already failed, or established and no alert. TSC_UNSUPPORTED: a fact that this version
+// does not know. TSC_CLOSED: the attempt is from before a fork.
+tsc_status tsc_attempt_failed(const tsc_attempt *attempt,
+                              uint32_t facts);
 
 // Reads what became of the attempt so far. size is sizeof(tsc_attempt_info).
 tsc_status tsc_attempt_info_get(const tsc_attempt *attempt, tsc_attempt_info *out, size_t size);

@@ -3,10 +3,11 @@
 use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
+use crate::identity::EndpointKey;
 use crate::session::Session;
 use crate::session_info::SessionInfo;
 use crate::supply::{Calls, Supply};
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex};
 use crate::sys::{self, PerProcess};
 use foldhash::quality::RandomState;
 use std::collections::HashMap;
@@ -28,7 +29,12 @@ pub struct Cache {
     supplies: PerProcess<Mutex<Supplies>>,
 }
 
-type Supplies = HashMap<Box<[u8]>, Arc<Supply>, RandomState>;
+#[derive(Default)]
+struct Supplies {
+    by_key: HashMap<Box<[u8]>, Arc<Supply>, RandomState>,
+    /// Whether anything was stored for a server, whatever the connection verified; by the key without that.
+    any_stored: HashMap<Box<[u8]>, Arc<AtomicBool>, RandomState>,
+}
 
 impl Cache {
     /// Makes a cache that is bounded by these options.
@@ -143,27 +149,31 @@ impl Cache {
     pub fn close(&self) {
         self.engine.close();
         let now = self.engine.now();
-        let all: Vec<_> = self.supplies().lock().values().cloned().collect();
+        let all: Vec<_> = self.supplies().lock().by_key.values().cloned().collect();
         let calls: Vec<Calls<'_>> = all.iter().map(|supply| supply.close(now)).collect();
         drop(calls);
     }
 
     /// The supply of a config and an endpoint.
-    pub(crate) fn supply(&self, key: Box<[u8]>) -> Arc<Supply> {
+    pub(crate) fn supply(&self, key: &EndpointKey) -> Arc<Supply> {
         let mut supplies = self.supplies().lock();
-        if let Some(supply) = supplies.get(&key) {
+        if let Some(supply) = supplies.by_key.get(&*key.bytes) {
             return Arc::clone(supply);
         }
         let room = self.engine.options().max_endpoints as usize;
         // Dropped after the lock is gone.
-        let _idle = if supplies.len() >= room {
-            take_idle(&mut supplies, room / 8 + 1)
+        let _idle = if supplies.by_key.len() >= room {
+            supplies.take_idle(room / 8 + 1)
         } else {
             Vec::new()
         };
-        let in_engine = self.engine.key(Space::Endpoint, &key).into();
-        let supply = Arc::new(Supply::new(&self.engine, in_engine));
-        supplies.insert(key, Arc::clone(&supply));
+        let any_stored = supplies.any_stored.entry(key.server().into()).or_default();
+        let any_stored = Arc::clone(any_stored);
+        let in_engine = self.engine.key(Space::Endpoint, &key.bytes).into();
+        let supply = Arc::new(Supply::new(&self.engine, in_engine, any_stored));
+        supplies
+            .by_key
+            .insert(key.bytes.clone(), Arc::clone(&supply));
         drop(supplies);
         supply
     }
@@ -173,17 +183,24 @@ impl Cache {
     }
 }
 
-/// Takes out some that no attempt uses, those first that were not used for the longest time. Several at
-/// once, so that a full table is not searched for each newcomer.
-fn take_idle(supplies: &mut Supplies, some: usize) -> Vec<Arc<Supply>> {
-    let mut idle: Vec<_> = supplies
-        .iter()
-        .filter(|(_, supply)| Arc::strong_count(supply) == 1)
-        .map(|(key, supply)| (supply.used(), key.clone()))
-        .collect();
-    idle.sort_unstable();
-    let keys = idle.into_iter().take(some);
-    keys.filter_map(|(_, key)| supplies.remove(&key)).collect()
+impl Supplies {
+    /// Takes out some that no attempt uses, those first that were not used for the longest time. Several at
+    /// once, so that a full table is not searched for each newcomer.
+    fn take_idle(&mut self, some: usize) -> Vec<Arc<Supply>> {
+        let mut idle: Vec<_> = self
+            .by_key
+            .iter()
+            .filter(|(_, supply)| Arc::strong_count(supply) == 1)
+            .map(|(key, supply)| (supply.used(), key.clone()))
+            .collect();
+        idle.sort_unstable();
+        let keys = idle.into_iter().take(some);
+        let taken = keys
+            .filter_map(|(_, key)| self.by_key.remove(&key))
+            .collect();
+        self.any_stored.retain(|_, any| Arc::strong_count(any) > 1);
+        taken
+    }
 }
 
 impl fmt::Debug for Cache {

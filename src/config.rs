@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::endpoint::{Endpoint, Invalid, MAX_NAME};
 use crate::engine::{Engine, Space};
 use crate::error::Error;
-use crate::identity::Identity;
+use crate::identity::{EndpointKey, Identity};
 use crate::supply::{Forecast, Supply};
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl Config {
     pub fn available(&self, endpoint: &Endpoint<'_>) -> Result<usize, Error> {
         endpoint.check()?;
         let engine = self.engine();
-        Ok(engine.available(&engine.key(Space::Endpoint, &self.key(endpoint))))
+        Ok(engine.available(&engine.key(Space::Endpoint, &self.key(endpoint).bytes)))
     }
 
     /// What attempts to this endpoint may expect.
@@ -84,12 +84,12 @@ impl Config {
     }
 
     /// Where the sessions of this config and an endpoint are.
-    pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+    pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> EndpointKey {
         self.identity.key(endpoint)
     }
 
     pub(crate) fn supply(&self, endpoint: &Endpoint<'_>) -> Result<Arc<Supply>, Invalid> {
         endpoint.check()?;
-        Ok(self.cache.supply(self.key(endpoint)))
+        Ok(self.cache.supply(&self.key(endpoint)))
     }
 }

@@ -28,6 +28,8 @@ pub struct Endpoint<'a> {
     pub server_name: &'a [u8],
     /// Stands in place of host and port, for servers that share on purpose. Empty: none.
     pub group: &'a [u8],
+    /// What the connection verifies besides the server name. Empty: what its config says.
+    pub verification: &'a [u8],
 }
 
 /// Why an endpoint is none.
@@ -56,6 +58,7 @@ impl<'a> Endpoint<'a> {
             port,
             server_name: &[],
             group: &[],
+            verification: &[],
         }
     }
 
@@ -76,6 +79,17 @@ impl<'a> Endpoint<'a> {
     pub fn group(self, group: &'a [u8]) -> Self {
         Self { group, ..self }
     }
+
+    /// Whatever else decides, on this connection alone, whom it trusts and who it is (further names to verify,
+    /// flags, a client certificate), as bytes, at most 255: a digest will do. A session is offered only to
+    /// connections with the same bytes.
+    #[must_use]
+    pub fn verification(self, verification: &'a [u8]) -> Self {
+        Self {
+            verification,
+            ..self
+        }
+    }
 }
 
 impl<'a> Endpoint<'a> {
@@ -83,7 +97,7 @@ impl<'a> Endpoint<'a> {
         if self.host.is_empty() {
             return Err(Invalid::NoHost);
         }
-        let names = [self.host, self.server_name, self.group];
+        let names = [self.host, self.server_name, self.group, self.verification];
         if names.iter().any(|name| name.len() > MAX_NAME) {
             return Err(Invalid::NameTooLong);
         }
@@ -110,6 +124,12 @@ impl<'a> Endpoint<'a> {
             push(key, self.group);
         }
         push_name(key, self.name());
+        push(key, self.verification);
+    }
+
+    /// How many bytes of what `encode` appended tell connections to the same server apart.
+    pub(crate) fn verification_len(&self) -> usize {
+        1 + self.verification.len()
     }
 
     /// The endpoint that `encode` appended: names in lower case, the server name always there, host and
@@ -125,12 +145,14 @@ impl<'a> Endpoint<'a> {
             1 => (&[][..], first, 0, key),
             _ => return None,
         };
-        let (server_name, rest) = pull(key)?;
+        let (server_name, key) = pull(key)?;
+        let (verification, rest) = pull(key)?;
         rest.is_empty().then_some(Self {
             host,
             port,
             server_name,
             group,
+            verification,
         })
     }
 }

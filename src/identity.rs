@@ -13,6 +13,21 @@ pub(crate) enum Identity {
     Given(Arc<[u8]>),
 }
 
+/// Where the sessions of an identity and an endpoint are.
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointKey {
+    pub(crate) bytes: Box<[u8]>,
+    /// How many of the bytes name the server; the rest is what the connection verifies.
+    server: usize,
+}
+
+impl EndpointKey {
+    /// The same for all connections to the server, whatever they verify.
+    pub(crate) fn server(&self) -> &[u8] {
+        &self.bytes[..self.server]
+    }
+}
+
 impl Identity {
     /// An identity that no other config of this process has.
     pub(crate) fn own() -> Self {
@@ -37,10 +52,13 @@ impl Identity {
     }
 
     /// Where the sessions of this identity and an endpoint are.
-    pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> Box<[u8]> {
+    pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> EndpointKey {
         let mut key = self.prefix();
         endpoint.encode(&mut key);
-        key.into()
+        EndpointKey {
+            server: key.len() - endpoint.verification_len(),
+            bytes: key.into(),
+        }
     }
 
     /// Whose sessions are at a key that an identity made.

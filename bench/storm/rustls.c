@@ -220,8 +220,8 @@ static enum progress fail(struct tls *tls, rustls_result result, int error) {
                  error ? strerror(error) : "the server hung up");
     if (tls->attempt != NULL)
         tsc_attempt_failed(tls->attempt, rustls_connection_is_handshaking(tls->connection)
-                                             ? TSC_FAILURE_HANDSHAKE
-                                             : TSC_FAILURE_LOGIN);
+                                             ? TSC_FACT_SENT
+                                             : TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE);
     return PROGRESS_FAILED;
 }
 

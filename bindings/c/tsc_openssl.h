@@ -228,11 +228,11 @@ static inline tsc_status tsc_ssl_established(SSL *ssl);
 // What the attempt received is discarded, and so is what it still receives. Call it before
 // SSL_free, SSL_clear and SSL_shutdown. The reason is read from ssl:
 //
-// - Nothing was handed to the transport: TSC_FAILURE_NOT_SENT, and a ticket goes back.
-// - TLS failed: TSC_FAILURE_HANDSHAKE, and a session that was offered is dropped with its lineage.
+// - Nothing was handed to the transport: 0, and a ticket goes back.
+// - TLS failed: TSC_FACT_SENT, and a session that was offered is dropped with its lineage.
 //   That can happen after the end of the handshake too, as with the alert by which a TLS 1.3 server
 //   rejects a client certificate.
-// - TLS stands: TSC_FAILURE_LOGIN.
+// - TLS stands: TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE.
 //
 // If you know better, call tsc_attempt_failed with tsc_ssl_attempt instead.
 //
@@ -248,7 +248,7 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // and before the SSL_CTX is shared; call it again to change the function or, with NULL, to end it.
 //
 // A handshake that fails is then noticed without tsc_ssl_failed. So is one that the library gives
-// up (SSL_free) while the server is silent: it counts as TSC_FAILURE_TIMEOUT. The driver still says
+// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The driver still says
 // what only the driver knows: tsc_ssl_established after its login, or tsc_ssl_failed if that
 // failed, in both cases while the library holds the SSL (as in the callback that reports the
 // login).
@@ -419,7 +419,7 @@ static inline void tsc_ssl_state_free_(tsc_ssl_state_ *state, int unsent) {
         tsc_attempt_sent(state->attempt);
     // The library has lost patience. The server may hang because of the session.
     if (state->silent)
-        tsc_attempt_failed(state->attempt, TSC_FAILURE_TIMEOUT);
+        tsc_attempt_failed(state->attempt, TSC_FACT_SENT | TSC_FACT_TIMED_OUT);
     tsc_attempt_free(state->attempt);
     tsc_ssl_offer_end_(state);
     OPENSSL_free(state);
@@ -801,12 +801,12 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
         return TSC_WRONG_STATE;
     if (!tsc_ssl_unsent_(ssl, state))
         return tsc_attempt_failed(
-            state->attempt, SSL_is_init_finished(ssl) ? TSC_FAILURE_LOGIN : TSC_FAILURE_HANDSHAKE);
+            state->attempt, SSL_is_init_finished(ssl) ? TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE : TSC_FACT_SENT);
     // The ticket becomes another's to offer, so ssl must not send it if it is used after all.
     // (BoringSSL aborts if this is called within a handshake.)
     if (state->offered && tsc_ssl_before_handshake_(ssl))
         SSL_set_session(ssl, NULL);
-    return tsc_attempt_failed(state->attempt, TSC_FAILURE_NOT_SENT);
+    return tsc_attempt_failed(state->attempt, 0);
 }
 
 // ---- Client libraries that make the SSL themselves: definitions ---------------------------------

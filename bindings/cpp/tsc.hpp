@@ -679,10 +679,10 @@ struct session {
 
 // Why an attempt failed; see TSC_FAILURE_*.
 enum class failure : std::uint32_t {
-    not_sent = TSC_FAILURE_NOT_SENT,
-    handshake = TSC_FAILURE_HANDSHAKE,
-    timeout = TSC_FAILURE_TIMEOUT,
-    login = TSC_FAILURE_LOGIN,
+    not_sent = 0,
+    handshake = TSC_FACT_SENT,
+    timeout = TSC_FACT_SENT | TSC_FACT_TIMED_OUT,
+    login = TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE,
 };
 
 // One connection attempt.

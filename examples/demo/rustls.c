@@ -205,7 +205,7 @@ static struct tls *open_tls(struct tls_config *config, const struct target *targ
     if (*outcome == OUTCOME_FULL || *outcome == OUTCOME_RESUMED)
         tsc_attempt_established(attempt, *outcome == OUTCOME_RESUMED);
     else if (attempt != NULL)
-        tsc_attempt_failed(attempt, TSC_FAILURE_HANDSHAKE);
+        tsc_attempt_failed(attempt, TSC_FACT_SENT);
     rustls_client_config_free(rustls);
     tsc_attempt_free(attempt); /* tickets of the open connection are still kept */
     return tls;

@@ -4,7 +4,7 @@ use super::slice::bytes_up_to;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
 use crate::endpoint::{Endpoint, MAX_NAME};
 
-/// The longest host, server name, group and identity, in bytes.
+/// The longest host, server name, group, verification and identity, in bytes.
 pub const TSC_MAX_NAME: usize = 255;
 
 /// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
@@ -30,6 +30,12 @@ pub struct tsc_endpoint {
     pub port: u32,
     /// Always 0.
     pub reserved: u32,
+    /// Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
+    /// verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
+    /// connections with the same bytes. (NULL, 0) where the config says all. tsc_openssl.h sees to it.
+    pub verification: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub verification_len: usize,
 }
 
 /// The endpoint that the caller describes, lent for the call.
@@ -47,6 +53,7 @@ pub(super) unsafe fn read<'a>(
         port: given.port.try_into().map_err(|_| TSC_INVALID_ARGUMENT)?,
         server_name: name(given.server_name, given.server_name_len)?,
         group: name(given.group, given.group_len)?,
+        verification: name(given.verification, given.verification_len)?,
     })
 }
 

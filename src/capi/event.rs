@@ -83,6 +83,7 @@ impl tsc_event {
             port: 0,
             server_name: &[],
             group: &[],
+            verification: &[],
         };
         let endpoint = event.endpoint.unwrap_or(NOWHERE);
         let key = event.key.unwrap_or_default();

@@ -31,6 +31,9 @@ pub const TSC_REASON_NOT_ASKED: u32 = 9;
 pub const TSC_REASON_CACHE_OFF: u32 = 10;
 /// tsc_attempt_info.reason: the attempt failed after it had offered a session.
 pub const TSC_REASON_FAILED: u32 = 11;
+/// tsc_attempt_info.reason: all that was stored for this endpoint comes from connections that verified
+/// something else (tsc_endpoint.verification): other names, flags or client certificate.
+pub const TSC_REASON_OTHER_VERIFICATION: u32 = 12;
 
 pub(super) fn of(reason: Reason) -> u32 {
     match reason {
@@ -46,5 +49,6 @@ pub(super) fn of(reason: Reason) -> u32 {
         Reason::NotAsked => TSC_REASON_NOT_ASKED,
         Reason::CacheOff => TSC_REASON_CACHE_OFF,
         Reason::Failed => TSC_REASON_FAILED,
+        Reason::OtherVerification => TSC_REASON_OTHER_VERIFICATION,
     }
 }

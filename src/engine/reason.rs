@@ -11,6 +11,8 @@ pub enum Reason {
     /// it. Normal for a first connection; otherwise look at what tells endpoints apart (host, port, server
     /// name, group, verification) and whether attempts say that they are established.
     NothingStored,
+    /// All that was stored for this endpoint comes from connections that verified something else.
+    OtherVerification,
     /// What was stored has expired. Look at the server's ticket lifetime and at `ttl_seconds`.
     Expired,
     /// What was stored was evicted to keep a limit, or cleared. Look at `max_endpoints` and `max_bytes`.

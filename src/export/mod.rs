@@ -20,7 +20,7 @@ pub(crate) use aead::KEY;
 
 const MAGIC: [u8; 4] = *b"tscx";
 /// Grows with every change of what is written here and in `record`.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = MAGIC.len() + 4 + size_of::<i64>() + aead::NONCE;
 
 /// Whose sessions.
@@ -349,7 +349,7 @@ mod tests {
             (Scope::Caller(config.engine()), &b"key"[..]),
             (
                 Scope::of(&config).expect("it has one"),
-                &[0, 1, b'h', 0, 1, 1, b'h'],
+                &[0, 1, b'h', 0, 1, 1, b'h', 0],
             ),
         ];
         for (scope, key) in scopes {

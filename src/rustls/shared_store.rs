@@ -5,6 +5,7 @@ use super::session::{RustlsSession, Taken};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::Payload;
+use crate::identity::EndpointKey;
 use crate::supply::Supply;
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
@@ -23,7 +24,7 @@ enum Scope {
     /// Each name that rustls asks for is an endpoint.
     Names,
     /// One endpoint: the name that rustls asks for, and where the sessions are.
-    Endpoint(Option<ServerName<'static>>, Box<[u8]>),
+    Endpoint(Option<ServerName<'static>>, EndpointKey),
 }
 
 impl SharedStore {
@@ -52,7 +53,7 @@ impl SharedStore {
             }
             Scope::Endpoint(name, key) => {
                 let is_it = name.as_ref() == Some(server_name);
-                is_it.then(|| self.config.cache.supply(key.clone()))
+                is_it.then(|| self.config.cache.supply(key))
             }
         }
     }

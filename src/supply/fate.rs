@@ -2,10 +2,12 @@
 
 use crate::engine::{Kind, Reason, Session, Time};
 use crate::sync::{AtomicBool, AtomicU64};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-#[derive(Default)]
 pub(super) struct Fate {
+    /// Whether any connection to the server stored something, whatever it verified.
+    any_stored: Arc<AtomicBool>,
     /// Sessions that came into the cache.
     stored: AtomicU64,
     /// Single-use sessions that attempts took and did not give back.
@@ -17,8 +19,19 @@ pub(super) struct Fate {
 }
 
 impl Fate {
+    pub(super) fn new(any_stored: Arc<AtomicBool>) -> Self {
+        Self {
+            any_stored,
+            stored: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            expires: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        }
+    }
+
     pub(super) fn stored(&self, expires: Time) {
         self.stored.fetch_add(1, Relaxed);
+        self.any_stored.store(true, Relaxed);
         self.expires.fetch_max(expires.0, Relaxed);
         self.refused.store(false, Relaxed);
     }
@@ -43,7 +56,9 @@ impl Fate {
     /// Why there is none.
     pub(super) fn reason(&self, now: Time) -> Reason {
         let stored = self.stored.load(Relaxed);
-        if stored == 0 {
+        if stored == 0 && self.any_stored.load(Relaxed) {
+            Reason::OtherVerification
+        } else if stored == 0 {
             Reason::NothingStored
         } else if self.refused.load(Relaxed) {
             Reason::Refused

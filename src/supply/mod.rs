@@ -70,7 +70,7 @@ pub(crate) enum End {
 }
 
 impl Supply {
-    pub(crate) fn new(engine: &Arc<Engine>, key: OwnedKey) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, key: OwnedKey, any_stored: Arc<AtomicBool>) -> Self {
         let seed = key.lend().hash();
         Self {
             engine: Arc::clone(engine),
@@ -78,7 +78,7 @@ impl Supply {
             used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
-            fate: Fate::default(),
+            fate: Fate::new(any_stored),
             note: AtomicU16::new(0),
             queue: Mutex::new(Queue::new(Breaker::seeded(seed))),
             #[cfg(feature = "rustls")]

@@ -26,7 +26,7 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
     tsc_attempt *attempt = new_attempt_to(to_config, to);
     tsc_session session = {0};
     const bool offered = tsc_attempt_offer(attempt, &session, sizeof session) == TSC_OK;
-    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN)); /* used up, if it was offered */
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE)); /* used up, if it was offered */
     tsc_attempt_free(attempt);
     assert_int_equal(counted, offered);
 
@@ -35,14 +35,14 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
         assert_offers_nothing(attempt);
     else
         assert_offers(attempt, "session");
-    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
     tsc_attempt_free(attempt);
     return offered;
 }
 
 static void endpoints_are_kept_apart_by_host_port_name_and_group(void **state) {
     (void)state;
-    tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX});
+    tsc_cache *cache = new_cache((tsc_options){.failure_budget = UINT32_MAX});
     tsc_config *config = new_config(cache);
 #define SHARE(one, other) assert_true(shares(config, one, config, other))
 #define APART(one, other)                                                                          \
@@ -94,7 +94,7 @@ static tsc_config *identified(const tsc_cache *cache, const char *identity) {
 
 static void configs_share_only_by_identity(void **state) {
     (void)state;
-    tsc_cache *cache = new_cache((tsc_options){.breaker_failures = UINT32_MAX}),
+    tsc_cache *cache = new_cache((tsc_options){.failure_budget = UINT32_MAX}),
               *elsewhere = new_cache((tsc_options){0});
     tsc_config *config = new_config(cache), *other = new_config(cache);
     tsc_config *red = identified(cache, "red"), *also_red = identified(cache, "red");

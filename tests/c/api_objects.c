@@ -67,7 +67,7 @@ static void an_object_is_released_once_whatever_becomes_of_it(void **state) {
 
     tsc_attempt *attempt = new_attempt(config);
     assert_ok(receive_object(attempt, TLS13, &o[5]));
-    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
     assert_int_equal(o[5].released, 1);
     tsc_attempt_free(attempt);
 
@@ -126,7 +126,7 @@ static void an_object_that_is_not_received_stays_the_callers(void **state) {
     info.tls_version = 1;
     assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, &o, 100, release),
                   TSC_INVALID_ARGUMENT);
-    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_HANDSHAKE));
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT));
     assert_status(receive_object(attempt, TLS13, &o), TSC_DISCARDED);
     tsc_attempt_free(attempt);
 
@@ -349,7 +349,7 @@ static void a_release_function_may_call_the_library(void **state) {
             attempt = NULL;
             break;
         case 1:
-            assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+            assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
             break;
         default:
             assert_ok(tsc_attempt_established(attempt, 0));
@@ -380,7 +380,7 @@ static void a_release_function_may_call_the_library(void **state) {
             break;
         case 8: /* failed */
             assert_ok(tsc_attempt_offer(next, &offer, sizeof offer));
-            assert_ok(tsc_attempt_failed(next, TSC_FAILURE_HANDSHAKE));
+            assert_ok(tsc_attempt_failed(next, TSC_FACT_SENT));
             break;
         }
         assert_true(reentries > 0);

@@ -106,7 +106,7 @@ static void a_wait_at_the_wrong_moment_is_refused(void **state) {
     assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
     assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), TSC_WRONG_STATE);
     assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WRONG_STATE);
-    assert_ok(tsc_attempt_failed(attempt, TSC_FAILURE_LOGIN));
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
     assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
     tsc_attempt_free(attempt);
     assert_int_equal(fd, -77);
@@ -216,7 +216,7 @@ static void a_callback_may_call_the_library(void **state) {
     freeing = (called_back){new_attempt(config), new_leader(), 0};
     assert_status(tsc_attempt_wait_callback(freeing.attempt, PATIENCE, free_all, &freeing),
                   TSC_WAIT);
-    assert_ok(tsc_attempt_failed(freeing.leader, TSC_FAILURE_HANDSHAKE));
+    assert_ok(tsc_attempt_failed(freeing.leader, TSC_FACT_SENT));
     assert_int_equal(freeing.told, 1);
 
     called_back closing = {new_attempt(config), new_leader(), 0};
@@ -262,7 +262,7 @@ static void *visit_and_wait(void *arg) {
         sched_yield(); /* to the others, which may wait for this one */
         switch (random >> 24 & 7) {
         case 0:
-            tsc_attempt_failed(attempt, TSC_FAILURE_NOT_SENT);
+            tsc_attempt_failed(attempt, 0);
             break;
         case 1:
             break; /* nobody says how it ended */

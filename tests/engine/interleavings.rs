@@ -412,6 +412,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
             port: 1,
             server_name: b"",
             group: b"",
+            verification: b"",
         };
         let config = Arc::new(config());
         let connect =
@@ -464,6 +465,7 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
             port: 1,
             server_name: b"",
             group: b"",
+            verification: b"",
         };
         let config = Arc::new(config());
         let connect =

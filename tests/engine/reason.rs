@@ -125,3 +125,32 @@ fn an_attempt_that_waited_in_vain_says_so() {
         (Ok(None), Reason::WaitedInVain)
     );
 }
+
+#[test]
+fn sessions_never_cross_what_a_connection_verifies_and_attempts_say_so() {
+    let (world, _) = world(WIDE);
+    let verifying = |what| {
+        connect(
+            &world.config,
+            &Endpoint {
+                verification: what,
+                ..HOST
+            },
+        )
+    };
+    let strict = verifying(b"a, b");
+    receive(&strict, 1, TLS_1_2, HOUR).expect("staged");
+    strict.established(false).expect("open");
+    for other in [&b""[..], b"a", b"a, b, c", b"A, B"] {
+        let attempt = verifying(other);
+        assert_eq!(offer(&attempt), Ok(None));
+        assert_eq!(why(&attempt), Reason::OtherVerification);
+    }
+    assert_eq!(offer(&verifying(b"a, b")), Ok(Some(1)));
+    // Nor is that said of another server.
+    let other = connect(&world.config, &to(b"other.example", 1, b"", b""));
+    assert_eq!(
+        (offer(&other), why(&other)),
+        (Ok(None), Reason::NothingStored)
+    );
+}

@@ -126,6 +126,7 @@ fn endpoint<'a>(words: &[&'a str]) -> Endpoint<'a> {
         port: port.parse().expect("a port"),
         server_name: bytes(server_name),
         group: bytes(group),
+        verification: b"",
     }
 }
 
