@@ -490,7 +490,7 @@ typedef struct {
     // handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
     // to do a full handshake.
     uint32_t wait_ms;
-    // 1 if the endpoint is offered nothing at present (tsc_options.breaker_failures).
+    // 1 if the endpoint is offered nothing at present (tsc_options.failure_budget).
     uint32_t breaker_open;
 } tsc_forecast;
 
