@@ -72,9 +72,11 @@ func (c *Cache) NewConfig(config *tls.Config, options ConfigOptions) (*Config, e
 // give another certificate, or with a new tls.Config to use from now on, for example one with other
 // RootCAs. nil keeps the tls.Config that it has.
 //
-// The options replace those of NewConfig: options.Identity must differ from the one before for the
-// sessions to be left behind (two configs without an identity always differ). Views from before offer
-// and keep nothing more. It fails as NewConfig does, and changes nothing then.
+// The options replace those of NewConfig. If both have an identity, it has to be another one, unless what
+// can be read of the tls.Config has changed: otherwise nothing would tell the sessions apart, and it fails
+// with ErrInvalidArgument. It also fails as NewConfig does. Whenever it fails, nothing has changed.
+//
+// Views from before offer and keep nothing more.
 func (c *Config) Rotate(config *tls.Config, options ConfigOptions) error {
 	before, err := c.acquire()
 	if err != nil {
@@ -89,13 +91,20 @@ func (c *Config) Rotate(config *tls.Config, options ConfigOptions) error {
 		return err
 	}
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		made.handle.close()
-		return ErrClosed
+	before = c.current.Load()
+	switch {
+	case c.closed:
+		err = ErrClosed
+	case made.name == before.name && made.verification == before.verification:
+		err = ErrInvalidArgument
+	default:
+		c.current.Store(made)
 	}
-	before = c.current.Swap(made)
 	c.mu.Unlock()
+	if err != nil {
+		made.handle.close()
+		return err
+	}
 	before.over.Store(true)
 	before.handle.close()
 	return nil
