@@ -811,3 +811,26 @@ fn the_breaker_is_told_of() {
     assert!(world.go(&world.connect(), DOUBLES));
     assert_eq!(events(), [("BreakerClosed".to_owned(), HOST.port)]);
 }
+
+#[test]
+fn a_thread_that_waits_is_let_go_when_another_ends_its_attempt() {
+    let ends: [fn(&Connection); 3] = [
+        |attempt| assert_eq!(offer(attempt), Ok(None)),
+        |attempt| attempt.failed(Failure::NotSent).expect("open"),
+        |attempt| attempt.established(false).expect("open"),
+    ];
+    for end in ends {
+        let world = World::new(WIDE);
+        let leader = world.connect();
+        assert_eq!(offer(&leader), Ok(None));
+        let waits = world.connect();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| waits.wait(u32::MAX));
+            while world.forecast().waiting == 0 {
+                std::thread::yield_now();
+            }
+            end(&waits);
+            assert_eq!(waiting.join().expect("no panic"), Ok(()));
+        });
+    }
+}
