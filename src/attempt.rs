@@ -1,7 +1,7 @@
 //! One connection attempt, as a driver holds it.
 
 use crate::config::Config;
-use crate::connection::{Connection, Failure, Info};
+use crate::connection::{AttemptInfo, Connection, Failure};
 use crate::endpoint::Endpoint;
 use crate::engine::Payload;
 use crate::error::Error;
@@ -164,7 +164,7 @@ impl Attempt {
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.
-    pub fn info(&self) -> Result<Info, Error> {
+    pub fn info(&self) -> Result<AttemptInfo, Error> {
         Ok(self.0.info()?)
     }
 

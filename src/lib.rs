@@ -51,7 +51,7 @@ mod tests;
 pub use attempt::Attempt;
 pub use cache::Cache;
 pub use config::Config;
-pub use connection::{Failure, Info, State};
+pub use connection::{AttemptInfo, AttemptState, Failure};
 pub use endpoint::Endpoint;
 pub use engine::{EventKind, Options, Reason, Stats};
 pub use error::Error;

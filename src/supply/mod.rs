@@ -322,7 +322,8 @@ impl Supply {
     /// Whether nothing could be offered now.
     #[cfg(feature = "rustls")]
     pub(crate) fn has_nothing(&self) -> bool {
-        self.is_guarded() || self.available(self.engine.now()) == 0
+        let open = self.is_guarded() && !self.queue.lock().breaker.is_closed();
+        open || self.available(self.engine.now()) == 0
     }
 
     fn available(&self, now: Time) -> usize {

@@ -8,7 +8,8 @@
 //! the lineage of the day, counts as of that one: nothing tells that it is not.
 
 use super::Supply;
-use crate::engine::{Lineage, Payload, Session, expiry};
+use super::breaker::Permit;
+use crate::engine::{Lineage, Payload, Session, Time, expiry};
 use crate::session_info::Received;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,7 +20,7 @@ impl Supply {
         self.used.store(now.0, Relaxed);
         let mut garbage = self.engine.garbage();
         let (mut taken, mut found) = (None, None);
-        if self.is_guarded() {
+        if self.withholds(now) {
             self.count(|stats| stats.withheld += 1);
         } else {
             let key = self.key();
@@ -38,6 +39,16 @@ impl Supply {
         *lineage = first.or_else(|| Some(self.engine.new_lineage(now)));
         drop(lineage);
         taken
+    }
+
+    /// Whether nothing may be offered, because offers did harm to attempts. How those without one end nobody
+    /// tells, so they decide nothing; one that would try for the others only does what it may.
+    fn withholds(&self, now: Time) -> bool {
+        if !self.is_guarded() {
+            return false;
+        }
+        let permit = self.queue.lock().breaker.permit(now, self.budget());
+        matches!(permit, Permit::Trial | Permit::Withheld)
     }
 
     /// Stores what a connection received. `client_not_after`: when the client's certificate ends, in Unix
