@@ -17,7 +17,7 @@ lint-rust-clients: deps-rust ## Check format and lints of the Rust clients
 
 fmt: fmt-rust-clients
 
-fmt-rust-clients: deps-test ## Format the Rust clients
+fmt-rust-clients:
 	$(CARGO) fmt --manifest-path examples/rust/Cargo.toml
 
 .PHONY: test-rust-clients test-rust-clients-cassandra lint-rust-clients fmt-rust-clients
