@@ -12,8 +12,10 @@ use libtsc_clients::{Outcome, arguments, trust};
 async fn main() -> Outcome {
     let [url, cafile, requests] = arguments(["URL", "CAFILE", "REQUESTS"])?;
     let mut tls = trust(&cafile)?;
+    // [tsc]
     let cache = Cache::new(Options::default());
     tls.resumption = libtsc::rustls::resumption(&cache);
+    // [/tsc]
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .pool_max_idle_per_host(0)

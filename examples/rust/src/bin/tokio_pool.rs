@@ -44,17 +44,18 @@ async fn main() -> Outcome {
     while let Some(opened) = opening.join_next().await {
         pool.push(opened??);
     }
-    let resumed = pool.iter().filter(|tls| is_resumed(tls)).count();
+    let resumed = pool.iter().filter(|(_, resumed)| *resumed).count();
     println!("{resumed} of {} connections resumed", pool.len());
     Ok(())
 }
 
+/// Opens a connection; whether it was resumed.
 async fn open(
     config: Config,
     host: String,
     port: u16,
     max_wait: Duration,
-) -> Result<Tls, Box<dyn Error + Send + Sync>> {
+) -> Result<(Tls, bool), Box<dyn Error + Send + Sync>> {
     let name = ServerName::try_from(host.clone())?;
     let tcp = TcpStream::connect((host.as_str(), port)).await?;
     tcp.set_nodelay(true)?;
@@ -66,13 +67,10 @@ async fn open(
     let mut tls = handshake.inspect_err(|_| _ = attempt.failed(Failure::Handshake))?;
     let login = log_in(&mut tls).await;
     login.inspect_err(|_| _ = attempt.failed(Failure::Login))?;
-    _ = attempt.established(is_resumed(&tls));
+    let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+    _ = attempt.established(resumed);
     // [/tsc]
-    Ok(tls)
-}
-
-fn is_resumed(tls: &Tls) -> bool {
-    tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    Ok((tls, resumed))
 }
 
 /// Stands for a driver's login: a first request and its answer.
