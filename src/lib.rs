@@ -48,6 +48,11 @@ mod sys;
 #[path = "../tests/engine/mod.rs"]
 mod tests;
 
+/// Has `cargo test` run what docs/rust.md shows.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../docs/rust.md")]
+struct Guide;
+
 pub use attempt::Attempt;
 pub use cache::Cache;
 pub use config::Config;
