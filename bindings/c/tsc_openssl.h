@@ -248,10 +248,10 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // and before the SSL_CTX is shared; call it again to change the function or, with NULL, to end it.
 //
 // A handshake that fails is then noticed without tsc_ssl_failed. So is one that the library gives
-// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The driver still says
-// what only the driver knows: tsc_ssl_established after its login, or tsc_ssl_failed if that
-// failed, in both cases while the library holds the SSL (as in the callback that reports the
-// login).
+// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The
+// driver still says what only the driver knows: tsc_ssl_established after its login, or
+// tsc_ssl_failed if that failed, in both cases while the library holds the SSL (as in the callback
+// that reports the login).
 //
 // begin: calls tsc_ssl_begin (or tsc_ssl_begin_wait). It may also set the name to verify, note ssl
 // for later, or do nothing, which leaves the handshake untouched. It runs on the thread that
@@ -800,8 +800,9 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     if (!state)
         return TSC_WRONG_STATE;
     if (!tsc_ssl_unsent_(ssl, state))
-        return tsc_attempt_failed(
-            state->attempt, SSL_is_init_finished(ssl) ? TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE : TSC_FACT_SENT);
+        return tsc_attempt_failed(state->attempt, SSL_is_init_finished(ssl)
+                                                      ? TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE
+                                                      : TSC_FACT_SENT);
     // The ticket becomes another's to offer, so ssl must not send it if it is used after all.
     // (BoringSSL aborts if this is called within a handshake.)
     if (state->offered && tsc_ssl_before_handshake_(ssl))

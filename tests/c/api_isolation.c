@@ -26,7 +26,8 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
     tsc_attempt *attempt = new_attempt_to(to_config, to);
     tsc_session session = {0};
     const bool offered = tsc_attempt_offer(attempt, &session, sizeof session) == TSC_OK;
-    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE)); /* used up, if it was offered */
+    assert_ok(tsc_attempt_failed(
+        attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE)); /* used up, if it was offered */
     tsc_attempt_free(attempt);
     assert_int_equal(counted, offered);
 

@@ -49,12 +49,18 @@ static tsc_endpoint endpoint_of(char **words) {
                           .port = (uint32_t)atoi(words[1])};
 }
 
-static uint32_t failure_of(const char *word) {
-    static const char *const names[] = {"", "not_sent", "handshake", "timeout", "login"};
-    uint32_t why = 1;
-    while (strcmp(names[why], word) != 0)
-        assert_true(++why < sizeof names / sizeof *names);
-    return why;
+static uint32_t facts_of(const char *word) {
+    static const struct {
+        const char *name;
+        uint32_t facts;
+    } failures[] = {{"not_sent", 0},
+                    {"handshake", TSC_FACT_SENT},
+                    {"timeout", TSC_FACT_SENT | TSC_FACT_TIMED_OUT},
+                    {"login", TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE}};
+    size_t i = 0;
+    while (strcmp(failures[i].name, word) != 0)
+        assert_true(++i < sizeof failures / sizeof *failures);
+    return failures[i].facts;
 }
 
 /* Does what a line says, and writes what is answered; nothing, for what has no answer. */
@@ -102,7 +108,7 @@ static void run(char **words, char *answer, size_t size) {
     } else if (strcmp(verb, "established") == 0) {
         status = tsc_attempt_established(attempt, strcmp(words[2], "resumed") == 0);
     } else if (strcmp(verb, "failed") == 0) {
-        status = tsc_attempt_failed(attempt, failure_of(words[2]));
+        status = tsc_attempt_failed(attempt, facts_of(words[2]));
     } else if (strcmp(verb, "free") == 0) {
         tsc_attempt_free(attempt);
         of->handle = NULL;

@@ -30,11 +30,12 @@ static tsc::endpoint endpoint_of(const words &of, std::size_t at) {
             text_of(of[at + 2]), text_of(of[at + 3])};
 }
 
-static tsc::failure failure_of(const std::string &word) {
-    static const std::map<std::string, tsc::failure> names{{"not_sent", tsc::failure::not_sent},
-                                                           {"handshake", tsc::failure::handshake},
-                                                           {"timeout", tsc::failure::timeout},
-                                                           {"login", tsc::failure::login}};
+static tsc::facts facts_of(const std::string &word) {
+    using tsc::facts;
+    static const std::map<std::string, facts> names{{"not_sent", facts::none},
+                                                    {"handshake", facts::sent},
+                                                    {"timeout", facts::sent | facts::timed_out},
+                                                    {"login", facts::sent | facts::handshake_done}};
     REQUIRE(names.count(word) == 1);
     return names.at(word);
 }
@@ -88,7 +89,7 @@ struct world {
         if (verb == "established")
             return name_of(attempt.established(of[2] == "resumed"));
         REQUIRE(verb == "failed");
-        return name_of(attempt.failed(failure_of(of[2])));
+        return name_of(attempt.failed(facts_of(of[2])));
     }
 
     tsc::cache cache;
