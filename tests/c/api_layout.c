@@ -63,12 +63,14 @@ AT(tsc_endpoint, reserved, 52);
 AT(tsc_endpoint, verification, 56);
 AT(tsc_endpoint, verification_len, 64);
 
-SIZE(tsc_config_options, 32);
+SIZE(tsc_config_options, 48);
 AT(tsc_config_options, identity, 0);
 AT(tsc_config_options, identity_len, 8);
 AT(tsc_config_options, client_not_after, 16);
 AT(tsc_config_options, tickets_new_session, 24);
 AT(tsc_config_options, tickets_resumption, 28);
+AT(tsc_config_options, verification, 32);
+AT(tsc_config_options, verification_len, 40);
 
 SIZE(tsc_attempt_info, 32);
 AT(tsc_attempt_info, state, 0);
