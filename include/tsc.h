@@ -437,6 +437,11 @@ typedef struct {
     // Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     // 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     uint32_t tickets_resumption;
+    // What the connections verify whose endpoint has no verification of its own (tsc_endpoint), as
+    // bytes: it keeps configs of one identity apart that verify differently. (NULL, 0): nothing is said.
+    const uint8_t *verification;
+    // Its length, at most TSC_MAX_NAME.
+    size_t verification_len;
 } tsc_config_options;
 
 // Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
@@ -462,7 +467,7 @@ typedef struct {
     uint32_t reserved;
     // Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
     // verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    // connections with the same bytes. (NULL, 0) where the config says all. tsc_openssl.h sees to it.
+    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
     const uint8_t *verification;
     // Its length, at most TSC_MAX_NAME.
     size_t verification_len;
@@ -689,7 +694,7 @@ tsc_status tsc_stats_prometheus(const tsc_cache *cache,
 // Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
 // receives no other finds, unless both carry the same identity.
 // options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
-// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+// TSC_TOO_LARGE: identity or verification is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
 tsc_status tsc_config_new(const tsc_cache *cache,
                           const tsc_config_options *options,
                           size_t size,

@@ -42,6 +42,11 @@ pub struct tsc_config_options {
     /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     /// 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     pub tickets_resumption: u32,
+    /// What the connections verify whose endpoint has no verification of its own (tsc_endpoint), as
+    /// bytes: it keeps configs of one identity apart that verify differently. (NULL, 0): nothing is said.
+    pub verification: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub verification_len: usize,
 }
 
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
@@ -71,6 +76,12 @@ unsafe fn new_config(cache: &Arc<Cache>, options: &tsc_config_options) -> Status
         [] => config,
         identity => config.identity(identity)?,
     };
+    let verification = bytes_up_to(
+        options.verification,
+        options.verification_len,
+        TSC_MAX_NAME,
+    )?;
+    let config = config.verification(verification)?;
     Ok(match options.client_not_after {
         0 => config,
         unix_seconds => config.client_not_after(unix_seconds),
@@ -113,7 +124,7 @@ unsafe fn attach(
 /// Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
 /// receives no other finds, unless both carry the same identity.
 /// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
-/// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+/// TSC_TOO_LARGE: identity or verification is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_new(
     cache: *const tsc_cache,
