@@ -76,11 +76,7 @@ unsafe fn new_config(cache: &Arc<Cache>, options: &tsc_config_options) -> Status
         [] => config,
         identity => config.identity(identity)?,
     };
-    let verification = bytes_up_to(
-        options.verification,
-        options.verification_len,
-        TSC_MAX_NAME,
-    )?;
+    let verification = bytes_up_to(options.verification, options.verification_len, TSC_MAX_NAME)?;
     let config = config.verification(verification)?;
     Ok(match options.client_not_after {
         0 => config,

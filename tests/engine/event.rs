@@ -147,9 +147,9 @@ fn an_endpoint_is_told_as_it_was_given() {
     ];
     for identity in [Identity::own(), Identity::Given([b'y'; 255].into())] {
         let config = Arc::new(Config {
-            cache: Arc::clone(&told.world.config.cache),
             identity,
             client_not_after: None,
+            ..Config::new(&told.world.config.cache)
         });
         for (given, expected) in &endpoints {
             let attempt = connect(&config, given);

@@ -31,9 +31,9 @@ impl Process {
             Box::new(move || read_wall.load(Relaxed)),
         );
         let config = Config {
-            cache: Cache::over(options, clock, None),
             identity: Identity::Given((*b"verifies").into()),
             client_not_after: not_after,
+            ..Config::new(&Cache::over(options, clock, None))
         };
         let world = World {
             time,
@@ -56,9 +56,9 @@ impl Process {
 
     fn config_named(&self, identity: &[u8]) -> Arc<Config> {
         Arc::new(Config {
-            cache: Arc::clone(&self.world.config.cache),
             identity: Identity::Given(identity.into()),
             client_not_after: None,
+            ..Config::new(&self.world.config.cache)
         })
     }
 
