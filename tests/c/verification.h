@@ -112,7 +112,7 @@ static void case_status(SSL *ssl) {
     SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 }
 static void case_dane(SSL *ssl) {
-    static const unsigned char nobody[32];
+    static const unsigned char nobody[32] = {0};
     SSL_CTX_dane_enable(SSL_get_SSL_CTX(ssl));
     SSL_dane_enable(ssl, "localhost");
     SSL_dane_tlsa_add(ssl, 3, 1, 1, (unsigned char *)nobody, sizeof nobody);
