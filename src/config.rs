@@ -18,7 +18,7 @@ pub struct Config {
     pub(crate) cache: Arc<Cache>,
     pub(crate) identity: Identity,
     /// What a connection verifies of whose endpoint that is not said.
-    verification: Arc<[u8]>,
+    pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
 }

@@ -16,6 +16,9 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 const FIRST_PAUSE_MS: u64 = MINUTE_MS;
 const LONGEST_PAUSE_MS: u64 = HOUR_MS;
 
+/// How many failures in a row, less what is usual, make a change: see `Streak`.
+const CHANGE: f64 = 4.0;
+
 /// After this time a trial or a probe of which nobody has told the end is taken for one that hangs: another
 /// may take its place.
 const HANGS_MS: u64 = 10_000;
@@ -55,8 +58,6 @@ pub(super) struct Breaker {
     logins: Comparison,
     /// When the comparisons were last brought up to date.
     aged: Time,
-    /// When attempts failed after an offer, a minute each, within the last hour; oldest first.
-    failures: VecDeque<(Time, u32)>,
     /// Until when nothing is offered; `None`: the breaker is closed.
     open: Option<Time>,
     pause_ms: u64,
@@ -73,9 +74,31 @@ pub(super) struct Breaker {
 struct Comparison {
     offered: Sample,
     full: Sample,
+    /// When attempts failed after an offer, a minute each, within the last hour; oldest first.
+    failures: VecDeque<(Time, u32)>,
+    streak: Streak,
 }
 
+/// What happened since attempts that offered a session began to fail one after the other.
+///
+/// A server that is visited often, and where one login in twenty fails anyhow, would have to do much harm
+/// before the difference to all that was before is beyond chance. So what was before is forgotten if there is
+/// a change.
 #[derive(Default)]
+struct Streak {
+    /// Failures after an offer, less what is usual; 0: there is no streak.
+    score: f64,
+    /// Failures of full handshakes, less what is usual: then there is another reason.
+    excuse: f64,
+    offered: Sample,
+    full: Sample,
+    /// Attempts that failed after an offer; nothing of it is forgotten.
+    failures: u32,
+    /// The harm that was known before it.
+    harm: f64,
+}
+
+#[derive(Clone, Copy, Default)]
 struct Sample {
     ended: f64,
     failed: f64,
@@ -94,12 +117,70 @@ impl Sample {
 }
 
 impl Comparison {
-    fn arm(&mut self, offered: bool) -> &mut Sample {
-        if offered {
+    /// An attempt ended. `harmful`: it failed, and what it offered may be to blame.
+    fn count(&mut self, now: Time, offered: bool, failed: bool) {
+        let harm = self.harm();
+        let (ended, lost) = (self.full.ended, self.full.failed);
+        let usual = (lost + 1.0) / (ended + 2.0);
+        let arm = if offered {
             &mut self.offered
         } else {
             &mut self.full
+        };
+        arm.count(failed);
+        if offered && failed {
+            self.charge(now, 1);
         }
+        if self.streak.count(offered, failed, usual, harm) {
+            let streak = std::mem::take(&mut self.streak);
+            self.offered = streak.offered;
+            self.full = streak.full;
+            self.failures.clear();
+            self.charge(now, streak.failures + streak.harm.ceil() as u32);
+        }
+    }
+
+    fn charge(&mut self, now: Time, failures: u32) {
+        match self.failures.back_mut() {
+            Some((minute, failed)) if now.since(*minute) < MINUTE_MS => *failed += failures,
+            _ => self.failures.push_back((now, failures)),
+        }
+    }
+
+    fn failures(&self) -> u32 {
+        self.failures.iter().map(|&(_, n)| n).sum()
+    }
+
+    /// How many connections failed within the last hour that a full handshake would have made.
+    fn harm(&self) -> f64 {
+        if self.offered.failed == 0.0 {
+            return 0.0;
+        }
+        f64::from(self.failures()) * (1.0 - self.explained())
+    }
+
+    /// A minute of failures goes as a whole, when its last one may be an hour old.
+    fn forget(&mut self, now: Time) {
+        while let Some(&(minute, _)) = self.failures.front() {
+            if now.since(minute) < HOUR_MS + MINUTE_MS {
+                break;
+            }
+            self.failures.pop_front();
+        }
+    }
+
+    fn age(&mut self, factor: f64) {
+        let streak = &mut self.streak;
+        for sample in [
+            &mut self.offered,
+            &mut self.full,
+            &mut streak.offered,
+            &mut streak.full,
+        ] {
+            sample.age(factor);
+        }
+        streak.score *= factor;
+        streak.excuse *= factor;
     }
 
     /// How many of the failures after an offer full handshakes would have had, too, of each one: from 0 to 1.
@@ -115,17 +196,50 @@ impl Comparison {
         let expected = offered.ended * full.failed / full.ended;
         let rate = (offered.failed + full.failed) / (offered.ended + full.ended);
         let spread = offered.ended * rate * (1.0 - rate) * (1.0 + offered.ended / full.ended);
-        let explained = expected + 3.0 * spread.max(0.0).sqrt();
+        // A long record is looked at more often, so chance has more occasions.
+        let deviations = if offered.ended + full.ended < 200.0 {
+            3.0
+        } else {
+            4.0
+        };
+        let explained = expected + deviations * spread.max(0.0).sqrt();
         (explained / offered.failed).min(1.0)
     }
-}
 
-impl Comparison {
     /// Whether so many full handshakes were seen that some of them would have failed, did they fail as often
     /// as those that offered a session.
     fn is_known(&self) -> bool {
         let (offered, full) = (&self.offered, &self.full);
-        offered.failed == 0.0 || full.ended * offered.failed >= 6.0 * offered.ended
+        let enough = offered.failed == 0.0 || full.ended * offered.failed >= 6.0 * offered.ended;
+        enough && self.streak.score < CHANGE / 2.0
+    }
+}
+
+impl Streak {
+    /// An attempt ended. Says whether there is a change.
+    fn count(&mut self, offered: bool, failed: bool, usual: f64, harm: f64) -> bool {
+        if self.score == 0.0 {
+            self.harm = harm;
+        }
+        let failure = f64::from(u8::from(failed));
+        if offered {
+            // Half way between what is usual and always.
+            self.score += failure - (1.0 + usual) / 2.0;
+        } else {
+            self.excuse = (self.excuse + failure - usual).max(0.0);
+        }
+        if self.score <= 0.0 {
+            *self = Self::default();
+            return false;
+        }
+        let sample = if offered {
+            &mut self.offered
+        } else {
+            &mut self.full
+        };
+        sample.count(failed);
+        self.failures += u32::from(offered && failed);
+        self.score - self.excuse >= CHANGE
     }
 }
 
@@ -144,7 +258,7 @@ impl Breaker {
 
     /// Whether an attempt has to ask before it offers.
     pub(super) fn is_watchful(&self) -> bool {
-        self.open.is_some() || !self.failures.is_empty()
+        self.open.is_some() || self.failures() != 0
     }
 
     /// What an attempt may do now, with a budget of so many failures an hour.
@@ -175,8 +289,7 @@ impl Breaker {
     /// failures are looked into at once. Later it is left to chance: who comes right after a failure is
     /// not anybody, it may be the one client whose password is right.
     fn wants_trial(&mut self) -> bool {
-        let failures: u32 = self.failures.iter().map(|&(_, n)| n).sum();
-        match failures {
+        match self.failures() {
             0 => false,
             1 | 2 => self.suspected,
             _ => {
@@ -210,23 +323,18 @@ impl Breaker {
             self.under_way = None;
         }
         let handshake_failed = outcome == Outcome::HandshakeFailed;
-        self.handshakes.arm(offered).count(handshake_failed);
+        self.handshakes.count(now, offered, handshake_failed);
         if !handshake_failed {
             // A session that the server did not take makes no difference to the login.
             let failed = outcome == Outcome::LoginFailed;
-            self.logins.arm(resumed).count(failed);
+            self.logins.count(now, resumed, failed);
         }
         let harmful = match outcome {
             Outcome::Established => false,
             Outcome::HandshakeFailed => offered,
             Outcome::LoginFailed => resumed,
         };
-        if harmful {
-            self.suspected = true;
-            self.charge(now);
-        } else {
-            self.suspected = false;
-        }
+        self.suspected = harmful;
         let probe = permit == Permit::Probe && offered;
         if self.open.is_some() {
             // Either the server takes offers again, or full handshakes fail as well.
@@ -268,45 +376,28 @@ impl Breaker {
         self.open.take().map(|_| Change::Closed)
     }
 
-    /// How many connections failed within the last hour that a full handshake would have made.
-    fn harm(&self) -> f64 {
-        let failures: u32 = self.failures.iter().map(|&(_, n)| n).sum();
-        let (handshakes, logins) = (&self.handshakes, &self.logins);
-        let failed = [handshakes.offered.failed, logins.offered.failed];
-        let all = failed[0] + failed[1];
-        if all == 0.0 {
-            return 0.0;
-        }
-        let explained = failed[0] * handshakes.explained() + failed[1] * logins.explained();
-        f64::from(failures) * (1.0 - explained / all)
+    fn failures(&self) -> u32 {
+        self.handshakes.failures() + self.logins.failures()
     }
 
-    fn charge(&mut self, now: Time) {
-        match self.failures.back_mut() {
-            Some((minute, failures)) if now.since(*minute) < MINUTE_MS => *failures += 1,
-            _ => self.failures.push_back((now, 1)),
-        }
+    fn harm(&self) -> f64 {
+        self.handshakes.harm() + self.logins.harm()
     }
 
     /// Forgets what is old.
     fn age(&mut self, now: Time) {
         let passed = now.since(self.aged);
-        // A minute of failures goes as a whole, when its last one may be an hour old.
-        while let Some(&(minute, _)) = self.failures.front() {
-            if now.since(minute) < HOUR_MS + MINUTE_MS {
-                break;
-            }
-            self.failures.pop_front();
+        for comparison in [&mut self.handshakes, &mut self.logins] {
+            comparison.forget(now);
         }
-        if self.failures.is_empty() && self.open.is_none() {
+        if self.failures() == 0 && self.open.is_none() {
             self.pause_ms = 0;
         }
         if passed >= MINUTE_MS {
             self.aged = now;
             let factor = (-(passed as f64) / HOUR_MS as f64).exp();
             for comparison in [&mut self.handshakes, &mut self.logins] {
-                comparison.offered.age(factor);
-                comparison.full.age(factor);
+                comparison.age(factor);
             }
         }
     }

@@ -410,3 +410,61 @@ fn the_breaker_is_told_of() {
     let told = told.lock().expect("not poisoned");
     assert_eq!(*told, [EventKind::BreakerOpened, EventKind::BreakerClosed]);
 }
+
+/// Whether the password of the nth connection is wrong, at so many in a hundred.
+fn wrong(percent: u64) -> impl Fn(u64) -> bool {
+    move |n| scramble(n + 77) % 100 < percent
+}
+
+/// Of the connections with the right password: how many failed resumed.
+fn harmed(visits: &[Visit], wrong: impl Fn(u64) -> bool) -> usize {
+    let harmed =
+        |&(n, visit): &(u64, &Visit)| visit.resumed && visit.does != Does::Serve && !wrong(n);
+    (0..).zip(visits).filter(harmed).count()
+}
+
+#[test]
+fn a_server_that_begins_to_do_harm_is_noticed_however_much_was_well_before() {
+    for percent in [0, 2, 10] {
+        for pause in [3600, 360] {
+            let world = world();
+            let wrong = wrong(percent);
+            let hour = 60 * MINUTE / pause;
+            visits(&world, hour, pause, TLS_1_3, |n, _| {
+                if wrong(n) {
+                    Does::RefuseLogin
+                } else {
+                    Does::Serve
+                }
+            });
+            let all = visits(&world, hour, pause, TLS_1_3, |n, resumed| {
+                if wrong(n) || resumed {
+                    Does::RefuseLogin
+                } else {
+                    Does::Serve
+                }
+            });
+            let harmed = harmed(&all, &wrong);
+            let most = if percent == 0 { BUDGET } else { 3 * BUDGET };
+            assert!(harmed <= most, "{percent} % every {pause} ms: {harmed}");
+        }
+    }
+}
+
+#[test]
+fn where_logins_fail_anyhow_the_harm_is_a_few_budgets_at_most() {
+    for percent in [1, 10, 30] {
+        let world = world();
+        let wrong = wrong(percent);
+        let all = visits(&world, 3000, 500, TLS_1_2, |n, resumed| {
+            if wrong(n) || resumed {
+                Does::RefuseLogin
+            } else {
+                Does::Serve
+            }
+        });
+        let harmed = harmed(&all, &wrong);
+        assert!(harmed <= 4 * BUDGET, "{percent} %: {harmed}");
+        assert!(world.engine().stats().breaker_opened > 0, "{percent} %");
+    }
+}

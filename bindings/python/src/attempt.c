@@ -86,10 +86,10 @@ static PyObject *attempt_established(PyObject *self, PyObject *args) {
 }
 
 static PyObject *attempt_failed(PyObject *self, PyObject *args) {
-    unsigned int why;
-    if (!PyArg_ParseTuple(args, "I", &why))
+    unsigned int facts;
+    if (!PyArg_ParseTuple(args, "I", &facts))
         return NULL;
-    return none_or_raise(tsc_attempt_failed(((Attempt *)self)->attempt, why));
+    return none_or_raise(tsc_attempt_failed(((Attempt *)self)->attempt, facts));
 }
 
 /* None, or a descriptor to wait for, which is lent: tsc_attempt_wait would block greenlets and
@@ -108,9 +108,10 @@ static PyObject *attempt_info(PyObject *self, PyObject *Py_UNUSED(none)) {
     tsc_status status = tsc_attempt_info_get(((Attempt *)self)->attempt, &i, sizeof i);
     if (status != TSC_OK)
         return raise_status(status);
-    return Py_BuildValue("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state", i.state, "offered", i.offered,
-                         "resumed", i.resumed, "refused", i.refused, "received", i.received,
-                         "stored", i.stored, "discarded", i.discarded);
+    return Py_BuildValue("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:z}", "state", i.state, "offered",
+                         i.offered, "resumed", i.resumed, "refused", i.refused, "received",
+                         i.received, "stored", i.stored, "discarded", i.discarded, "reason",
+                         reason_name(i.reason));
 }
 
 static PyMethodDef methods[] = {{"offer", attempt_offer, METH_NOARGS, NULL},

@@ -34,19 +34,18 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                             "max_bytes",
                             "max_lineage_age_seconds",
                             "max_full_handshakes",
-                            "breaker_failures",
-                            "breaker_seconds",
+                            "failure_budget",
                             "clock",
                             "on_event",
                             NULL};
     tsc_options options = {0};
     unsigned long long max_bytes = 0;
     PyObject *clock = Py_None, *on_event = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|IIIIKIIIIOO", names, &options.flags, &options.max_endpoints,
-            &options.max_sessions_per_endpoint, &options.ttl_seconds, &max_bytes,
-            &options.max_lineage_age_seconds, &options.max_full_handshakes,
-            &options.breaker_failures, &options.breaker_seconds, &clock, &on_event))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|IIIIKIIIOO", names, &options.flags,
+                                     &options.max_endpoints, &options.max_sessions_per_endpoint,
+                                     &options.ttl_seconds, &max_bytes,
+                                     &options.max_lineage_age_seconds, &options.max_full_handshakes,
+                                     &options.failure_budget, &clock, &on_event))
         return NULL;
     options.max_bytes = max_bytes;
     Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
@@ -201,14 +200,16 @@ static PyObject *cache_stats(PyObject *self, PyObject *Py_UNUSED(none)) {
 #define VALUE(name) #name, (unsigned long long)s.name
     return Py_BuildValue(
         "{" FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD
-            FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD "}",
+            FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD
+                FIELD FIELD "}",
         VALUE(offered), VALUE(resumed), VALUE(refused), VALUE(missed), VALUE(stored),
         VALUE(returned), VALUE(expired), VALUE(evicted), VALUE(displaced), VALUE(removed),
         VALUE(discarded_lifetime), VALUE(discarded_too_large), VALUE(discarded_failed),
         VALUE(discarded_unfinished), VALUE(discarded_disabled), VALUE(discarded_no_memory),
         VALUE(established), VALUE(failed), VALUE(unfinished), VALUE(endpoints), VALUE(sessions),
         VALUE(bytes), VALUE(reused), VALUE(waited), VALUE(waits_served), VALUE(withheld),
-        VALUE(breaker_opened), VALUE(breaker_closed));
+        VALUE(breaker_opened), VALUE(breaker_closed), VALUE(handshake_failed_offered),
+        VALUE(login_failed_resumed));
 }
 
 static PyObject *cache_prometheus(PyObject *self, PyObject *args) {

@@ -10,6 +10,7 @@ static const char *const kinds[] = {
     [TSC_EVENT_EVICTED] = "evicted",
     [TSC_EVENT_BREAKER_OPENED] = "breaker_opened",
     [TSC_EVENT_BREAKER_CLOSED] = "breaker_closed",
+    [TSC_EVENT_NOT_OFFERED] = "not_offered",
 };
 
 void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {
@@ -26,10 +27,10 @@ void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {
                            .server_name_len = event->server_name_len};
         if (event->key_len != 0)
             endpoint_of_key(event->key, event->key_len, &of);
-        PyObject *done = PyObject_CallFunction(self->on_event, "sKz#Iz#", kinds[event->kind],
-                                               (unsigned long long)event->count, of.host,
-                                               (Py_ssize_t)of.host_len, of.port, of.server_name,
-                                               (Py_ssize_t)of.server_name_len);
+        PyObject *done = PyObject_CallFunction(
+            self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count,
+            of.host, (Py_ssize_t)of.host_len, of.port, of.server_name,
+            (Py_ssize_t)of.server_name_len, reason_name(event->reason));
         if (done == NULL)
             PyErr_WriteUnraisable(self->on_event);
         Py_XDECREF(done);

@@ -57,9 +57,10 @@ PyMODINIT_FUNC PyInit__tsc(void) {
     Py_INCREF(Error);
     if (PyModule_AddObject(module, "Error", Error) < 0 ||
 #define CONSTANT(name) PyModule_AddIntConstant(module, &#name[4], name) < 0 ||
-        CONSTANT(TSC_DISABLED) CONSTANT(TSC_REUSE_WHEN_DRY) CONSTANT(TSC_FAILURE_NOT_SENT)
-            CONSTANT(TSC_FAILURE_HANDSHAKE) CONSTANT(TSC_FAILURE_TIMEOUT)
-                CONSTANT(TSC_FAILURE_LOGIN) 0)
+        CONSTANT(TSC_DISABLED) CONSTANT(TSC_REUSE_WHEN_DRY) CONSTANT(TSC_FACT_SENT)
+            CONSTANT(TSC_FACT_HANDSHAKE_DONE) CONSTANT(TSC_FACT_RESUMED)
+                CONSTANT(TSC_FACT_TIMED_OUT) CONSTANT(TSC_FACT_CANCELLED)
+                    CONSTANT(TSC_FACT_ALERT) 0)
         return NULL;
     return module;
 }

@@ -65,6 +65,8 @@ void cached_objects_clear(cached_object **list);
 /* For types that only this module makes. */
 PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
+/* The name of a TSC_REASON_*; NULL for TSC_REASON_NONE. */
+const char *reason_name(uint32_t reason);
 /* For the library: what happened in a cache. */
 void cache_event(void *cache, const tsc_event *event, size_t size);
 /* Makes the key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a

@@ -23,7 +23,11 @@ def certificate(folder, name="server"):
 
 
 class Server:
-    """Answers each line with itself. Of a connection that says LOGIN first, the login fails."""
+    """Answers each line with itself.
+
+    Of a connection that says LOGIN, the login fails: it is closed. One that says REJECT is told
+    "no" before that.
+    """
 
     def __init__(self, cert, key, version=None, tickets=2, client_ca=None):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -56,6 +60,9 @@ class Server:
             with tls, tls.makefile("rwb") as lines:
                 for line in lines:
                     if line == b"LOGIN\n":
+                        return
+                    if line == b"REJECT\n":
+                        lines.write(b"no\n")
                         return
                     lines.write(line)
                     lines.flush()

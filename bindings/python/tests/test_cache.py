@@ -142,6 +142,8 @@ def test_a_closed_cache_keeps_nothing():
         {"max_bytes": 0},
         {"max_bytes": 1 << 64},
         {"max_lineage_age": 0},
+        {"failure_budget": 0},
+        {"failure_budget": 1 << 32},
     ],
 )
 def test_a_limit_out_of_range_is_an_error(limits):
@@ -172,6 +174,13 @@ def test_nonsense_is_an_error():
         with pytest.raises(why):
             cache.available(endpoint)
     assert len(cache) == 0
+
+
+@pytest.mark.xfail(reason="the binding makes these keys itself, until its rework", strict=True)
+def test_names_are_compared_without_regard_to_case():
+    cache = tsc.TLSSessionCache()
+    cache.set_session(("a.example", 9042), Session())
+    assert cache.get_session(("A.Example", 9042)) is not None
 
 
 def test_get_and_set_count_no_connection():

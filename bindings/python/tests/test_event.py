@@ -48,7 +48,11 @@ def test_an_attempts_endpoint_is_told():
     attempt = config.attempt(("A.example", 9042, None))
     attempt.receive(Session(), 0x0304, 100, 1)
     attempt.established(False)
-    assert told == [tsc.Event("stored", 1, "a.example", 9042, "a.example")]
+    of_it = ("a.example", 9042, "a.example")
+    assert told == [
+        tsc.Event("stored", 1, *of_it),
+        tsc.Event("not_offered", 0, *of_it, reason="not_asked"),
+    ]
 
 
 def test_on_event_may_use_the_cache():

@@ -86,7 +86,29 @@ def test_nothing_is_published_before_the_verdict(serve, cert, version):
     connection.sendall(b"hello\n")
     connection.recv(6)
     tsc.pyopenssl.failed(connection)
-    assert len(context.session_cache) <= before and context.session_cache.stats().failed == 1
+    stats = context.session_cache.stats()
+    assert stats.sessions <= before and (stats.failed, stats.login_failed_resumed) == (1, 1)
+
+
+def test_an_alert_after_it_is_established_drops_what_it_brought(serve, cert, tmp_path):
+    server = serve(client_ca=certificate(tmp_path)[0])
+    context = context_for(cert, accept="handshake")
+    connection = open_(context, server.port)
+    with pytest.raises(SSL.Error):
+        connection.recv(10)
+    stats = context.session_cache.stats()
+    assert (stats.established, stats.sessions) == (1, 0)
+    connection.close()
+
+
+def test_a_connection_says_why_it_did_not_resume(serve, cert):
+    server, context = serve(), context_for(cert, accept="handshake")
+    for expected in ("nothing_stored", None):
+        connection = open_(context, server.port)
+        assert tsc.pyopenssl.reason(connection) == expected
+        connection.sendall(b"hello\n")
+        connection.recv(6)
+        connection.close()
 
 
 def test_a_refused_certificate_caches_nothing(serve, cert, tmp_path):

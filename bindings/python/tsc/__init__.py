@@ -9,6 +9,7 @@ from tsc.cache import Endpoint, Stats, TLSSessionCache
 from tsc.context import SSLContext, create_default_context
 from tsc.endpoint import endpoint
 from tsc.event import Event, EventKind
+from tsc.reason import Reason
 from tsc.socket import SSLObject, SSLSocket
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Error",
     "Event",
     "EventKind",
+    "Reason",
     "SSLContext",
     "SSLObject",
     "SSLSocket",

@@ -5,10 +5,12 @@ Address = tuple[str, int] | tuple[str, int, str | None]
 
 DISABLED: int
 REUSE_WHEN_DRY: int
-FAILURE_NOT_SENT: int
-FAILURE_HANDSHAKE: int
-FAILURE_TIMEOUT: int
-FAILURE_LOGIN: int
+FACT_SENT: int
+FACT_HANDSHAKE_DONE: int
+FACT_RESUMED: int
+FACT_TIMED_OUT: int
+FACT_CANCELLED: int
+FACT_ALERT: int
 
 class Error(Exception):
     status: int
@@ -26,8 +28,7 @@ class Cache:
         max_bytes: int = 0,
         max_lineage_age_seconds: int = 0,
         max_full_handshakes: int = 0,
-        breaker_failures: int = 0,
-        breaker_seconds: int = 0,
+        failure_budget: int = 0,
         clock: Callable[[], int] | None = None,
         on_event: Callable[..., object] | None = None,
     ) -> Cache: ...
@@ -60,6 +61,6 @@ class Attempt:
         /,
     ) -> bool: ...
     def established(self, resumed: bool, /) -> None: ...
-    def failed(self, why: int, /) -> None: ...
+    def failed(self, facts: int, /) -> None: ...
     def wait_fd(self, max_wait_ms: int, /) -> int | None: ...
-    def info(self) -> dict[str, int]: ...
+    def info(self) -> dict[str, Any]: ...

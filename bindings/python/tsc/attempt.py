@@ -17,6 +17,7 @@ Accept = Literal["data", "handshake", "caller"]
 TLS = Union[ssl.SSLSocket, ssl.SSLObject]
 
 _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_NO_ALERT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class Attempt(BaseAttempt):
@@ -110,18 +111,20 @@ class Attempt(BaseAttempt):
         if self._accept == "data":
             self.established()
 
-    def raised(self, error: Exception) -> None:
-        """Judge what a handshake or a read raised before it was known how the attempt ended."""
+    def raised(self, error: BaseException) -> None:
+        """Report what a handshake or a read raised."""
         if isinstance(error, _AGAIN):
             return
-        if not self._handshaken:
-            timeout = isinstance(error, socket.timeout)
-            self.failed(_tsc.FAILURE_TIMEOUT if timeout else _tsc.FAILURE_HANDSHAKE)
-        elif isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-            # TLS 1.3: the server's verdict on the client's certificate comes after the handshake.
-            self.failed(_tsc.FAILURE_HANDSHAKE)
-        elif not isinstance(error, (socket.timeout, BlockingIOError)):
-            self.failed(_tsc.FAILURE_LOGIN)
+        timed_out = isinstance(error, socket.timeout)
+        # What is not the network's was thrown in here: by a signal, or by whoever ends a greenlet.
+        cancelled = not isinstance(error, OSError)
+        if self._handshaken and (timed_out or cancelled or isinstance(error, BlockingIOError)):
+            return  # the reader may come back
+        # OpenSSL's errors are alerts, received or sent. In TLS 1.3 the server's verdict on the
+        # client's certificate comes after the handshake, and perhaps after the first data.
+        alert = isinstance(error, ssl.SSLError) and not isinstance(error, _NO_ALERT)
+        if self.open or alert:
+            self.failed(timed_out=timed_out, cancelled=cancelled, alert=alert)
 
 
 def _certificate_end(tls: TLS) -> int:

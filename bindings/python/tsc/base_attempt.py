@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from tsc import _tsc
+from tsc.reason import Reason
 from tsc.wait import wait_async, wait_blocking
 
 
@@ -23,7 +24,7 @@ class BaseAttempt:
         try:
             wait_blocking(self._attempt, max_wait_ms)
         except BaseException:  # of a signal, or thrown into the greenlet
-            self.failed(_tsc.FAILURE_NOT_SENT)
+            self.failed(sent=False)
             raise
 
     async def wait_async(self, max_wait_ms: int) -> None:
@@ -36,8 +37,35 @@ class BaseAttempt:
         with suppress(_tsc.Error):
             self._attempt.established(self._resumed)
 
-    def failed(self, why: int) -> None:
-        """Say that it failed, with a FAILURE_ of `tsc._tsc`; what was staged is discarded."""
+    def failed(
+        self,
+        *,
+        sent: bool = True,
+        timed_out: bool = False,
+        cancelled: bool = False,
+        alert: bool = False,
+    ) -> None:
+        """Say that it failed, and what was seen. What that means, the library decides.
+
+        sent: the ClientHello may have left. timed_out: the server fell silent. cancelled: this
+        process gave up. alert: a fatal alert was received or sent, which counts after `established`
+        as well.
+        """
         self.open = False
+        facts = (
+            (sent, _tsc.FACT_SENT),
+            (self._handshaken, _tsc.FACT_HANDSHAKE_DONE),
+            (self._resumed, _tsc.FACT_RESUMED),
+            (timed_out, _tsc.FACT_TIMED_OUT),
+            (cancelled, _tsc.FACT_CANCELLED),
+            (alert, _tsc.FACT_ALERT),
+        )
         with suppress(_tsc.Error):
-            self._attempt.failed(why)
+            self._attempt.failed(sum(fact for seen, fact in facts if seen))
+
+    def reason(self) -> Reason | None:
+        """Say why it did not resume; None if it did, or that is not decided yet."""
+        with suppress(_tsc.Error):
+            reason: Reason | None = self._attempt.info()["reason"]
+            return reason
+        return "cache_off"  # what a parent began, in a forked child

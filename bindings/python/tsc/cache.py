@@ -69,6 +69,8 @@ class Stats:
     withheld: int
     breaker_opened: int
     breaker_closed: int
+    handshake_failed_offered: int
+    login_failed_resumed: int
 
 
 class TLSSessionCache:
@@ -84,8 +86,10 @@ class TLSSessionCache:
     max_bytes: what all sessions take together, at 12 KiB for one of the `ssl` module. None: the
     library's default, which has room for six of each endpoint.
     max_sessions_per_endpoint, max_lineage_age (seconds since the last full handshake),
-    max_full_handshakes (to one endpoint at once, among connections that wait), breaker_failures,
-    breaker_seconds: further limits; None for the library's defaults (``tsc_options``).
+    max_full_handshakes (to one endpoint at once, among connections that wait): further limits; None
+    for the library's defaults (``tsc_options``).
+    failure_budget: connections to one endpoint that may fail within an hour because they offered a
+    session, before offers are withheld. None: the library's default, 12. 2**32 - 1: any number.
     clock: milliseconds that never go back, in place of the system's clock. For tests.
     on_event: called when something happens to sessions, on whichever thread is in this package,
     perhaps before the call that caused it has returned. It may use the cache. What it raises goes
@@ -106,8 +110,7 @@ class TLSSessionCache:
         max_bytes: int | None = None,
         max_lineage_age: int | None = None,
         max_full_handshakes: int | None = None,
-        breaker_failures: int | None = None,
-        breaker_seconds: int | None = None,
+        failure_budget: int | None = None,
         clock: Callable[[], int] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -123,8 +126,7 @@ class TLSSessionCache:
             _limit("max_bytes", max_bytes, bits=64),
             _limit("max_lineage_age", max_lineage_age),
             _limit("max_full_handshakes", max_full_handshakes),
-            _limit("breaker_failures", breaker_failures),
-            _limit("breaker_seconds", breaker_seconds),
+            _limit("failure_budget", failure_budget),
             clock=clock,
             on_event=None if on_event is None else lambda *fields: on_event(Event(*fields)),
         )

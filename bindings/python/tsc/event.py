@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tsc.reason import Reason
+
 EventKind = Literal[
     "stored",
     "offered",
@@ -14,6 +16,7 @@ EventKind = Literal[
     "evicted",
     "breaker_opened",
     "breaker_closed",
+    "not_offered",
 ]
 """``TSC_EVENT_*`` of tsc.h, which describes them."""
 
@@ -24,7 +27,9 @@ class Event:
 
     kind: EventKind
     count: int
-    """To how many sessions at once; 0 for a breaker."""
+    """To how many sessions at once; 0 for a breaker and for "not_offered"."""
     host: str | None
     port: int
     server_name: str | None
+    reason: Reason | None = None
+    """With "not_offered": why the connection does a full handshake."""

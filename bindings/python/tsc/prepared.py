@@ -28,7 +28,7 @@ async def prepared(attempt: Attempt, max_wait_ms: int) -> AsyncIterator[None]:
     finally:
         # Nobody took it: others wait for what it was given, or for what it would have brought.
         with suppress(IndexError):
-            place.pop().failed(_tsc.FAILURE_NOT_SENT)
+            place.pop().failed(sent=False)
 
 
 def take(config: _tsc.Config | None, endpoint: _tsc.Address) -> Attempt | None:

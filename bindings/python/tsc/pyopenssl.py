@@ -20,6 +20,7 @@ from tsc import _tsc, twisted_peer
 from tsc.base_attempt import BaseAttempt
 from tsc.cache import TLSSessionCache
 from tsc.endpoint import named, of_peername
+from tsc.reason import Reason
 from tsc.wait import milliseconds
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]
@@ -28,6 +29,7 @@ for _name in ("d2i_SSL_SESSION", "i2d_SSL_SESSION", "SSL_set_session", "SSL_sess
     getattr(_lib, _name)
 
 _TLS_1_3 = 0x0304
+_FATAL = 2
 # What a session's encoding (ASN.1) marks the lifetime of its ticket with.
 _LIFETIME_HINT = 0xA9
 
@@ -96,7 +98,7 @@ class _Attempt(BaseAttempt):
     def info(self, connection: SSL.Connection, where: int, result: int) -> None:
         if where & SSL.SSL_ST_ACCEPT:  # a server's, after all
             if self.open:
-                self.failed(_tsc.FAILURE_NOT_SENT)
+                self.failed(sent=False)
         elif where & SSL.SSL_CB_HANDSHAKE_DONE and not self._handshaken:
             self._handshaken = True
             self._resumed = bool(_lib.SSL_session_reused(connection._ssl))
@@ -113,10 +115,8 @@ class _Attempt(BaseAttempt):
             if self._ticket_came:
                 self._ticket_came = False
                 self._receive(connection)
-        elif (
-            where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ and result >> 8 == 2 and self.open
-        ):
-            self.failed(_tsc.FAILURE_HANDSHAKE)
+        elif where & SSL.SSL_CB_ALERT and result >> 8 == _FATAL:  # received or sent
+            self.failed(alert=True)
 
     def _receive(self, connection: SSL.Connection) -> None:
         with suppress(_tsc.Error):
@@ -176,7 +176,13 @@ def failed(connection: SSL.Connection) -> None:
     """Say that the attempt failed after the handshake: nothing that was received is kept."""
     attempt = _attempts.get(_own(connection))
     if attempt is not None and attempt.open:
-        attempt.failed(_tsc.FAILURE_LOGIN)
+        attempt.failed()
+
+
+def reason(connection: SSL.Connection) -> Reason | None:
+    """Say why a connection did not resume; None as in `tsc.SSLSocket.tsc_reason`."""
+    attempt = _attempts.get(_own(connection))
+    return None if attempt is None else attempt.reason()
 
 
 def session_reused(connection: SSL.Connection) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tsc import _tsc, bio_peer
 from tsc.attempt import Attempt
 from tsc.endpoint import named, of_peername
+from tsc.reason import Reason
 
 if TYPE_CHECKING:
     from tsc.context import SSLContext
@@ -64,9 +65,8 @@ class _Resuming(_Base):
             return super().do_handshake(*args, **kwargs)
         try:
             super().do_handshake(*args, **kwargs)
-        except Exception as error:
-            if attempt.open:
-                attempt.raised(error)
+        except BaseException as error:
+            attempt.raised(error)
             raise
         attempt.handshaken(self)
         if attempt.client_finished_last:
@@ -78,9 +78,8 @@ class _Resuming(_Base):
             return super().read(*args, **kwargs)
         try:
             data: Any = super().read(*args, **kwargs)
-        except Exception as error:
-            if attempt.open:
-                attempt.raised(error)
+        except BaseException as error:
+            attempt.raised(error)
             raise
         finally:
             if attempt.ticket_came:
@@ -92,7 +91,7 @@ class _Resuming(_Base):
             if data:
                 attempt.data_came()
             elif not _is_for_nothing(*args):  # the end of the connection
-                attempt.failed(_tsc.FAILURE_LOGIN)
+                attempt.failed()
         return data
 
     def tsc_established(self) -> None:
@@ -105,9 +104,22 @@ class _Resuming(_Base):
             self._tsc_attempt.established()
 
     def tsc_failed(self) -> None:
-        """Say that the login failed: nothing that was received is kept."""
+        """Say that the login failed: nothing that was received is kept.
+
+        For what the server did. A connection that you gave up yourself is only closed.
+        """
         if self._tsc_attempt is not None and self._tsc_attempt.open:
-            self._tsc_attempt.failed(_tsc.FAILURE_LOGIN)
+            self._tsc_attempt.failed()
+
+    @property
+    def tsc_reason(self) -> Reason | None:
+        """Why it did not resume.
+
+        None if it did, if that is not decided yet, and where this package took no part: the
+        endpoint was not found (`tsc.endpoint` names it), the cache is disabled, or the session was
+        the caller's own.
+        """
+        return None if self._tsc_attempt is None else self._tsc_attempt.reason()
 
 
 def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
