@@ -922,6 +922,7 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
         X509_STORE_add_cert(store, peer) && X509_STORE_CTX_init(check, store, peer, NULL)) {
         X509_VERIFY_PARAM_clear_flags(param, X509_VERIFY_PARAM_get_flags(param));
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+        X509_VERIFY_PARAM_set_depth(param, 1);
         X509_STORE_CTX_set0_param(check, param);
         param = NULL;
         fits = X509_verify_cert(check) == 1;
