@@ -437,6 +437,11 @@ typedef struct {
     // Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     // 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     uint32_t tickets_resumption;
+    // What the connections verify whose endpoint has no verification of its own (tsc_endpoint), as
+    // bytes: it keeps configs of one identity apart that verify differently. (NULL, 0): nothing is said.
+    const uint8_t *verification;
+    // Its length, at most TSC_MAX_NAME.
+    size_t verification_len;
 } tsc_config_options;
 
 // Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
@@ -462,7 +467,7 @@ typedef struct {
     uint32_t reserved;
     // Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
     // verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    // connections with the same bytes. (NULL, 0) where the config says all. tsc_openssl.h sees to it.
+    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
     const uint8_t *verification;
     // Its length, at most TSC_MAX_NAME.
     size_t verification_len;
@@ -689,7 +694,7 @@ tsc_status tsc_stats_prometheus(const tsc_cache *cache,
 // Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
 // receives no other finds, unless both carry the same identity.
 // options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
-// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+// TSC_TOO_LARGE: identity or verification is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
 tsc_status tsc_config_new(const tsc_cache *cache,
                           const tsc_config_options *options,
                           size_t size,
@@ -720,6 +725,46 @@ tsc_status tsc_config_available(const tsc_config *config,
                                 const tsc_endpoint *endpoint,
                                 size_t size,
                                 size_t *count);
+
+// Stores a session of this config and endpoint, for a caller that has no attempt for each connection, such as
+// a TLS stack that shares one store among all of them.
+//
+// It is published at once, so it has to come from a connection that was established. Nobody can tell which
+// full handshake it descends from, so what an endpoint has without attempts counts as descending from one:
+// max_lineage_age_seconds after that began, nothing of it is offered. tsc_attempt_receive knows better.
+//
+// endpoint, size: whose session it is. info, info_size: what is known of it; tls_version is required.
+// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
+// TSC_TOO_LARGE: a name or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or the cache
+// is disabled. TSC_CLOSED. TSC_NO_MEMORY.
+tsc_status tsc_config_put(const tsc_config *config,
+                          const tsc_endpoint *endpoint,
+                          size_t size,
+                          const tsc_session_info *info,
+                          size_t info_size,
+                          const uint8_t *data,
+                          size_t len);
+
+// Copies out the newest session of this config and endpoint, for a caller that has no attempt for each
+// connection (tsc_config_put). A single-use session leaves the cache with it.
+//
+// Nothing is given while offers do harm to the attempts of this endpoint (tsc_options.failure_budget); how
+// connections without attempts end, the library does not learn.
+//
+// endpoint, size: whose session it is to be.
+// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
+// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
+// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
+// TSC_NOT_FOUND: there is none, or what is there is an object. TSC_TOO_SMALL: cap is below the session's
+// length. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+tsc_status tsc_config_get(const tsc_config *config,
+                          const tsc_endpoint *endpoint,
+                          size_t size,
+                          uint8_t *buf,
+                          size_t cap,
+                          size_t *len,
+                          tsc_session_info *info,
+                          size_t info_size);
 
 // Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
 // sizeof(tsc_forecast).

@@ -22,7 +22,7 @@ test-valgrind: deps-test c-tests ## Run the C tests under valgrind
 	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
 
 # Each binding's file adds its tests.
-test-bindings: deps-bindings ## Run the tests of all bindings: C++, Go, Python
+test-bindings: deps-bindings ## Run the tests of all bindings and of Rust clients
 
 # Every tests/c/<kind>_<name>.c is one test program.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))

@@ -1,7 +1,7 @@
 //! One connection attempt, as a driver holds it.
 
 use crate::config::Config;
-use crate::connection::{Connection, Failure, Info};
+use crate::connection::{AttemptInfo, Connection, Failure};
 use crate::endpoint::Endpoint;
 use crate::engine::Payload;
 use crate::error::Error;
@@ -164,7 +164,7 @@ impl Attempt {
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.
-    pub fn info(&self) -> Result<Info, Error> {
+    pub fn info(&self) -> Result<AttemptInfo, Error> {
         Ok(self.0.info()?)
     }
 
@@ -189,6 +189,26 @@ impl Attempt {
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
     /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
     /// at a server that issues no sessions waits to the end here, where [`wait`](Self::wait) notices earlier.
+    ///
+    /// The future borrows nothing, and may be spawned as a task of its own.
+    ///
+    /// ```
+    /// # use libtsc::{Attempt, Cache, Config, Endpoint, Error, Options};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Error> {
+    /// # let config = Config::new(&Cache::new(Options::default()));
+    /// let attempt = config.begin(&Endpoint::new("db.example", 9142))?;
+    /// # let waits = async {
+    /// attempt.ready(Duration::from_secs(2)).await?;
+    /// let session = attempt.offer()?;
+    /// # assert!(session.is_none());
+    /// # Ok::<(), Error>(())
+    /// # };
+    /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # assert!(std::pin::pin!(waits).poll(&mut context).is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub fn ready(&self, max_wait: Duration) -> Ready {
         Ready::new(&self.0, millis(max_wait))

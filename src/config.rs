@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Config {
     pub(crate) cache: Arc<Cache>,
     pub(crate) identity: Identity,
+    /// What a connection verifies of whose endpoint that is not said.
+    pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
 }
@@ -28,6 +30,7 @@ impl Config {
         Self {
             cache: Arc::clone(cache),
             identity: Identity::own(),
+            verification: Arc::default(),
             client_not_after: None,
         }
     }
@@ -47,6 +50,21 @@ impl Config {
             }),
             _ => Err(Error::TooLarge),
         }
+    }
+
+    /// Says what the connections verify whose endpoint has no [`verification`](Endpoint::verification) of its
+    /// own, as bytes: it keeps configs of one identity apart that verify differently.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] over 255 bytes.
+    pub fn verification(self, verification: &[u8]) -> Result<Self, Error> {
+        if verification.len() > MAX_NAME {
+            return Err(Error::TooLarge);
+        }
+        Ok(Self {
+            verification: verification.into(),
+            ..self
+        })
     }
 
     /// Says when the client's own certificate ends, in Unix seconds: no session is offered after that.
@@ -85,7 +103,12 @@ impl Config {
 
     /// Where the sessions of this config and an endpoint are.
     pub(crate) fn key(&self, endpoint: &Endpoint<'_>) -> EndpointKey {
-        self.identity.key(endpoint)
+        if endpoint.verification.is_empty() {
+            self.identity
+                .key(&endpoint.verification(&self.verification))
+        } else {
+            self.identity.key(endpoint)
+        }
     }
 
     pub(crate) fn supply(&self, endpoint: &Endpoint<'_>) -> Result<Arc<Supply>, Invalid> {

@@ -1,6 +1,7 @@
 //! Who a session is for.
 
 use crate::error::Error;
+use std::fmt;
 
 /// The longest host, server name and group, in bytes: one byte holds the length.
 pub(crate) const MAX_NAME: usize = 255;
@@ -15,9 +16,10 @@ pub(crate) const MAX_NAME: usize = 255;
 /// use libtsc::Endpoint;
 ///
 /// let endpoint = Endpoint::new("10.0.0.7", 9142).server_name("node7.db.example");
-/// # let _ = endpoint;
+/// # let text = format!("{endpoint:?}");
+/// # assert!(text.contains("\"10.0.0.7\"") && text.contains("\"node7.db.example\""), "{text}");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Endpoint<'a> {
     /// The host that is dialled.
@@ -154,6 +156,18 @@ impl<'a> Endpoint<'a> {
             group,
             verification,
         })
+    }
+}
+
+impl fmt::Debug for Endpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        f.debug_struct("Endpoint")
+            .field("host", &text(self.host))
+            .field("port", &self.port)
+            .field("server_name", &text(self.server_name))
+            .field("group", &text(self.group))
+            .finish()
     }
 }
 

@@ -48,10 +48,15 @@ mod sys;
 #[path = "../tests/engine/mod.rs"]
 mod tests;
 
+/// Has `cargo test` run what docs/rust.md shows.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../docs/rust.md")]
+struct Guide;
+
 pub use attempt::Attempt;
 pub use cache::Cache;
 pub use config::Config;
-pub use connection::{Failure, Info, State};
+pub use connection::{AttemptInfo, AttemptState, Failure};
 pub use endpoint::Endpoint;
 pub use engine::{EventKind, Options, Reason, Stats};
 pub use error::Error;

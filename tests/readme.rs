@@ -34,6 +34,16 @@ fn the_readmes_python_is_that_of_the_example() {
     );
 }
 
+#[test]
+fn the_readmes_rust_is_that_of_the_examples() {
+    compare(
+        "rust",
+        "examples/rust/src/bin",
+        ".rs",
+        ["// [tsc]", "// [/tsc]"],
+    );
+}
+
 /// Compares the README's blocks of a language with the regions of the files in a folder whose names
 /// end in a certain way.
 fn compare(language: &str, folder: &str, ending: &str, [open, close]: [&str; 2]) {

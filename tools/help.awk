@@ -6,7 +6,7 @@ BEGIN {
     for (i = 1; i <= count; i++)
         is_first[start[i]] = 1
 }
-function line(target) { return sprintf("  %s%-24s%s %s\n", blue, target, plain, text[target]) }
+function line(target) { return sprintf("  %s%-27s%s %s\n", blue, target, plain, text[target]) }
 /^##@ / { part = substr($0, 5); parts[++last] = part }
 /^[a-z][a-z0-9-]*:.*## / {
     target = $0; sub(/:.*/, "", target)

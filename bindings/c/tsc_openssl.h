@@ -50,17 +50,19 @@
 //
 // # What to mind
 //
-// - A config is what decides whom to trust and who to be. Set that (trust roots, client
-//   certificate, verification, ALPN) on the SSL_CTX, before attaching. What is set on the SSL alone
-//   is not seen, with exceptions: SSL_set_verify (an SSL that verifies where its SSL_CTX does not,
-//   or the other way round, shares with its own kind only), and the SNI name and the name to verify
-//   (SSL_set1_host), which belong to the endpoint. The latter can be read only in OpenSSL 3; before
-//   that, set the same SNI name. Verify the name on every SSL of an SSL_CTX or on none, since one
-//   that verifies none is taken to be to the host that it dials. For a verify callback or a client
-//   certificate that is set on an SSL, use another SSL_CTX.
-// - Contexts of one identity, and all SSLs of one, agree on the session id context
-//   (SSL_set_session_id_context), if they have one: OpenSSL fails a handshake that resumes a
-//   session of another.
+// - A session is offered only to an SSL that verifies what was verified when the session was made.
+//   tsc_ssl_begin reads that off the SSL: names and addresses to verify, flags, levels, the verify
+//   mode and callback, the client certificate, ciphers, protocol versions and options. So set
+//   everything before it. docs/verification.md has the whole list.
+// - Some things cannot be read, and are yours to keep apart: for an SSL that differs in one of
+// them,
+//   use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session id
+//   context (OpenSSL fails a handshake that resumes a session of another), what a verify callback
+//   refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
+//   SSL_set_purpose and SSL_set_trust.
+// - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
+// There
+//   a session is offered only if its own certificate is one for those names.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
@@ -79,8 +81,8 @@
 // is not attached (and may attach it to a cache of its own). As OpenSSL keeps pointers to the
 // functions here, a shared object that calls them must not be unloaded.
 //
-// Works with OpenSSL 1.1.1 to 4.0, and with BoringSSL and AWS-LC, where one thing is less exact:
-// see tsc_ssl_begin. C11 and C++17.
+// Works with OpenSSL 1.1.1 to 4.0, and with BoringSSL and AWS-LC, where some things are less exact:
+// see tsc_ssl_begin and tsc_ssl_failed. C11 and C++17.
 
 #ifndef TSC_OPENSSL_H
 #define TSC_OPENSSL_H
@@ -92,8 +94,10 @@
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include "tsc.h"
 
@@ -114,6 +118,15 @@ extern "C" {
 // resumed handshake (140 microseconds with OpenSSL 3.0; `make bench-openssl` measures both).
 #define TSC_SSL_SERIALISE 1u
 
+// Flag of tsc_ssl_attach: SSLs that ask for an OCSP status (SSL_set_tlsext_status_type) resume,
+// too.
+//
+// A resumed TLS 1.3 handshake brings no status, and a callback that insists on one fails it. So
+// tsc_ssl_begin answers TSC_UNSUPPORTED for such an SSL, unless this says that the callback takes a
+// missing status for good when SSL_session_reused is 1. Only OpenSSL: BoringSSL and AWS-LC keep the
+// status in the session.
+#define TSC_SSL_WITHOUT_STATUS 2u
+
 // Attaches an SSL_CTX to a cache.
 //
 // Call it once, when the SSL_CTX is set up: after trust roots, client certificate, verification and
@@ -125,8 +138,10 @@ extern "C" {
 // ctx: stays the caller's; what this call makes is freed with it.
 // cache: may be freed before or after ctx.
 // options: as for tsc_config_new; copied. NULL for the defaults, with which this SSL_CTX shares
-// sessions with no other. A client_not_after of 0 is read from the client certificate of ctx.
-// flags: 0 or TSC_SSL_SERIALISE.
+// sessions with no other. SSL_CTXs of one identity share between SSLs that verify the same. Do not
+// set verification: it is read from ctx. The end of the client certificate is read when a session
+// arrives; a client_not_after bounds all sessions besides.
+// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
 // already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
 // tsc_config_new returns.
@@ -134,6 +149,10 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags);
 
 // Gives the config of an SSL_CTX, for tsc_config_available and the like.
+//
+// These speak for SSLs that are as their SSL_CTX was when it was attached and, if that verifies,
+// verify the server name of the endpoint and no other (SSL_set1_host). For others, complete the
+// endpoint with tsc_ssl_endpoint.
 //
 // Returns the config, lent until SSL_CTX_free and not to be freed; NULL if ctx is NULL or not
 // attached.
@@ -153,23 +172,38 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // only if no handshake was begun (with BoringSSL: never).
 //
 // The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
-// else the name to verify (SSL_set1_host; OpenSSL 3), or else host. If the first two differ, it is
-// both together.
+// else the name to verify (SSL_set1_host; OpenSSL 3), or else host.
 //
 // host: the name or address that is dialled, NUL-terminated; copied.
 // port: 1 to 65535, or 0 if there is none.
 // Returns TSC_OK, whether there was something to offer or not. With any other status ssl is as it
 // was and may be used, without the cache: TSC_INVALID_ARGUMENT if ssl or host is NULL, host is
 // empty, or port is over 65535; TSC_WRONG_STATE if the SSL_CTX of ssl is not attached, or the
-// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC; TSC_TOO_LARGE if a name is over
-// TSC_MAX_NAME; TSC_NO_MEMORY.
+// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL with DANE, which cannot be
+// read, and for one that asks for an OCSP status (see TSC_SSL_WITHOUT_STATUS); TSC_TOO_LARGE if a
+// name is over TSC_MAX_NAME; TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port);
 
 // Does what tsc_ssl_begin does, for an endpoint that the caller describes.
 //
-// endpoint: not NULL; copied. Its server name is taken as it is; nothing is read from ssl.
+// endpoint: not NULL; copied. Without a server name it gets the one that tsc_ssl_begin finds. A
+// verification of yours counts besides what is read from ssl.
 // Returns what tsc_ssl_begin returns.
 static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *endpoint);
+
+// How many bytes tsc_ssl_endpoint needs.
+#define TSC_SSL_VERIFICATION 32
+
+// Completes an endpoint with what an SSL verifies, as tsc_ssl_begin_endpoint does.
+//
+// For tsc_config_available and tsc_config_forecast, which see no SSL. ssl may be one that is not
+// going to connect.
+//
+// endpoint: as for tsc_ssl_begin_endpoint. It gets a server name, lent until ssl changes, and a
+// verification, which is in room.
+// room: TSC_SSL_VERIFICATION bytes.
+// Returns what tsc_ssl_begin returns. Unless that is TSC_OK, endpoint is as it was.
+static inline tsc_status tsc_ssl_endpoint(SSL *ssl, tsc_endpoint *endpoint, uint8_t *room);
 
 // Does what tsc_ssl_begin does, but blocks the thread while a session to offer is on its way.
 //
@@ -200,8 +234,8 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
 //
 // Returns TSC_OK, whether there was something to offer or not; TSC_INVALID_ARGUMENT if ssl is NULL;
 // TSC_WRONG_STATE if ssl was not prepared, a session was offered already, the handshake has begun,
-// or the SSL_CTX or verification of ssl has changed since. Nothing has changed then, and ssl may be
-// used.
+// or the SSL_CTX of ssl, or what it verifies, has changed since. Nothing has changed then, and ssl
+// may be used.
 static inline tsc_status tsc_ssl_offer(SSL *ssl);
 
 // Gives the attempt of an SSL, for tsc_attempt_info_get, tsc_attempt_wait_fd and the like.
@@ -216,28 +250,36 @@ static inline const tsc_attempt *tsc_ssl_attempt(const SSL *ssl);
 //
 // What the attempt received is published, and what it still receives goes straight into the cache.
 // An application without a login of its own calls this right after SSL_connect. Whether the
-// handshake was a resumed one is read from ssl.
+// handshake was a resumed one is read from ssl. It may be called at any time after the handshake,
+// within a renegotiation or between two halves of a ticket, too.
+//
+// If a fatal alert comes later, what the connection brought is dropped when the SSL is freed, or
+// when tsc_ssl_failed is called (RFC 8446, section 6; OpenSSL only).
 //
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, its
-// handshake is not finished, or it was established or failed before; TSC_CLOSED if it was begun
-// before a fork.
+// handshake is not done, a fatal alert has come, or it was established or failed before; TSC_CLOSED
+// if it was begun before a fork.
 static inline tsc_status tsc_ssl_established(SSL *ssl);
 
 // Says that the attempt failed, whatever the reason.
 //
 // What the attempt received is discarded, and so is what it still receives. Call it before
-// SSL_free, SSL_clear and SSL_shutdown. The reason is read from ssl:
+// SSL_free, SSL_clear and SSL_shutdown. What happened is read from ssl and reported to
+// tsc_attempt_failed, which decides what it means:
 //
-// - Nothing was handed to the transport: 0, and a ticket goes back.
-// - TLS failed: TSC_FACT_SENT, and a session that was offered is dropped with its lineage.
-//   That can happen after the end of the handshake too, as with the alert by which a TLS 1.3 server
-//   rejects a client certificate.
-// - TLS stands: TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE.
+// - TSC_FACT_SENT, unless nothing was handed to the transport.
+// - TSC_FACT_HANDSHAKE_DONE, TSC_FACT_RESUMED.
+// - TSC_FACT_TIMED_OUT, if the handshake waits for the server.
+// - TSC_FACT_ALERT, if the server sent a fatal alert after the handshake, as one does in TLS 1.3
+//   that rejects the client certificate (OpenSSL only).
 //
-// If you know better, call tsc_attempt_failed with tsc_ssl_attempt instead.
+// Only you know whether the attempt was cancelled because another one was faster, or because the
+// user gave up. Then call, in place of this,
 //
-// Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, or was
-// established or failed before; TSC_CLOSED if it was begun before a fork.
+//     tsc_attempt_failed(tsc_ssl_attempt(ssl), TSC_FACT_SENT | TSC_FACT_CANCELLED);
+//
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, failed
+// before, or was established and no fatal alert came; TSC_CLOSED if it was begun before a fork.
 static inline tsc_status tsc_ssl_failed(SSL *ssl);
 
 // ---- Client libraries that make the SSL themselves ----------------------------------------------
@@ -248,10 +290,10 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // and before the SSL_CTX is shared; call it again to change the function or, with NULL, to end it.
 //
 // A handshake that fails is then noticed without tsc_ssl_failed. So is one that the library gives
-// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The driver still says
-// what only the driver knows: tsc_ssl_established after its login, or tsc_ssl_failed if that
-// failed, in both cases while the library holds the SSL (as in the callback that reports the
-// login).
+// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The
+// driver still says what only the driver knows: tsc_ssl_established after its login, or
+// tsc_ssl_failed if that failed, in both cases while the library holds the SSL (as in the callback
+// that reports the login).
 //
 // begin: calls tsc_ssl_begin (or tsc_ssl_begin_wait). It may also set the name to verify, note ssl
 // for later, or do nothing, which leaves the handshake untouched. It runs on the thread that
@@ -289,14 +331,19 @@ static inline void tsc_ssl_info(const SSL *ssl, int where, int ret);
 #elif defined(LIBRESSL_VERSION_NUMBER) || OPENSSL_VERSION_NUMBER < 0x10101000L
 #error "tsc_openssl.h needs OpenSSL 1.1.1 or newer, BoringSSL or AWS-LC"
 #endif
+// Whether the names that an SSL verifies can be read.
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30000000L
+#define TSC_SSL_NAMES_ 1
+#endif
 
 // ---- What an SSL_CTX and an SSL carry -----------------------------------------------------------
 
 // What an SSL_CTX carries.
 typedef struct {
-    int verifies;             // whether the SSL_CTX verified its peers when it was attached
-    tsc_config *config;       // for SSLs that verify as the SSL_CTX did
-    tsc_config *other_config; // for SSLs that do not
+    tsc_config *config;
+    uint8_t verification[TSC_SSL_VERIFICATION]; // the config's: what the SSL_CTX verified when it
+                                                // was attached
+    X509_STORE *store; // what it trusted then; a reference, so that no other has its address
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
     // Set by tsc_ssl_on_start.
@@ -309,8 +356,11 @@ typedef struct {
 // What an SSL carries.
 typedef struct {
     tsc_attempt *attempt;
-    const tsc_config
-        *config; // the attempt's, to see whether ssl still belongs to it; not to be used
+    // The attempt's, to see whether ssl still belongs to it.
+    const tsc_config *config; // not to be used
+    tsc_endpoint endpoint;    // only what was given as server name and verification
+    uint8_t verification[TSC_SSL_VERIFICATION];
+    int has_certificate;
     uint32_t flags;
     int chain_counted; // whether the peer's certificates, which its sessions share, have been
                        // counted
@@ -319,10 +369,11 @@ typedef struct {
     BIO *transport;       // a reference to what ssl wrote to when it was offered, or NULL
     uint64_t written;     // how much transport had taken by then
     long handshakes;      // how many handshakes clients of the SSL_CTX had begun by then
+    int done;             // the handshake was seen to be done
+    int established;      // and the verdict was that the connection is established
     // Kept by tsc_ssl_info.
     int started; // the handshake has started
     int watched; // the function of tsc_ssl_on_start began the attempt
-    int done;    // the handshake is done
     int silent;  // the ClientHello has left, and the server has not finished the handshake
 } tsc_ssl_state_;
 
@@ -356,15 +407,6 @@ static inline tsc_ssl_attachment_ *tsc_ssl_attachment_of_(const SSL_CTX *ctx) {
 static inline tsc_ssl_state_ *tsc_ssl_state_of_(const SSL *ssl) {
     long index = tsc_ssl_index_(&tsc_ssl_state_index_, 0);
     return index && ssl ? (tsc_ssl_state_ *)SSL_get_ex_data(ssl, (int)index - 1) : NULL;
-}
-
-// The config that an SSL belongs to as it is set now, or NULL.
-static inline const tsc_config *tsc_ssl_config_of_(const SSL *ssl) {
-    const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
-    int verifies = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
-    if (!attachment)
-        return NULL;
-    return verifies == attachment->verifies ? attachment->config : attachment->other_config;
 }
 
 // ---- Whether a ClientHello has left -------------------------------------------------------------
@@ -404,12 +446,59 @@ static inline int tsc_ssl_unsent_(const SSL *ssl, const tsc_ssl_state_ *state) {
     return transport == state->transport || BIO_number_written(transport) == 0;
 }
 
+// ---- How far the handshake has come -------------------------------------------------------------
+
+// Whether the handshake of an attempt is done, however often the state machine has been back in a
+// handshake since: for a post-handshake message of which a part is there, or for a renegotiation.
+static inline int tsc_ssl_done_(const SSL *ssl, tsc_ssl_state_ *state) {
+    if (tsc_ssl_before_handshake_(ssl))
+        return 0; // cleared
+    if (!state->done) {
+        state->done = SSL_is_init_finished(ssl);
+#ifndef TSC_SSL_BORING_
+        uint8_t nothing[1];
+        state->done = state->done || (SSL_get_finished(ssl, nothing, 0) > 0 &&
+                                      SSL_get_peer_finished(ssl, nothing, 0) > 0);
+#endif
+    }
+    return state->done;
+}
+
+// Whether a fatal alert has come since the handshake was done. A connection that just breaks off is
+// as fatal to OpenSSL, but the peer has not shut it down. Also called while the SSL is being freed.
+static inline int tsc_ssl_alerted_(const SSL *ssl, tsc_ssl_state_ *state) {
+#ifdef TSC_SSL_BORING_
+    (void)ssl, (void)state;
+    return 0;
+#else
+    return tsc_ssl_done_(ssl, state) && SSL_in_init(ssl) &&
+           (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+#endif
+}
+
+// What tsc_attempt_failed is to be told.
+static inline uint32_t tsc_ssl_facts_(const SSL *ssl, tsc_ssl_state_ *state) {
+    uint32_t facts = TSC_FACT_SENT;
+    if (SSL_session_reused(ssl))
+        facts |= TSC_FACT_RESUMED;
+    if (tsc_ssl_done_(ssl, state))
+        return facts | TSC_FACT_HANDSHAKE_DONE |
+               (tsc_ssl_alerted_(ssl, state) ? TSC_FACT_ALERT : 0);
+    if (tsc_ssl_unsent_(ssl, state))
+        return 0;
+    if (SSL_want(ssl) == SSL_READING && SSL_get_rbio(ssl) && BIO_should_retry(SSL_get_rbio(ssl)))
+        facts |= TSC_FACT_TIMED_OUT;
+    return facts;
+}
+
 // ---- Making and freeing what they carry ---------------------------------------------------------
 
 // Forgets the offer: there is a verdict on it.
 static inline void tsc_ssl_offer_end_(tsc_ssl_state_ *state) {
     SSL_SESSION_free(state->offered);
-    BIO_free(state->transport);
+    // The whole chain: from 3.2 on OpenSSL frees the SSL's BIOs before its ex_data, and has stopped
+    // at the one that is referred to here. Where it has not freed them yet, this stops there, too.
+    BIO_free_all(state->transport);
     state->offered = NULL;
     state->transport = NULL;
 }
@@ -427,19 +516,21 @@ static inline void tsc_ssl_state_free_(tsc_ssl_state_ *state, int unsent) {
 
 static inline void tsc_ssl_attachment_free_(tsc_ssl_attachment_ *attachment) {
     tsc_config_free(attachment->config);
-    tsc_config_free(attachment->other_config);
+    X509_STORE_free(attachment->store);
     OPENSSL_free(attachment);
 }
 
 static inline void tsc_ssl_on_ssl_free_(void *ssl, void *state, CRYPTO_EX_DATA *data, int index,
                                         long argl, void *argp) {
     (void)data, (void)index, (void)argl, (void)argp;
+    tsc_ssl_state_ *of = (tsc_ssl_state_ *)state;
+    if (!of)
+        return;
+    if (ssl && of->established && tsc_ssl_alerted_((const SSL *)ssl, of))
+        tsc_attempt_failed(of->attempt, tsc_ssl_facts_((const SSL *)ssl, of));
     // Newer BoringSSLs pass no SSL. Then the ticket counts as sent: better lost than sent twice.
-    if (state)
-        tsc_ssl_state_free_(
-            (tsc_ssl_state_ *)state,
-            ssl && tsc_ssl_before_handshake_((const SSL *)ssl) &&
-                tsc_ssl_wrote_nothing_((const SSL *)ssl, (const tsc_ssl_state_ *)state));
+    tsc_ssl_state_free_(of, ssl && tsc_ssl_before_handshake_((const SSL *)ssl) &&
+                                tsc_ssl_wrote_nothing_((const SSL *)ssl, of));
 }
 
 static inline void tsc_ssl_on_ctx_free_(void *ctx, void *attachment, CRYPTO_EX_DATA *data,
@@ -485,6 +576,216 @@ static inline int tsc_ssl_indexes_make_(void) {
     return 1;
 }
 
+// ---- What an SSL verifies -----------------------------------------------------------------------
+
+// What decides whom an SSL trusts and who it is, as bytes that are the same for two SSLs only if
+// all of it is the same. When there are too many, their digest takes their place.
+typedef struct {
+    uint8_t bytes[1024];
+    size_t length;
+    int failed;
+} tsc_ssl_notes_;
+
+static inline void tsc_ssl_note_end_(tsc_ssl_notes_ *notes, uint8_t digest[TSC_SSL_VERIFICATION]) {
+    if (!EVP_Digest(notes->bytes, notes->length, digest, NULL, EVP_sha256(), NULL))
+        notes->failed = 1;
+}
+
+static inline void tsc_ssl_note_bytes_(tsc_ssl_notes_ *notes, const void *from, size_t length) {
+    const uint8_t *bytes = (const uint8_t *)from;
+    while (length > 0) {
+        size_t room = sizeof notes->bytes - notes->length;
+        size_t part = length < room ? length : room;
+        memcpy(notes->bytes + notes->length, bytes, part);
+        notes->length += part;
+        bytes += part;
+        length -= part;
+        if (notes->length == sizeof notes->bytes) {
+            uint8_t digest[TSC_SSL_VERIFICATION];
+            tsc_ssl_note_end_(notes, digest);
+            memcpy(notes->bytes, digest, sizeof digest);
+            notes->length = sizeof digest;
+        }
+    }
+}
+
+static inline void tsc_ssl_note_(tsc_ssl_notes_ *notes, uint64_t number) {
+    tsc_ssl_note_bytes_(notes, &number, sizeof number);
+}
+
+// Bytes of any number, preceded by it.
+static inline void tsc_ssl_note_text_(tsc_ssl_notes_ *notes, const void *text, size_t length) {
+    tsc_ssl_note_(notes, length);
+    tsc_ssl_note_bytes_(notes, text, length);
+}
+
+#ifdef TSC_SSL_NAMES_
+static inline int tsc_ssl_same_name_(const char *name, const tsc_endpoint *endpoint) {
+    size_t length = strlen(name), i;
+    if (length != endpoint->server_name_len)
+        return 0;
+    for (i = 0; i < length; i++) {
+        uint8_t a = (uint8_t)name[i], b = endpoint->server_name[i];
+        if (a != b && ((a | 32) != (b | 32) || (a | 32) < 'a' || (a | 32) > 'z'))
+            return 0;
+    }
+    return 1;
+}
+
+// The names and addresses that the certificate has to be for. Most often that is the server name,
+// which stands by itself; endpoint NULL: whatever it is.
+static inline void tsc_ssl_note_names_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM *param,
+                                       const tsc_endpoint *endpoint) {
+    const char *name = X509_VERIFY_PARAM_get0_host(param, 0), *email;
+    char *address = X509_VERIFY_PARAM_get1_ip_asc(param);
+    const char *only = name && address ? NULL : name ? name : address;
+    int several = name && X509_VERIFY_PARAM_get0_host(param, 1), i;
+    if (!endpoint || (only && !several && tsc_ssl_same_name_(only, endpoint))) {
+        tsc_ssl_note_(notes, 1);
+    } else {
+        tsc_ssl_note_(notes, 2);
+        for (i = 0; (name = X509_VERIFY_PARAM_get0_host(param, i)) != NULL; i++)
+            tsc_ssl_note_text_(notes, name, strlen(name));
+        tsc_ssl_note_text_(notes, address, address ? strlen(address) : 0);
+    }
+    OPENSSL_free(address);
+    email = X509_VERIFY_PARAM_get0_email(param);
+    tsc_ssl_note_text_(notes, email, email ? strlen(email) : 0);
+}
+#endif
+
+// The digest of what an SSL verifies and is.
+//
+// endpoint: with its server name; NULL for the SSL of a program that verifies that name, whatever
+// it is, if it verifies at all.
+// certificate: whether the client certificate counts.
+// Returns 0 if there was no memory.
+static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                        const tsc_endpoint *endpoint, int certificate,
+                                        uint8_t digest[TSC_SSL_VERIFICATION]) {
+    tsc_ssl_notes_ notes;
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    STACK_OF(SSL_CIPHER) *ciphers = SSL_get_ciphers(ssl);
+    int mode = SSL_get_verify_mode(ssl), count = ciphers ? (int)sk_SSL_CIPHER_num(ciphers) : 0, i;
+    int (*callback)(int, X509_STORE_CTX *) = SSL_get_verify_callback(ssl);
+    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+    X509 *own = certificate ? SSL_get_certificate(ssl) : NULL;
+    notes.length = 0;
+    notes.failed = 0;
+
+    tsc_ssl_note_(&notes, (uint64_t)mode);
+    tsc_ssl_note_bytes_(&notes, &callback, sizeof callback);
+    // SSL_CTXs of one identity have a store each, and vouch for its being the same. One that was
+    // set later is another.
+    tsc_ssl_note_(&notes, store == attachment->store ? 0 : (uint64_t)(uintptr_t)store);
+    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_flags(param));
+    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
+#ifndef OPENSSL_IS_BORINGSSL
+    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_hostflags(param));
+#endif
+#ifndef TSC_SSL_BORING_
+    tsc_ssl_note_(&notes, (uint64_t)SSL_get_security_level(ssl));
+    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
+    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_inh_flags(param));
+    if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
+        tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
+    store = NULL;
+    SSL_get0_verify_cert_store(ssl, &store);
+    tsc_ssl_note_(&notes, (uint64_t)(uintptr_t)store);
+    tsc_ssl_note_(&notes, (uint64_t)SSL_get_tlsext_status_type(ssl));
+#ifndef OPENSSL_NO_CT
+    tsc_ssl_note_(&notes, (uint64_t)SSL_ct_is_enabled(ssl));
+#endif
+#endif
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30200000L
+    {
+        unsigned char *types = NULL;
+        size_t length = 0;
+        if (SSL_get0_server_cert_type(ssl, &types, &length))
+            tsc_ssl_note_text_(&notes, types, types ? length : 0);
+    }
+#endif
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30500000L
+    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_purpose(param));
+#endif
+    tsc_ssl_note_(&notes, (uint64_t)SSL_get_options(ssl));
+    tsc_ssl_note_(&notes, (uint64_t)SSL_get_min_proto_version(ssl));
+    tsc_ssl_note_(&notes, (uint64_t)SSL_get_max_proto_version(ssl));
+    tsc_ssl_note_(&notes, (uint64_t)count);
+    for (i = 0; i < count; i++) {
+        uint16_t id = (uint16_t)SSL_CIPHER_get_id(sk_SSL_CIPHER_value(ciphers, i));
+        tsc_ssl_note_bytes_(&notes, &id, sizeof id);
+    }
+    if (own) {
+        // No two certificates have the same, and it is there to be read.
+        const ASN1_BIT_STRING *signature = NULL;
+        X509_get0_signature(&signature, NULL, own);
+        tsc_ssl_note_text_(&notes, ASN1_STRING_get0_data(signature),
+                           (size_t)ASN1_STRING_length(signature));
+    }
+#ifdef TSC_SSL_NAMES_
+    if (!endpoint && !(mode & SSL_VERIFY_PEER)) {
+        tsc_endpoint nobody; // as an SSL without a name to verify has it
+        memset(&nobody, 0, sizeof nobody);
+        tsc_ssl_note_names_(&notes, param, &nobody);
+    } else {
+        tsc_ssl_note_names_(&notes, param, endpoint);
+    }
+#endif
+    if (endpoint && endpoint->verification_len > 0)
+        tsc_ssl_note_text_(&notes, endpoint->verification, endpoint->verification_len);
+    tsc_ssl_note_end_(&notes, digest);
+    return !notes.failed;
+}
+
+// Whether DANE is enabled on an SSL: then a record of a usage that does not exist is a bad record;
+// otherwise there is nothing to add it to. What is enabled, and by which records, cannot be read.
+static inline int tsc_ssl_dane_(SSL *ssl) {
+#ifdef TSC_SSL_BORING_
+    (void)ssl;
+    return 0;
+#else
+    return SSL_dane_tlsa_add(ssl, 255, 0, 0, NULL, 0) >= 0;
+#endif
+}
+
+// Whether an SSL asks for an OCSP status that a resumed handshake does not bring.
+static inline int tsc_ssl_wants_status_(SSL *ssl) {
+#ifdef TSC_SSL_BORING_
+    (void)ssl;
+    return 0;
+#else
+    return SSL_get_tlsext_status_type(ssl) != -1;
+#endif
+}
+
+// tsc_ssl_endpoint, which may leave errors in the queue.
+static inline tsc_status tsc_ssl_endpoint_of_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                              tsc_endpoint *endpoint, uint8_t *room) {
+    tsc_endpoint it = *endpoint;
+    const char *name;
+    if (SSL_is_dtls(ssl) || SSL_version(ssl) == 1 /* OSSL_QUIC1_VERSION */ || tsc_ssl_dane_(ssl) ||
+        (tsc_ssl_wants_status_(ssl) && !(attachment->flags & TSC_SSL_WITHOUT_STATUS)))
+        return TSC_UNSUPPORTED;
+    if (it.verification_len > TSC_MAX_NAME)
+        return TSC_TOO_LARGE;
+    if (it.server_name_len == 0) {
+        name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+#ifdef TSC_SSL_NAMES_
+        if (!name)
+            name = X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0);
+#endif
+        it.server_name = name ? (const uint8_t *)name : it.host;
+        it.server_name_len = name ? strlen(name) : it.host_len;
+    }
+    if (!tsc_ssl_verification_(ssl, attachment, &it, 1, room))
+        return TSC_NO_MEMORY;
+    it.verification = room;
+    it.verification_len = TSC_SSL_VERIFICATION;
+    *endpoint = it;
+    return TSC_OK;
+}
+
 // ---- Sessions -----------------------------------------------------------------------------------
 
 static inline void tsc_ssl_session_release_(void *session) {
@@ -516,7 +817,11 @@ static inline int64_t tsc_ssl_not_after_(const X509 *certificate) {
     return end;
 }
 
-static inline tsc_session_info tsc_ssl_session_info_(SSL_SESSION *session) {
+static inline int64_t tsc_ssl_earlier_(int64_t one, int64_t other) { // 0: never
+    return one && (!other || one < other) ? one : other;
+}
+
+static inline tsc_session_info tsc_ssl_session_info_(const SSL *ssl, SSL_SESSION *session) {
     tsc_session_info info;
     memset(&info, 0, sizeof info);
     info.tls_version = (uint32_t)SSL_SESSION_get_protocol_version(session);
@@ -527,20 +832,38 @@ static inline tsc_session_info tsc_ssl_session_info_(SSL_SESSION *session) {
     if (info.tls_version >= TLS1_3_VERSION)
         info.lifetime_seconds = (uint32_t)SSL_SESSION_get_timeout(session);
 #endif
-    info.not_after = tsc_ssl_not_after_(SSL_SESSION_get0_peer(session));
+    // Nobody relies on a certificate that was found wanting, and taken all the same.
+    if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) || SSL_get_verify_result(ssl) == X509_V_OK)
+        info.not_after = tsc_ssl_not_after_(SSL_SESSION_get0_peer(session));
+    info.not_after = tsc_ssl_earlier_(info.not_after, tsc_ssl_not_after_(SSL_get_certificate(ssl)));
     return info;
+}
+
+// Whether an SSL still verifies, and is, what it did when it was begun. A client certificate may
+// have come since: a callback chooses it within the handshake.
+static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
+    const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    uint8_t now[TSC_SSL_VERIFICATION];
+    if (!attachment || attachment->config != state->config)
+        return 0;
+#ifdef TSC_SSL_BORING_
+    if (SSL_get_verify_mode(ssl) < 0)
+        return 1; // what it was set to is gone (SSL_set_shed_handshake_config), and cannot change
+#endif
+    return tsc_ssl_verification_(ssl, attachment, &state->endpoint, state->has_certificate, now) &&
+           memcmp(now, state->verification, sizeof now) == 0;
 }
 
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
-    tsc_session_info info = tsc_ssl_session_info_(session);
+    tsc_session_info info = tsc_ssl_session_info_(ssl, session);
     // A session with neither id nor ticket cannot be resumed. In TLS 1.3 an id is made up or
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
-    // it was begun no longer belongs to the config that would vouch for the session.
+    // it was begun is no longer the one that the session would be kept for.
     if (!SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
-        tsc_ssl_config_of_(ssl) != state->config)
+        !tsc_ssl_is_as_begun_(ssl, state))
         return;
     int length = i2d_SSL_SESSION(session, NULL);
     if (length <= 0)
@@ -580,6 +903,37 @@ static inline SSL_SESSION *tsc_ssl_session_to_offer_(const tsc_attempt *attempt)
     return d2i_SSL_SESSION(NULL, &session.data, (long)session.len);
 }
 
+// Whether the certificate of a session is one for the names that an SSL verifies. Where these can
+// be read, sessions are kept apart by them, and it is.
+static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
+#ifdef TSC_SSL_NAMES_
+    (void)ssl, (void)session;
+    return 1;
+#else
+    // The check of names is the library's own, part of a verification of which nothing else is
+    // left: the certificate is trusted by itself, and whoever made the session has verified the
+    // rest.
+    X509 *peer = SSL_SESSION_get0_peer(session);
+    X509_STORE *store = peer ? X509_STORE_new() : NULL;
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
+    int fits = !peer && !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER);
+    if (store && check && param && X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) &&
+        X509_STORE_add_cert(store, peer) && X509_STORE_CTX_init(check, store, peer, NULL)) {
+        X509_VERIFY_PARAM_clear_flags(param, X509_VERIFY_PARAM_get_flags(param));
+        X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+        X509_VERIFY_PARAM_set_depth(param, 1);
+        X509_STORE_CTX_set0_param(check, param);
+        param = NULL;
+        fits = X509_verify_cert(check) == 1;
+    }
+    X509_VERIFY_PARAM_free(param);
+    X509_STORE_CTX_free(check);
+    X509_STORE_free(store);
+    return fits;
+#endif
+}
+
 // ---- Set up an SSL_CTX: definitions -------------------------------------------------------------
 
 static inline int tsc_ssl_new_session(SSL *ssl, SSL_SESSION *session) {
@@ -596,12 +950,13 @@ static inline int tsc_ssl_new_session(SSL *ssl, SSL_SESSION *session) {
 
 static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags) {
-    tsc_config_options as_ctx, otherwise;
+    tsc_config_options as_ctx;
     tsc_ssl_attachment_ *attachment;
     tsc_status status;
+    SSL *sample;
     if (!ctx || !cache)
         return TSC_INVALID_ARGUMENT;
-    if (flags & ~TSC_SSL_SERIALISE)
+    if (flags & ~(TSC_SSL_SERIALISE | TSC_SSL_WITHOUT_STATUS))
         return TSC_UNSUPPORTED;
     if (tsc_ssl_attachment_of_(ctx))
         return TSC_WRONG_STATE;
@@ -610,23 +965,24 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     if (options)
         as_ctx = *options;
     ERR_set_mark();
-    if (as_ctx.client_not_after == 0)
-        as_ctx.client_not_after = tsc_ssl_not_after_(SSL_CTX_get0_certificate(ctx));
-    // The identity speaks for the SSL_CTX as it is, not for SSLs that verify otherwise.
-    otherwise = as_ctx;
-    otherwise.identity = NULL;
-    otherwise.identity_len = 0;
-
     status = TSC_NO_MEMORY;
     attachment = (tsc_ssl_attachment_ *)OPENSSL_malloc(sizeof *attachment);
     if (attachment) {
         memset(attachment, 0, sizeof *attachment);
-        attachment->verifies = (SSL_CTX_get_verify_mode(ctx) & SSL_VERIFY_PEER) != 0;
         attachment->flags = flags;
         attachment->next_new_session = SSL_CTX_sess_get_new_cb(ctx);
+        attachment->store = SSL_CTX_get_cert_store(ctx);
+        if (attachment->store)
+            X509_STORE_up_ref(attachment->store);
+        // An SSL_CTX of which there can be no SSL is nobody's concern.
+        sample = SSL_new(ctx);
+        if (sample &&
+            tsc_ssl_verification_(sample, attachment, NULL, 1, attachment->verification)) {
+            as_ctx.verification = attachment->verification;
+            as_ctx.verification_len = sizeof attachment->verification;
+        }
+        SSL_free(sample);
         status = tsc_config_new(cache, &as_ctx, sizeof as_ctx, &attachment->config);
-        if (status == TSC_OK)
-            status = tsc_config_new(cache, &otherwise, sizeof otherwise, &attachment->other_config);
         if (status == TSC_OK &&
             !(tsc_ssl_indexes_make_() &&
               SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1,
@@ -656,6 +1012,60 @@ static inline const tsc_attempt *tsc_ssl_attempt(const SSL *ssl) {
     return state ? state->attempt : NULL;
 }
 
+static inline tsc_status tsc_ssl_endpoint(SSL *ssl, tsc_endpoint *endpoint, uint8_t *room) {
+    const tsc_ssl_attachment_ *attachment =
+        ssl ? tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl)) : NULL;
+    tsc_status status;
+    if (!ssl || !endpoint || !room)
+        return TSC_INVALID_ARGUMENT;
+    if (!attachment)
+        return TSC_WRONG_STATE;
+    ERR_set_mark();
+    status = tsc_ssl_endpoint_of_(ssl, attachment, endpoint, room);
+    ERR_pop_to_mark();
+    return status;
+}
+
+// The state of an attempt on an SSL, or NULL and the reason.
+static inline tsc_ssl_state_ *tsc_ssl_state_new_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                                 const tsc_endpoint *endpoint, tsc_status *status) {
+    tsc_endpoint completed = *endpoint;
+    uint8_t verification[TSC_SSL_VERIFICATION], *behind;
+    tsc_ssl_state_ *state;
+    *status = tsc_ssl_endpoint_of_(ssl, attachment, &completed, verification);
+    if (*status != TSC_OK)
+        return NULL;
+    if (completed.server_name_len > TSC_MAX_NAME) {
+        *status = TSC_TOO_LARGE;
+        return NULL;
+    }
+    *status = TSC_NO_MEMORY;
+    state = (tsc_ssl_state_ *)OPENSSL_malloc(sizeof *state + completed.server_name_len +
+                                             endpoint->verification_len);
+    if (!state)
+        return NULL;
+    memset(state, 0, sizeof *state);
+    state->config = attachment->config;
+    state->flags = attachment->flags;
+    state->has_certificate = SSL_get_certificate(ssl) != NULL;
+    memcpy(state->verification, verification, sizeof verification);
+    behind = (uint8_t *)(state + 1);
+    if (completed.server_name_len)
+        memcpy(behind, completed.server_name, completed.server_name_len);
+    state->endpoint.server_name = behind;
+    state->endpoint.server_name_len = completed.server_name_len;
+    behind += completed.server_name_len;
+    if (endpoint->verification_len)
+        memcpy(behind, endpoint->verification, endpoint->verification_len);
+    state->endpoint.verification = behind;
+    state->endpoint.verification_len = endpoint->verification_len;
+    *status = tsc_attempt_new(state->config, &completed, sizeof completed, &state->attempt);
+    if (*status == TSC_OK)
+        return state;
+    OPENSSL_free(state);
+    return NULL;
+}
+
 static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
     const tsc_ssl_attachment_ *attachment;
     tsc_ssl_state_ *state, *before;
@@ -663,35 +1073,22 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
     int index;
     if (!ssl || !endpoint)
         return TSC_INVALID_ARGUMENT;
-    if (SSL_is_dtls(ssl) || SSL_version(ssl) == 1 /* OSSL_QUIC1_VERSION */)
-        return TSC_UNSUPPORTED;
     attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
     if (!attachment || !tsc_ssl_before_handshake_(ssl))
         return TSC_WRONG_STATE;
 
-    state = (tsc_ssl_state_ *)OPENSSL_malloc(sizeof *state);
-    if (!state)
-        return TSC_NO_MEMORY;
-    memset(state, 0, sizeof *state);
-    state->config = tsc_ssl_config_of_(ssl);
-    state->flags = attachment->flags;
-    status = tsc_attempt_new(state->config, endpoint, sizeof *endpoint, &state->attempt);
-    if (status != TSC_OK) {
-        OPENSSL_free(state);
-        return status;
-    }
-
     ERR_set_mark();
+    state = tsc_ssl_state_new_(ssl, attachment, endpoint, &status);
     index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
     before = tsc_ssl_state_of_(ssl);
-    if (SSL_set_ex_data(ssl, index, state)) {
+    if (state && SSL_set_ex_data(ssl, index, state)) {
         if (before) {
             // What it offered is still set on ssl, and is not this attempt's to offer.
             int unsent = tsc_ssl_unsent_(ssl, before);
             SSL_set_session(ssl, NULL);
             tsc_ssl_state_free_(before, unsent);
         }
-    } else {
+    } else if (state) {
         tsc_ssl_state_free_(state, 1);
         status = TSC_NO_MEMORY;
     }
@@ -701,40 +1098,25 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
 
 static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t port) {
     tsc_endpoint endpoint;
-    const char *name, *verified = NULL;
-    char both[2 * TSC_MAX_NAME + 2];
     if (!ssl || !host)
         return TSC_INVALID_ARGUMENT;
     memset(&endpoint, 0, sizeof endpoint);
-    name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30000000L
-    verified = X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0);
-#endif
-    if (!name)
-        name = verified;
-    else if (verified && strcmp(name, verified) != 0) {
-        // A session verified for one name must not be offered to a connection that asks for that
-        // name and verifies another.
-        BIO_snprintf(both, sizeof both, "%s/%s", name, verified);
-        name = both;
-    }
     endpoint.host = (const uint8_t *)host;
     endpoint.host_len = strlen(host);
-    endpoint.server_name = (const uint8_t *)name;
-    endpoint.server_name_len = name ? strlen(name) : 0;
     endpoint.port = port;
     return tsc_ssl_prepare_endpoint(ssl, &endpoint);
 }
 
-static inline tsc_status tsc_ssl_offer(SSL *ssl) {
+// Offers a session on an SSL that was prepared a moment ago.
+static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
-    if (!ssl)
-        return TSC_INVALID_ARGUMENT;
-    if (!state || state->offered || !tsc_ssl_before_handshake_(ssl) ||
-        tsc_ssl_config_of_(ssl) != state->config)
-        return TSC_WRONG_STATE;
     ERR_set_mark();
     state->offered = tsc_ssl_session_to_offer_(state->attempt);
+    if (state->offered && !tsc_ssl_session_fits_(ssl, state->offered)) {
+        // It goes back, for those that it fits; and what this SSL receives would not be theirs.
+        tsc_ssl_offer_end_(state);
+        tsc_attempt_failed(state->attempt, 0);
+    }
     if (state->offered) {
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         state->transport = SSL_get_wbio(ssl);
@@ -749,14 +1131,24 @@ static inline tsc_status tsc_ssl_offer(SSL *ssl) {
     return TSC_OK;
 }
 
+static inline tsc_status tsc_ssl_offer(SSL *ssl) {
+    tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+    if (!ssl)
+        return TSC_INVALID_ARGUMENT;
+    if (!state || state->offered || !tsc_ssl_before_handshake_(ssl) ||
+        !tsc_ssl_is_as_begun_(ssl, state))
+        return TSC_WRONG_STATE;
+    return tsc_ssl_offer_now_(ssl);
+}
+
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port) {
     tsc_status status = tsc_ssl_prepare(ssl, host, port);
-    return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
+    return status == TSC_OK ? tsc_ssl_offer_now_(ssl) : status;
 }
 
 static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *endpoint) {
     tsc_status status = tsc_ssl_prepare_endpoint(ssl, endpoint);
-    return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
+    return status == TSC_OK ? tsc_ssl_offer_now_(ssl) : status;
 }
 
 static inline tsc_status tsc_ssl_begin_wait(SSL *ssl, const char *host, uint32_t port,
@@ -766,7 +1158,7 @@ static inline tsc_status tsc_ssl_begin_wait(SSL *ssl, const char *host, uint32_t
         return status;
     // If the wait fails, there may still be a session to offer.
     (void)tsc_attempt_wait(tsc_ssl_attempt(ssl), max_wait_ms);
-    return tsc_ssl_offer(ssl);
+    return tsc_ssl_offer_now_(ssl);
 }
 
 // ---- Say how it ended: definitions --------------------------------------------------------------
@@ -777,10 +1169,13 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
     int resumed;
     if (!ssl)
         return TSC_INVALID_ARGUMENT;
-    if (!state || !SSL_is_init_finished(ssl))
+    if (!state || !tsc_ssl_done_(ssl, state) || tsc_ssl_alerted_(ssl, state))
         return TSC_WRONG_STATE;
-    // An application may have resumed a session of its own, of which the attempt knows nothing.
-    resumed = state->offered && SSL_session_reused(ssl);
+    // An application may have resumed a session of its own, of which the attempt knows nothing. And
+    // within a renegotiation OpenSSL no longer says whether the first handshake was a resumed one.
+    resumed = state->offered &&
+              (SSL_session_reused(ssl) || (SSL_in_init(ssl) && SSL_version(ssl) < TLS1_3_VERSION &&
+                                           SSL_get_session(ssl) == state->offered));
     ERR_set_mark();
 #ifndef TSC_SSL_BORING_
     // OpenSSL calls nobody when a server renews a TLS 1.2 ticket within a resumed handshake.
@@ -788,6 +1183,7 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
         tsc_ssl_session_receive_(ssl, state, SSL_get_session(ssl));
 #endif
     status = tsc_attempt_established(state->attempt, resumed);
+    state->established = status == TSC_OK;
     tsc_ssl_offer_end_(state);
     ERR_pop_to_mark();
     return status;
@@ -795,18 +1191,17 @@ static inline tsc_status tsc_ssl_established(SSL *ssl) {
 
 static inline tsc_status tsc_ssl_failed(SSL *ssl) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+    uint32_t facts;
     if (!ssl)
         return TSC_INVALID_ARGUMENT;
     if (!state)
         return TSC_WRONG_STATE;
-    if (!tsc_ssl_unsent_(ssl, state))
-        return tsc_attempt_failed(
-            state->attempt, SSL_is_init_finished(ssl) ? TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE : TSC_FACT_SENT);
-    // The ticket becomes another's to offer, so ssl must not send it if it is used after all.
-    // (BoringSSL aborts if this is called within a handshake.)
-    if (state->offered && tsc_ssl_before_handshake_(ssl))
+    facts = tsc_ssl_facts_(ssl, state);
+    // A ticket that goes back becomes another's to offer, so ssl must not send it if it is used
+    // after all. (BoringSSL aborts if this is called within a handshake.)
+    if (!(facts & TSC_FACT_SENT) && state->offered && tsc_ssl_before_handshake_(ssl))
         SSL_set_session(ssl, NULL);
-    return tsc_attempt_failed(state->attempt, 0);
+    return tsc_attempt_failed(state->attempt, facts);
 }
 
 // ---- Client libraries that make the SSL themselves: definitions ---------------------------------

@@ -9,7 +9,7 @@
 //         ...                                                 // offer session->data or ->object
 //     ...
 //     attempt.established(resumed);                              // or
-//     attempt.failed(tsc::failure::login)
+//     attempt.failed(tsc::facts::sent | tsc::facts::handshake_done)
 //
 // For OpenSSL see tsc_openssl.hpp.
 //
@@ -66,6 +66,24 @@ using options = ::tsc_options;
 using session_info = ::tsc_session_info;
 using forecast = ::tsc_forecast;
 using attempt_info = ::tsc_attempt_info;
+
+// Why an attempt did not resume: attempt::reason, event::reason. New ones may be added. What each
+// means, and what to do, is said at TSC_REASON_*.
+enum class reason : std::uint32_t {
+    none = TSC_REASON_NONE,
+    nothing_stored = TSC_REASON_NOTHING_STORED,
+    expired = TSC_REASON_EXPIRED,
+    evicted = TSC_REASON_EVICTED,
+    taken = TSC_REASON_TAKEN,
+    refused = TSC_REASON_REFUSED,
+    withheld = TSC_REASON_WITHHELD,
+    waited_in_vain = TSC_REASON_WAITED_IN_VAIN,
+    not_sent = TSC_REASON_NOT_SENT,
+    not_asked = TSC_REASON_NOT_ASKED,
+    cache_off = TSC_REASON_CACHE_OFF,
+    failed = TSC_REASON_FAILED,
+    other_verification = TSC_REASON_OTHER_VERIFICATION,
+};
 
 // Describes a status in one short sentence. Never null; static.
 [[nodiscard]] inline const char *text(status of) noexcept {
@@ -278,7 +296,11 @@ class event {
     }
     // The key that cache::put was given.
     [[nodiscard]] bytes key() const noexcept {
-        return size_ >= sizeof of_ ? bytes(of_.key, of_.key_len) : bytes();
+        return bytes(of_.key, of_.key_len);
+    }
+    // With TSC_EVENT_NOT_OFFERED why, otherwise reason::none.
+    [[nodiscard]] tsc::reason reason() const noexcept {
+        return static_cast<tsc::reason>(size_ >= sizeof of_ ? of_.reason : TSC_REASON_NONE);
     }
 
   private:
@@ -427,6 +449,7 @@ struct endpoint {
     std::uint32_t port = 0;
     std::string_view server_name = {}; // empty: the host
     std::string_view group = {};       // empty: none
+    bytes verification = {};           // what else this connection alone verifies; empty: nothing
 
     [[nodiscard]] ::tsc_endpoint raw() const noexcept {
         const bytes a(host), b(server_name), c(group);
@@ -438,6 +461,8 @@ struct endpoint {
         to.group = c.data();
         to.group_len = c.size();
         to.port = port;
+        to.verification = verification.data();
+        to.verification_len = verification.size();
         return to;
     }
 };
@@ -677,13 +702,22 @@ struct session {
     std::chrono::milliseconds age{};
 };
 
-// Why an attempt failed; see TSC_FAILURE_*.
-enum class failure : std::uint32_t {
-    not_sent = 0,
-    handshake = TSC_FACT_SENT,
-    timeout = TSC_FACT_SENT | TSC_FACT_TIMED_OUT,
-    login = TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE,
+// What was seen of an attempt that failed: facts, combined by |. See TSC_FACT_*.
+enum class facts : std::uint32_t {
+    none = 0, // nothing was sent
+    sent = TSC_FACT_SENT,
+    handshake_done = TSC_FACT_HANDSHAKE_DONE,
+    resumed = TSC_FACT_RESUMED,
+    timed_out = TSC_FACT_TIMED_OUT,
+    cancelled = TSC_FACT_CANCELLED,
+    alert = TSC_FACT_ALERT,
 };
+[[nodiscard]] constexpr facts operator|(facts a, facts b) noexcept {
+    return static_cast<facts>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr facts &operator|=(facts &a, facts b) noexcept {
+    return a = a | b;
+}
 
 // One connection attempt.
 class attempt {
@@ -761,15 +795,20 @@ class attempt {
         give_up();
         return ::tsc_attempt_established(get(), resumed);
     }
-    status failed(failure why) noexcept {
+    status failed(facts seen) noexcept {
         give_up();
-        return ::tsc_attempt_failed(get(), static_cast<std::uint32_t>(why));
+        return ::tsc_attempt_failed(get(), static_cast<std::uint32_t>(seen));
     }
 
     [[nodiscard]] result<attempt_info> info() const noexcept {
         attempt_info out{};
         const ::tsc_status why = ::tsc_attempt_info_get(get(), &out, sizeof out);
         return why == TSC_OK ? result<attempt_info>(out) : why;
+    }
+    // Why it did not resume; reason::none if it did, or if that is not decided yet.
+    [[nodiscard]] result<tsc::reason> reason() const noexcept {
+        const auto of = info();
+        return of ? result<tsc::reason>(static_cast<tsc::reason>(of->reason)) : of.status();
     }
     // The rustls configuration for this connection, which the caller frees.
     [[nodiscard]] result<const ::rustls_client_config *> rustls_config() const noexcept {

@@ -69,16 +69,7 @@ inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
 
 } // namespace detail
 
-// The endpoint that a connection to `to` has: its server name, if it says none, is the SNI name
-// that is set on ssl, or else the host.
-[[nodiscard]] inline endpoint endpoint_of(const SSL *ssl, endpoint to) noexcept {
-    if (ssl && to.server_name.empty())
-        if (const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))
-            to.server_name = name;
-    return to;
-}
-
-// tsc_ssl_attach. flags: 0 or TSC_SSL_SERIALISE.
+// tsc_ssl_attach. flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
 inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = {},
                      std::uint32_t flags = 0) noexcept {
     if (!ctx || !to.get())
@@ -91,9 +82,10 @@ inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = 
     return kept == TSC_OK ? tsc_ssl_attach(ctx, to.get(), &raw, flags) : kept;
 }
 
-// tsc_ssl_prepare: begins an attempt and offers nothing yet. In between it may wait (wait_fd).
+// tsc_ssl_prepare_endpoint: begins an attempt and offers nothing yet. In between it may wait
+// (wait_fd).
 inline status prepare(SSL *ssl, const endpoint &to) noexcept {
-    const auto raw = endpoint_of(ssl, to).raw();
+    const auto raw = to.raw();
     return tsc_ssl_prepare_endpoint(ssl, &raw);
 }
 
@@ -102,10 +94,10 @@ inline status offer(SSL *ssl) noexcept {
     return tsc_ssl_offer(ssl);
 }
 
-// tsc_ssl_begin: both in one. Last thing before the handshake.
+// tsc_ssl_begin_endpoint: both in one. Last thing before the handshake.
 inline status begin(SSL *ssl, const endpoint &to) noexcept {
-    const status why = prepare(ssl, to);
-    return why == TSC_OK ? offer(ssl) : why;
+    const auto raw = to.raw();
+    return tsc_ssl_begin_endpoint(ssl, &raw);
 }
 
 // begin for a thread that may be blocked: waits while a session is on its way, at most so long.
@@ -167,7 +159,8 @@ inline status failed(SSL *ssl) noexcept {
     return tsc_ssl_failed(ssl);
 }
 
-// How many sessions connections to this endpoint would find. to: with its server name, if it is not
+// How many sessions a connection to this endpoint would find, which is as its SSL_CTX was when it
+// was attached and, if that verifies, verifies the server name. to: with that name, if it is not
 // the host.
 [[nodiscard]] inline result<std::size_t> available(const SSL_CTX *ctx,
                                                    const endpoint &to) noexcept {
@@ -177,13 +170,43 @@ inline status failed(SSL *ssl) noexcept {
     return why == TSC_OK ? result<std::size_t>(count) : why;
 }
 
-// What connections to this endpoint may expect.
+// The same for a connection on this SSL, whatever it verifies. It need not be one that will
+// connect.
+[[nodiscard]] inline result<std::size_t> available(SSL *ssl, const endpoint &to) noexcept {
+    auto raw = to.raw();
+    std::uint8_t room[TSC_SSL_VERIFICATION];
+    std::size_t count = 0;
+    status why = tsc_ssl_endpoint(ssl, &raw, room);
+    if (why == TSC_OK)
+        why = tsc_config_available(tsc_ssl_config(SSL_get_SSL_CTX(ssl)), &raw, sizeof raw, &count);
+    return why == TSC_OK ? result<std::size_t>(count) : why;
+}
+
+// What such connections to this endpoint may expect.
 [[nodiscard]] inline result<tsc_forecast> forecast(const SSL_CTX *ctx,
                                                    const endpoint &to) noexcept {
     const auto raw = to.raw();
     tsc_forecast out{};
     const status why = tsc_config_forecast(tsc_ssl_config(ctx), &raw, sizeof raw, &out, sizeof out);
     return why == TSC_OK ? result<tsc_forecast>(out) : why;
+}
+
+[[nodiscard]] inline result<tsc_forecast> forecast(SSL *ssl, const endpoint &to) noexcept {
+    auto raw = to.raw();
+    std::uint8_t room[TSC_SSL_VERIFICATION];
+    tsc_forecast out{};
+    status why = tsc_ssl_endpoint(ssl, &raw, room);
+    if (why == TSC_OK)
+        why = tsc_config_forecast(tsc_ssl_config(SSL_get_SSL_CTX(ssl)), &raw, sizeof raw, &out,
+                                  sizeof out);
+    return why == TSC_OK ? result<tsc_forecast>(out) : why;
+}
+
+// Why the attempt did not resume; reason::none if it did, or if that is not decided yet.
+[[nodiscard]] inline result<tsc::reason> reason(const SSL *ssl) noexcept {
+    attempt_info out{};
+    const status got = tsc_attempt_info_get(tsc_ssl_attempt(ssl), &out, sizeof out);
+    return got == TSC_OK ? result<tsc::reason>(static_cast<tsc::reason>(out.reason)) : got;
 }
 
 // What became of the attempt so far.

@@ -10,20 +10,6 @@ import (
 	"unsafe"
 )
 
-// A Failure says why an attempt failed, which decides what becomes of the session that was offered.
-type Failure uint32
-
-const (
-	// NotSent: the ClientHello was never sent. A session that was kept for the attempt goes back.
-	NotSent = Failure(C.TSC_FAILURE_NOT_SENT)
-	// HandshakeFailed: if a session was offered, it and all of its lineage are dropped.
-	HandshakeFailed = Failure(C.TSC_FAILURE_HANDSHAKE)
-	// TimedOut: the server fell silent during the handshake. Treated as HandshakeFailed.
-	TimedOut = Failure(C.TSC_FAILURE_TIMEOUT)
-	// LoginFailed: TLS was fine, the application's own login was not.
-	LoginFailed = Failure(C.TSC_FAILURE_LOGIN)
-)
-
 // An Attempt is one connection attempt's view of the cache, for drivers that make their tls.Conn by
 // themselves: what it offers, what it receives, how it ended. It is the tls.ClientSessionCache of that
 // one connection, and ignores the key that crypto/tls passes.
@@ -31,49 +17,56 @@ const (
 //	attempt := config.Begin(endpoint)
 //	conn := tls.Client(raw, attempt.TLSConfig())
 //	err := conn.HandshakeContext(ctx)           // and a login
-//	attempt.Established(conn.ConnectionState()) // or attempt.Failed(tsc.HandshakeFailed)
+//	attempt.Established(conn.ConnectionState()) // or attempt.Failed(tsc.FailureOf(conn, err))
 //	…
 //	attempt.Close() // with the connection
 //
 // A driver that forgets Established sees Stats.Unfinished grow and the cache stay empty.
 type Attempt struct {
-	tls    *tls.Config
-	err    error // why there is no handle
-	handle handle
+	tls       *tls.Config
+	from      *tls.Config // what tls was made of, with this name
+	name      string
+	mayChange bool
+	err       error // why there is no handle
+	handle    handle
 	// Held while a session is lent or a verdict ends the lending. Nothing waits for it, since its holder
 	// may be calling OnEvent: a call that finds it held fails with ErrWrongState.
 	lent sync.Mutex
+	// crypto/tls has asked for a session, which it does right before it sends the ClientHello.
+	asked atomic.Bool
 	// crypto/tls gave up the session that was offered.
 	dropped atomic.Bool
+	// There was a verdict; the network connection is closed. After both, the attempt closes itself.
+	ended, gone atomic.Bool
 }
 
 // Begin begins an attempt. It never fails: if there is trouble (a closed config, a name that is too
 // long), the attempt offers nothing, and its Established says what it was. Close it.
 func (c *Config) Begin(endpoint Endpoint) *Attempt {
-	a := &Attempt{tls: &tls.Config{}}
-	if c != nil {
-		endpoint = c.named(endpoint)
-		if c.tls != nil {
-			a.tls = c.tls.Clone()
-		}
+	g := c.generation()
+	held, err := c.acquire()
+	if err == nil {
+		g = held
+		defer g.handle.release()
 	}
+	// A caller that says itself what the connection verifies may change the tls.Config accordingly.
+	a := &Attempt{tls: g.tls.Clone(), mayChange: endpoint.Verification != ""}
+	endpoint = g.complete(endpoint)
 	a.tls.ServerName = endpoint.ServerName
 	a.tls.ClientSessionCache = a
-	a.err = a.begin(c, endpoint)
+	a.from, a.name = g.tls, endpoint.ServerName
+	if a.err = err; err == nil {
+		a.err = a.begin(g, endpoint)
+	}
 	return a
 }
 
-func (a *Attempt) begin(c *Config, endpoint Endpoint) error {
-	config, err := c.acquire()
-	if err != nil {
-		return err
-	}
-	defer c.handle.release()
+func (a *Attempt) begin(g *generation, endpoint Endpoint) error {
 	given, err := endpoint.c()
 	if err != nil {
 		return err
 	}
-	made := C.tscgo_attempt_new(config, given)
+	made := C.tscgo_attempt_new(g.c(), given)
 	if err := failure(made.status); err != nil {
 		return err
 	}
@@ -98,10 +91,21 @@ func (a *Attempt) acquire() (*C.tsc_attempt, error) {
 
 // TLSConfig gives the tls.Config for this one connection: the config's, with the endpoint's server
 // name and this attempt in it.
+//
+// It is not to be changed in what decides whom the connection trusts or who it is. If it is, the
+// connection is made, offers nothing and keeps nothing; unless Endpoint.Verification was given, which then
+// has to tell such connections apart. A change of a clone of it is not noticed.
 func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
 
 // Get is called by crypto/tls when it makes the ClientHello.
 func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
+	if a == nil {
+		return nil, false
+	}
+	a.asked.Store(true)
+	if !a.isAsMade() {
+		return nil, false
+	}
 	bytes, err := a.offer()
 	if err != nil {
 		return nil, false
@@ -109,6 +113,12 @@ func (a *Attempt) Get(string) (*tls.ClientSessionState, bool) {
 	// What can't be parsed is spent, and takes its lineage along when the attempt is established.
 	session := decodeSession(bytes)
 	return session, session != nil
+}
+
+// isAsMade says whether the caller has left the tls.Config as it was. crypto/tls reads it meanwhile, and
+// nobody may write to it.
+func (a *Attempt) isAsMade() bool {
+	return a.mayChange || a.tls == nil || a.tls.ServerName == a.name && unchanged(a.tls, a.from)
 }
 
 // offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
@@ -143,7 +153,7 @@ func (a *Attempt) Put(_ string, state *tls.ClientSessionState) {
 		a.dropped.Store(true)
 		return
 	}
-	if session, ok := encodeSession(state); ok {
+	if session, ok := encodeSession(state); ok && a.isAsMade() {
 		a.receive(session)
 		session.wipe()
 	}
@@ -177,10 +187,15 @@ func (a *Attempt) Established(state tls.ConnectionState) error {
 	})
 }
 
-// Failed says that the attempt failed. What was received is discarded. The error may be ignored.
-func (a *Attempt) Failed(why Failure) error {
+// Failed says that the attempt failed, and what was seen of it. What was received is discarded. Once the
+// attempt was established only Failure.Alert has a meaning: a fatal alert came on the connection, and what
+// it brought is dropped (RFC 8446, section 6). The error may be ignored.
+func (a *Attempt) Failed(seen Failure) error {
+	if a != nil && a.asked.Load() {
+		seen.Sent = true
+	}
 	return a.verdict(func(attempt *C.tsc_attempt) C.tsc_status {
-		return C.tsc_attempt_failed(attempt, C.uint32_t(why))
+		return C.tsc_attempt_failed(attempt, seen.c())
 	})
 }
 
@@ -194,18 +209,35 @@ func (a *Attempt) verdict(say func(*C.tsc_attempt) C.tsc_status) error {
 		return ErrWrongState
 	}
 	defer a.lent.Unlock()
-	return failure(say(attempt))
+	if err := failure(say(attempt)); err != nil {
+		return err
+	}
+	a.ended.Store(true)
+	if a.gone.Load() {
+		a.handle.close()
+	}
+	return nil
+}
+
+// connClosed is called when the network connection is closed: before the verdict, if a context ends a
+// handshake.
+func (a *Attempt) connClosed() {
+	a.gone.Store(true)
+	if a.ended.Load() {
+		a.handle.close()
+	}
 }
 
 // Close frees the attempt; call it when the connection is closed. After Established what was received
-// stays. Without a verdict it is discarded. Closing again does nothing.
+// stays. Without a verdict it is discarded. Closing again does nothing. An attempt of [Config.Client] or a
+// [Dialer] closes itself when there was a verdict and its tls.Conn is closed.
 func (a *Attempt) Close() error {
 	if a == nil {
 		return ErrInvalidArgument
 	}
 	if a.dropped.Load() {
 		// Has no effect if there was a verdict.
-		a.Failed(HandshakeFailed)
+		a.Failed(Failure{})
 	}
 	a.handle.close()
 	return nil

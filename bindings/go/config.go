@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -18,6 +19,8 @@ type ConfigOptions struct {
 	// What names the TLS configuration, at most 255 bytes. Two configs of one cache with the same
 	// identity share their sessions: give it to both only if they agree on trust roots, client
 	// certificate, verification and protocols, as when a program builds the same tls.Config again.
+	// What can be read of a tls.Config is compared all the same, and sessions cross only if it is equal;
+	// what a function in it does can't be read.
 	// Empty: this config shares with no other.
 	Identity string
 	// When the client's own certificate ends; no session is offered after. Zero: what the Certificates
@@ -29,25 +32,90 @@ type ConfigOptions struct {
 // what one receives no other finds, unless both have the same identity. It may be used by any number
 // of goroutines at once.
 type Config struct {
-	cache  *Cache
-	tls    *tls.Config
-	name   string // what its views' keys begin with
-	handle handle
+	cache   *Cache
+	current atomic.Pointer[generation]
+	// Held while current is replaced, and while no one may.
+	mu     sync.Mutex
+	closed bool
 }
 
-var configs atomic.Uint64
+// A generation is what a Config is from NewConfig or Rotate to the next Rotate.
+type generation struct {
+	tls  *tls.Config
+	name string // what its views' keys begin with
+	// What tells configs of one identity apart; empty without an identity, where nothing is shared.
+	verification string
+	handle       handle
+	over         atomic.Bool
+}
+
+var generations atomic.Uint64
 
 // NewConfig binds a tls.Config, of which it keeps a clone: later changes aren't noticed. nil is the
 // zero tls.Config. It fails with ErrTooLarge if the identity is too long, and with ErrClosed.
 func (c *Cache) NewConfig(config *tls.Config, options ConfigOptions) (*Config, error) {
+	if config == nil {
+		config = &tls.Config{}
+	}
+	made, err := c.newGeneration(config, options)
+	if err != nil {
+		return nil, err
+	}
+	out := &Config{cache: c}
+	out.current.Store(made)
+	return out, nil
+}
+
+// Rotate makes the config one that has received nothing: no session that came before, or that still comes
+// on a connection begun before, is offered to a connection begun from now on. Call it after something has
+// changed that decides whom connections trust or who they are: after GetClientCertificate has begun to
+// give another certificate, or with a new tls.Config to use from now on, for example one with other
+// RootCAs. nil keeps the tls.Config that it has.
+//
+// The options replace those of NewConfig. If both have an identity, it has to be another one, unless what
+// can be read of the tls.Config has changed: otherwise nothing would tell the sessions apart, and it fails
+// with ErrInvalidArgument. It also fails as NewConfig does. Whenever it fails, nothing has changed.
+//
+// Views from before offer and keep nothing more.
+func (c *Config) Rotate(config *tls.Config, options ConfigOptions) error {
+	before, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	if config == nil {
+		config = before.tls
+	}
+	before.handle.release()
+	made, err := c.cache.newGeneration(config, options)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	before = c.current.Load()
+	switch {
+	case c.closed:
+		err = ErrClosed
+	case made.name == before.name && made.verification == before.verification:
+		err = ErrInvalidArgument
+	default:
+		c.current.Store(made)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		made.handle.close()
+		return err
+	}
+	before.over.Store(true)
+	before.handle.close()
+	return nil
+}
+
+func (c *Cache) newGeneration(config *tls.Config, options ConfigOptions) (*generation, error) {
 	cache, err := c.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer c.handle.release()
-	if config == nil {
-		config = &tls.Config{}
-	}
 	notAfter := options.ClientNotAfter
 	if notAfter.IsZero() {
 		notAfter = firstEnd(config.Certificates)
@@ -63,14 +131,17 @@ func (c *Cache) NewConfig(config *tls.Config, options ConfigOptions) (*Config, e
 	if err := failure(made.status); err != nil {
 		return nil, err
 	}
-	out := &Config{cache: c, tls: config.Clone()}
-	if out.name = "=" + options.Identity; options.Identity == "" {
-		out.name = string(binary.AppendUvarint([]byte{'#'}, configs.Add(1)))
+	g := &generation{tls: ownClone(config)}
+	if options.Identity == "" {
+		g.name = string(binary.AppendUvarint([]byte{'#'}, generations.Add(1)))
+	} else {
+		g.name = "=" + options.Identity
+		g.verification = verification(g.tls)
 	}
-	open(out, &out.handle, unsafe.Pointer(made.config), func(ptr unsafe.Pointer) {
+	open(g, &g.handle, unsafe.Pointer(made.config), func(ptr unsafe.Pointer) {
 		C.tsc_config_free((*C.tsc_config)(ptr))
 	})
-	return out, nil
+	return g, nil
 }
 
 // firstEnd gives the first end of any of the certificates: which of them the client uses is decided
@@ -89,15 +160,27 @@ func firstEnd(certificates []tls.Certificate) (first time.Time) {
 	return first
 }
 
-func (c *Config) acquire() (*C.tsc_config, error) {
+// acquire is to be followed by release of the generation's handle.
+func (c *Config) acquire() (*generation, error) {
 	if c == nil {
 		return nil, ErrInvalidArgument
 	}
-	if ptr := c.handle.acquire(); ptr != nil {
-		return (*C.tsc_config)(ptr), nil
+	for {
+		g := c.current.Load()
+		if g == nil {
+			return nil, ErrClosed
+		}
+		if g.handle.acquire() != nil {
+			return g, nil
+		}
+		// Closed, or replaced just now.
+		if c.current.Load() == g {
+			return nil, ErrClosed
+		}
 	}
-	return nil, ErrClosed
 }
+
+func (g *generation) c() *C.tsc_config { return (*C.tsc_config)(g.handle.ptr) }
 
 // Close frees the config. What was begun with it goes on; what is begun from now on offers nothing.
 // Sessions stay in the cache, for configs with the same identity. Closing again does nothing.
@@ -105,50 +188,68 @@ func (c *Config) Close() error {
 	if c == nil {
 		return ErrInvalidArgument
 	}
-	c.handle.close()
+	c.mu.Lock()
+	c.closed = true
+	g := c.current.Load()
+	c.mu.Unlock()
+	if g != nil {
+		g.handle.close()
+	}
 	return nil
 }
 
 // Available says how many sessions attempts at an endpoint would find, one after the other. A
 // reusable one counts once.
 func (c *Config) Available(endpoint Endpoint) (int, error) {
-	config, err := c.acquire()
+	g, err := c.acquire()
 	if err != nil {
 		return 0, err
 	}
-	defer c.handle.release()
-	endpoint = c.named(endpoint)
+	defer g.handle.release()
+	endpoint = g.complete(endpoint)
 	given, err := endpoint.c()
 	if err != nil {
 		return 0, err
 	}
-	got := C.tscgo_config_available(config, given)
+	got := C.tscgo_config_available(g.c(), given)
 	return int(got.count), failure(got.status)
 }
 
 // Forecast says what attempts at an endpoint may expect.
 func (c *Config) Forecast(endpoint Endpoint) (Forecast, error) {
-	config, err := c.acquire()
+	g, err := c.acquire()
 	if err != nil {
 		return Forecast{}, err
 	}
-	defer c.handle.release()
-	endpoint = c.named(endpoint)
+	defer g.handle.release()
+	endpoint = g.complete(endpoint)
 	given, err := endpoint.c()
 	if err != nil {
 		return Forecast{}, err
 	}
-	got := C.tscgo_config_forecast(config, given)
+	got := C.tscgo_config_forecast(g.c(), given)
 	return newForecast(&got.forecast), failure(got.status)
 }
 
-// named gives an endpoint the name that crypto/tls will check the certificate against.
-func (c *Config) named(endpoint Endpoint) Endpoint {
-	if endpoint.ServerName == "" && c.tls != nil {
-		endpoint.ServerName = c.tls.ServerName
+// complete gives an endpoint the name that crypto/tls will know the server by, and what the
+// tls.Config says of the verification. Where tls.Client would send no name and check none, it has none.
+func (g *generation) complete(endpoint Endpoint) Endpoint {
+	if endpoint.ServerName == "" {
+		endpoint.ServerName = g.tls.ServerName
 	}
-	if endpoint.ServerName == "" && !strings.HasPrefix(endpoint.Host, "/") {
+	if endpoint.ServerName == "" && !g.tls.InsecureSkipVerify && !strings.HasPrefix(endpoint.Host, "/") {
 		endpoint.ServerName = endpoint.Host
 	}
+	endpoint.Verification = g.verification + endpoint.Verification
 	return endpoint
+}
+
+// generation gives the current one, perhaps closed; for a Config that was never made, one that is.
+func (c *Config) generation() *generation {
+	if c != nil {
+		if g := c.current.Load(); g != nil {
+			return g
+		}
+	}
+	return &generation{tls: &tls.Config{}}
 }

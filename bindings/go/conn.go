@@ -3,24 +3,33 @@
 package tsc
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"net"
-	"os"
+	"sync/atomic"
 )
 
-// A Conn is a tls.Conn that knows its [Attempt].
+// A Conn is a tls.Conn that knows its [Attempt]. Its field Conn is the *tls.Conn for those that look for
+// that type; it may be closed in place of the Conn, and says nothing of an alert that comes by itself.
 type Conn struct {
 	*tls.Conn
-	attempt *Attempt
+	attempt     *Attempt
+	established atomic.Bool
+	alerted     atomic.Bool
 }
 
 // Client is tls.Client with the sessions of a config: for a connection that stands, before the
 // handshake, as in protocols that begin in clear text. Say Established or Failed afterwards.
+//
+// As tls.Client, it sends no server name if the tls.Config says InsecureSkipVerify and neither that nor the
+// endpoint has a name.
 func (c *Config) Client(raw net.Conn, endpoint Endpoint) *Conn {
 	attempt := c.Begin(endpoint)
-	return &Conn{Conn: tls.Client(raw, attempt.TLSConfig()), attempt: attempt}
+	config := attempt.TLSConfig()
+	if config.ServerName == "" && raw != nil && raw.RemoteAddr() == nil {
+		// Without a name, crypto/tls wants the address.
+		config.ClientSessionCache = nil
+	}
+	return &Conn{Conn: tls.Client(telling(raw, attempt), config), attempt: attempt}
 }
 
 // Established says that the connection is a success: TLS and the application's own login are done.
@@ -31,23 +40,36 @@ func (c *Conn) Established() error {
 	if !state.HandshakeComplete {
 		return ErrWrongState
 	}
-	return c.attempt.Established(state)
+	err := c.attempt.Established(state)
+	if err == nil {
+		c.established.Store(true)
+		c.tellAlert()
+	}
+	return err
 }
 
-// Failed says that the attempt failed by err: after the handshake, the login. What the server sent is
-// discarded. It doesn't close the connection. The error that it returns may be ignored.
+// Failed says that the attempt failed by err, see [FailureOf]. What the server sent is discarded. It
+// doesn't close the connection. The error that it returns may be ignored.
 func (c *Conn) Failed(err error) error {
-	why := HandshakeFailed
-	var timeout net.Error
-	switch {
-	case c.ConnectionState().HandshakeComplete:
-		why = LoginFailed
-	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
-		// Cancelled, too: people give up when a server is silent.
-		why = TimedOut
+	seen := FailureOf(c, err)
+	seen.Alert = seen.Alert || c.alerted.Load()
+	return c.attempt.Failed(seen)
+}
+
+// Read is that of tls.Conn. If a fatal alert comes on a connection that was established, what it brought
+// is dropped.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil && isAlert(err) && !c.alerted.Swap(true) {
+		c.tellAlert()
 	}
-	return c.attempt.Failed(why)
+	return n, err
+}
+
+func (c *Conn) tellAlert() {
+	if c.alerted.Load() && c.established.Load() {
+		c.attempt.Failed(Failure{Alert: true})
+	}
 }
 
 // SessionReused says whether the handshake is done and was a resumed one.
@@ -56,7 +78,7 @@ func (c *Conn) SessionReused() bool { return c.ConnectionState().DidResume }
 // Info tells what became of the connection's attempt so far.
 func (c *Conn) Info() (Info, error) { return c.attempt.Info() }
 
-// Close closes the connection, and with it the attempt.
+// Close closes the connection, and with it the attempt, whether or not there was a verdict.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()
 	c.attempt.Close()

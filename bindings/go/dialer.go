@@ -5,6 +5,7 @@ package tsc
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -23,15 +24,16 @@ type Dialer struct {
 	Group string
 }
 
-// DialContext connects and does the handshake, as tls.Dialer.DialContext does. It says "established"
-// right then, so it is for those who have no login of their own. The net.Conn is a [*Conn].
+// DialContext connects and does the handshake, as tls.Dialer.DialContext does; as there, the net.Conn is a
+// *tls.Conn, which http.Transport and net/smtp look for. It says "established" right after the handshake,
+// so it is for those who have no login of their own. [AttemptOf] finds the connection's attempt.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := d.DialStaged(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	conn.Established()
-	return conn, nil
+	return conn.Conn, nil
 }
 
 // DialStaged connects and does the handshake. What the server sends is published only when the caller
@@ -58,11 +60,15 @@ func (d *Dialer) DialStaged(ctx context.Context, network, addr string) (*Conn, e
 		return nil, err
 	}
 	endpoint.Group = d.Group
+	// As tls.Dialer does: the host is the name, also where nobody checks it.
+	endpoint.ServerName = d.Config.generation().tls.ServerName
+	if endpoint.ServerName == "" && !strings.HasPrefix(network, "unix") {
+		endpoint.ServerName = endpoint.Host
+	}
 	conn := d.Config.Client(raw, endpoint)
 	if err := conn.attempt.Wait(ctx, d.MaxWait); err != nil {
-		conn.attempt.Failed(NotSent)
-		conn.attempt.Close()
-		raw.Close()
+		conn.Failed(err)
+		conn.Close()
 		return nil, err
 	}
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -158,7 +158,7 @@ func TestTicketsThatComeLaterAreKept(t *testing.T) {
 			if err != nil || reused != (i > 0) {
 				t.Fatalf("connection %d: resumed %v, %v", i, reused, err)
 			}
-			if _, ok := conn.(*Conn); !ok {
+			if _, ok := conn.(*tls.Conn); !ok {
 				t.Fatalf("%T", conn)
 			}
 			conn.Close()

@@ -24,6 +24,10 @@ type Endpoint struct {
 	// share sessions on purpose. Empty is right unless the servers are known to share their ticket
 	// keys.
 	Group string
+	// Whatever else decides, on this connection alone, whom it trusts and who it is: for example the
+	// identity that a VerifyPeerCertificate of its own expects. A session is offered only to connections
+	// with the same bytes. Empty where the Config says all.
+	Verification string
 }
 
 // c borrows the strings: what it gives is for one call.
@@ -34,6 +38,7 @@ func (e *Endpoint) c() (c C.tsc_endpoint, err error) {
 	c.host, c.host_len = bytesOf(e.Host), C.size_t(len(e.Host))
 	c.server_name, c.server_name_len = bytesOf(e.ServerName), C.size_t(len(e.ServerName))
 	c.group, c.group_len = bytesOf(e.Group), C.size_t(len(e.Group))
+	c.verification, c.verification_len = bytesOf(e.Verification), C.size_t(len(e.Verification))
 	c.port = C.uint32_t(e.Port)
 	return c, nil
 }

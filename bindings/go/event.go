@@ -30,13 +30,17 @@ const (
 	EventBreakerOpened = EventKind(C.TSC_EVENT_BREAKER_OPENED)
 	// EventBreakerClosed: offering is tried again.
 	EventBreakerClosed = EventKind(C.TSC_EVENT_BREAKER_CLOSED)
+	// EventNotOffered: an attempt does a full handshake; Event.Reason says why.
+	EventNotOffered = EventKind(C.TSC_EVENT_NOT_OFFERED)
 )
 
 // An Event is something that happened in a cache. No part of a session is in it.
 type Event struct {
 	Kind EventKind
-	// To how many sessions at once; 0 for a breaker.
+	// To how many sessions at once; 0 for a breaker and for EventNotOffered.
 	Count uint64
+	// With EventNotOffered, why.
+	Reason Reason
 	// Whose sessions: names in lower case, Host and Port empty if there is a group. All are empty for
 	// the sessions of a View.
 	Endpoint Endpoint
@@ -60,8 +64,9 @@ func tscgoEvent(number C.uintptr_t, c *C.tsc_event) {
 		}
 	}()
 	tell(Event{
-		Kind:  EventKind(c.kind),
-		Count: uint64(c.count),
+		Kind:   EventKind(c.kind),
+		Count:  uint64(c.count),
+		Reason: Reason(c.reason),
 		Endpoint: Endpoint{
 			Host:       stringOf(c.host, c.host_len),
 			Port:       int(c.port),

@@ -19,22 +19,22 @@ const ExportKeySize = C.TSC_EXPORT_KEY
 // process which config is the same. Change the identity when the tls.Config changes. A version of Go
 // that encodes sessions otherwise drops what it imported when it comes to offer it.
 func (c *Config) Export(key *[ExportKeySize]byte) (sealed []byte, err error) {
-	config, err := c.acquire()
+	g, err := c.acquire()
 	if err != nil {
 		return nil, err
 	}
-	defer c.handle.release()
+	defer g.handle.release()
 	if key == nil {
 		return nil, ErrInvalidArgument
 	}
 	from := (*C.uint8_t)(unsafe.Pointer(key))
 	// Sessions may come in between the question for the length and the export.
-	for got := C.tscgo_config_export(config, from, nil, 0); ; {
+	for got := C.tscgo_config_export(g.c(), from, nil, 0); ; {
 		if err := failure(got.status); err != nil && err != tooSmall {
 			return nil, err
 		}
 		sealed = make([]byte, got.count)
-		got = C.tscgo_config_export(config, from, (*C.uint8_t)(unsafe.Pointer(&sealed[0])), got.count)
+		got = C.tscgo_config_export(g.c(), from, (*C.uint8_t)(unsafe.Pointer(&sealed[0])), got.count)
 		if got.status == C.TSC_OK {
 			return sealed[:got.count], nil
 		}
@@ -49,15 +49,15 @@ func (c *Config) Export(key *[ExportKeySize]byte) (sealed []byte, err error) {
 // that nobody can tell how much time is left; ErrUnsupported if the config has no identity. Whatever
 // it is, go on: connections begin with full handshakes.
 func (c *Config) Import(key *[ExportKeySize]byte, sealed []byte) (count int, err error) {
-	config, err := c.acquire()
+	g, err := c.acquire()
 	if err != nil {
 		return 0, err
 	}
-	defer c.handle.release()
+	defer g.handle.release()
 	if key == nil {
 		return 0, ErrInvalidArgument
 	}
-	got := C.tscgo_config_import(config, (*C.uint8_t)(unsafe.Pointer(key)),
+	got := C.tscgo_config_import(g.c(), (*C.uint8_t)(unsafe.Pointer(key)),
 		(*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(sealed))), C.size_t(len(sealed)))
 	return int(got.count), failure(got.status)
 }

@@ -3,6 +3,7 @@ package tsc
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestWhatIsForgottenIsFreed(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Established()
-		conn.Conn.Close() // the attempt is forgotten
+		conn.NetConn().(interface{ NetConn() net.Conn }).NetConn().Close() // the attempt is forgotten
 		if got := tsctest.Handles(); got != 3 {
 			t.Fatalf("%d handles", got)
 		}

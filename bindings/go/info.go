@@ -21,6 +21,8 @@ type Info struct {
 	// A session was taken to be offered; the connection was established by resuming it, or the server
 	// did not take it.
 	Offered, Resumed, Refused bool
+	// Why the connection did not resume, as far as that is decided.
+	Reason Reason
 	// Sessions received, and of these how many went into the cache or were discarded. The rest waits
 	// for the verdict.
 	Received, Stored, Discarded int
@@ -40,6 +42,7 @@ func (a *Attempt) Info() (Info, error) {
 		Offered:   c.offered != 0,
 		Resumed:   c.resumed != 0,
 		Refused:   c.refused != 0,
+		Reason:    Reason(c.reason),
 		Received:  int(c.received),
 		Stored:    int(c.stored),
 		Discarded: int(c.discarded),

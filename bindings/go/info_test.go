@@ -9,7 +9,7 @@ func TestInfoTellsWhatBecameOfAnAttempt(t *testing.T) {
 	addr := goServer(t, nil)
 	dialer := newDialer(t, newCache(t, Options{}), versions["1.3"])
 	for i, expected := range []Info{
-		{State: StateEstablished, Received: 1, Stored: 1},
+		{State: StateEstablished, Received: 1, Stored: 1, Reason: ReasonNothingStored},
 		{State: StateEstablished, Received: 1, Stored: 1, Offered: true, Resumed: true},
 	} {
 		conn, err := dialer.DialStaged(context.Background(), "tcp", addr)
@@ -19,7 +19,7 @@ func TestInfoTellsWhatBecameOfAnAttempt(t *testing.T) {
 		if _, err := ask(conn); err != nil {
 			t.Fatal(err)
 		}
-		staged := Info{State: StateOpen, Received: 1, Offered: i > 0}
+		staged := Info{State: StateOpen, Received: 1, Offered: i > 0, Reason: expected.Reason}
 		if got, err := conn.Info(); got != staged || err != nil {
 			t.Fatalf("%+v, and not %+v: %v", got, staged, err)
 		}

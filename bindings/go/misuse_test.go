@@ -61,7 +61,7 @@ func TestWhatIsClosedSaysSoAndConnectionsGoOn(t *testing.T) {
 	attempt.Close()
 	want(t, attempt.Close(), nil)
 	want(t, attempt.Established(tls.ConnectionState{}), ErrClosed)
-	want(t, attempt.Failed(NotSent), ErrClosed)
+	want(t, attempt.Failed(Failure{}), ErrClosed)
 	if visit(t, dialer, addr) {
 		t.Error("resumed from a closed cache")
 	}
@@ -78,7 +78,7 @@ func TestWhatIsClosedSaysSoAndConnectionsGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, conn.(*Conn).Established(), ErrClosed)
+	want(t, AttemptOf(conn).Established(tls.ConnectionState{}), ErrClosed)
 	if _, err := ask(conn); err != nil {
 		t.Error(err)
 	}
@@ -122,7 +122,7 @@ func TestNilAndNonsenseAreErrors(t *testing.T) {
 	want(t, err, ErrInvalidArgument)
 	want(t, noConfig.Begin(Endpoint{Host: "x"}).Established(tls.ConnectionState{}), ErrInvalidArgument)
 	want(t, noAttempt.Close(), ErrInvalidArgument)
-	want(t, noAttempt.Failed(NotSent), ErrInvalidArgument)
+	want(t, noAttempt.Failed(Failure{}), ErrInvalidArgument)
 	noAttempt.Put("", nil)
 	noAttempt.Get("")
 	noView.Put("", nil)
@@ -132,12 +132,12 @@ func TestNilAndNonsenseAreErrors(t *testing.T) {
 
 	for _, options := range []Options{
 		{MaxEndpoints: -1}, {TTL: -time.Second}, {TTL: math.MaxInt64}, {MaxBytes: -1},
-		{MaxSessionBytes: math.MaxInt}, {BreakerFailures: -2}, {BreakerTime: -1},
+		{MaxSessionBytes: math.MaxInt}, {FailureBudget: -2},
 	} {
 		_, err := NewCache(options)
 		want(t, err, ErrInvalidArgument)
 	}
-	cache := newCache(t, Options{BreakerFailures: Never, TTL: time.Millisecond, MaxSessionBytes: 100})
+	cache := newCache(t, Options{FailureBudget: Unlimited, TTL: time.Millisecond, MaxSessionBytes: 100})
 	_, err = cache.NewConfig(nil, ConfigOptions{Identity: strings.Repeat("x", 256)})
 	want(t, err, ErrTooLarge)
 	config := newDialer(t, cache, tls.VersionTLS13).Config
@@ -178,7 +178,6 @@ func TestNilAndNonsenseAreErrors(t *testing.T) {
 	large, _ := encodeSession(caught(t, tls.VersionTLS13))
 	want(t, attempt.receive(large), ErrTooLarge)
 	want(t, attempt.Established(tls.ConnectionState{DidResume: true}), ErrInvalidArgument)
-	want(t, attempt.Failed(Failure(99)), ErrInvalidArgument)
 	attempt.Close()
 
 	_, err = cache.Prometheus("not labels")
@@ -367,7 +366,7 @@ func TestAZeroValueIsAsOneThatWasClosed(t *testing.T) {
 		t.Error("a session from nowhere")
 	}
 	want(t, attempt.Wait(context.Background(), time.Hour), nil)
-	want(t, attempt.Failed(NotSent), ErrClosed)
+	want(t, attempt.Failed(Failure{}), ErrClosed)
 	_, err = attempt.Info()
 	want(t, err, ErrClosed)
 	want(t, attempt.Close(), nil)

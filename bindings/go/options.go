@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Never, in BreakerFailures, keeps the breaker closed.
-const Never = -1
+// Unlimited, in FailureBudget, stands for any number.
+const Unlimited = -1
 
 // Options bound a [Cache]. The zero value, in any field, stands for the library's default; the README
 // says how to choose. Durations are kept in whole seconds, and one below a second is one second.
@@ -33,11 +33,10 @@ type Options struct {
 	MaxLineageAge time.Duration
 	// Full handshakes to one endpoint at once, among connections that wait. Default any number.
 	MaxFullHandshakes int
-	// After so many failures of connections that offered a session, an endpoint is offered nothing for
-	// a while. Default 3; Never.
-	BreakerFailures int
-	// That while, at first. Default a minute.
-	BreakerTime time.Duration
+	// Connections to one endpoint that may fail within an hour because they offered a session, where a
+	// full handshake would have made them; besides those under way at the same time. Default 12;
+	// Unlimited.
+	FailureBudget int
 	// Called when something happens to sessions, on whichever goroutine is in this package, perhaps on
 	// several at once, and perhaps before the call that caused it has returned. It may use the cache,
 	// and close it. A panic in it ends there: it is logged, and what the cache was doing goes on.
@@ -54,9 +53,9 @@ func (o *Options) c() (c C.tsc_options, err error) {
 	if o.ReuseWhenDry {
 		c.flags |= C.TSC_REUSE_WHEN_DRY
 	}
-	failures := int64(o.BreakerFailures)
-	if failures == Never {
-		failures = math.MaxUint32
+	budget := int64(o.FailureBudget)
+	if budget == Unlimited {
+		budget = math.MaxUint32
 	}
 	for _, field := range []struct {
 		to   *C.uint32_t
@@ -68,8 +67,7 @@ func (o *Options) c() (c C.tsc_options, err error) {
 		{&c.max_session_bytes, int64(o.MaxSessionBytes)},
 		{&c.max_lineage_age_seconds, seconds(o.MaxLineageAge)},
 		{&c.max_full_handshakes, int64(o.MaxFullHandshakes)},
-		{&c.breaker_failures, failures},
-		{&c.breaker_seconds, seconds(o.BreakerTime)},
+		{&c.failure_budget, budget},
 	} {
 		if field.from < 0 || field.from > math.MaxUint32 {
 			return c, ErrInvalidArgument

@@ -16,6 +16,8 @@ type Stats struct {
 	Endpoints, Sessions, Bytes             uint64
 	Reused, Waited, WaitsServed            uint64
 	Withheld, BreakerOpened, BreakerClosed uint64
+	HandshakeFailedOffered                 uint64
+	LoginFailedResumed                     uint64
 }
 
 func newStats(c *C.tsc_stats) Stats {
@@ -48,5 +50,8 @@ func newStats(c *C.tsc_stats) Stats {
 		Withheld:            uint64(c.withheld),
 		BreakerOpened:       uint64(c.breaker_opened),
 		BreakerClosed:       uint64(c.breaker_closed),
+
+		HandshakeFailedOffered: uint64(c.handshake_failed_offered),
+		LoginFailedResumed:     uint64(c.login_failed_resumed),
 	}
 }

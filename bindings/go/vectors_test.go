@@ -54,7 +54,11 @@ func (w *world) endpoint(words []string) Endpoint {
 			words[i] = ""
 		}
 	}
-	return Endpoint{Host: words[0], Port: w.number(words[1]), ServerName: words[2], Group: words[3]}
+	endpoint := Endpoint{Host: words[0], Port: w.number(words[1]), ServerName: words[2], Group: words[3]}
+	if len(words) > 4 {
+		endpoint.Verification = words[4]
+	}
+	return endpoint
 }
 
 // run does what a line says, and gives what is answered; nothing, for what has no answer.
@@ -108,9 +112,11 @@ func (w *world) run(words []string) string {
 	case "established":
 		return status(attempt.Established(tls.ConnectionState{DidResume: words[2] == "resumed"}))
 	case "failed":
-		return status(attempt.Failed(map[string]Failure{
-			"not_sent": NotSent, "handshake": HandshakeFailed, "timeout": TimedOut, "login": LoginFailed,
-		}[words[2]]))
+		return status(attempt.Failed(w.seen(words[2])))
+	case "reason":
+		info, err := attempt.Info()
+		want(w.t, err, nil)
+		return reasons[info.Reason]
 	case "free":
 		attempt.Close()
 		delete(w.attempts, words[1])
@@ -118,6 +124,30 @@ func (w *world) run(words []string) string {
 	}
 	w.t.Fatal("no such verb: ", verb)
 	return ""
+}
+
+func (w *world) seen(facts string) (seen Failure) {
+	w.t.Helper()
+	for fact := range strings.SplitSeq(facts, "|") {
+		field, ok := map[string]*bool{
+			"none": new(bool), "sent": &seen.Sent, "handshake_done": &seen.HandshakeDone,
+			"resumed": &seen.Resumed, "timed_out": &seen.TimedOut, "cancelled": &seen.Cancelled,
+			"alert": &seen.Alert,
+		}[fact]
+		if !ok {
+			w.t.Fatal("no such fact: ", fact)
+		}
+		*field = true
+	}
+	return seen
+}
+
+var reasons = map[Reason]string{
+	ReasonNone: "none", ReasonNothingStored: "nothing_stored", ReasonExpired: "expired",
+	ReasonEvicted: "evicted", ReasonTaken: "taken", ReasonRefused: "refused", ReasonWithheld: "withheld",
+	ReasonWaitedInVain: "waited_in_vain", ReasonNotSent: "not_sent", ReasonNotAsked: "not_asked",
+	ReasonCacheOff: "cache_off", ReasonFailed: "failed",
+	ReasonOtherVerification: "other_verification",
 }
 
 func status(err error) string {

@@ -25,14 +25,18 @@ import (
 // Sessions of a View and of attempts are apart.
 type View struct {
 	config *Config
+	of     *generation
+	tls    *tls.Config // with the endpoint's name
 	key    string
 	// The length of the last session: for how much Get makes room.
 	length atomic.Int64
 }
 
 // ForEndpoint gives the View of an endpoint. Views of one config and endpoint share their sessions,
-// so one may be made whenever it is needed. Put it into the ClientSessionCache of the config's
-// tls.Config, or of a clone for the endpoint.
+// so one may be made whenever it is needed. [View.TLSConfig] gives the tls.Config to use it with; in
+// another one than the config's it would offer what was verified by other rules.
+//
+// After [Config.Rotate] a View from before offers and keeps nothing: make another.
 //
 // It fails with ErrInvalidArgument if the endpoint has no host, and with ErrTooLarge if a name is over
 // 255 bytes.
@@ -41,18 +45,31 @@ func (c *Config) ForEndpoint(endpoint Endpoint) (*View, error) {
 	if _, err := c.Available(endpoint); err != nil && err != ErrClosed {
 		return nil, err
 	}
-	endpoint = c.named(endpoint)
+	g := c.generation()
+	endpoint = g.complete(endpoint)
 	place := []string{endpoint.Host, string(binary.AppendUvarint(nil, uint64(endpoint.Port)))}
 	if endpoint.Group != "" {
 		place = []string{endpoint.Group}
 	}
 	// Each part with its length, so that no two lists of parts look alike.
 	var key []byte
-	for _, part := range append([]string{c.name, endpoint.ServerName}, place...) {
+	for _, part := range append([]string{g.name, endpoint.Verification, endpoint.ServerName}, place...) {
 		key = binary.AppendUvarint(key, uint64(len(part)))
 		key = append(key, part...)
 	}
-	return &View{config: c, key: string(key)}, nil
+	v := &View{config: c, of: g, tls: g.tls.Clone(), key: string(key)}
+	v.tls.ServerName = endpoint.ServerName
+	v.tls.ClientSessionCache = v
+	return v, nil
+}
+
+// TLSConfig gives a clone of the config's tls.Config with the endpoint's server name and this View in it,
+// for a driver that takes one tls.Config for each endpoint.
+func (v *View) TLSConfig() *tls.Config {
+	if v == nil || v.tls == nil {
+		return &tls.Config{}
+	}
+	return v.tls.Clone()
 }
 
 // The name that crypto/tls knows the connection by is added, so that a View that serves connections to
@@ -63,6 +80,9 @@ func (v *View) keyOf(name string) string { return v.key + name }
 func (v *View) acquire() (*C.tsc_cache, error) {
 	if v == nil || v.config == nil {
 		return nil, ErrInvalidArgument
+	}
+	if v.of.over.Load() {
+		return nil, ErrClosed
 	}
 	return v.config.cache.acquire()
 }

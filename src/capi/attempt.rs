@@ -9,7 +9,7 @@ use super::{
     tsc_status,
 };
 use crate::attempt::Attempt;
-use crate::connection::{Connection, Failure, State};
+use crate::connection::{AttemptState, Connection, Failure};
 use crate::engine::Payload;
 use crate::sync::Mutex;
 use crate::sys::Timer;
@@ -310,9 +310,9 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
         let now = connection.info()?;
         let info = tsc_attempt_info {
             state: match now.state {
-                State::Open => TSC_ATTEMPT_OPEN,
-                State::Established => TSC_ATTEMPT_ESTABLISHED,
-                State::Failed => TSC_ATTEMPT_FAILED,
+                AttemptState::Open => TSC_ATTEMPT_OPEN,
+                AttemptState::Established => TSC_ATTEMPT_ESTABLISHED,
+                AttemptState::Failed => TSC_ATTEMPT_FAILED,
             },
             offered: now.offered.into(),
             resumed: now.resumed.into(),

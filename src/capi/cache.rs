@@ -1,10 +1,8 @@
 use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
-use super::session::read_info;
-use super::slice::{bytes, bytes_up_to, check_buffer};
-use super::tsc_status::{
-    TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND, TSC_TOO_SMALL,
-};
-use super::{extensible, options, tsc_options, tsc_session_info, tsc_status};
+use super::session::{SessionOutput, read_info};
+use super::slice::{bytes, bytes_up_to};
+use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND};
+use super::{options, tsc_options, tsc_session_info, tsc_status};
 use crate::cache::Cache;
 use crate::engine::{Engine, Key, Payload, Space};
 use crate::sys;
@@ -70,13 +68,6 @@ pub(super) unsafe fn caller_key<'a>(
         [] => Err(TSC_INVALID_ARGUMENT),
         key => Ok(engine.key(Space::Caller, key)),
     }
-}
-
-/// Copies a session into the caller's buffer, which is long enough.
-#[inline]
-unsafe fn copy_to(data: &[u8], buf: *mut u8) {
-    // SAFETY: the caller of tsc_get said that so many bytes fit, and they are not the library's own.
-    unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buf, data.len()) };
 }
 
 /// Makes a cache.
@@ -195,33 +186,8 @@ pub unsafe extern "C" fn tsc_get(
     guard(|| {
         let engine = open_engine(cache)?;
         let key = caller_key(engine, key, key_len)?;
-        check_output(len)?;
-        check_buffer(buf, cap)?;
-        extensible::check_optional_output(info, info_size)?;
-        let mut needed = 0;
-        let copied = engine.copy_out(&key, |session, now| {
-            let Payload::Bytes(data) = &session.payload else {
-                return false;
-            };
-            needed = data.len();
-            if needed > cap {
-                return false;
-            }
-            copy_to(data, buf);
-            if !info.is_null() {
-                extensible::write(info, info_size, &tsc_session_info::of(session, now));
-            }
-            true
-        });
-        let answer = match copied {
-            None => return Err(TSC_NOT_FOUND),
-            // No session is empty: this one is an object.
-            Some(false) if needed == 0 => return Err(TSC_NOT_FOUND),
-            Some(false) => Err(TSC_TOO_SMALL),
-            Some(true) => Ok(()),
-        };
-        write(len, needed);
-        answer
+        let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
+        out.copy_by(|copy| engine.copy_out(&key, copy))
     })
 }
 

@@ -1,10 +1,14 @@
 use super::cache::open_cache;
 use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
-use super::slice::bytes_up_to;
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
-use super::{TSC_MAX_NAME, endpoint, extensible, tsc_cache, tsc_endpoint, tsc_status};
+use super::session::{SessionOutput, read_info};
+use super::slice::{bytes, bytes_up_to};
+use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+use super::{
+    TSC_MAX_NAME, endpoint, extensible, tsc_cache, tsc_endpoint, tsc_session_info, tsc_status,
+};
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::engine::Payload;
 use std::sync::Arc;
 
 #[cfg(feature = "rustls-ffi")]
@@ -38,6 +42,11 @@ pub struct tsc_config_options {
     /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
     /// 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
     pub tickets_resumption: u32,
+    /// What the connections verify whose endpoint has no verification of its own (tsc_endpoint), as
+    /// bytes: it keeps configs of one identity apart that verify differently. (NULL, 0): nothing is said.
+    pub verification: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub verification_len: usize,
 }
 
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
@@ -67,6 +76,8 @@ unsafe fn new_config(cache: &Arc<Cache>, options: &tsc_config_options) -> Status
         [] => config,
         identity => config.identity(identity)?,
     };
+    let verification = bytes_up_to(options.verification, options.verification_len, TSC_MAX_NAME)?;
+    let config = config.verification(verification)?;
     Ok(match options.client_not_after {
         0 => config,
         unix_seconds => config.client_not_after(unix_seconds),
@@ -109,7 +120,7 @@ unsafe fn attach(
 /// Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
 /// receives no other finds, unless both carry the same identity.
 /// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
-/// TSC_TOO_LARGE: the identity is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+/// TSC_TOO_LARGE: identity or verification is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_new(
     cache: *const tsc_cache,
@@ -192,5 +203,79 @@ pub unsafe extern "C" fn tsc_config_available(
         let available = config.available(&endpoint)?;
         write(count, available);
         Ok(())
+    })
+}
+
+/// Stores a session of this config and endpoint, for a caller that has no attempt for each connection, such as
+/// a TLS stack that shares one store among all of them.
+///
+/// It is published at once, so it has to come from a connection that was established. Nobody can tell which
+/// full handshake it descends from, so what an endpoint has without attempts counts as descending from one:
+/// max_lineage_age_seconds after that began, nothing of it is offered. tsc_attempt_receive knows better.
+///
+/// endpoint, size: whose session it is. info, info_size: what is known of it; tls_version is required.
+/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
+/// TSC_TOO_LARGE: a name or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or the cache
+/// is disabled. TSC_CLOSED. TSC_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_config_put(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    info: *const tsc_session_info,
+    info_size: usize,
+    data: *const u8,
+    len: usize,
+) -> tsc_status {
+    guard(|| {
+        let config = &borrow(config)?.config;
+        let endpoint = endpoint::read(endpoint, size)?;
+        let info = read_info(info, info_size)?;
+        let data = bytes(data, len)?;
+        if data.is_empty() {
+            return Err(TSC_INVALID_ARGUMENT);
+        }
+        let supply = config.supply(&endpoint)?;
+        let payload = config
+            .engine()
+            .keep(data)
+            .inspect_err(|&why| supply.count(|stats| stats.discard(why, 1)))?;
+        let payload = Payload::Bytes(payload);
+        Ok(supply.put_unattended(payload, data.len(), &info, config.client_not_after)?)
+    })
+}
+
+/// Copies out the newest session of this config and endpoint, for a caller that has no attempt for each
+/// connection (tsc_config_put). A single-use session leaves the cache with it.
+///
+/// Nothing is given while offers do harm to the attempts of this endpoint (tsc_options.failure_budget); how
+/// connections without attempts end, the library does not learn.
+///
+/// endpoint, size: whose session it is to be.
+/// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
+/// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
+/// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
+/// TSC_NOT_FOUND: there is none, or what is there is an object. TSC_TOO_SMALL: cap is below the session's
+/// length. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_config_get(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    buf: *mut u8,
+    cap: usize,
+    len: *mut usize,
+    info: *mut tsc_session_info,
+    info_size: usize,
+) -> tsc_status {
+    guard(|| {
+        let config = &borrow(config)?.config;
+        let endpoint = endpoint::read(endpoint, size)?;
+        let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
+        if config.engine().is_closed() {
+            return Err(TSC_CLOSED);
+        }
+        let supply = config.supply(&endpoint)?;
+        out.copy_by(|copy| supply.copy_unattended(copy))
     })
 }

@@ -32,7 +32,7 @@ pub struct tsc_endpoint {
     pub reserved: u32,
     /// Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
     /// verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    /// connections with the same bytes. (NULL, 0) where the config says all. tsc_openssl.h sees to it.
+    /// connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
     pub verification: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub verification_len: usize,

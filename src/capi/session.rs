@@ -1,7 +1,8 @@
 use super::extensible;
-use super::guard::StatusResult;
+use super::guard::{StatusResult, check_output, write};
 use super::object::Object;
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+use super::slice::check_buffer;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_TOO_SMALL, TSC_UNSUPPORTED};
 use crate::engine::{Payload, Session, Time};
 use crate::session_info::{Received, SessionInfo};
 use std::ffi::c_void;
@@ -97,5 +98,70 @@ impl tsc_session {
             lifetime_seconds: remaining_seconds(session, now),
             age_ms: now.since(session.received),
         })
+    }
+}
+
+/// Where the bytes of a session go, and what is known of it.
+pub(super) struct SessionOutput {
+    buf: *mut u8,
+    cap: usize,
+    len: *mut usize,
+    info: *mut tsc_session_info,
+    info_size: usize,
+}
+
+impl SessionOutput {
+    pub(super) unsafe fn check(
+        (buf, cap, len): (*mut u8, usize, *mut usize),
+        (info, info_size): (*mut tsc_session_info, usize),
+    ) -> StatusResult<Self> {
+        check_output(len)?;
+        check_buffer(buf, cap)?;
+        extensible::check_optional_output(info, info_size)?;
+        Ok(Self {
+            buf,
+            cap,
+            len,
+            info,
+            info_size,
+        })
+    }
+
+    /// Has `find` show the session to a function that copies it, and says whether it did. `None`: there is no
+    /// session.
+    #[inline]
+    pub(super) unsafe fn copy_by(
+        &self,
+        find: impl FnOnce(&mut dyn FnMut(&Session, Time) -> bool) -> Option<bool>,
+    ) -> StatusResult {
+        let mut needed = 0;
+        let copied = find(&mut |session, now| {
+            let Payload::Bytes(data) = &session.payload else {
+                return false;
+            };
+            needed = data.len();
+            if needed > self.cap {
+                return false;
+            }
+            // The caller said that so many bytes fit, and they are not the library's own.
+            ptr::copy_nonoverlapping(data.as_ptr(), self.buf, needed);
+            if !self.info.is_null() {
+                extensible::write(
+                    self.info,
+                    self.info_size,
+                    &tsc_session_info::of(session, now),
+                );
+            }
+            true
+        });
+        let answer = match copied {
+            None => return Err(TSC_NOT_FOUND),
+            // No session is empty: this one is an object.
+            Some(false) if needed == 0 => return Err(TSC_NOT_FOUND),
+            Some(false) => Err(TSC_TOO_SMALL),
+            Some(true) => Ok(()),
+        };
+        write(self.len, needed);
+        answer
     }
 }

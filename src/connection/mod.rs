@@ -7,7 +7,7 @@ mod outcome;
 mod staging;
 mod waiting;
 
-pub use outcome::{Failure, Info, State};
+pub use outcome::{AttemptInfo, AttemptState, Failure};
 pub(crate) use waiting::Plan;
 
 use crate::config::Config;
@@ -54,7 +54,7 @@ struct Progress {
     note: u16,
     /// When the server's certificate ends, in Unix seconds.
     not_after: Option<i64>,
-    info: Info,
+    info: AttemptInfo,
 }
 
 impl Progress {

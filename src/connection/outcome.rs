@@ -7,7 +7,8 @@ use crate::sync::MutexGuard;
 
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+#[non_exhaustive]
+pub enum AttemptState {
     /// Begun, and nobody has said yet how it ended.
     #[default]
     Open,
@@ -80,9 +81,9 @@ impl Failure {
 /// What became of an attempt so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Info {
+pub struct AttemptInfo {
     /// How far it has come.
-    pub state: State,
+    pub state: AttemptState,
     /// Whether a session was taken to be offered.
     pub offered: bool,
     /// Whether the connection was established by resuming it.
@@ -126,7 +127,7 @@ impl Connection {
         let lineage = self.bounded(lineage, now, progress.not_after);
         let refused = offered.filter(|_| !resumed);
         progress.ended = Some(Ended::Established(lineage));
-        progress.info.state = State::Established;
+        progress.info.state = AttemptState::Established;
         progress.info.resumed = resumed;
         progress.info.refused = refused.is_some();
         let not_asked = offered.is_none() && progress.info.reason == Reason::None;
@@ -243,7 +244,7 @@ impl Connection {
         self.count(|stats| stats.unfinished += 1);
     }
 
-    pub(crate) fn info(&self) -> Result<Info, NotNow> {
+    pub(crate) fn info(&self) -> Result<AttemptInfo, NotNow> {
         self.check_process()?;
         Ok(self.progress.lock().info)
     }
@@ -251,7 +252,7 @@ impl Connection {
     /// Ends an attempt without success: staged sessions go, what was not sent goes back.
     fn end(&self, mut progress: MutexGuard<'_, Progress>, why: Discard, end: End) {
         progress.ended = Some(Ended::Failed(why));
-        progress.info.state = State::Failed;
+        progress.info.state = AttemptState::Failed;
         let staged = std::mem::take(&mut progress.staged);
         progress.info.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);
         let (unsent, spent) = progress.offer.end();

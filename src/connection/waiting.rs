@@ -16,6 +16,16 @@ pub(crate) enum Plan {
     Wait,
 }
 
+/// Opens a gate when it is called or dropped: also a wait that another thread ends with an offer or an
+/// outcome is over.
+struct Opens(Arc<Gate>);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.open_in(0);
+    }
+}
+
 impl Connection {
     /// Asks for a session to offer, and for a place in the queue if none is there and one is expected
     /// within `max_wait_ms`. With `Plan::Wait`, `waker` is called when the wait is over, unless
@@ -52,9 +62,9 @@ impl Connection {
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
     pub(crate) fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
         let gate = Arc::new(Gate::closed_for(max_wait_ms.into()));
-        let (opens, hastens) = (Arc::clone(&gate), Arc::clone(&gate));
+        let (opens, hastens) = (Opens(Arc::clone(&gate)), Arc::clone(&gate));
         let waker =
-            Waker::new(move || opens.open_in(0)).hastened_by(move |millis| hastens.open_in(millis));
+            Waker::new(move || drop(opens)).hastened_by(move |millis| hastens.open_in(millis));
         if self.plan(max_wait_ms, waker)? == Plan::Wait {
             gate.pass();
         }

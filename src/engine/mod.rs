@@ -445,7 +445,7 @@ impl Engine {
         let mut all = Stats::default();
         for shard in &era.shards {
             let state = shard.lock();
-            all += state.stats;
+            all.add(&state.stats);
             all.sessions += state.sessions() as u64;
         }
         all.endpoints = era.usage.endpoints() as u64;

@@ -36,8 +36,8 @@ macro_rules! stats {
             $(#[doc = help!($gauge)] pub $gauge: u64),*
         }
 
-        impl std::ops::AddAssign for Stats {
-            fn add_assign(&mut self, other: Self) {
+        impl Stats {
+            pub(super) fn add(&mut self, other: &Self) {
                 $(self.$counter += other.$counter;)*
                 $(self.$gauge += other.$gauge;)*
             }

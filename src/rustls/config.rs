@@ -15,16 +15,23 @@ use std::sync::Arc;
 /// verifier and client credentials are the very same objects.
 ///
 /// ```
-/// # fn example(tls: ::rustls::ClientConfig) -> Result<(), libtsc::Error> {
-/// use libtsc::{Cache, Endpoint, Options};
+/// use libtsc::{Cache, Endpoint, Failure, Options};
 ///
+/// # fn main() -> Result<(), libtsc::Error> {
+/// # let connect = |_tls: std::sync::Arc<rustls::ClientConfig>| Ok::<_, std::io::Error>(false);
+/// # let tls = rustls::ClientConfig::builder()
+/// #     .with_root_certificates(rustls::RootCertStore::empty())
+/// #     .with_no_client_auth();
 /// let cache = Cache::new(Options::default());
 /// let config = libtsc::rustls::Config::new(&cache, tls);
 ///
+/// // For each connection, when its socket is connected:
 /// let attempt = config.begin(&Endpoint::new("db.example", 9142))?;
-/// let for_this_connection = attempt.client_config();
-/// // Connect with it and log in; then:
-/// attempt.established(false)?; // true if handshake_kind() is Resumed
+/// match connect(attempt.client_config()) {
+///     // With the login done; whether handshake_kind() is Resumed:
+///     Ok(resumed) => attempt.established(resumed)?,
+///     Err(_) => attempt.failed(Failure::Handshake)?,
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -64,7 +71,7 @@ impl Config {
 
     /// A configuration for all connections to one endpoint, without an attempt for each: what they receive
     /// is published when it arrives, so after the handshake. For drivers that take one `ClientConfig` for
-    /// each server.
+    /// each server; where they take it by value, `Arc::unwrap_or_clone` makes one of it.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).

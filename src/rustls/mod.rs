@@ -3,12 +3,13 @@
 //! The shortest way, for a program or driver that takes one [`ClientConfig`] for all its connections:
 //!
 //! ```
-//! # fn example(mut tls: ::rustls::ClientConfig) {
 //! use libtsc::{Cache, Options};
 //!
+//! # let mut tls = rustls::ClientConfig::builder()
+//! #     .with_root_certificates(rustls::RootCertStore::empty())
+//! #     .with_no_client_auth();
 //! let cache = Cache::new(Options::default());
 //! tls.resumption = libtsc::rustls::resumption(&cache);
-//! # }
 //! ```
 //!
 //! That keeps sessions by server name, as rustls asks for them. [`Config`] does more: it keeps them by

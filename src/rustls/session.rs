@@ -90,7 +90,9 @@ mod tests {
                 .connection()
                 .receive(first.payload, first.size, &first.info);
             assert!(received.is_err());
-            supply.receive_unattended(second.payload, second.size, &second.info, None);
+            let received =
+                supply.receive_unattended(second.payload, second.size, &second.info, None);
+            assert!(received.is_err());
         }
         attempt.established(false).expect("it was open");
         let stats = cache.stats();

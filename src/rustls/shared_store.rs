@@ -65,7 +65,7 @@ impl SharedStore {
                 size,
                 info,
             } = session;
-            supply.receive_unattended(payload, size, &info, self.config.client_not_after);
+            let _ = supply.receive_unattended(payload, size, &info, self.config.client_not_after);
         }
     }
 }

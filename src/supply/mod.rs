@@ -7,7 +7,7 @@ mod flight;
 mod forecast;
 mod queue;
 mod rates;
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "capi"))]
 mod unattended;
 mod wait;
 
@@ -17,7 +17,7 @@ pub(crate) use flight::Flight;
 pub use forecast::Forecast;
 pub(crate) use wait::{Wait, Waker};
 
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "capi"))]
 use crate::engine::Lineage;
 use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
@@ -43,7 +43,7 @@ pub(crate) struct Supply {
     note: AtomicU16,
     queue: Mutex<Queue>,
     /// What the sessions of connections descend from that the TLS stack does not tell apart.
-    #[cfg(feature = "rustls")]
+    #[cfg(any(feature = "rustls", feature = "capi"))]
     unattended: Mutex<Option<Lineage>>,
 }
 
@@ -81,7 +81,7 @@ impl Supply {
             fate: Fate::new(any_stored),
             note: AtomicU16::new(0),
             queue: Mutex::new(Queue::new(Breaker::seeded(seed))),
-            #[cfg(feature = "rustls")]
+            #[cfg(any(feature = "rustls", feature = "capi"))]
             unattended: Mutex::default(),
         }
     }
@@ -322,7 +322,8 @@ impl Supply {
     /// Whether nothing could be offered now.
     #[cfg(feature = "rustls")]
     pub(crate) fn has_nothing(&self) -> bool {
-        self.is_guarded() || self.available(self.engine.now()) == 0
+        let open = self.is_guarded() && !self.queue.lock().breaker.is_closed();
+        open || self.available(self.engine.now()) == 0
     }
 
     fn available(&self, now: Time) -> usize {

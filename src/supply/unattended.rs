@@ -8,36 +8,92 @@
 //! the lineage of the day, counts as of that one: nothing tells that it is not.
 
 use super::Supply;
-use crate::engine::{Lineage, Payload, Session, expiry};
+use super::breaker::Permit;
+use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, expiry};
 use crate::session_info::Received;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Supply {
     /// Takes the newest session if it is of the kind that the stack asks for.
+    #[cfg(feature = "rustls")]
     pub(crate) fn take_unattended(&self, is_wanted: impl Fn(&Payload) -> bool) -> Option<Session> {
-        let now = self.engine.now();
-        self.used.store(now.0, Relaxed);
-        let mut garbage = self.engine.garbage();
-        let (mut taken, mut found) = (None, None);
-        if self.is_guarded() {
-            self.count(|stats| stats.withheld += 1);
-        } else {
-            let key = self.key();
+        let mut taken = None;
+        self.look_unattended(|engine, key, now| {
+            let mut garbage = engine.garbage();
+            let mut found = None;
             let is_wanted = |session: &Session| {
                 found = Some(session.lineage);
                 is_wanted(&session.payload)
             };
-            self.engine
-                .take_if(&key, now, &mut garbage, &mut taken, is_wanted);
-        }
+            engine.take_if(&key, now, &mut garbage, &mut taken, is_wanted);
+            found
+        });
+        taken
+    }
+
+    /// Shows the newest session to `copy`, under a lock; see `Engine::copy_out`.
+    #[cfg(feature = "capi")]
+    pub(crate) fn copy_unattended(
+        &self,
+        copy: impl FnOnce(&Session, Time) -> bool,
+    ) -> Option<bool> {
+        let mut copied = None;
+        self.look_unattended(|engine, key, _| {
+            let mut found = None;
+            copied = engine.copy_out(&key, |session, now| {
+                found = Some(session.lineage);
+                copy(session, now)
+            });
+            found
+        });
+        copied
+    }
+
+    /// Has `look` find a session, and say of which lineage it is.
+    fn look_unattended(&self, look: impl FnOnce(&Engine, Key<'_>, Time) -> Option<Lineage>) {
+        let now = self.engine.now();
+        self.used.store(now.0, Relaxed);
+        let found = if self.withholds(now) {
+            self.count(|stats| stats.withheld += 1);
+            None
+        } else {
+            look(&self.engine, self.key(), now)
+        };
         // What comes next may descend from what is there, though an attempt brought it or this supply was
         // forgotten meanwhile. Without anything, a full handshake begins.
         let mut lineage = self.unattended.lock();
         let known = lineage.filter(|lineage| lineage.ends > now);
         let first = known.into_iter().chain(found).min_by_key(|one| one.ends);
         *lineage = first.or_else(|| Some(self.engine.new_lineage(now)));
+    }
+
+    /// Stores what a connection brought of which nobody asked before: a full handshake began with it, if
+    /// none did.
+    #[cfg(feature = "capi")]
+    pub(crate) fn put_unattended(
+        &self,
+        payload: Payload,
+        size: usize,
+        info: &Received,
+        client_not_after: Option<i64>,
+    ) -> Result<(), Discard> {
+        let now = self.engine.now();
+        let mut lineage = self.unattended.lock();
+        if lineage.is_none_or(|lineage| lineage.ends <= now) {
+            *lineage = Some(self.engine.new_lineage(now));
+        }
         drop(lineage);
-        taken
+        self.receive_unattended(payload, size, info, client_not_after)
+    }
+
+    /// Whether nothing may be offered, because offers did harm to attempts. How those without one end nobody
+    /// tells, so they decide nothing; one that would try for the others only does what it may.
+    fn withholds(&self, now: Time) -> bool {
+        if !self.is_guarded() {
+            return false;
+        }
+        let permit = self.queue.lock().breaker.permit(now, self.budget());
+        matches!(permit, Permit::Trial | Permit::Withheld)
     }
 
     /// Stores what a connection received. `client_not_after`: when the client's certificate ends, in Unix
@@ -48,7 +104,7 @@ impl Supply {
         size: usize,
         info: &Received,
         client_not_after: Option<i64>,
-    ) {
+    ) -> Result<(), Discard> {
         let now = self.engine.now();
         let begun = *self.unattended.lock();
         // No full handshake has begun that it could come from: it is not kept.
@@ -66,8 +122,10 @@ impl Supply {
             lineage,
         };
         // What is not kept is dropped and counted there.
-        if self.engine.put(&self.key(), session).is_ok() {
-            self.change(|queue, calls| queue.serve(self, now, calls));
-        }
+        let expires = session.expires;
+        self.engine.put(&self.key(), session)?;
+        self.fate.stored(expires);
+        self.change(|queue, calls| queue.serve(self, now, calls));
+        Ok(())
     }
 }

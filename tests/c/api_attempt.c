@@ -33,10 +33,12 @@ static void the_info_and_the_statistics_tell_what_became_of_an_attempt(void **st
     assert_offers_nothing(attempt);
     assert_ok(receive(attempt, TLS13, LONG, "a"));
     assert_ok(receive(attempt, TLS13, LONG, "b"));
-    assert_info(attempt, .state = TSC_ATTEMPT_OPEN, .received = 2);
+    assert_info(attempt, .state = TSC_ATTEMPT_OPEN, .received = 2,
+                .reason = TSC_REASON_NOTHING_STORED);
     assert_ok(tsc_attempt_established(attempt, 0));
     assert_ok(receive(attempt, TLS13, LONG, "c"));
-    assert_info(attempt, .state = TSC_ATTEMPT_ESTABLISHED, .received = 3, .stored = 3);
+    assert_info(attempt, .state = TSC_ATTEMPT_ESTABLISHED, .received = 3, .stored = 3,
+                .reason = TSC_REASON_NOTHING_STORED);
     tsc_attempt_free(attempt);
 
     attempt = new_attempt(config);
@@ -52,7 +54,8 @@ static void the_info_and_the_statistics_tell_what_became_of_an_attempt(void **st
     attempt = new_attempt(config);
     assert_offers(attempt, "b");
     assert_ok(tsc_attempt_established(attempt, 0));
-    assert_info(attempt, .state = TSC_ATTEMPT_ESTABLISHED, .offered = 1, .refused = 1);
+    assert_info(attempt, .state = TSC_ATTEMPT_ESTABLISHED, .offered = 1, .refused = 1,
+                .reason = TSC_REASON_REFUSED);
     tsc_attempt_free(attempt);
 
     attempt = new_attempt(config);

@@ -8,6 +8,7 @@ enum { KINDS = TSC_EVENT_BREAKER_CLOSED + 1 };
 /* The last event, copied out of what was lent, and a count for each kind. */
 typedef struct {
     uint32_t kind, port;
+    uint32_t not_offered; /* the last reason that was told: most events follow one */
     uint64_t count;
     char host[256], server_name[256], group[256], key[TSC_MAX_KEY + 1];
     _Atomic uint64_t told[KINDS];
@@ -24,6 +25,12 @@ static void copy(char *to, const uint8_t *from, size_t len) {
 static void write_down(void *diary_, const tsc_event *event, size_t size) {
     diary *to = diary_;
     assert_int_equal(size, sizeof *event);
+    assert_int_equal(event->reason != TSC_REASON_NONE, event->kind == TSC_EVENT_NOT_OFFERED);
+    if (event->kind == TSC_EVENT_NOT_OFFERED) {
+        assert_int_equal(event->count, 0);
+        to->not_offered = event->reason;
+        return;
+    }
     assert_in_range(event->kind, TSC_EVENT_STORED, KINDS - 1);
     to->kind = event->kind;
     to->port = event->port;
@@ -111,6 +118,32 @@ static void events_are_told_as_they_happen(void **state) {
 
     assert_int_equal(events.told[TSC_EVENT_BREAKER_OPENED], 0);
     assert_int_equal(events.told[TSC_EVENT_BREAKER_CLOSED], 0);
+}
+
+static void a_full_handshake_is_told_with_its_reason(void **state) {
+    (void)state;
+    tsc_attempt *attempt = new_attempt(config);
+    assert_offers_nothing(attempt);
+    assert_int_equal(events.not_offered, TSC_REASON_NOTHING_STORED);
+    tsc_attempt_free(attempt);
+
+    full_handshake(config, TLS13, "a"); /* which does not ask for one */
+    assert_int_equal(events.not_offered, TSC_REASON_NOT_ASKED);
+
+    tsc_attempt *taker = new_attempt(config);
+    attempt = new_attempt(config);
+    assert_offers(taker, "a");
+    assert_offers_nothing(attempt);
+    assert_int_equal(events.not_offered, TSC_REASON_TAKEN);
+    tsc_attempt_free(attempt);
+    tsc_attempt_free(taker);
+
+    driven_clock_advance(&test_clock, LONG * SECOND);
+    attempt = new_attempt(config);
+    assert_offers_nothing(attempt);
+    assert_int_equal(events.not_offered, TSC_REASON_EXPIRED);
+    assert_int_equal(info_of(attempt).reason, TSC_REASON_EXPIRED);
+    tsc_attempt_free(attempt);
 }
 
 static void an_event_names_its_endpoint_or_key(void **state) {
@@ -275,9 +308,9 @@ static void events_add_up_to_the_statistics(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(events_are_told_as_they_happen),       TEST(an_event_names_its_endpoint_or_key),
-        TEST(no_event_contains_bytes_of_a_session), TEST(a_listener_may_call_the_library),
-        TEST(events_add_up_to_the_statistics),
+        TEST(events_are_told_as_they_happen),     TEST(a_full_handshake_is_told_with_its_reason),
+        TEST(an_event_names_its_endpoint_or_key), TEST(no_event_contains_bytes_of_a_session),
+        TEST(a_listener_may_call_the_library),    TEST(events_add_up_to_the_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,8 @@ static int use_attempts_of_the_parent(void *arg) {
         tsc_attempt_info info;
         CHILD_EXPECT(tsc_attempt_info_get(attempts[i], &info, sizeof info) == TSC_CLOSED);
         CHILD_EXPECT(tsc_attempt_established(attempts[i], 0) == TSC_CLOSED);
-        CHILD_EXPECT(tsc_attempt_failed(attempts[i], TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_failed(attempts[i], TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE) ==
+                     TSC_CLOSED);
         tsc_attempt_free(attempts[i]);
     }
     CHILD_EXPECT(released == 0);

@@ -26,7 +26,8 @@ static bool shares(const tsc_config *from_config, tsc_endpoint from, const tsc_c
     tsc_attempt *attempt = new_attempt_to(to_config, to);
     tsc_session session = {0};
     const bool offered = tsc_attempt_offer(attempt, &session, sizeof session) == TSC_OK;
-    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE)); /* used up, if it was offered */
+    assert_ok(tsc_attempt_failed(
+        attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE)); /* used up, if it was offered */
     tsc_attempt_free(attempt);
     assert_int_equal(counted, offered);
 
@@ -130,6 +131,45 @@ static void configs_share_only_by_identity(void **state) {
     tsc_cache_free(elsewhere);
 }
 
+/* By an endpoint's own verification, and by its config's where it has none. */
+static void what_verifies_otherwise_is_kept_apart(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){.failure_budget = UINT32_MAX});
+    tsc_config_options options = {.identity = (const uint8_t *)"red", .identity_len = 3};
+    tsc_config *plain = NULL, *strict = NULL, *also_strict = NULL;
+    assert_ok(tsc_config_new(cache, &options, sizeof options, &plain));
+    options.verification = (const uint8_t *)"strict";
+    options.verification_len = 6;
+    assert_ok(tsc_config_new(cache, &options, sizeof options, &strict));
+    assert_ok(tsc_config_new(cache, &options, sizeof options, &also_strict));
+    const tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_endpoint to_strict = to, to_lax = to;
+    to_strict.verification = (const uint8_t *)"strict";
+    to_strict.verification_len = 6;
+    to_lax.verification = (const uint8_t *)"lax";
+    to_lax.verification_len = 3;
+
+    assert_true(shares(strict, to, also_strict, to));
+    assert_true(shares(strict, to, plain, to_strict));
+    assert_true(shares(plain, to_lax, strict, to_lax));
+    assert_false(shares(plain, to, strict, to));
+    assert_false(shares(strict, to, plain, to));
+    assert_false(shares(plain, to, plain, to_lax));
+    assert_false(shares(plain, to_lax, plain, to_strict));
+
+    static const uint8_t too_long[TSC_MAX_NAME + 1];
+    options.verification = to_lax.verification = too_long;
+    options.verification_len = to_lax.verification_len = sizeof too_long;
+    tsc_config *none = NULL;
+    tsc_attempt *no_attempt = NULL;
+    assert_status(tsc_config_new(cache, &options, sizeof options, &none), TSC_TOO_LARGE);
+    assert_status(tsc_attempt_new(plain, &to_lax, sizeof to_lax, &no_attempt), TSC_TOO_LARGE);
+    tsc_config_free(plain);
+    tsc_config_free(strict);
+    tsc_config_free(also_strict);
+    tsc_cache_free(cache);
+}
+
 static void the_callers_own_keys_are_kept_apart(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0}), *elsewhere = new_cache((tsc_options){0});
@@ -145,13 +185,14 @@ static void the_callers_own_keys_are_kept_apart(void **state) {
     assert_ok(put(cache, "db.example", TLS12, LONG, "session"));
     assert_int_equal(available_to(config, endpoint("db.example", 0)), 0);
     assert_int_equal(available_to(named_key, endpoint("db.example", 0)), 0);
-    /* Nor under the very bytes that src/config.rs makes of one: identity, host, port and name. */
+    /* Nor under the very bytes that src/config.rs makes of one: identity, host, port, name, and
+     * a verification of length 0. */
     const uint8_t made[] = "\1\3key"
                            "\0\12db.example"
                            "\0\0"
                            "\12db.example";
     tsc_session_info info = session_info(TLS12, LONG);
-    assert_ok(tsc_put(cache, made, sizeof made - 1, &info, sizeof info, made, 1));
+    assert_ok(tsc_put(cache, made, sizeof made, &info, sizeof info, made, 1));
     assert_int_equal(available_to(named_key, endpoint("db.example", 0)), 0);
     tsc_config_free(named_key);
     tsc_config_free(config);
@@ -171,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(endpoints_are_kept_apart_by_host_port_name_and_group),
         cmocka_unit_test(configs_share_only_by_identity),
+        cmocka_unit_test(what_verifies_otherwise_is_kept_apart),
         cmocka_unit_test(the_callers_own_keys_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
 #define AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 
-SIZE(tsc_options, 80);
+SIZE(tsc_options, 72);
 AT(tsc_options, flags, 0);
 AT(tsc_options, max_endpoints, 4);
 AT(tsc_options, max_sessions_per_endpoint, 8);
@@ -18,13 +18,11 @@ AT(tsc_options, max_lineage_age_seconds, 28);
 AT(tsc_options, clock, 32);
 AT(tsc_options, clock_arg, 40);
 AT(tsc_options, max_full_handshakes, 48);
-AT(tsc_options, breaker_failures, 52);
-AT(tsc_options, breaker_seconds, 56);
-AT(tsc_options, reserved, 60);
-AT(tsc_options, on_event, 64);
-AT(tsc_options, event_arg, 72);
+AT(tsc_options, failure_budget, 52);
+AT(tsc_options, on_event, 56);
+AT(tsc_options, event_arg, 64);
 
-SIZE(tsc_event, 80);
+SIZE(tsc_event, 88);
 AT(tsc_event, kind, 0);
 AT(tsc_event, port, 4);
 AT(tsc_event, count, 8);
@@ -36,6 +34,8 @@ AT(tsc_event, group, 48);
 AT(tsc_event, group_len, 56);
 AT(tsc_event, key, 64);
 AT(tsc_event, key_len, 72);
+AT(tsc_event, reason, 80);
+AT(tsc_event, reserved, 84);
 
 SIZE(tsc_session_info, 24);
 AT(tsc_session_info, tls_version, 0);
@@ -51,7 +51,7 @@ AT(tsc_session, tls_version, 24);
 AT(tsc_session, lifetime_seconds, 28);
 AT(tsc_session, age_ms, 32);
 
-SIZE(tsc_endpoint, 56);
+SIZE(tsc_endpoint, 72);
 AT(tsc_endpoint, host, 0);
 AT(tsc_endpoint, host_len, 8);
 AT(tsc_endpoint, server_name, 16);
@@ -60,13 +60,17 @@ AT(tsc_endpoint, group, 32);
 AT(tsc_endpoint, group_len, 40);
 AT(tsc_endpoint, port, 48);
 AT(tsc_endpoint, reserved, 52);
+AT(tsc_endpoint, verification, 56);
+AT(tsc_endpoint, verification_len, 64);
 
-SIZE(tsc_config_options, 32);
+SIZE(tsc_config_options, 48);
 AT(tsc_config_options, identity, 0);
 AT(tsc_config_options, identity_len, 8);
 AT(tsc_config_options, client_not_after, 16);
 AT(tsc_config_options, tickets_new_session, 24);
 AT(tsc_config_options, tickets_resumption, 28);
+AT(tsc_config_options, verification, 32);
+AT(tsc_config_options, verification_len, 40);
 
 SIZE(tsc_attempt_info, 32);
 AT(tsc_attempt_info, state, 0);
@@ -76,9 +80,9 @@ AT(tsc_attempt_info, refused, 12);
 AT(tsc_attempt_info, received, 16);
 AT(tsc_attempt_info, stored, 20);
 AT(tsc_attempt_info, discarded, 24);
-AT(tsc_attempt_info, reserved, 28);
+AT(tsc_attempt_info, reason, 28);
 
-SIZE(tsc_stats, 224);
+SIZE(tsc_stats, 240);
 AT(tsc_stats, offered, 0);
 AT(tsc_stats, resumed, 8);
 AT(tsc_stats, refused, 16);
@@ -107,6 +111,8 @@ AT(tsc_stats, waits_served, 192);
 AT(tsc_stats, withheld, 200);
 AT(tsc_stats, breaker_opened, 208);
 AT(tsc_stats, breaker_closed, 216);
+AT(tsc_stats, handshake_failed_offered, 224);
+AT(tsc_stats, login_failed_resumed, 232);
 
 SIZE(tsc_forecast, 56);
 AT(tsc_forecast, available, 0);
@@ -157,33 +163,48 @@ _Static_assert(TSC_EVENT_EXPIRED == 5, "");
 _Static_assert(TSC_EVENT_EVICTED == 6, "");
 _Static_assert(TSC_EVENT_BREAKER_OPENED == 7, "");
 _Static_assert(TSC_EVENT_BREAKER_CLOSED == 8, "");
+_Static_assert(TSC_EVENT_NOT_OFFERED == 9, "");
+_Static_assert(TSC_REASON_NONE == 0, "");
+_Static_assert(TSC_REASON_NOTHING_STORED == 1, "");
+_Static_assert(TSC_REASON_EXPIRED == 2, "");
+_Static_assert(TSC_REASON_EVICTED == 3, "");
+_Static_assert(TSC_REASON_TAKEN == 4, "");
+_Static_assert(TSC_REASON_REFUSED == 5, "");
+_Static_assert(TSC_REASON_WITHHELD == 6, "");
+_Static_assert(TSC_REASON_WAITED_IN_VAIN == 7, "");
+_Static_assert(TSC_REASON_NOT_SENT == 8, "");
+_Static_assert(TSC_REASON_NOT_ASKED == 9, "");
+_Static_assert(TSC_REASON_CACHE_OFF == 10, "");
+_Static_assert(TSC_REASON_FAILED == 11, "");
+_Static_assert(TSC_REASON_OTHER_VERIFICATION == 12, "");
 _Static_assert(TSC_ATTEMPT_OPEN == 1, "");
 _Static_assert(TSC_ATTEMPT_ESTABLISHED == 2, "");
 _Static_assert(TSC_ATTEMPT_FAILED == 3, "");
 
 static size_t size_told;
-static void last_field(void *key_len, const tsc_event *event, size_t size) {
+static void last_field(void *reason, const tsc_event *event, size_t size) {
     size_told = size;
-    *(size_t *)key_len = event->key_len;
+    if (event->reason)
+        *(uint32_t *)reason = event->reason;
 }
 
 /* As the library sees them: the field that stands last is where the header says it is. */
 static void the_library_agrees_about_the_last_field(void **state) {
     (void)state;
     driven_clock clock = {0};
-    size_t key_len = 0;
+    uint32_t reason = 0;
     tsc_cache *cache = new_cache((tsc_options){.clock = driven_clock_now,
                                                .clock_arg = &clock,
                                                .on_event = last_field,
-                                               .event_arg = &key_len});
+                                               .event_arg = &reason});
     tsc_config *config = new_config(cache);
     full_handshake(config, TLS12, "session");
     driven_clock_advance(&clock, 5);
 
     tsc_session_info info = {0};
-    assert_ok(put(cache, "key", TLS12, LONG, "session"));
-    assert_int_equal(key_len, 3);
+    assert_int_equal(reason, TSC_REASON_NOT_ASKED); /* full_handshake does not ask */
     assert_int_equal(size_told, sizeof(tsc_event));
+    assert_ok(put(cache, "key", TLS12, LONG, "session"));
     driven_clock_advance(&clock, 2);
     size_t len = 0;
     uint8_t data[16];
@@ -191,6 +212,7 @@ static void the_library_agrees_about_the_last_field(void **state) {
         tsc_get(cache, (const uint8_t *)"key", 3, data, sizeof data, &len, &info, sizeof info));
     assert_int_equal(info.age_ms, 2);
     assert_int_equal(stats_of(cache).bytes, 2 * strlen("session"));
+    assert_int_equal(stats_of(cache).login_failed_resumed, 0);
 
     tsc_attempt *attempt = new_attempt(config);
     tsc_session session = {0};
@@ -198,7 +220,7 @@ static void the_library_agrees_about_the_last_field(void **state) {
     assert_int_equal(session.age_ms, 7);
     tsc_attempt_info attempt_info = info_of(attempt);
     assert_int_equal(attempt_info.state, TSC_ATTEMPT_OPEN);
-    assert_int_equal(attempt_info.reserved, 0);
+    assert_int_equal(attempt_info.reason, TSC_REASON_NONE);
 
     tsc_attempt_free(attempt);
     tsc_config_free(config);

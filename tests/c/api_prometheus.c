@@ -120,7 +120,9 @@ static metric parse(const char **at, const char *labels) {
     X(waits_served)                                                                                \
     X(withheld)                                                                                    \
     X(breaker_opened)                                                                              \
-    X(breaker_closed)
+    X(breaker_closed)                                                                              \
+    X(handshake_failed_offered)                                                                    \
+    X(login_failed_resumed)
 #define GAUGES(X)                                                                                  \
     X(endpoints)                                                                                   \
     X(sessions)                                                                                    \

@@ -37,8 +37,8 @@ static void begin(void) {
 }
 
 static tsc_endpoint endpoint_of(char **words) {
-    const char *text[3] = {words[0], words[2], words[3]};
-    for (int i = 0; i < 3; i++)
+    const char *text[4] = {words[0], words[2], words[3], words[4] ? words[4] : "-"};
+    for (int i = 0; i < 4; i++)
         text[i] = strcmp(text[i], "-") == 0 ? "" : text[i];
     return (tsc_endpoint){.host = (const uint8_t *)text[0],
                           .host_len = strlen(text[0]),
@@ -46,15 +46,59 @@ static tsc_endpoint endpoint_of(char **words) {
                           .server_name_len = strlen(text[1]),
                           .group = (const uint8_t *)text[2],
                           .group_len = strlen(text[2]),
+                          .verification = (const uint8_t *)text[3],
+                          .verification_len = strlen(text[3]),
                           .port = (uint32_t)atoi(words[1])};
 }
 
-static uint32_t failure_of(const char *word) {
-    static const char *const names[] = {"", "not_sent", "handshake", "timeout", "login"};
-    uint32_t why = 1;
-    while (strcmp(names[why], word) != 0)
-        assert_true(++why < sizeof names / sizeof *names);
-    return why;
+static int index_of(const char *const *names, int count, const char *word, size_t length) {
+    int i = 0;
+    while (strlen(names[i]) != length || strncmp(names[i], word, length) != 0)
+        assert_true(++i < count);
+    return i;
+}
+
+/* What is between one | and the next is a fact; each has the bit of its place here. */
+static uint32_t facts_of(const char *word) {
+    static const char *const names[] = {"none",      "sent",      "handshake_done", "resumed",
+                                        "timed_out", "cancelled", "alert"};
+    static const uint32_t bits[] = {0,
+                                    TSC_FACT_SENT,
+                                    TSC_FACT_HANDSHAKE_DONE,
+                                    TSC_FACT_RESUMED,
+                                    TSC_FACT_TIMED_OUT,
+                                    TSC_FACT_CANCELLED,
+                                    TSC_FACT_ALERT};
+    uint32_t facts = 0;
+    for (;;) {
+        size_t length = strcspn(word, "|");
+        facts |= bits[index_of(names, sizeof names / sizeof *names, word, length)];
+        if (!word[length])
+            return facts;
+        word += length + 1;
+    }
+}
+
+static const char *reason_of(tsc_attempt *attempt) {
+    static const char *const names[] = {
+        [TSC_REASON_NONE] = "none",
+        [TSC_REASON_NOTHING_STORED] = "nothing_stored",
+        [TSC_REASON_EXPIRED] = "expired",
+        [TSC_REASON_EVICTED] = "evicted",
+        [TSC_REASON_TAKEN] = "taken",
+        [TSC_REASON_REFUSED] = "refused",
+        [TSC_REASON_WITHHELD] = "withheld",
+        [TSC_REASON_WAITED_IN_VAIN] = "waited_in_vain",
+        [TSC_REASON_NOT_SENT] = "not_sent",
+        [TSC_REASON_NOT_ASKED] = "not_asked",
+        [TSC_REASON_CACHE_OFF] = "cache_off",
+        [TSC_REASON_FAILED] = "failed",
+        [TSC_REASON_OTHER_VERIFICATION] = "other_verification",
+    };
+    tsc_attempt_info info = {0};
+    assert_ok(tsc_attempt_info_get(attempt, &info, sizeof info));
+    assert_true(info.reason < sizeof names / sizeof *names);
+    return names[info.reason];
 }
 
 /* Does what a line says, and writes what is answered; nothing, for what has no answer. */
@@ -102,7 +146,10 @@ static void run(char **words, char *answer, size_t size) {
     } else if (strcmp(verb, "established") == 0) {
         status = tsc_attempt_established(attempt, strcmp(words[2], "resumed") == 0);
     } else if (strcmp(verb, "failed") == 0) {
-        status = tsc_attempt_failed(attempt, failure_of(words[2]));
+        status = tsc_attempt_failed(attempt, facts_of(words[2]));
+    } else if (strcmp(verb, "reason") == 0) {
+        snprintf(answer, size, "%s", reason_of(attempt));
+        return;
     } else if (strcmp(verb, "free") == 0) {
         tsc_attempt_free(attempt);
         of->handle = NULL;

@@ -34,6 +34,7 @@ static fixture set_up(peer_manner manner) {
     fixture it = {NULL, client_context(), peer_own(manner), calloc(1, sizeof *it.now)};
     tsc_options options = {.ttl_seconds = 30 * 86400,
                            .max_lineage_age_seconds = 30 * 86400,
+                           .failure_budget = UINT32_MAX,
                            .clock = client_clock,
                            .clock_arg = it.now};
     *it.now = 1;

@@ -26,17 +26,49 @@ static std::string_view text_of(const std::string &word) {
 }
 
 static tsc::endpoint endpoint_of(const words &of, std::size_t at) {
-    return {text_of(of[at]), static_cast<std::uint32_t>(std::stoul(of[at + 1])),
-            text_of(of[at + 2]), text_of(of[at + 3])};
+    tsc::endpoint to{text_of(of[at]), static_cast<std::uint32_t>(std::stoul(of[at + 1])),
+                     text_of(of[at + 2]), text_of(of[at + 3])};
+    if (of.size() > at + 4)
+        to.verification = tsc::bytes(text_of(of[at + 4]));
+    return to;
 }
 
-static tsc::failure failure_of(const std::string &word) {
-    static const std::map<std::string, tsc::failure> names{{"not_sent", tsc::failure::not_sent},
-                                                           {"handshake", tsc::failure::handshake},
-                                                           {"timeout", tsc::failure::timeout},
-                                                           {"login", tsc::failure::login}};
-    REQUIRE(names.count(word) == 1);
-    return names.at(word);
+static tsc::facts facts_of(const std::string &word) {
+    static const std::map<std::string, tsc::facts> names{
+        {"none", tsc::facts::none},
+        {"sent", tsc::facts::sent},
+        {"handshake_done", tsc::facts::handshake_done},
+        {"resumed", tsc::facts::resumed},
+        {"timed_out", tsc::facts::timed_out},
+        {"cancelled", tsc::facts::cancelled},
+        {"alert", tsc::facts::alert}};
+    tsc::facts facts = tsc::facts::none;
+    std::istringstream in(word);
+    for (std::string name; std::getline(in, name, '|');) {
+        REQUIRE(names.count(name) == 1);
+        facts |= names.at(name);
+    }
+    return facts;
+}
+
+static std::string reason_of(const tsc::attempt &attempt) {
+    static const std::map<std::uint32_t, std::string> names{
+        {TSC_REASON_NONE, "none"},
+        {TSC_REASON_NOTHING_STORED, "nothing_stored"},
+        {TSC_REASON_EXPIRED, "expired"},
+        {TSC_REASON_EVICTED, "evicted"},
+        {TSC_REASON_TAKEN, "taken"},
+        {TSC_REASON_REFUSED, "refused"},
+        {TSC_REASON_WITHHELD, "withheld"},
+        {TSC_REASON_WAITED_IN_VAIN, "waited_in_vain"},
+        {TSC_REASON_NOT_SENT, "not_sent"},
+        {TSC_REASON_NOT_ASKED, "not_asked"},
+        {TSC_REASON_CACHE_OFF, "cache_off"},
+        {TSC_REASON_FAILED, "failed"},
+        {TSC_REASON_OTHER_VERIFICATION, "other_verification"}};
+    const auto info = attempt.info();
+    REQUIRE(info && names.count(info->reason) == 1);
+    return names.at(info->reason);
 }
 
 struct world {
@@ -87,8 +119,10 @@ struct world {
             return name_of(attempt.sent());
         if (verb == "established")
             return name_of(attempt.established(of[2] == "resumed"));
+        if (verb == "reason")
+            return reason_of(attempt);
         REQUIRE(verb == "failed");
-        return name_of(attempt.failed(failure_of(of[2])));
+        return name_of(attempt.failed(facts_of(of[2])));
     }
 
     tsc::cache cache;

@@ -113,7 +113,8 @@ static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::attemp
     REQUIRE(attempt.offer().status() == NO && attempt.sent() == NO);
     REQUIRE(attempt.wants_another() == NO);
     REQUIRE(attempt.receive(info_of(TLS13), "s") == NO && attempt.set_not_after(1) == NO);
-    REQUIRE(attempt.established(false) == NO && attempt.failed(tsc::failure::login) == NO);
+    REQUIRE(attempt.established(false) == NO && attempt.failed(tsc::facts::sent) == NO);
+    REQUIRE(attempt.reason().status() == NO);
     REQUIRE(attempt.info().status() == NO && attempt.wait(1ms) == NO && attempt.wait_end() == NO);
     REQUIRE(attempt.wait_fd(1ms).status() == NO && attempt.rustls_config().status() != TSC_OK);
     REQUIRE(attempt.wait(1ms, [] { REQUIRE(!"called"); }) == NO);
@@ -221,32 +222,69 @@ static void an_attempt_offers_what_another_received() {
     REQUIRE(session->tls_version == TLS13 && session->lifetime > 3590s && session->age < 1h);
     REQUIRE(attempt.sent() == TSC_OK && attempt.established(true) == TSC_OK);
     REQUIRE(attempt.info()->resumed == 1);
-    REQUIRE(attempt.failed(tsc::failure::login) == TSC_WRONG_STATE);
+    REQUIRE(attempt.failed(tsc::facts::sent) == TSC_WRONG_STATE);
     // To another endpoint there is none: each part of it counts.
     bring(config, {"ticket"});
     for (const tsc::endpoint &other :
          {tsc::endpoint{"db.example", 9143}, tsc::endpoint{"other.example", 9142},
           tsc::endpoint{"db.example", 9142, "other.example"},
-          tsc::endpoint{"db.example", 9142, {}, "group"}})
+          tsc::endpoint{"db.example", 9142, {}, "group"},
+          tsc::endpoint{"db.example", 9142, {}, {}, "other.example"}})
         REQUIRE(*config.available(other) == 0);
     REQUIRE(*config.available({"DB.example", 9142, "db.example"}) == 1);
     REQUIRE(tsc::attempt::make(config, {"", 1}).status() == TSC_INVALID_ARGUMENT);
     REQUIRE(tsc::attempt::make(config, {std::string(256, 'h'), 1}).status() == TSC_TOO_LARGE);
 }
 
-static void a_failure_says_which() {
-    for (const auto why : {tsc::failure::not_sent, tsc::failure::handshake, tsc::failure::timeout,
-                           tsc::failure::login}) {
+static void facts_decide_what_becomes_of_the_session() {
+    using tsc::facts;
+    constexpr facts done = facts::sent | facts::handshake_done;
+    const struct {
+        facts seen;
+        std::size_t left;
+    } cases[] = {{facts::none, 2},
+                 {facts::sent, 0},
+                 {facts::sent | facts::timed_out, 0},
+                 {facts::sent | facts::cancelled, 1},
+                 {done, 1},
+                 {done | facts::resumed, 1},
+                 {done | facts::alert, 0}};
+    for (const auto &it : cases) {
         auto cache = *tsc::cache::make();
         auto config = *tsc::config::make(cache);
         bring(config, {"a", "b"});
         auto attempt = *tsc::attempt::make(config, NODE);
-        REQUIRE(attempt.offer() && attempt.failed(why) == TSC_OK);
-        const bool lineage_gone = why == tsc::failure::handshake || why == tsc::failure::timeout;
-        REQUIRE(*config.available(NODE) == (why == tsc::failure::not_sent ? 2u
-                                            : lineage_gone                ? 0u
-                                                                          : 1u));
+        REQUIRE(attempt.offer() && attempt.failed(it.seen) == TSC_OK);
+        REQUIRE(*config.available(NODE) == it.left);
+        REQUIRE(*attempt.reason() ==
+                (it.seen == facts::none ? tsc::reason::not_sent : tsc::reason::failed));
     }
+    // Facts add up.
+    facts seen = facts::sent;
+    seen |= facts::handshake_done;
+    REQUIRE(seen == done);
+}
+
+static void an_attempt_says_why_it_did_not_resume() {
+    auto told = tsc::reason::none;
+    auto cache = *tsc::cache::make({}, [&told](const tsc::event &it) {
+        REQUIRE((it.kind() == TSC_EVENT_NOT_OFFERED) == (it.reason() != tsc::reason::none));
+        if (it.kind() == TSC_EVENT_NOT_OFFERED)
+            told = it.reason();
+    });
+    auto config = *tsc::config::make(cache);
+    const auto reason = [&config](const tsc::endpoint &to) {
+        auto attempt = *tsc::attempt::make(config, to);
+        (void)attempt.offer();
+        return *attempt.reason();
+    };
+    REQUIRE(reason(NODE) == tsc::reason::nothing_stored && told == tsc::reason::nothing_stored);
+    bring(config, {"ticket"});
+    REQUIRE(told == tsc::reason::not_asked);
+    const tsc::endpoint stricter{"db.example", 9142, {}, {}, "depth 1"};
+    REQUIRE(reason(stricter) == tsc::reason::other_verification);
+    REQUIRE(told == tsc::reason::other_verification);
+    REQUIRE(cache.close() == TSC_OK && reason(NODE) == tsc::reason::cache_off);
 }
 
 struct counted {
@@ -380,7 +418,8 @@ static void a_listener_is_told() {
         REQUIRE(attempt.receive(info_of(TLS13), "s") == TSC_OK &&
                 attempt.established(false) == TSC_OK);
         REQUIRE(told ==
-                std::vector<std::string>({"1 :0   k 1", "1 db.example:9142 db.example   1"}));
+                std::vector<std::string>({"1 :0   k 1", "1 db.example:9142 db.example   1",
+                                          "9 db.example:9142 db.example   0"}));
         // It lives as long as anything that could call it.
         cache = {};
         config = {};
@@ -474,8 +513,7 @@ static void a_handler_that_is_given_up_is_destroyed() {
     };
     gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.wait_end() == TSC_OK); });
     gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.offer().status() == TSC_NOT_FOUND); });
-    gives_up(
-        [](tsc::attempt &attempt) { REQUIRE(attempt.failed(tsc::failure::not_sent) == TSC_OK); });
+    gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.failed(tsc::facts::none) == TSC_OK); });
     gives_up([](tsc::attempt &attempt) { REQUIRE(attempt.established(false) == TSC_OK); });
     gives_up([](tsc::attempt &attempt) { attempt = {}; });
     gives_up([](tsc::attempt &attempt) { tsc::attempt gone(std::move(attempt)); });
@@ -559,7 +597,8 @@ int main() {
     RUN(a_closed_cache_answers);
     RUN(sessions_under_the_callers_own_keys_come_back);
     RUN(an_attempt_offers_what_another_received);
-    RUN(a_failure_says_which);
+    RUN(facts_decide_what_becomes_of_the_session);
+    RUN(an_attempt_says_why_it_did_not_resume);
     RUN(objects_pass_to_the_library_once);
     RUN(objects_under_keys_belong_to_whoever_got_them);
     RUN(figures_are_passed_on);

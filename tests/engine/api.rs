@@ -1,8 +1,8 @@
 //! What the crate's own API promises of its types, and what it makes of odd input.
 
 use crate::{
-    Attempt, Cache, Config, Endpoint, Error, Event, Export, Failure, Forecast, Info, Options,
-    Ready, Session, SessionInfo, State, Stats,
+    Attempt, AttemptInfo, AttemptState, Cache, Config, Endpoint, Error, Event, Export, Failure,
+    Forecast, Options, Ready, Session, SessionInfo, Stats,
 };
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -21,12 +21,12 @@ fn any_thread_may_use_any_of_it_and_an_executor_may_move_a_future() {
     shared::<Export>();
     shared::<Failure>();
     shared::<Forecast>();
-    shared::<Info>();
+    shared::<AttemptInfo>();
     shared::<Options>();
     shared::<Ready>();
     shared::<Session>();
     shared::<SessionInfo>();
-    shared::<State>();
+    shared::<AttemptState>();
     shared::<Stats>();
     movable::<Ready>();
     #[cfg(feature = "rustls")]

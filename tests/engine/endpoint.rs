@@ -63,9 +63,9 @@ fn sessions_never_cross_configs_unless_these_say_that_they_are_the_same() {
     let world = World::new(WIDE);
     let config = |identity| {
         Arc::new(Config {
-            cache: Arc::clone(&world.config.cache),
             identity,
             client_not_after: None,
+            ..Config::new(&world.config.cache)
         })
     };
     let given = |bytes: &[u8]| config(Identity::Given(bytes.into()));

@@ -147,9 +147,9 @@ fn an_endpoint_is_told_as_it_was_given() {
     ];
     for identity in [Identity::own(), Identity::Given([b'y'; 255].into())] {
         let config = Arc::new(Config {
-            cache: Arc::clone(&told.world.config.cache),
             identity,
             client_not_after: None,
+            ..Config::new(&told.world.config.cache)
         });
         for (given, expected) in &endpoints {
             let attempt = connect(&config, given);
@@ -162,7 +162,7 @@ fn an_endpoint_is_told_as_it_was_given() {
 
 #[test]
 fn bytes_that_are_no_key_name_no_endpoint() {
-    let mut key = vec![1, 1, b'i', 0, 1, b'h', 1, 2, 1, b'n'];
+    let mut key = vec![1, 1, b'i', 0, 1, b'h', 1, 2, 1, b'n', 1, b'v'];
     assert!(Identity::endpoint_of(&key).is_some());
     for len in 0..key.len() {
         assert!(Identity::endpoint_of(&key[..len]).is_none(), "{len}");

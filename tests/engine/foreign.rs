@@ -98,13 +98,13 @@ impl Stage {
             ..WIDE
         };
         let config = Arc::new(Config {
-            cache: Cache::over(
+            identity: Identity::own(),
+            client_not_after: None,
+            ..Config::new(&Cache::over(
                 options,
                 Clock::Driven(Box::new(read)),
                 Some(Box::new(move |_| listener.call_back(false))),
-            ),
-            identity: Identity::own(),
-            client_not_after: None,
+            ))
         });
         foreign.reach.lock().expect("not poisoned").0 = Arc::downgrade(&config);
         Self { foreign, config }

@@ -39,7 +39,7 @@ mod vectors;
 
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::connection::{Connection, Info, NotNow};
+use crate::connection::{AttemptInfo, Connection, NotNow};
 use crate::endpoint::Endpoint;
 use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
@@ -190,7 +190,7 @@ fn offer(attempt: &Connection) -> Result<Option<u32>, NotNow> {
     attempt.offer(|session, _| number_of(session))
 }
 
-fn counts(attempt: &Connection) -> Info {
+fn counts(attempt: &Connection) -> AttemptInfo {
     attempt.info().expect("this process")
 }
 

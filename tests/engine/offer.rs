@@ -1,7 +1,7 @@
 //! What becomes of a session that is offered: used, refused, put back.
 
 use super::*;
-use crate::connection::{Failure, State};
+use crate::connection::{AttemptState, Failure};
 use crate::engine::Lifetime;
 
 /// What a connection does.
@@ -158,7 +158,7 @@ fn what_was_sent_without_an_offer_cannot_be_resumed() {
     world.full(&[1]);
     assert!(attempt.take().is_none());
     assert_eq!(attempt.established(true), Err(NotNow::NothingOffered));
-    assert_eq!(counts(&attempt).state, State::Open);
+    assert_eq!(counts(&attempt).state, AttemptState::Open);
     attempt.established(false).expect("still open");
     assert_eq!((world.available(), world.engine().stats().refused), (1, 0));
 }

@@ -1,9 +1,9 @@
 //! What a connection receives is seen by others only after success.
 
 use super::*;
-use crate::connection::{Failure, State};
+use crate::connection::{AttemptState, Failure};
 
-fn phase(attempt: &Connection) -> State {
+fn phase(attempt: &Connection) -> AttemptState {
     attempt.info().expect("this process").state
 }
 
@@ -13,13 +13,16 @@ fn what_is_received_is_seen_by_others_only_once_established() {
     let attempt = world.connect();
     assert_eq!(offer(&attempt), Ok(None));
     receive(&attempt, 1, TLS_1_3, HOUR).expect("kept");
-    assert_eq!((phase(&attempt), world.available()), (State::Open, 0));
+    assert_eq!(
+        (phase(&attempt), world.available()),
+        (AttemptState::Open, 0)
+    );
     assert_eq!(offer(&world.connect()), Ok(None));
     assert_eq!(tally(&attempt), (1, 0, 0));
     attempt.established(false).expect("open");
     assert_eq!(
         (phase(&attempt), world.available()),
-        (State::Established, 1)
+        (AttemptState::Established, 1)
     );
     // A ticket that comes late goes straight in, also when the handle is gone.
     receive(&attempt, 2, TLS_1_3, HOUR).expect("kept");
@@ -46,7 +49,7 @@ fn a_failed_attempt_publishes_nothing_then_and_later() {
         let attempt = world.connect();
         receive(&attempt, 1, version, HOUR).expect("staged");
         attempt.failed(why).expect("open");
-        assert_eq!(phase(&attempt), State::Failed);
+        assert_eq!(phase(&attempt), AttemptState::Failed);
         assert_eq!(receive(&attempt, 2, version, HOUR), Err(Discard::Failed));
         assert_eq!(attempt.established(false), Err(NotNow::WrongState));
         assert_eq!(attempt.failed(why), Err(NotNow::WrongState));

@@ -674,3 +674,26 @@ fn an_attempt_that_does_not_wait_may_be_quicker_and_nobody_waits_in_vain() {
     leader.established(false).expect("open");
     assert_eq!((waits.told(), offer(&waits.attempt)), (1, Ok(None)));
 }
+
+#[test]
+fn a_thread_that_waits_is_let_go_when_another_ends_its_attempt() {
+    let ends: [fn(&Connection); 3] = [
+        |attempt| assert_eq!(offer(attempt), Ok(None)),
+        |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
+        |attempt| attempt.established(false).expect("open"),
+    ];
+    for end in ends {
+        let world = World::new(WIDE);
+        let leader = world.connect();
+        assert_eq!(offer(&leader), Ok(None));
+        let waits = world.connect();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| waits.wait(u32::MAX));
+            while world.forecast().waiting == 0 {
+                std::thread::yield_now();
+            }
+            end(&waits);
+            assert_eq!(waiting.join().expect("no panic"), Ok(()));
+        });
+    }
+}

@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::connection::{Connection, Failure, NotNow};
 use crate::endpoint::{Endpoint, Invalid};
-use crate::engine::{Clock, Discard, Options, Payload};
+use crate::engine::{Clock, Discard, Options, Payload, Reason};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -104,21 +104,23 @@ impl World {
             },
             ["sent", name] => status(self.attempts[name].sent()),
             ["established", name, how] => status(self.attempts[name].established(how == "resumed")),
-            ["failed", name, why] => status(self.attempts[name].failed(match why {
-                "not_sent" => Failure::NOT_SENT,
-                // The C API treats silence as a failed handshake.
-                "handshake" | "timeout" => Failure::HANDSHAKE,
-                "login" => Failure::LOGIN,
-                _ => panic!("no such failure: {why}"),
-            })),
+            ["failed", name, facts] => status(self.attempts[name].failed(seen(facts))),
+            ["reason", name] => {
+                let info = self.attempts[name].info().expect("the same process");
+                reason(info.reason).to_owned()
+            }
             _ => panic!("no such line: {words:?}"),
         }
     }
 }
 
 fn endpoint<'a>(words: &[&'a str]) -> Endpoint<'a> {
-    let &[host, port, server_name, group] = words else {
-        panic!("no endpoint: {words:?}");
+    let (host, port, server_name, group, verification) = match *words {
+        [host, port, server_name, group] => (host, port, server_name, group, "-"),
+        [host, port, server_name, group, verification] => {
+            (host, port, server_name, group, verification)
+        }
+        _ => panic!("no endpoint: {words:?}"),
     };
     let bytes = |word: &'a str| if word == "-" { b"" } else { word.as_bytes() };
     Endpoint {
@@ -126,7 +128,42 @@ fn endpoint<'a>(words: &[&'a str]) -> Endpoint<'a> {
         port: port.parse().expect("a port"),
         server_name: bytes(server_name),
         group: bytes(group),
-        verification: b"",
+        verification: bytes(verification),
+    }
+}
+
+fn seen(facts: &str) -> Failure {
+    let mut seen = Failure::NOT_SENT;
+    for fact in facts.split('|') {
+        match fact {
+            "none" => {}
+            "sent" => seen.sent = true,
+            "handshake_done" => seen.handshake_done = true,
+            "resumed" => seen.resumed = true,
+            "timed_out" => seen.timed_out = true,
+            "cancelled" => seen.cancelled = true,
+            "alert" => seen.alert = true,
+            _ => panic!("no such fact: {fact}"),
+        }
+    }
+    seen
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "none",
+        Reason::NothingStored => "nothing_stored",
+        Reason::OtherVerification => "other_verification",
+        Reason::Expired => "expired",
+        Reason::Evicted => "evicted",
+        Reason::Taken => "taken",
+        Reason::Refused => "refused",
+        Reason::Withheld => "withheld",
+        Reason::WaitedInVain => "waited_in_vain",
+        Reason::NotSent => "not_sent",
+        Reason::NotAsked => "not_asked",
+        Reason::CacheOff => "cache_off",
+        Reason::Failed => "failed",
     }
 }
 

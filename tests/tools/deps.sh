@@ -149,6 +149,18 @@ begin 'a Rust that is too old is named with the one that is needed' 1000 no
 alone env CARGO=old-cargo tools/deps build
 finish 1 '' "^Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer .*1\.60\.0"
 
+begin "Debian's own Rust is installed where it is new enough" 1000 no
+touch "$dir/installed"
+printf 'ID=debian\nVERSION_ID="13"\n' >"$dir/os-release"
+alone env CARGO=no-cargo OS_RELEASE="$dir/os-release" tools/deps build
+finish 1 '' 'Rust .*: sudo apt-get install cargo rustc$'
+
+begin "Debian's own Rust is not named where it is too old" 1000 no
+touch "$dir/installed"
+printf 'ID=debian\nVERSION_ID="12"\n' >"$dir/os-release"
+alone env CARGO=no-cargo OS_RELEASE="$dir/os-release" tools/deps build
+finish 1 '' '^Rust .* is missing: https' 'not apt-get'
+
 begin 'make build does not install' 1000 no
 alone make build
 finish 2 '' 'C compiler.*: sudo apt-get install gcc libc6-dev$'

@@ -1,0 +1,392 @@
+// How a connection ends, as tsc_openssl.h sees it: client and server in one thread, so that a
+// message can be stopped halfway. What the facts mean is the core's (tests/engine).
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "peer.h"
+#include "tsc_openssl.h"
+
+typedef struct {
+    tsc_cache *cache;
+    SSL_CTX *ctx, *server_ctx;
+    bool on_start;
+} fixture;
+
+static void begin(void *arg, SSL *ssl) {
+    (void)arg;
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_OK);
+}
+
+// Tickets of more than a record of the smallest size.
+static int large_ticket(SSL *ssl, void *unused) {
+    static const char data[2000] = "application data";
+    (void)unused;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof data);
+}
+
+static fixture set_up(int version, bool on_start) {
+    fixture it = {NULL, client_context(), SSL_CTX_new(TLS_server_method()), on_start};
+    const tsc_options options = {.failure_budget = UINT32_MAX};
+    assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+    if (on_start)
+        assert_int_equal(tsc_ssl_on_start(it.ctx, begin, NULL), TSC_OK);
+    SSL_CTX_set_min_proto_version(it.server_ctx, version);
+    SSL_CTX_set_max_proto_version(it.server_ctx, version);
+    SSL_CTX_set_session_ticket_cb(it.server_ctx, large_ticket, NULL, NULL);
+    SSL_CTX_set_max_send_fragment(it.server_ctx, 512);
+    assert_int_equal(
+        SSL_CTX_use_certificate_file(it.server_ctx, peer_server_certificate(), SSL_FILETYPE_PEM),
+        1);
+    assert_int_equal(
+        SSL_CTX_use_PrivateKey_file(it.server_ctx, peer_server_key(), SSL_FILETYPE_PEM), 1);
+    return it;
+}
+
+static void tear_down(fixture it) {
+    SSL_CTX_free(it.ctx);
+    SSL_CTX_free(it.server_ctx);
+    tsc_cache_free(it.cache);
+}
+
+typedef struct {
+    SSL *client, *server;
+    BIO *to_client; // what the server has written, and the test hands on
+} pair;
+
+static pair pair_new(fixture it) {
+    pair new = {client_ssl(it.ctx, -1), SSL_new(it.server_ctx), BIO_new(BIO_s_mem())};
+    BIO *to_server = BIO_new(BIO_s_mem()), *from_server = BIO_new(BIO_s_mem());
+    BIO_up_ref(to_server);
+    SSL_set_bio(new.client, from_server, to_server);
+    SSL_set_bio(new.server, to_server, new.to_client);
+    SSL_set_connect_state(new.client);
+    SSL_set_accept_state(new.server);
+    if (!it.on_start)
+        begin(NULL, new.client);
+    return new;
+}
+
+// Hands on what the server has written, up to so many bytes.
+static size_t deliver(pair it, size_t most) {
+    char bytes[65536];
+    const int length =
+        BIO_read(it.to_client, bytes, (int)(most < sizeof bytes ? most : sizeof bytes));
+    if (length <= 0)
+        return 0;
+    assert_int_equal(BIO_write(SSL_get_rbio(it.client), bytes, length), length);
+    return (size_t)length;
+}
+
+// Up to where the client is done; what the server has to say after it is not handed on.
+static void shake_hands(pair it) {
+    for (int i = 0; i < 10 && !(SSL_is_init_finished(it.client) && SSL_is_init_finished(it.server));
+         i++) {
+        if (!SSL_is_init_finished(it.client)) {
+            deliver(it, SIZE_MAX);
+            SSL_do_handshake(it.client);
+        }
+        SSL_do_handshake(it.server);
+    }
+    assert_true(SSL_is_init_finished(it.client));
+    ERR_clear_error();
+}
+
+// Whatever has come so far. There is no application data.
+static void read_nothing(SSL *ssl) {
+    char byte;
+    assert_true(SSL_read(ssl, &byte, 1) <= 0);
+    ERR_clear_error();
+}
+
+static void pair_free(pair it) {
+    SSL_free(it.client);
+    SSL_free(it.server);
+}
+
+// A whole connection. Gives whether it was resumed.
+static bool resumes(fixture it) {
+    pair new = pair_new(it);
+    shake_hands(new);
+    deliver(new, SIZE_MAX);
+    read_nothing(new.client);
+    assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+    const bool resumed = SSL_session_reused(new.client);
+    pair_free(new);
+    return resumed;
+}
+
+// ---- Done is done -------------------------------------------------------------------------------
+
+static void a_ticket_that_is_half_there_keeps_nobody_from_being_established(void **state) {
+    (void)state;
+    for (int on_start = 0; on_start < 2; on_start++)
+        for (int failed = 0; failed < 2; failed++) {
+            fixture it = set_up(TLS1_3_VERSION, on_start);
+            pair new = pair_new(it);
+            shake_hands(new);
+            assert_int_equal(deliver(new, 800), 800); // of the first ticket, more than one record
+            read_nothing(new.client);
+            assert_false(SSL_is_init_finished(new.client));
+            if (failed) {
+                assert_int_equal(tsc_ssl_failed(new.client), TSC_OK);
+                assert_int_equal(client_stats(it.cache).handshake_failed_offered, 0);
+            } else {
+                assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+            }
+            deliver(new, SIZE_MAX);
+            read_nothing(new.client);
+            assert_true(SSL_is_init_finished(new.client));
+            pair_free(new);
+            tsc_stats stats = client_stats(it.cache);
+            assert_int_equal(stats.stored, failed ? 0 : 2);
+            assert_int_equal(stats.failed, failed);
+            assert_int_equal(stats.established, !failed);
+            tear_down(it);
+        }
+}
+
+// Nor does a renegotiation that the server has begun and not ended.
+static void a_renegotiation_keeps_nobody_from_being_established(void **state) {
+    (void)state;
+    for (int on_start = 0; on_start < 2; on_start++) {
+        fixture it = set_up(TLS1_2_VERSION, on_start);
+        for (int resumed = 0; resumed < 2; resumed++) {
+            pair new = pair_new(it);
+            shake_hands(new);
+            assert_int_equal(SSL_session_reused(new.client), resumed);
+            assert_int_equal(SSL_renegotiate(new.server), 1);
+            assert_int_equal(SSL_do_handshake(new.server), 1);
+            deliver(new, SIZE_MAX);
+            read_nothing(new.client);
+            assert_false(SSL_is_init_finished(new.client));
+            assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+            pair_free(new);
+            tsc_stats stats = client_stats(it.cache);
+            assert_int_equal(stats.failed, 0);
+            assert_int_equal(stats.established, resumed + 1);
+            assert_int_equal(stats.resumed, resumed);
+            assert_int_equal(stats.refused, 0);
+        }
+        tear_down(it);
+    }
+}
+
+// ---- What was seen ------------------------------------------------------------------------------
+
+// A resumed connection of which the rest is told, and what is left of two tickets.
+static tsc_stats resumed_until(void (*then)(pair), size_t *left) {
+    fixture it = set_up(TLS1_3_VERSION, false);
+    assert_false(resumes(it));
+    pair new = pair_new(it);
+    shake_hands(new);
+    assert_true(SSL_session_reused(new.client));
+    then(new);
+    pair_free(new);
+    tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost", .host_len = 9, .port = 1};
+    assert_int_equal(tsc_config_available(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, left),
+                     TSC_OK);
+    tsc_stats stats = client_stats(it.cache);
+    tear_down(it);
+    return stats;
+}
+
+static void say_failed(pair it) {
+    assert_int_equal(tsc_ssl_failed(it.client), TSC_OK);
+}
+
+// The other end is closed and says nothing. From OpenSSL 3 on that is a fatal error of TLS.
+static void break_off(pair it) {
+    BIO_set_mem_eof_return(SSL_get_rbio(it.client), 0);
+    read_nothing(it.client);
+    say_failed(it);
+}
+
+static void send_alert(pair it) {
+    // What the server cannot read it answers with a fatal alert.
+    static const char nonsense[] = "\27\3\3\0\40................................";
+    deliver(it, SIZE_MAX);
+    read_nothing(it.client);
+    assert_true(BIO_write(SSL_get_rbio(it.server), nonsense, sizeof nonsense - 1) > 0);
+    read_nothing(it.server);
+    assert_true(deliver(it, SIZE_MAX) > 0);
+    read_nothing(it.client);
+}
+
+static void alert(pair it) {
+    send_alert(it);
+    assert_int_equal(tsc_ssl_established(it.client), TSC_WRONG_STATE);
+    say_failed(it);
+}
+
+static void a_login_that_failed_is_no_failed_handshake(void **state) {
+    (void)state;
+    size_t left;
+    void (*const ways[])(pair) = {say_failed, break_off};
+    for (int i = 0; i < 2; i++) {
+        tsc_stats stats = resumed_until(ways[i], &left);
+        assert_int_equal(stats.login_failed_resumed, 1);
+        assert_int_equal(stats.handshake_failed_offered, 0);
+        assert_int_equal(left, 1); // its sibling stays
+    }
+}
+
+// As a server does it in TLS 1.3 that does not take the client's certificate.
+static void an_alert_after_the_handshake_fails_it(void **state) {
+    (void)state;
+    size_t left;
+    tsc_stats stats = resumed_until(alert, &left);
+    assert_int_equal(stats.handshake_failed_offered, 1);
+    assert_int_equal(stats.login_failed_resumed, 0);
+    assert_int_equal(left, 0);
+}
+
+static void establish_then_alert(pair it) {
+    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
+    send_alert(it);
+}
+
+static void establish_then_alert_and_say_so(pair it) {
+    establish_then_alert(it);
+    assert_int_equal(tsc_ssl_failed(it.client), TSC_OK);
+}
+
+static void establish_then_break_off(pair it) {
+    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
+    deliver(it, SIZE_MAX);
+    read_nothing(it.client);
+    BIO_set_mem_eof_return(SSL_get_rbio(it.client), 0);
+    read_nothing(it.client);
+    assert_int_equal(tsc_ssl_failed(it.client), TSC_WRONG_STATE);
+}
+
+static void establish_then_close(pair it) {
+    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
+    deliver(it, SIZE_MAX);
+    read_nothing(it.client);
+    SSL_shutdown(it.server);
+    deliver(it, SIZE_MAX);
+    read_nothing(it.client);
+    assert_int_equal(tsc_ssl_failed(it.client), TSC_WRONG_STATE);
+}
+
+// RFC 8446, 6. Nobody has to say so; and a connection that merely ends drops nothing.
+static void a_fatal_alert_drops_what_the_connection_brought(void **state) {
+    (void)state;
+    size_t left;
+    resumed_until(establish_then_alert, &left);
+    assert_int_equal(left, 0);
+    resumed_until(establish_then_alert_and_say_so, &left);
+    assert_int_equal(left, 0);
+    resumed_until(establish_then_break_off, &left);
+    assert_int_equal(left, 2);
+    resumed_until(establish_then_close, &left);
+    assert_int_equal(left, 2);
+}
+
+// ---- Certificates -------------------------------------------------------------------------------
+
+// Replaces the server's certificate by one that ended yesterday.
+static void expire(SSL_CTX *ctx) {
+    X509 *certificate = X509_dup(SSL_CTX_get0_certificate(ctx));
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), -2 * 86400));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), -86400));
+    assert_true(X509_sign(certificate, SSL_CTX_get0_privatekey(ctx), EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(ctx, certificate), 1);
+    X509_free(certificate);
+}
+
+// Where nobody verifies, the end of a certificate that was found wanting bounds nothing; that of a
+// good one does, for there are programs that look at SSL_get_verify_result.
+static void an_expired_certificate_that_nobody_verifies_resumes(void **state) {
+    (void)state;
+    const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        fixture it = set_up(versions[i], false);
+        expire(it.server_ctx);
+        SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);
+        assert_false(resumes(it));
+        pair new = pair_new(it);
+        shake_hands(new);
+        assert_true(SSL_session_reused(new.client));
+        assert_int_not_equal(SSL_get_verify_result(new.client), X509_V_OK);
+        pair_free(new);
+        tear_down(it);
+    }
+    for (int i = 0; i < 2; i++) {
+        uint64_t now = 1;
+        fixture it = set_up(versions[i], false);
+        const tsc_options options = {.ttl_seconds = 60 * 86400,
+                                     .max_lineage_age_seconds = 60 * 86400,
+                                     .clock = client_clock,
+                                     .clock_arg = &now};
+        tsc_cache_free(it.cache);
+        SSL_CTX_free(it.ctx);
+        it.ctx = client_context();
+        SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);
+        assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
+        assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+        SSL_CTX_set_timeout(it.server_ctx, 6 * 86400);
+        assert_int_equal(
+            SSL_CTX_use_certificate_file(it.server_ctx, peer_short_certificate(), SSL_FILETYPE_PEM),
+            1);
+        assert_int_equal(
+            SSL_CTX_use_PrivateKey_file(it.server_ctx, peer_short_key(), SSL_FILETYPE_PEM), 1);
+        assert_false(resumes(it));
+        assert_true(resumes(it));
+        now += (uint64_t)2 * 86400 * 1000;
+        assert_false(resumes(it));
+        tear_down(it);
+    }
+}
+
+// ---- Transports ---------------------------------------------------------------------------------
+
+// From OpenSSL 3.2 on an SSL lets go of its BIOs before its ex_data.
+static void a_chain_of_bios_is_released(void **state) {
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        fixture it = set_up(TLS1_3_VERSION, false);
+        assert_false(resumes(it));
+        int ends[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        SSL *ssl = client_ssl(it.ctx, -1);
+        BIO *chain = BIO_push(BIO_new(BIO_f_buffer()), BIO_new_socket(ends[0], BIO_CLOSE));
+        SSL_set_bio(ssl, chain, chain);
+        begin(NULL, ssl);
+        assert_non_null(SSL_get_session(ssl)); // offered
+        if (way == 1)
+            assert_int_equal(tsc_ssl_failed(ssl), TSC_OK);
+        if (way == 2)
+            SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_free(ssl);
+        assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+        close(ends[1]);
+        tear_down(it);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ticket_that_is_half_there_keeps_nobody_from_being_established),
+        cmocka_unit_test(a_renegotiation_keeps_nobody_from_being_established),
+        cmocka_unit_test(a_login_that_failed_is_no_failed_handshake),
+        cmocka_unit_test(an_alert_after_the_handshake_fails_it),
+        cmocka_unit_test(a_fatal_alert_drops_what_the_connection_brought),
+        cmocka_unit_test(an_expired_certificate_that_nobody_verifies_resumes),
+        cmocka_unit_test(a_chain_of_bios_is_released),
+    };
+    return cmocka_run_group_tests_name("openssl_outcome", tests, peer_setup, peer_teardown);
+}

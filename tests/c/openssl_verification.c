@@ -1,0 +1,436 @@
+// A session is offered only to an SSL that verifies, and is, what the SSL was that made it. Each
+// property by itself (verification.h), by each way to begin.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "tsc_openssl.h"
+#include "verification.h"
+
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+#define NAMES_READ true
+#else
+#define NAMES_READ false
+#endif
+
+static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+typedef struct {
+    tsc_cache *cache;
+    SSL_CTX *ctx;
+    const peer *server;
+} fixture;
+
+static peer *server_of(int version) {
+    return peer_own((peer_manner){.tls_version = version, .tickets = 2});
+}
+
+static fixture set_up(const peer *server, uint32_t flags) {
+    fixture it = {NULL, client_context(), server};
+    assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, flags), TSC_OK);
+    return it;
+}
+
+static void tear_down(fixture it) {
+    SSL_CTX_free(it.ctx);
+    tsc_cache_free(it.cache);
+}
+
+// ---- Ways to begin ------------------------------------------------------------------------------
+
+static tsc_status by_host(SSL *ssl, int port) {
+    return tsc_ssl_begin(ssl, "localhost", (uint32_t)port);
+}
+
+// With nothing but what cannot be read from the SSL.
+static tsc_status by_endpoint(SSL *ssl, int port) {
+    tsc_endpoint endpoint = {
+        .host = (const uint8_t *)"localhost", .host_len = 9, .port = (uint32_t)port};
+    return tsc_ssl_begin_endpoint(ssl, &endpoint);
+}
+
+static tsc_status by_halves(SSL *ssl, int port) {
+    const tsc_status status = tsc_ssl_prepare(ssl, "localhost", (uint32_t)port);
+    return status == TSC_OK ? tsc_ssl_offer(ssl) : status;
+}
+
+// When the handshake starts.
+static struct {
+    int port;
+    tsc_status status;
+} starting;
+
+static void start(void *arg, SSL *ssl) {
+    (void)arg;
+    starting.status = tsc_ssl_begin(ssl, "localhost", (uint32_t)starting.port);
+}
+
+static tsc_status by_on_start(SSL *ssl, int port) {
+    starting.port = port;
+    return tsc_ssl_on_start(SSL_get_SSL_CTX(ssl), start, NULL);
+}
+
+typedef tsc_status (*way)(SSL *ssl, int port);
+
+typedef struct {
+    tsc_status begun;
+    bool connected, resumed, offered;
+    uint32_t reason;
+} result;
+
+// A connection that is begun in this way, with its SSL changed before.
+static result connects(fixture it, way begin, void (*change)(SSL *)) {
+    result got = {0};
+    const int port = peer_port(it.server);
+    SSL *ssl = client_ssl(it.ctx, client_dial(port));
+    static char answer[65536]; // s_server has much to say
+    answer[0] = 0;
+    if (change)
+        change(ssl);
+    got.begun = begin(ssl, port);
+    got.connected = SSL_connect(ssl) == 1;
+    if (begin == by_on_start)
+        got.begun = starting.status;
+    if (got.connected) {
+        got.resumed = SSL_session_reused(ssl);
+        assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
+        assert_int_equal(strstr(answer, "Reused") != NULL, got.resumed);
+        assert_int_equal(tsc_ssl_established(ssl), got.begun == TSC_OK ? TSC_OK : TSC_WRONG_STATE);
+    } else if (got.begun == TSC_OK && begin != by_on_start) {
+        const tsc_status told = tsc_ssl_failed(ssl);
+        assert_true(told == TSC_OK || !NAMES_READ); // or over, since no session fitted
+    }
+    ERR_clear_error();
+    tsc_attempt_info info = {0};
+    if (got.begun == TSC_OK)
+        assert_int_equal(tsc_attempt_info_get(tsc_ssl_attempt(ssl), &info, sizeof info), TSC_OK);
+    got.offered = info.offered;
+    got.reason = info.reason;
+    client_close(ssl);
+    return got;
+}
+
+static bool resumes(fixture it, way begin, void (*change)(SSL *)) {
+    const result got = connects(it, begin, change);
+    assert_int_equal(got.begun, TSC_OK);
+    assert_true(got.connected);
+    return got.resumed;
+}
+
+static void run_case(const verification_case *of, const peer *server, way begin) {
+    fixture it = set_up(server, 0);
+    assert_false(resumes(it, begin, NULL));
+    assert_true(resumes(it, begin, NULL));
+    const uint64_t stored = client_stats(it.cache).stored;
+
+    const result changed = connects(it, begin, of->change);
+    const bool looked = of->names && !NAMES_READ;
+    if (changed.begun != (of->outcome == CASE_REFUSED ? TSC_UNSUPPORTED : TSC_OK) ||
+        (changed.resumed && !looked) || (of->outcome == CASE_FULL && !changed.connected) ||
+        (of->outcome == CASE_REJECTED && changed.connected) || (changed.offered && NAMES_READ))
+        fail_msg("%s: begun %u, %s, %s, %s", of->what, changed.begun,
+                 changed.connected ? "connected" : "failed", changed.resumed ? "resumed" : "full",
+                 changed.offered ? "offered" : "not offered");
+    if (of->outcome == CASE_FULL && !looked && of->change != case_another_sni)
+        assert_int_equal(changed.reason, TSC_REASON_OTHER_VERIFICATION);
+    if (of->outcome == CASE_REJECTED || of->outcome == CASE_REFUSED)
+        assert_int_equal(client_stats(it.cache).stored, stored);
+
+    // The others have lost nothing, and its own kind shares.
+    assert_true(resumes(it, begin, NULL));
+    if (of->outcome == CASE_FULL && of->change != case_no_tickets)
+        assert_true(resumes(it, begin, of->change));
+    tear_down(it);
+}
+
+static void each_property_keeps_apart(way begin) {
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        for (int i = 0; i < VERIFICATION_CASES; i++)
+            run_case(&verification_cases[i], server, begin);
+        peer_free(server);
+    }
+}
+
+static void each_property_keeps_apart_by_host(void **state) {
+    (void)state;
+    each_property_keeps_apart(by_host);
+}
+static void each_property_keeps_apart_by_endpoint(void **state) {
+    (void)state;
+    each_property_keeps_apart(by_endpoint);
+}
+static void each_property_keeps_apart_by_halves(void **state) {
+    (void)state;
+    each_property_keeps_apart(by_halves);
+}
+static void each_property_keeps_apart_on_start(void **state) {
+    (void)state;
+    each_property_keeps_apart(by_on_start);
+}
+
+// ---- What the caller adds -----------------------------------------------------------------------
+
+static const char *said;
+static tsc_status with_verification(SSL *ssl, int port) {
+    tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost",
+                             .host_len = 9,
+                             .port = (uint32_t)port,
+                             .verification = (const uint8_t *)said,
+                             .verification_len = strlen(said)};
+    return tsc_ssl_begin_endpoint(ssl, &endpoint);
+}
+
+// As for what a verify callback refers to, which nobody can see from outside.
+static void what_the_caller_says_counts_besides(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    fixture it = set_up(server, 0);
+    said = "name a";
+    assert_false(resumes(it, with_verification, NULL));
+    assert_true(resumes(it, with_verification, NULL));
+    assert_false(resumes(it, with_verification, case_depth));
+    said = "name b";
+    assert_false(resumes(it, with_verification, NULL));
+    said = "name a";
+    assert_true(resumes(it, with_verification, NULL));
+    char too_long[TSC_MAX_NAME + 2];
+    memset(too_long, 'a', sizeof too_long - 1);
+    too_long[sizeof too_long - 1] = 0;
+    said = too_long;
+    assert_int_equal(connects(it, with_verification, NULL).begun, TSC_TOO_LARGE);
+    tear_down(it);
+    peer_free(server);
+}
+
+// An application whose callback takes a missing status for good on a resumed connection.
+static void a_status_may_be_done_without(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        fixture it = set_up(server, TSC_SSL_WITHOUT_STATUS);
+        assert_false(resumes(it, by_host, case_status));
+        assert_true(resumes(it, by_host, case_status));
+        assert_false(resumes(it, by_host, NULL));
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
+// What a completed endpoint finds is what an SSL would.
+static void an_endpoint_can_be_completed(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    fixture it = set_up(server, 0);
+    assert_false(resumes(it, by_host, case_depth));
+    uint8_t room[TSC_SSL_VERIFICATION];
+    for (int deep = 0; deep < 2; deep++) {
+        tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost",
+                                 .host_len = 9,
+                                 .port = (uint32_t)peer_port(server)};
+        SSL *ssl = client_ssl(it.ctx, -1);
+        size_t count = 99;
+        if (deep)
+            case_depth(ssl);
+        assert_int_equal(tsc_ssl_endpoint(ssl, &endpoint, room), TSC_OK);
+        assert_int_equal(
+            tsc_config_available(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &count),
+            TSC_OK);
+        assert_int_equal(count, deep);
+        assert_int_equal(tsc_ssl_endpoint(NULL, &endpoint, room), TSC_INVALID_ARGUMENT);
+        assert_int_equal(tsc_ssl_endpoint(ssl, NULL, room), TSC_INVALID_ARGUMENT);
+        assert_int_equal(tsc_ssl_endpoint(ssl, &endpoint, NULL), TSC_INVALID_ARGUMENT);
+        case_status(ssl);
+        const tsc_endpoint before = endpoint;
+        assert_int_equal(tsc_ssl_endpoint(ssl, &endpoint, room), TSC_UNSUPPORTED);
+        assert_memory_equal(&endpoint, &before, sizeof before);
+        SSL_free(ssl);
+    }
+    tear_down(it);
+    peer_free(server);
+}
+
+// ---- What changes on the SSL_CTX ----------------------------------------------------------------
+
+static void use_client_certificate(SSL_CTX *ctx, const char *certificate, const char *key) {
+    assert_int_equal(SSL_CTX_use_certificate_file(ctx, certificate, SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM), 1);
+}
+
+static void a_rotated_client_certificate_starts_over(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        fixture it = set_up(server, 0);
+        SSL_CTX *ctx = client_context();
+        use_client_certificate(ctx, peer_client_certificate(), peer_client_key());
+        assert_int_equal(tsc_ssl_attach(ctx, it.cache, NULL, 0), TSC_OK);
+        SSL_CTX_free(it.ctx);
+        it.ctx = ctx;
+        assert_false(resumes(it, by_host, NULL));
+        assert_true(resumes(it, by_host, NULL));
+        use_client_certificate(ctx, peer_short_certificate(), peer_short_key());
+        assert_false(resumes(it, by_host, NULL));
+        assert_true(resumes(it, by_host, NULL));
+        use_client_certificate(ctx, peer_client_certificate(), peer_client_key());
+        assert_true(resumes(it, by_host, NULL)); // of the old identity, as it is again
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
+// The end of the new certificate is what bounds its sessions, not that of the old one.
+static void a_rotated_client_certificate_moves_the_end(void **state) {
+    (void)state;
+    const uint64_t day = 86400000;
+    uint64_t now = 1;
+    peer *server =
+        peer_own((peer_manner){.tls_version = TLS1_2_VERSION, .lifetime_seconds = 6 * 86400});
+    const tsc_options options = {.ttl_seconds = 30 * 86400,
+                                 .max_lineage_age_seconds = 30 * 86400,
+                                 .clock = client_clock,
+                                 .clock_arg = &now};
+    fixture it = {NULL, client_context(), server};
+    use_client_certificate(it.ctx, peer_client_certificate(), peer_client_key()); // for a day
+    assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+    assert_false(resumes(it, by_host, NULL));
+    use_client_certificate(it.ctx, peer_server_certificate(), peer_server_key()); // for thirty
+    assert_false(resumes(it, by_host, NULL));
+    now += 2 * day;
+    assert_true(resumes(it, by_host, NULL));
+    use_client_certificate(it.ctx, peer_client_certificate(), peer_client_key());
+    assert_false(resumes(it, by_host, NULL)); // that one is over
+    tear_down(it);
+    peer_free(server);
+}
+
+static void a_replaced_store_starts_over(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    fixture it = set_up(server, 0);
+    assert_false(resumes(it, by_host, NULL));
+    SSL_CTX_set_cert_store(it.ctx, X509_STORE_new());
+    assert_false(connects(it, by_host, NULL).connected);
+    assert_int_equal(SSL_CTX_load_verify_locations(it.ctx, peer_server_certificate(), NULL), 1);
+    assert_false(resumes(it, by_host, NULL));
+    assert_true(resumes(it, by_host, NULL));
+    tear_down(it);
+    peer_free(server);
+}
+
+// ---- Contexts of one identity -------------------------------------------------------------------
+
+static SSL_CTX *of_one_identity(fixture it, SSL_CTX *ctx) {
+    const tsc_config_options options = {.identity = (const uint8_t *)"one", .identity_len = 3};
+    assert_int_equal(tsc_ssl_attach(ctx, it.cache, &options, 0), TSC_OK);
+    return ctx;
+}
+
+// One that verifies nothing has a session, and one that trusts nobody must not resume it.
+static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_3_VERSION);
+    fixture it = set_up(server, 0);
+    SSL_CTX *lax = of_one_identity(it, SSL_CTX_new(TLS_client_method()));
+    SSL_CTX *as_lax = of_one_identity(it, SSL_CTX_new(TLS_client_method()));
+    SSL_CTX *strict = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_verify(strict, SSL_VERIFY_PEER, NULL);
+    of_one_identity(it, strict);
+    SSL_CTX *deep = client_context();
+    SSL_CTX_set_verify_depth(deep, 7);
+    of_one_identity(it, deep);
+    SSL_CTX *first = of_one_identity(it, client_context());
+    SSL_CTX *second = of_one_identity(it, client_context());
+
+    fixture of = it;
+    of.ctx = lax;
+    assert_false(resumes(of, by_host, NULL));
+    of.ctx = strict;
+    assert_false(connects(of, by_host, NULL).connected);
+    of.ctx = as_lax;
+    assert_true(resumes(of, by_host, NULL));
+    of.ctx = first;
+    assert_false(resumes(of, by_host, NULL));
+    of.ctx = deep;
+    assert_false(resumes(of, by_host, NULL));
+    of.ctx = second;
+    assert_true(resumes(of, by_host, NULL));
+    // Both ask the same of the server.
+    SSL_CTX *all[] = {lax, as_lax, strict, deep, first, second};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        SSL_CTX_free(all[i]);
+    tear_down(it);
+    peer_free(server);
+}
+
+// Each has a session of its own that verifies by a callback, and neither is offered the other's.
+static void contexts_with_a_callback_share_nothing_without_an_identity(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    fixture it = set_up(server, 0), other = it;
+    other.ctx = client_context();
+    assert_int_equal(tsc_ssl_attach(other.ctx, it.cache, NULL, 0), TSC_OK);
+    assert_false(resumes(it, by_host, case_verify_callback));
+    assert_false(resumes(other, by_host, case_verify_callback));
+    assert_true(resumes(it, by_host, case_verify_callback));
+    assert_true(resumes(other, by_host, case_verify_callback));
+    SSL_CTX_free(other.ctx);
+    tear_down(it);
+    peer_free(server);
+}
+
+// ---- Certificates -------------------------------------------------------------------------------
+
+static int choose_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key) {
+    (void)ssl;
+    BIO *file = BIO_new_file(peer_client_certificate(), "r");
+    *certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
+    BIO_free(file);
+    file = BIO_new_file(peer_client_key(), "r");
+    *key = PEM_read_bio_PrivateKey(file, NULL, NULL, NULL);
+    BIO_free(file);
+    return 1;
+}
+
+// A certificate that a callback chooses comes after the attempt was begun.
+static void a_certificate_that_a_callback_chooses_is_no_change(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = peer_s_server(v ? "-tls1_3 -Verify 1" : "-tls1_2 -Verify 1");
+        fixture it = set_up(server, 0);
+        SSL_CTX_set_client_cert_cb(it.ctx, choose_certificate);
+        assert_false(resumes(it, by_host, NULL));
+        assert_true(resumes(it, by_host, NULL));
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_property_keeps_apart_by_host),
+        cmocka_unit_test(each_property_keeps_apart_by_endpoint),
+        cmocka_unit_test(each_property_keeps_apart_by_halves),
+        cmocka_unit_test(each_property_keeps_apart_on_start),
+        cmocka_unit_test(what_the_caller_says_counts_besides),
+        cmocka_unit_test(a_status_may_be_done_without),
+        cmocka_unit_test(an_endpoint_can_be_completed),
+        cmocka_unit_test(a_rotated_client_certificate_starts_over),
+        cmocka_unit_test(a_rotated_client_certificate_moves_the_end),
+        cmocka_unit_test(a_replaced_store_starts_over),
+        cmocka_unit_test(contexts_of_one_identity_share_only_if_they_verify_the_same),
+        cmocka_unit_test(contexts_with_a_callback_share_nothing_without_an_identity),
+        cmocka_unit_test(a_certificate_that_a_callback_chooses_is_no_change),
+    };
+    return cmocka_run_group_tests_name("openssl_verification", tests, peer_setup, peer_teardown);
+}
