@@ -81,10 +81,7 @@ static bool visit_once(pool *self, unsigned n) {
                             sizeof answer);
     bool ok = length > 0 && strstr(answer, " 200 ");
     if (self->cache)
-        ok ? tsc_ssl_established(ssl)
-           : tsc_attempt_failed(tsc_ssl_attempt(ssl), TSC_FACT_SENT |
-                                                          (secure ? TSC_FACT_HANDSHAKE_DONE : 0) |
-                                                          (resumed ? TSC_FACT_RESUMED : 0));
+        ok ? tsc_ssl_established(ssl) : tsc_ssl_failed(ssl);
     self->right += !wrong;
     self->resumed += ok && resumed;
     self->broken += length == 0;
