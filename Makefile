@@ -21,7 +21,7 @@ help: ## List the targets
 
 test: ## Run everything that CI runs
 	@tools/deps $(DEPS_TEST)
-	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind \
+	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-stacks \
 	    test-demo test-install test-bindings storm-quick
 
 deps: ## Install what `make test` needs; deps-build and so on for one part

@@ -73,19 +73,26 @@ class client : mosqpp::mosquittopp {
         REQUIRE(username_pw_set(user, password) == MOSQ_ERR_SUCCESS);
     }
     [[nodiscard]] std::size_t available() const {
-        return *tsc::ssl::available(ctx_, node());
+        SSL *like = SSL_new(ctx_); // as the library's are
+        verify(like);
+        const std::size_t count = *tsc::ssl::available(like, node());
+        SSL_free(like);
+        return count;
     }
 
   private:
     [[nodiscard]] tsc::endpoint node() const {
         return {"localhost", static_cast<std::uint32_t>(port_)};
     }
-    void begin(SSL *ssl) {
-        // In place of the library's own way, which rejects everybody in its versions 2.0.11
-        // to 2.0.14 where the SSL_CTX is not its own (mosquitto#2463).
+    // In place of the library's own way, which rejects everybody in its versions 2.0.11 to 2.0.14
+    // where the SSL_CTX is not its own (mosquitto#2463).
+    static void verify(SSL *ssl) {
         SSL_set_verify(ssl, SSL_VERIFY_PEER,
                        [](int verified, X509_STORE_CTX *) { return verified; });
         SSL_set1_host(ssl, "localhost");
+    }
+    void begin(SSL *ssl) {
+        verify(ssl);
         if (!begins_)
             return;
         ssl_ = ssl;

@@ -417,9 +417,8 @@ static void a_listener_is_told() {
         auto attempt = *tsc::attempt::make(config, NODE);
         REQUIRE(attempt.receive(info_of(TLS13), "s") == TSC_OK &&
                 attempt.established(false) == TSC_OK);
-        REQUIRE(told ==
-                std::vector<std::string>({"1 :0   k 1", "1 db.example:9142 db.example   1",
-                                          "9 db.example:9142 db.example   0"}));
+        REQUIRE(told == std::vector<std::string>({"1 :0   k 1", "1 db.example:9142 db.example   1",
+                                                  "9 db.example:9142 db.example   0"}));
         // It lives as long as anything that could call it.
         cache = {};
         config = {};

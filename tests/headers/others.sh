@@ -2,6 +2,7 @@
 # others.sh: compiles tsc_openssl.h, as C11 and C++17, against OpenSSL 1.1.1, 3.x and 4.x, AWS-LC and
 # BoringSSL, whatever OpenSSL the machine has. Their headers come with the source crates that Rust
 # programs build them from. Needs cargo, perl, make, gcc and g++; takes half a minute the first time.
+# With --fetch it only gets the crates.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -23,6 +24,7 @@ boring-sys = "=5.4.0"
 MANIFEST
 crates=$(cargo metadata --quiet --format-version 1 --manifest-path $work/Cargo.toml |
     tr ',' '\n' | sed -n 's|^"manifest_path":"\(.*\)/Cargo.toml"$|\1|p')
+[ "${1-}" != --fetch ] || exit 0
 crate() { echo "$crates" | grep "/$1[^/]*\$"; }
 
 failed=0
