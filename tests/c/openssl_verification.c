@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -178,6 +179,33 @@ static void each_property_keeps_apart_on_start(void **state) {
     each_property_keeps_apart(by_on_start);
 }
 
+// Two that both differ from most, and from each other only in a value.
+static void check_now(SSL *ssl) {
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), time(NULL));
+}
+static void another_cipher(SSL *ssl) {
+    assert_int_equal(SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
+}
+
+static void values_keep_apart(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    fixture it = set_up(server, TSC_SSL_WITHOUT_STATUS);
+    assert_false(resumes(it, by_host, check_now));
+    const result then = connects(it, by_host, case_time);
+    assert_true(!then.connected && !then.offered);
+    assert_false(resumes(it, by_host, case_ciphers));
+    assert_false(resumes(it, by_host, another_cipher));
+    assert_true(resumes(it, by_host, another_cipher));
+#ifndef OPENSSL_NO_CT
+    assert_false(resumes(it, by_host, case_status));
+    assert_false(resumes(it, by_host, case_transparency));
+    assert_true(resumes(it, by_host, case_transparency));
+#endif
+    tear_down(it);
+    peer_free(server);
+}
+
 // ---- What the caller adds -----------------------------------------------------------------------
 
 static const char *said;
@@ -256,6 +284,23 @@ static void an_endpoint_can_be_completed(void **state) {
         SSL_free(ssl);
     }
     tear_down(it);
+    peer_free(server);
+}
+
+// Where the SSL_CTX verifies nothing, an SSL is taken to verify no name.
+static void a_config_speaks_for_what_is_usual(void **state) {
+    (void)state;
+    peer *server = server_of(TLS1_2_VERSION);
+    for (int verifies = 0; verifies < 2; verifies++) {
+        fixture it = {NULL, client_context(), server};
+        if (!verifies)
+            SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);
+        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+        assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+        assert_false(resumes(it, by_host, verifies ? NULL : case_no_name));
+        assert_int_equal(client_available(it.ctx, server), 1);
+        tear_down(it);
+    }
     peer_free(server);
 }
 
@@ -422,9 +467,11 @@ int main(void) {
         cmocka_unit_test(each_property_keeps_apart_by_endpoint),
         cmocka_unit_test(each_property_keeps_apart_by_halves),
         cmocka_unit_test(each_property_keeps_apart_on_start),
+        cmocka_unit_test(values_keep_apart),
         cmocka_unit_test(what_the_caller_says_counts_besides),
         cmocka_unit_test(a_status_may_be_done_without),
         cmocka_unit_test(an_endpoint_can_be_completed),
+        cmocka_unit_test(a_config_speaks_for_what_is_usual),
         cmocka_unit_test(a_rotated_client_certificate_starts_over),
         cmocka_unit_test(a_rotated_client_certificate_moves_the_end),
         cmocka_unit_test(a_replaced_store_starts_over),

@@ -60,6 +60,9 @@ static void case_crl_check(SSL *ssl) {
 static void case_time(SSL *ssl) {
     X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), 86400);
 }
+static void case_inheritance(SSL *ssl) {
+    X509_VERIFY_PARAM_set_inh_flags(SSL_get0_param(ssl), X509_VP_FLAG_LOCKED);
+}
 static void case_depth(SSL *ssl) {
     SSL_set_verify_depth(ssl, 7);
 }
@@ -146,6 +149,7 @@ static const verification_case verification_cases[] = {
     {"host flags", case_host_flags, CASE_FULL, 0},
     {"CRL checks", case_crl_check, CASE_EITHER, 0},
     {"the time", case_time, CASE_REJECTED, 0},
+    {"inheritance", case_inheritance, CASE_FULL, 0},
     {"the depth", case_depth, CASE_FULL, 0},
     {"the auth level", case_auth_level, CASE_REJECTED, 0},
     {"the security level", case_security_level, CASE_FULL, 0},
