@@ -143,8 +143,8 @@ struct rustls_client_config;
 // or have the server issue more tickets.
 #define TSC_REASON_TAKEN 4
 
-// tsc_attempt_info.reason: the server refused what was offered, or just before a session of the same origin.
-// It was restarted, or its ticket keys are not those of the node that issued it.
+// tsc_attempt_info.reason: the server refused what was offered or, just before, refused or broke off a
+// session of the same origin. It was restarted, or its ticket keys are not those of the node that issued it.
 #define TSC_REASON_REFUSED 5
 
 // tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
