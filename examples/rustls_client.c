@@ -125,8 +125,8 @@ static int visit(const tsc_config *config, const char *host, const char *port) {
     if (ok)
         tsc_attempt_established(attempt, resumed);
     else
-        tsc_attempt_failed(attempt,
-                           secure ? TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE : TSC_FACT_SENT);
+        tsc_attempt_failed(attempt, TSC_FACT_SENT | (secure ? TSC_FACT_HANDSHAKE_DONE : 0) |
+                                        (resumed ? TSC_FACT_RESUMED : 0));
     tsc_attempt_free(attempt);
     /* [/tsc] */
     if (ok) {
