@@ -143,8 +143,8 @@ struct rustls_client_config;
 // or have the server issue more tickets.
 #define TSC_REASON_TAKEN 4
 
-// tsc_attempt_info.reason: the server refused what was offered, or just before a session of the same origin.
-// It was restarted, or its ticket keys are not those of the node that issued it.
+// tsc_attempt_info.reason: the server refused what was offered or, just before, refused or broke off a
+// session of the same origin. It was restarted, or its ticket keys are not those of the node that issued it.
 #define TSC_REASON_REFUSED 5
 
 // tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
@@ -321,7 +321,8 @@ typedef struct {
     uint32_t max_full_handshakes;
     // Connections to one endpoint that may fail within an hour because they offered a session, where a
     // full handshake would have made them; besides those under way at the same time. From two thirds of
-    // it on, one connection at a time tries. Default 12; UINT32_MAX: any number.
+    // it on nothing is offered, except that one connection at a time tries. Where full handshakes fail
+    // as well, the bound is approximate. Default 12; UINT32_MAX: any number.
     uint32_t failure_budget;
     // Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     // the library: a field that ends beyond it is not there. Called on whichever thread is in the
@@ -495,7 +496,7 @@ typedef struct {
     // handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
     // to do a full handshake.
     uint32_t wait_ms;
-    // 1 if the endpoint is offered nothing at present (tsc_options.breaker_failures).
+    // 1 if the endpoint is offered nothing at present (tsc_options.failure_budget).
     uint32_t breaker_open;
 } tsc_forecast;
 

@@ -31,7 +31,7 @@ func left(t *testing.T, dialer *Dialer, want int) {
 }
 
 func TestAFailedLoginIsNotTheSessionsFault(t *testing.T) {
-	_, dialer, addr := stocked(t)
+	cache, dialer, addr := stocked(t)
 	conn, err := dialer.DialStaged(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +42,9 @@ func TestAFailedLoginIsNotTheSessionsFault(t *testing.T) {
 	}
 	conn.Failed(errors.New("wrong password"))
 	left(t, dialer, 1)
+	if got := stats(t, cache); got.LoginFailedResumed != 1 || got.HandshakeFailedOffered != 0 {
+		t.Fatalf("%+v", got)
+	}
 }
 
 func TestASilentServerCostsTheLineage(t *testing.T) {

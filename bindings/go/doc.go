@@ -10,8 +10,11 @@
 //	config, err := cache.NewConfig(tlsConfig, tsc.ConfigOptions{})
 //	dialer := &tsc.Dialer{Config: config}
 //
-// Then [Dialer.DialContext] is a drop-in for that of tls.Dialer. [Dialer.DialStaged] is for those
-// who have a login of their own: nothing is published until [Conn.Established].
+// Then [Dialer.DialContext] is a drop-in for that of tls.Dialer, *tls.Conn and all: for net/http it is the
+// DialTLSContext of a Transport. [Dialer.DialStaged] is for drivers with a login of their own: nothing is
+// published until [Conn.Established].
+//
+// Call [Config.Rotate] when a client certificate or the trusted roots have changed.
 //
 // # Drivers that dial by themselves
 //
@@ -20,12 +23,16 @@
 //   - A driver that can be told the tls.Config of each connection: [Config.Begin] begins an
 //     [Attempt], whose [Attempt.TLSConfig] is for that one connection. The same rules as with the
 //     Dialer, in STARTTLS protocols too.
-//   - A driver that has one tls.Config for an endpoint: [Config.ForEndpoint] gives a [View] to put
-//     into its ClientSessionCache. A View can't tell connections apart, so it publishes as soon as
+//   - A driver that has one tls.Config for an endpoint: [Config.ForEndpoint] gives a [View], and
+//     [View.TLSConfig] the tls.Config. A View can't tell connections apart, so it publishes as soon as
 //     crypto/tls hands over a session, and doesn't wait for tickets.
 //
 // tls.NewLRUClientSessionCache has one slot for each name: it mixes the ports of one host, and of the
 // tickets that a pool receives it keeps the last.
+//
+// # Why a connection did not resume
+//
+// [Conn.Info], or [AttemptOf] for a *tls.Conn, has the [Reason], which says what to do about it.
 //
 // # Errors
 //

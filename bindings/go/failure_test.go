@@ -39,6 +39,16 @@ func TestAFailureIsWhatWasSeen(t *testing.T) {
 	}
 }
 
+func TestEachFactHasABitOfItsOwn(t *testing.T) {
+	for i, one := range []Failure{
+		{Sent: true}, {HandshakeDone: true}, {Resumed: true}, {TimedOut: true}, {Cancelled: true}, {Alert: true},
+	} {
+		if got := uint32(one.c()); got != 1<<i {
+			t.Errorf("%+v: %d", one, got)
+		}
+	}
+}
+
 // offering gives a connection that has sent a ticket to a server that says nothing.
 func offering(t *testing.T, dialer *Dialer, ctx context.Context) error {
 	t.Helper()

@@ -208,6 +208,29 @@ func TestATLSConnLeadsToItsAttempt(t *testing.T) {
 	}
 }
 
+// A context closes the network connection before anyone can say how the attempt ended.
+func TestAVerdictAfterTheConnectionIsClosedIsTaken(t *testing.T) {
+	returns(t, 0) // what other tests forgot
+	addr := goServer(t, nil)
+	cache := newCache(t, Options{})
+	dialer := newDialer(t, cache, tls.VersionTLS13)
+	conn, err := dialer.DialStaged(context.Background(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, conn.Conn.Close(), nil)
+	if got := tsctest.Handles(); got != 3 {
+		t.Fatalf("%d handles: the verdict is still to come", got)
+	}
+	want(t, conn.Failed(context.Canceled), nil)
+	if got := tsctest.Handles(); got != 2 {
+		t.Fatalf("%d handles: there was a verdict", got)
+	}
+	if got := stats(t, cache); got.Failed != 1 || got.Unfinished != 0 {
+		t.Fatalf("%+v", got)
+	}
+}
+
 // Drivers that pool connections look at the socket whether one still lives.
 func TestTheSocketCanBeReached(t *testing.T) {
 	addr := goServer(t, nil)

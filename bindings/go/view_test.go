@@ -66,6 +66,45 @@ func TestViewsResume(t *testing.T) {
 	})
 }
 
+func TestViewsThatVerifyOtherThingsAreApart(t *testing.T) {
+	cache := newCache(t, Options{})
+	view := func(tlsConfig *tls.Config, verification string) *View {
+		config, err := cache.NewConfig(tlsConfig, ConfigOptions{Identity: "one"})
+		want(t, err, nil)
+		view, err := config.ForEndpoint(Endpoint{Host: "x", Verification: verification})
+		want(t, err, nil)
+		return view
+	}
+	lax := &tls.Config{InsecureSkipVerify: true}
+	view(lax, "").Put("x", caught(t, tls.VersionTLS13))
+	for _, other := range []*View{view(nil, ""), view(lax, "more")} {
+		if _, ok := other.Get("x"); ok {
+			t.Error("offered")
+		}
+	}
+	if _, ok := view(lax, "").Get("x"); !ok {
+		t.Error("not offered")
+	}
+}
+
+// crypto/tls tells a View the server's name and no port. Servers of one host that share one offer each other's
+// tickets, which costs full handshakes and no connection.
+func TestAViewForSeveralServersOfOneHostCostsFullHandshakes(t *testing.T) {
+	for number, version := range versions {
+		t.Run(number, func(t *testing.T) {
+			addrs := []string{goServer(t, nil), goServer(t, nil)}
+			config := newDialer(t, newCache(t, Options{}), version).Config
+			shared, err := config.ForEndpoint(Endpoint{Host: "127.0.0.1"})
+			want(t, err, nil)
+			for i := range 6 {
+				if reused, err := viewVisit(t, shared.TLSConfig(), addrs[i%2]); reused || err != nil {
+					t.Fatal(reused, err)
+				}
+			}
+		})
+	}
+}
+
 func TestAViewsTicketIsOfferedOnce(t *testing.T) {
 	addr, most := countingServer(t)
 	config := newDialer(t, newCache(t, Options{}), tls.VersionTLS13).Config

@@ -29,7 +29,7 @@ pub struct tsc_forecast {
     /// handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
     /// to do a full handshake.
     pub wait_ms: u32,
-    /// 1 if the endpoint is offered nothing at present (tsc_options.breaker_failures).
+    /// 1 if the endpoint is offered nothing at present (tsc_options.failure_budget).
     pub breaker_open: u32,
 }
 

@@ -49,7 +49,8 @@ pub struct tsc_options {
     pub max_full_handshakes: u32,
     /// Connections to one endpoint that may fail within an hour because they offered a session, where a
     /// full handshake would have made them; besides those under way at the same time. From two thirds of
-    /// it on, one connection at a time tries. Default 12; UINT32_MAX: any number.
+    /// it on nothing is offered, except that one connection at a time tries. Where full handshakes fail
+    /// as well, the bound is approximate. Default 12; UINT32_MAX: any number.
     pub failure_budget: u32,
     /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
     /// the library: a field that ends beyond it is not there. Called on whichever thread is in the

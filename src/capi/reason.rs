@@ -15,8 +15,8 @@ pub const TSC_REASON_EVICTED: u32 = 3;
 /// tsc_attempt_info.reason: other attempts have taken all there was. Let attempts wait (tsc_attempt_wait),
 /// or have the server issue more tickets.
 pub const TSC_REASON_TAKEN: u32 = 4;
-/// tsc_attempt_info.reason: the server refused what was offered, or just before a session of the same origin.
-/// It was restarted, or its ticket keys are not those of the node that issued it.
+/// tsc_attempt_info.reason: the server refused what was offered or, just before, refused or broke off a
+/// session of the same origin. It was restarted, or its ticket keys are not those of the node that issued it.
 pub const TSC_REASON_REFUSED: u32 = 5;
 /// tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
 /// was offered, or this attempt was the one to be compared.

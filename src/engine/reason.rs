@@ -19,8 +19,8 @@ pub enum Reason {
     Evicted,
     /// Other attempts have taken all there was. Let attempts wait, or have the server issue more tickets.
     Taken,
-    /// The server refused what was offered, or just before a session of the same origin: it was restarted, or
-    /// its ticket keys are not those of the node that issued it.
+    /// The server refused what was offered or, just before, refused or broke off a session of the same origin:
+    /// it was restarted, or its ticket keys are not those of the node that issued it.
     Refused,
     /// Offers to this endpoint did harm lately, so nothing was offered, or this attempt was the one to be
     /// compared.

@@ -147,6 +147,11 @@ impl Comparison {
         }
     }
 
+    /// When the first one failed after an offer, within the last hour.
+    fn first_failure(&self) -> Option<Time> {
+        self.failures.front().map(|&(first, _)| first)
+    }
+
     fn failures(&self) -> u32 {
         self.failures.iter().map(|&(_, n)| n).sum()
     }
@@ -312,7 +317,7 @@ impl Breaker {
     /// An attempt ended. `offered`: it had offered a session; `resumed`: that was taken.
     pub(super) fn ended(
         &mut self,
-        now: Time,
+        (began, now): (Time, Time),
         outcome: Outcome,
         (offered, resumed): (bool, bool),
         permit: Permit,
@@ -322,6 +327,20 @@ impl Breaker {
         if matches!(permit, Permit::Trial | Permit::Probe) {
             self.under_way = None;
         }
+        let harmful = match outcome {
+            Outcome::Established => false,
+            Outcome::HandshakeFailed => offered,
+            Outcome::LoginFailed => resumed,
+        };
+        // Those that were under way when the first one failed say what that one said: a server that dies takes
+        // them all along.
+        let first = [&self.handshakes, &self.logins]
+            .into_iter()
+            .filter_map(Comparison::first_failure)
+            .min();
+        if harmful && first.is_some_and(|first| began < first) {
+            return None;
+        }
         let handshake_failed = outcome == Outcome::HandshakeFailed;
         self.handshakes.count(now, offered, handshake_failed);
         if !handshake_failed {
@@ -329,11 +348,6 @@ impl Breaker {
             let failed = outcome == Outcome::LoginFailed;
             self.logins.count(now, resumed, failed);
         }
-        let harmful = match outcome {
-            Outcome::Established => false,
-            Outcome::HandshakeFailed => offered,
-            Outcome::LoginFailed => resumed,
-        };
         self.suspected = harmful;
         let probe = permit == Permit::Probe && offered;
         if self.open.is_some() {

@@ -61,9 +61,13 @@ impl Queue {
     ) -> Option<Change> {
         let permit = flight.permit().unwrap_or(Permit::Offer);
         flight.set_permit(None);
-        let change = self
-            .breaker
-            .ended(now, outcome, offer, permit, supply.budget());
+        let change = self.breaker.ended(
+            (flight.begun(), now),
+            outcome,
+            offer,
+            permit,
+            supply.budget(),
+        );
         supply.guarded.store(self.breaker.is_watchful(), Relaxed);
         change
     }

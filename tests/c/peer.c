@@ -167,7 +167,7 @@ struct peer {
     void (*begin)(peer *self); // with port 0: chooses one
     int port;
     char log[PATH + 64];
-    const char *arguments; // s_server's, or nginx's lines
+    const char *arguments; // s_server's, nginx's lines, or HAProxy's
     pid_t process;         // 0: not running
     // The tests' own server.
     peer_manner manner;
@@ -287,6 +287,51 @@ static void execute_nginx(peer *self) {
 
 static void begin_nginx(peer *self) {
     begin_process(self, execute_nginx);
+}
+
+// Copies a file to the end of another.
+static void append(FILE *file, const char *from) {
+    char line[512];
+    FILE *source = fopen(from, "r");
+    assert_non_null(source);
+    while (fgets(line, sizeof line, source))
+        fputs(line, file);
+    fclose(source);
+}
+
+static void execute_haproxy(peer *self) {
+    char configuration[PATH + 32], certificate[PATH + 32];
+    const char *version = self->manner.tls_version == TLS1_2_VERSION ? "TLSv1.2" : "TLSv1.3";
+    snprintf(configuration, sizeof configuration, "%s/haproxy-%d.conf", directory, self->port);
+    snprintf(certificate, sizeof certificate, "%s/haproxy-%d.pem", directory, self->port);
+    FILE *file = fopen(certificate, "w");
+    assert_non_null(file);
+    append(file, peer_server_certificate());
+    append(file, peer_server_key());
+    fclose(file);
+    file = fopen(configuration, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "global\n  nbthread 1\n  maxconn 500\n"
+            "defaults\n  mode http\n  timeout client 60s\n"
+            "frontend tls\n"
+            "  bind 127.0.0.1:%d ssl crt %s ca-file %s verify required"
+            " ssl-min-ver %s ssl-max-ver %s\n"
+            "  %s\n"
+            "  http-request return status 200 content-type text/plain string \"Reused\\n\""
+            " if { ssl_fc_is_resumed }\n"
+            "  http-request return status 200 content-type text/plain string \"New\\n\"\n",
+            self->port, certificate, peer_client_certificate(), version, version,
+            self->arguments ? self->arguments : "");
+    fclose(file);
+    // As nginx, above.
+    const char *program = access("/usr/sbin/haproxy", X_OK) == 0 ? "/usr/sbin/haproxy" : "haproxy";
+    const char *const arguments[] = {program, "-db", "-f", configuration, NULL};
+    self->process = start(arguments, self->log);
+}
+
+static void begin_haproxy(peer *self) {
+    begin_process(self, execute_haproxy);
 }
 
 static void execute_mosquitto(peer *self) {
@@ -494,6 +539,10 @@ peer *peer_s_server(const char *arguments) {
 
 peer *peer_nginx(const char *directives) {
     return peer_new(begin_nginx, directives, (peer_manner){0});
+}
+
+peer *peer_haproxy(int tls_version, const char *rules) {
+    return peer_new(begin_haproxy, rules, (peer_manner){.tls_version = tls_version});
 }
 
 peer *peer_mosquitto(bool short_certificate) {

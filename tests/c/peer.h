@@ -1,8 +1,9 @@
 // peer.h: the other end. Real TLS servers on free ports of the loopback, started by the tests, and
 // one way to visit them.
 //
-// All but one answer a request for a page in the same way: "Reused" in it if the server resumed a
-// session, "New" if not. That is the server's own word, which the tests hold against the cache's.
+// All but Mosquitto answer a request for a page in the same way: "Reused" in it if the server
+// resumed a session, "New" if not. That is the server's own word, which the tests hold against the
+// cache's.
 
 #ifndef PEER_H
 #define PEER_H
@@ -55,6 +56,9 @@ peer *peer_s_server(const char *arguments);
 
 // nginx with these further lines in its server block, or NULL.
 peer *peer_nginx(const char *directives);
+
+// HAProxy, which asks for a client's certificate, with these further rules for each request.
+peer *peer_haproxy(int tls_version, const char *rules);
 
 // The MQTT broker Mosquitto, with the certificate that is short, or not. It lets in everybody but
 // who gives a name and password other than "user" and "secret". It answers no page.

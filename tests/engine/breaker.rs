@@ -468,3 +468,50 @@ fn where_logins_fail_anyhow_the_harm_is_a_few_budgets_at_most() {
         assert!(world.engine().stats().breaker_opened > 0, "{percent} %");
     }
 }
+
+#[test]
+fn those_that_a_dying_server_takes_along_count_as_one() {
+    let world = world();
+    world.full(&(0..60).collect::<Vec<_>>());
+    let under_way: Vec<_> = (0..50).map(|_| world.connect()).collect();
+    for attempt in &under_way {
+        assert!(offer(attempt).expect("open").is_some());
+    }
+    for (n, attempt) in (0..).zip(&under_way) {
+        world.at(100 + n);
+        attempt.failed(Failure::HANDSHAKE).expect("open");
+    }
+    // It is back: one is compared, and the others are offered what there is.
+    world.full(&(100..120).collect::<Vec<_>>());
+    let all = visits(&world, 100, 100, TLS_1_3, |_, _| Does::Serve);
+    assert!(resumed(&all) >= 99, "{}", resumed(&all));
+    assert_eq!(world.engine().stats().breaker_opened, 0);
+}
+
+#[test]
+fn threads_that_visit_at_once_are_harmed_no_more_than_the_budget_and_once_their_number() {
+    const THREADS: usize = 64;
+    let world = world();
+    world.full(&(0..60).collect::<Vec<_>>());
+    let mut failed = 0;
+    for round in 0..200 {
+        world.at(round * 1000);
+        let all: Vec<_> = (0..THREADS).map(|_| world.connect()).collect();
+        let resumed: Vec<_> = all
+            .iter()
+            .map(|one| offer(one).expect("open").is_some())
+            .collect();
+        world.at(round * 1000 + 100);
+        for (attempt, &resumed) in all.iter().zip(&resumed) {
+            if resumed {
+                failed += 1;
+                attempt.failed(Failure::HANDSHAKE).expect("open");
+            } else {
+                receive(attempt, 1, TLS_1_3, HOUR).expect("kept");
+                attempt.established(false).expect("open");
+            }
+        }
+    }
+    // Within the hour: the budget, those under way when the first one failed, and when the last one did.
+    assert!(failed <= BUDGET + 2 * THREADS, "{failed}");
+}
