@@ -218,10 +218,14 @@ static enum progress fail(struct tls *tls, rustls_result result, int error) {
     else
         snprintf(storm_error, sizeof storm_error, "%s",
                  error ? strerror(error) : "the server hung up");
-    if (tls->attempt != NULL)
-        tsc_attempt_failed(tls->attempt, rustls_connection_is_handshaking(tls->connection)
-                                             ? TSC_FACT_SENT
-                                             : TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE);
+    if (tls->attempt != NULL) {
+        uint32_t facts = TSC_FACT_SENT;
+        if (!rustls_connection_is_handshaking(tls->connection))
+            facts |= TSC_FACT_HANDSHAKE_DONE;
+        if (rustls_connection_handshake_kind(tls->connection) == RUSTLS_HANDSHAKE_KIND_RESUMED)
+            facts |= TSC_FACT_RESUMED;
+        tsc_attempt_failed(tls->attempt, facts);
+    }
     return PROGRESS_FAILED;
 }
 
