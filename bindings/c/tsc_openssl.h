@@ -55,14 +55,12 @@
 //   mode and callback, the client certificate, ciphers, protocol versions and options. So set
 //   everything before it. docs/verification.md has the whole list.
 // - Some things cannot be read, and are yours to keep apart: for an SSL that differs in one of
-// them,
-//   use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session id
-//   context (OpenSSL fails a handshake that resumes a session of another), what a verify callback
-//   refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
-//   SSL_set_purpose and SSL_set_trust.
+//   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
+//   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
+//   callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust
+//   store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
-// There
-//   a session is offered only if its own certificate is one for those names.
+//   There a session is offered only if its own certificate is one for those names.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
@@ -118,8 +116,7 @@ extern "C" {
 // resumed handshake (140 microseconds with OpenSSL 3.0; `make bench-openssl` measures both).
 #define TSC_SSL_SERIALISE 1u
 
-// Flag of tsc_ssl_attach: SSLs that ask for an OCSP status (SSL_set_tlsext_status_type) resume,
-// too.
+// Flag of tsc_ssl_attach: an SSL that asks for an OCSP status also resumes.
 //
 // A resumed TLS 1.3 handshake brings no status, and a callback that insists on one fails it. So
 // tsc_ssl_begin answers TSC_UNSUPPORTED for such an SSL, unless this says that the callback takes a
