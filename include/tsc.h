@@ -37,8 +37,8 @@
 //   needs of its cache, an attempt what it needs of its config.
 // - Threads: any function may be called from any thread, also on the same handle at the same time;
 //   only freeing a handle must not run beside another use of that handle. The library starts no
-//   thread and holds no lock while it runs code of yours (release functions, clocks, on_event, ready);
-//   such code may call the library. The exception is retain of tsc_get_object.
+//   thread and holds no lock while it runs code of yours (release functions, retain, clocks, on_event,
+//   ready); such code may call the library.
 // - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
 //   attempts that were made before the fork answer TSC_CLOSED in the child.
 // - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
