@@ -767,6 +767,12 @@ tsc_status tsc_config_get(const tsc_config *config,
                           tsc_session_info *info,
                           size_t info_size);
 
+// Drops all sessions of this config and endpoint, also those that attempts brought; what attempts have taken
+// is not touched. TSC_NOT_FOUND: there was none. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+tsc_status tsc_config_remove(const tsc_config *config,
+                             const tsc_endpoint *endpoint,
+                             size_t size);
+
 // Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
 // sizeof(tsc_forecast).
 tsc_status tsc_config_forecast(const tsc_config *config,

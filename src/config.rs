@@ -88,6 +88,17 @@ impl Config {
         Ok(engine.available(&engine.key(Space::Endpoint, &self.key(endpoint).bytes)))
     }
 
+    /// Drops all sessions of this endpoint; false: there was none. What attempts have taken is not touched.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an endpoint without a host, [`Error::TooLarge`] if one of its names has
+    /// more than 255 bytes.
+    pub fn remove(&self, endpoint: &Endpoint<'_>) -> Result<bool, Error> {
+        endpoint.check()?;
+        let engine = self.engine();
+        Ok(engine.remove(&engine.key(Space::Endpoint, &self.key(endpoint).bytes)))
+    }
+
     /// What attempts to this endpoint may expect.
     ///
     /// # Errors

@@ -143,18 +143,22 @@ static inline tsc_status tscgo_attempt_wait(const tsc_attempt *attempt, uint32_t
     return tsc_attempt_wait_callback(attempt, max_wait_ms, tscgo_on_ready, (void *)number);
 }
 
-static inline tsc_status tscgo_put(const tsc_cache *cache, const uint8_t *key, size_t key_len,
-                                   uint32_t tls_version, uint32_t lifetime, const uint8_t *data,
-                                   size_t len) {
+static inline tsc_status tscgo_config_put(const tsc_config *config, tsc_endpoint endpoint,
+                                          uint32_t tls_version, uint32_t lifetime,
+                                          const uint8_t *data, size_t len) {
     tsc_session_info info = tscgo_info(tls_version, lifetime);
-    return tsc_put(cache, key, key_len, &info, sizeof info, data, len);
+    return tsc_config_put(config, &endpoint, sizeof endpoint, &info, sizeof info, data, len);
 }
 
-static inline tscgo_count tscgo_get(const tsc_cache *cache, const uint8_t *key, size_t key_len,
-                                    uint8_t *buf, size_t cap) {
+static inline tscgo_count tscgo_config_get(const tsc_config *config, tsc_endpoint endpoint,
+                                           uint8_t *buf, size_t cap) {
     tscgo_count got = {0};
-    got.status = tsc_get(cache, key, key_len, buf, cap, &got.count, NULL, 0);
+    got.status = tsc_config_get(config, &endpoint, sizeof endpoint, buf, cap, &got.count, NULL, 0);
     return got;
+}
+
+static inline tsc_status tscgo_config_remove(const tsc_config *config, tsc_endpoint endpoint) {
+    return tsc_config_remove(config, &endpoint, sizeof endpoint);
 }
 
 // Nobody asks what was left out: Go keeps no objects.

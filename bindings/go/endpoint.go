@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// An Endpoint is who sessions are for. Host and server name are compared without regard to ASCII case
-// (by a View byte by byte). No name is longer than 255 bytes.
+// An Endpoint is who sessions are for. Host and server name are compared without regard to ASCII case.
+// No name is longer than 255 bytes.
 type Endpoint struct {
 	// The host that is dialled, a name or an address; the path of a Unix socket.
 	Host string

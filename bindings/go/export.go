@@ -13,7 +13,7 @@ const ExportKeySize = C.TSC_EXPORT_KEY
 // cache with the export. Call it at the end, when no connection is under way any more.
 //
 // Anyone who has the export and the key, which has to be random, has the sessions. Import it once, in one
-// process, and delete it: the library can't know of a second time. Sessions of Views aren't in it.
+// process, and delete it: the library can't know of a second time.
 //
 // It fails with ErrUnsupported if the config has no identity, since nothing could tell in another
 // process which config is the same. Change the identity when the tls.Config changes. A version of Go

@@ -5,7 +5,7 @@ import "C"
 
 import (
 	"crypto/tls"
-	"encoding/binary"
+	"strings"
 	"sync/atomic"
 	"unsafe"
 )
@@ -15,19 +15,16 @@ import (
 // [Attempt] where one can be used: crypto/tls doesn't tell a cache which connection it speaks of, so
 // with a View
 //
-//   - what crypto/tls hands over, when the server was verified, is published at once: there is no
-//     "established",
-//   - there is no lineage: each session begins its own, and Stats.Resumed and Stats.Refused don't
-//     count,
-//   - nobody waits for tickets, and there is no breaker; if a handshake fails to which a session was
-//     offered, all of the endpoint's sessions are dropped.
-//
-// Sessions of a View and of attempts are apart.
+//   - what crypto/tls hands over, when the server was verified, is published at once, also for attempts:
+//     there is no "established",
+//   - nobody knows which session brought which, so all of an endpoint's count as one lineage, and
+//     Stats.Resumed and Stats.Refused don't count,
+//   - nobody waits for tickets, and nobody learns how a connection ended; if a handshake fails to which a
+//     session was offered, all of the endpoint's sessions are dropped.
 type View struct {
-	config *Config
-	of     *generation
-	tls    *tls.Config // with the endpoint's name
-	key    string
+	of       *generation
+	tls      *tls.Config // with the endpoint's name
+	endpoint Endpoint
 	// The length of the last session: for how much Get makes room.
 	length atomic.Int64
 }
@@ -47,17 +44,7 @@ func (c *Config) ForEndpoint(endpoint Endpoint) (*View, error) {
 	}
 	g := c.generation()
 	endpoint = g.complete(endpoint)
-	place := []string{endpoint.Host, string(binary.AppendUvarint(nil, uint64(endpoint.Port)))}
-	if endpoint.Group != "" {
-		place = []string{endpoint.Group}
-	}
-	// Each part with its length, so that no two lists of parts look alike.
-	var key []byte
-	for _, part := range append([]string{g.name, endpoint.Verification, endpoint.ServerName}, place...) {
-		key = binary.AppendUvarint(key, uint64(len(part)))
-		key = append(key, part...)
-	}
-	v := &View{config: c, of: g, tls: g.tls.Clone(), key: string(key)}
+	v := &View{of: g, tls: g.tls.Clone(), endpoint: endpoint}
 	v.tls.ServerName = endpoint.ServerName
 	v.tls.ClientSessionCache = v
 	return v, nil
@@ -72,32 +59,36 @@ func (v *View) TLSConfig() *tls.Config {
 	return v.tls.Clone()
 }
 
-// The name that crypto/tls knows the connection by is added, so that a View that serves connections to
-// two servers by mistake doesn't mix them.
-func (v *View) keyOf(name string) string { return v.key + name }
-
-// acquire is to be followed by v.config.cache.handle.release.
-func (v *View) acquire() (*C.tsc_cache, error) {
-	if v == nil || v.config == nil {
-		return nil, ErrInvalidArgument
+// acquire is to be followed by release of the generation's handle. If crypto/tls knows the connection by
+// another name than the endpoint's, that name is what it verifies: so a View that serves connections to two
+// servers by mistake doesn't mix them.
+func (v *View) acquire(name string) (given C.tsc_endpoint, err error) {
+	if v == nil || v.of == nil {
+		return given, ErrInvalidArgument
 	}
-	if v.of.over.Load() {
-		return nil, ErrClosed
+	if v.of.over.Load() || v.of.handle.acquire() == nil {
+		return given, ErrClosed
 	}
-	return v.config.cache.acquire()
+	endpoint := v.endpoint
+	if !strings.EqualFold(name, endpoint.ServerName) {
+		endpoint.Verification += "\x00" + name
+	}
+	if given, err = endpoint.c(); err != nil {
+		v.of.handle.release()
+	}
+	return given, err
 }
 
 // Get is called by crypto/tls when it makes a ClientHello.
 func (v *View) Get(name string) (*tls.ClientSessionState, bool) {
-	cache, err := v.acquire()
+	endpoint, err := v.acquire(name)
 	if err != nil {
 		return nil, false
 	}
-	defer v.config.cache.handle.release()
-	key := v.keyOf(name)
+	defer v.of.handle.release()
 	for room := max(int(v.length.Load()), 2<<10); ; {
 		buf := make([]byte, room)
-		got := C.tscgo_get(cache, bytesOf(key), C.size_t(len(key)),
+		got := C.tscgo_config_get(v.of.c(), endpoint,
 			(*C.uint8_t)(unsafe.Pointer(&buf[0])), C.size_t(room))
 		switch failure(got.status) {
 		case nil:
@@ -114,19 +105,18 @@ func (v *View) Get(name string) (*tls.ClientSessionState, bool) {
 // Put is called by crypto/tls with each session that a server sends, and with nil when a session that
 // was offered did harm.
 func (v *View) Put(name string, state *tls.ClientSessionState) {
-	cache, err := v.acquire()
+	endpoint, err := v.acquire(name)
 	if err != nil {
 		return
 	}
-	defer v.config.cache.handle.release()
-	key := v.keyOf(name)
+	defer v.of.handle.release()
 	if state == nil {
-		C.tsc_remove(cache, bytesOf(key), C.size_t(len(key)))
+		C.tscgo_config_remove(v.of.c(), endpoint)
 		return
 	}
 	if session, ok := encodeSession(state); ok {
 		v.length.Store(int64(len(session.bytes)))
-		C.tscgo_put(cache, bytesOf(key), C.size_t(len(key)), C.uint32_t(session.version),
+		C.tscgo_config_put(v.of.c(), endpoint, C.uint32_t(session.version),
 			C.uint32_t(session.lifetime), (*C.uint8_t)(unsafe.Pointer(&session.bytes[0])),
 			C.size_t(len(session.bytes)))
 		session.wipe()

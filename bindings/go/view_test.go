@@ -179,3 +179,22 @@ func TestAViewMakesRoomForWhatIsLonger(t *testing.T) {
 		t.Fatal("not there")
 	}
 }
+
+func TestAViewAndAttemptsShareTheSessionsOfAnEndpoint(t *testing.T) {
+	config := newDialer(t, newCache(t, Options{}), tls.VersionTLS13).Config
+	// Case makes no difference, as everywhere.
+	view, err := config.ForEndpoint(Endpoint{Host: "DB.example", Port: 1})
+	want(t, err, nil)
+	view.Put(view.TLSConfig().ServerName, caught(t, tls.VersionTLS13))
+	endpoint := Endpoint{Host: "db.EXAMPLE", Port: 1}
+	available, err := config.Available(endpoint)
+	want(t, err, nil)
+	if available != 1 {
+		t.Fatal(available)
+	}
+	attempt := config.Begin(endpoint)
+	defer attempt.Close()
+	if offered, err := attempt.offer(); offered == nil || err != nil {
+		t.Fatal(offered, err)
+	}
+}

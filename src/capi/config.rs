@@ -2,7 +2,7 @@ use super::cache::open_cache;
 use super::guard::{StatusResult, borrow, check_output, free_handle, guard, write, write_handle};
 use super::session::{SessionOutput, read_info};
 use super::slice::{bytes, bytes_up_to};
-use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED};
+use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
 use super::{
     TSC_MAX_NAME, endpoint, extensible, tsc_cache, tsc_endpoint, tsc_session_info, tsc_status,
 };
@@ -277,5 +277,27 @@ pub unsafe extern "C" fn tsc_config_get(
         }
         let supply = config.supply(&endpoint)?;
         out.copy_by(|copy| supply.copy_unattended(copy))
+    })
+}
+
+/// Drops all sessions of this config and endpoint, also those that attempts brought; what attempts have taken
+/// is not touched. TSC_NOT_FOUND: there was none. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_config_remove(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+) -> tsc_status {
+    guard(|| {
+        let config = &borrow(config)?.config;
+        let endpoint = endpoint::read(endpoint, size)?;
+        if config.engine().is_closed() {
+            return Err(TSC_CLOSED);
+        }
+        if config.remove(&endpoint)? {
+            Ok(())
+        } else {
+            Err(TSC_NOT_FOUND)
+        }
     })
 }

@@ -66,6 +66,15 @@ impl Failure {
         ..Self::LOGIN
     };
 
+    /// The login failed; `resumed` says whether the handshake was a resumed one.
+    #[must_use]
+    pub const fn login(resumed: bool) -> Self {
+        Self {
+            resumed,
+            ..Self::LOGIN
+        }
+    }
+
     /// What it says about the server; `None`: nothing.
     fn outcome(&self) -> Option<Outcome> {
         if !self.sent || self.cancelled {

@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// match connect(attempt.client_config()) {
 ///     // With the login done; whether handshake_kind() is Resumed:
 ///     Ok(resumed) => attempt.established(resumed)?,
-///     Err(_) => attempt.failed(Failure::Handshake)?,
+///     Err(_) => attempt.failed(Failure::HANDSHAKE)?,
 /// }
 /// # Ok(())
 /// # }

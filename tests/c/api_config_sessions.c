@@ -46,6 +46,13 @@ static void sessions_come_and_go_without_attempts(void **unused) {
     tsc_attempt_free(attempt);
     assert_finds(config, &host, "first");
     assert_finds(config, &host, NULL);
+    /* What is dropped is gone, for this endpoint alone. */
+    assert_ok(put_to(config, &host, TLS13, "dropped"));
+    assert_ok(put_to(config, &port, TLS13, "kept"));
+    assert_ok(tsc_config_remove(config, &host, sizeof host));
+    assert_status(tsc_config_remove(config, &host, sizeof host), TSC_NOT_FOUND);
+    assert_finds(config, &host, NULL);
+    assert_finds(config, &port, "kept");
     /* A reusable one stays. */
     assert_ok(put_to(config, &host, 0x0303, "again"));
     assert_finds(config, &host, "again");
@@ -123,7 +130,11 @@ static void nonsense_has_a_status_and_writes_nothing(void **unused) {
                   TSC_INVALID_ARGUMENT);
     assert_status(tsc_config_get(config, &host, sizeof host, buf, 8, NULL, NULL, 0),
                   TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_remove(NULL, &host, sizeof host), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_remove(config, NULL, sizeof host), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_config_remove(config, &nowhere, sizeof host), TSC_INVALID_ARGUMENT);
     assert_ok(tsc_cache_close(cache));
+    assert_status(tsc_config_remove(config, &host, sizeof host), TSC_CLOSED);
     assert_status(tsc_config_get(config, &host, sizeof host, buf, 8, &len, NULL, 0), TSC_CLOSED);
     assert_int_equal(len, 77);
     tsc_config_free(config);

@@ -64,10 +64,10 @@ async fn open(
     _ = timeout(max_wait, attempt.ready(max_wait)).await;
     let connector = TlsConnector::from(attempt.client_config());
     let handshake = connector.connect(name, tcp).await;
-    let mut tls = handshake.inspect_err(|_| _ = attempt.failed(Failure::Handshake))?;
-    let login = log_in(&mut tls).await;
-    login.inspect_err(|_| _ = attempt.failed(Failure::Login))?;
+    let mut tls = handshake.inspect_err(|_| _ = attempt.failed(Failure::HANDSHAKE))?;
     let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+    let login = log_in(&mut tls).await;
+    login.inspect_err(|_| _ = attempt.failed(Failure::login(resumed)))?;
     _ = attempt.established(resumed);
     // [/tsc]
     Ok((tls, resumed))
