@@ -2,7 +2,7 @@
 
 use super::attached::Attached;
 use super::attempt::Attempt;
-use super::shared_store::SharedStore;
+use super::session_store::SessionStore;
 use crate::cache::Cache;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -77,7 +77,7 @@ impl Config {
     /// As [`begin`](Self::begin).
     pub fn for_endpoint(&self, endpoint: &Endpoint<'_>) -> Result<Arc<ClientConfig>, Error> {
         endpoint.check()?;
-        let store = SharedStore::for_endpoint(self.config.clone(), endpoint);
+        let store = SessionStore::for_endpoint(self.config.clone(), endpoint);
         Ok(Arc::new(self.attached.with_store(store)))
     }
 

@@ -28,19 +28,19 @@ mod attempt;
 mod config;
 mod connection_store;
 mod session;
-mod shared_store;
+mod session_store;
 mod ticket_lifetime;
 
 #[cfg(feature = "rustls-ffi")]
 pub(crate) use attached::Attached;
 pub use attempt::Attempt;
 pub use config::Config;
+pub use session_store::SessionStore;
 
 use crate::cache::Cache;
 #[cfg(doc)]
 use ::rustls::ClientConfig;
 use ::rustls::client::Resumption;
-use shared_store::SharedStore;
 use std::sync::Arc;
 
 /// Resumption through a cache, for all the connections of one `ClientConfig`.
@@ -51,6 +51,5 @@ use std::sync::Arc;
 /// before you change anything else in the clone, give it another one.
 #[must_use]
 pub fn resumption(cache: &Arc<Cache>) -> Resumption {
-    let config = crate::Config::new(cache);
-    Resumption::store(Arc::new(SharedStore::for_names(config)))
+    Resumption::store(Arc::new(SessionStore::new(cache)))
 }

@@ -2,6 +2,7 @@
 
 use super::connection_store::name_of;
 use super::session::{RustlsSession, Taken};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::engine::Payload;
@@ -13,9 +14,14 @@ use ::rustls::pki_types::ServerName;
 use std::fmt;
 use std::sync::Arc;
 
-/// A store that connections share, so that nothing tells which of them asks: sessions come and go by
-/// themselves, without attempts. See `supply/unattended.rs` for what holds for them.
-pub(super) struct SharedStore {
+/// A [`ClientSessionStore`] for all the connections of one `ClientConfig`. [`resumption`](super::resumption)
+/// puts it into one.
+///
+/// Connections share it, and nothing tells which of them asks: sessions come and go by themselves, without
+/// attempts. They are kept by server name, since rustls says nothing else: two ports of one name share them.
+/// They are published when they arrive, so after the handshake.
+// What holds for sessions without attempts: supply/unattended.rs.
+pub struct SessionStore {
     config: Config,
     scope: Scope,
 }
@@ -27,10 +33,13 @@ enum Scope {
     Endpoint(Option<ServerName<'static>>, EndpointKey),
 }
 
-impl SharedStore {
-    pub(super) fn for_names(config: Config) -> Self {
+impl SessionStore {
+    /// Makes a store over a cache. Each is a config of its own: two stores never share sessions, so give it to
+    /// one `ClientConfig` only.
+    #[must_use]
+    pub fn new(cache: &Arc<Cache>) -> Self {
         Self {
-            config,
+            config: Config::new(cache),
             scope: Scope::Names,
         }
     }
@@ -70,7 +79,7 @@ impl SharedStore {
     }
 }
 
-impl ClientSessionStore for SharedStore {
+impl ClientSessionStore for SessionStore {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         if let Some(supply) = self.supply(&server_name) {
             supply.set_note(group.into());
@@ -126,8 +135,8 @@ impl ClientSessionStore for SharedStore {
     }
 }
 
-impl fmt::Debug for SharedStore {
+impl fmt::Debug for SessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedStore").finish_non_exhaustive()
+        f.debug_struct("SessionStore").finish_non_exhaustive()
     }
 }
