@@ -16,8 +16,9 @@
 //   first.
 // - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child. They
 //   leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
-// - Trouble in here means a full handshake, never an error for the user of the connection. If a server
-//   breaks off because a session was offered, that attempt fails and the next is a full handshake.
+// - Trouble in here means a full handshake, never an error for the user of the connection. A server can
+//   break off, or refuse a login, because a session was offered: tsc_options.failure_budget bounds how
+//   often that may happen.
 //
 // # Three ways in
 //
@@ -624,7 +625,7 @@ tsc_status tsc_remove(const tsc_cache *cache, const uint8_t *key, size_t key_len
 // Drops the sessions whose time is over. There is no need to: they are never handed out, and they go bit
 // by bit as others are stored. For who wants their memory back while nothing is stored.
 //
-// count: gets how many went; NULL if not wanted. TSC_CLOSED. Since 0.1.0.
+// count: gets how many went; NULL if not wanted. TSC_CLOSED.
 tsc_status tsc_clear_expired(const tsc_cache *cache,
                              size_t *count);
 
@@ -638,7 +639,7 @@ tsc_status tsc_clear(const tsc_cache *cache);
 // still owns it.
 // key, key_len, info, info_size: as in tsc_put.
 // object, bytes, release: as in tsc_attempt_receive_object.
-// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
+// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
 tsc_status tsc_put_object(const tsc_cache *cache,
                           const uint8_t *key,
                           size_t key_len,
@@ -654,7 +655,7 @@ tsc_status tsc_put_object(const tsc_cache *cache,
 // retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
 // this thread, with no lock held, before this call returns; may call any function of this library.
 // info, info_size: as in tsc_get.
-// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED. Since 0.1.0.
+// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED.
 tsc_status tsc_get_object(const tsc_cache *cache,
                           const uint8_t *key,
                           size_t key_len,
@@ -851,7 +852,6 @@ tsc_status tsc_attempt_receive_object(const tsc_attempt *attempt,
 // TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
 // leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
 // or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
-// Since 0.1.0.
 tsc_status tsc_attempt_wants_another(const tsc_attempt *attempt);
 
 // Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
@@ -920,7 +920,7 @@ void tsc_attempt_free(tsc_attempt *attempt);
 //
 // max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
 // TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
-// before a fork. Since 0.1.0.
+// before a fork.
 tsc_status tsc_attempt_wait(const tsc_attempt *attempt,
                             uint32_t max_wait_ms);
 

@@ -16,7 +16,7 @@
 // SSL and the SSL_CTX; the cache may end before or after them. A status may be ignored: whatever
 // goes wrong costs a full handshake, never a connection. One SSL is used by one thread at a time,
 // in Asio by its strand. No pointer may be null, or the answer is TSC_INVALID_ARGUMENT. Nothing
-// throws. Since 0.1.0.
+// throws.
 
 #ifndef TSC_OPENSSL_HPP
 #define TSC_OPENSSL_HPP

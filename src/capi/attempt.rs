@@ -226,7 +226,6 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
 /// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
 /// leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
 /// or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| match clone_connection(attempt)?.wants_another() {

@@ -230,7 +230,7 @@ pub unsafe extern "C" fn tsc_remove(
 /// Drops the sessions whose time is over. There is no need to: they are never handed out, and they go bit
 /// by bit as others are stored. For who wants their memory back while nothing is stored.
 ///
-/// count: gets how many went; NULL if not wanted. TSC_CLOSED. Since 0.1.0.
+/// count: gets how many went; NULL if not wanted. TSC_CLOSED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_clear_expired(
     cache: *const tsc_cache,

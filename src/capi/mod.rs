@@ -16,8 +16,9 @@
 //!   first.
 //! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child. They
 //!   leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
-//! - Trouble in here means a full handshake, never an error for the user of the connection. If a server
-//!   breaks off because a session was offered, that attempt fails and the next is a full handshake.
+//! - Trouble in here means a full handshake, never an error for the user of the connection. A server can
+//!   break off, or refuse a login, because a session was offered: tsc_options.failure_budget bounds how
+//!   often that may happen.
 //!
 //! # Three ways in
 //!

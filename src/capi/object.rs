@@ -75,7 +75,7 @@ impl Object {
 /// still owns it.
 /// key, key_len, info, info_size: as in tsc_put.
 /// object, bytes, release: as in tsc_attempt_receive_object.
-/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put. Since 0.1.0.
+/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_put_object(
     cache: *const tsc_cache,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn tsc_put_object(
 /// retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
 /// this thread, with no lock held, before this call returns; may call any function of this library.
 /// info, info_size: as in tsc_get.
-/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED. Since 0.1.0.
+/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_get_object(
     cache: *const tsc_cache,

@@ -48,7 +48,7 @@ fn status_of(plan: Plan) -> Result<(), tsc_status> {
 ///
 /// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
 /// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
-/// before a fork. Since 0.1.0.
+/// before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait(
     attempt: *const tsc_attempt,

@@ -3,7 +3,7 @@
 
 #include "api.h"
 
-enum { KINDS = TSC_EVENT_BREAKER_CLOSED + 1 };
+enum { KINDS = TSC_EVENT_NOT_OFFERED + 1 };
 
 /* The last event, copied out of what was lent, and a count for each kind. */
 typedef struct {
