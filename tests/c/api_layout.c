@@ -164,7 +164,6 @@ _Static_assert(TSC_EVENT_EVICTED == 6, "");
 _Static_assert(TSC_EVENT_BREAKER_OPENED == 7, "");
 _Static_assert(TSC_EVENT_BREAKER_CLOSED == 8, "");
 _Static_assert(TSC_EVENT_NOT_OFFERED == 9, "");
-_Static_assert(TSC_EVENT_NOT_OFFERED == 9, "");
 _Static_assert(TSC_REASON_NONE == 0, "");
 _Static_assert(TSC_REASON_NOTHING_STORED == 1, "");
 _Static_assert(TSC_REASON_EXPIRED == 2, "");
