@@ -130,18 +130,22 @@ static void without_the_cache_nobody_is_refused(void **state) {
 }
 
 // `wrong` of a hundred passwords are wrong, and at most `budgets` budgets of those that are right
-// fail, besides those under way at the same time.
+// fail, besides those that were under way when the first one failed, and when the breaker opened.
 static void is_bounded(int version, uint32_t policy, int threads, int wrong, int budgets) {
-    int most = budgets * BUDGET + threads - 1;
+    int most = budgets * BUDGET + 2 * (threads - 1);
     pool *it = pool_new(version, HARMFUL, policy, true);
     crowd(it, 1, 1); // something to resume
     it->wrong = wrong;
-    crowd(it, threads, most + 20);
-    tsc_stats stats = client_stats(it->cache);
+    // Chance decides which connections offer a session, so how many it takes is not known.
+    tsc_stats stats;
+    do {
+        crowd(it, threads, 20);
+        stats = client_stats(it->cache);
+        assert_in_range(it->next, 0, 2000);
+    } while (stats.breaker_opened == 0);
     int refused = it->refused_resumed;
     assert_in_range(refused, 1, most);
     assert_true(stats.login_failed_resumed >= (uint64_t)refused);
-    assert_true(stats.breaker_opened > 0);
     assert_true(stats.withheld > 0);
 
     // From here on, full handshakes bring everybody through.
