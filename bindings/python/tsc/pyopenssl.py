@@ -115,11 +115,14 @@ class _Attempt(BaseAttempt):
             if self._ticket_came:
                 self._ticket_came = False
                 self._receive(connection)
-        elif where & SSL.SSL_CB_ALERT and result >> 8 == _FATAL:
+        elif (
             # OpenSSL 3 sends one of its own when the server is gone without a farewell, which says
             # nothing of what the connection brought.
-            if self.open or where & SSL.SSL_CB_READ:
-                self.failed(alert=True)
+            where & SSL.SSL_CB_ALERT
+            and result >> 8 == _FATAL
+            and (self.open or where & SSL.SSL_CB_READ)
+        ):
+            self.failed(alert=True)
 
     def _receive(self, connection: SSL.Connection) -> None:
         with suppress(_tsc.Error):
