@@ -24,6 +24,11 @@ test: ## Run everything that CI runs
 	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-stacks \
 	    test-demo test-install test-bindings storm-quick
 
+# How often `make test-busy` runs `make test`, and beside what: tools/busy.
+TIMES = 3
+test-busy: ## Run `make test` three times beside busy loops, hours; TIMES=
+	@tools/busy $(TIMES) $(MAKE) test
+
 deps: ## Install what `make test` needs; deps-build and so on for one part
 	@tools/deps --install $(DEPS_TEST)
 
@@ -31,4 +36,4 @@ clean: ## Remove everything that was built
 	$(CARGO) clean
 	rm -rf build
 
-.PHONY: help test deps clean
+.PHONY: help test test-busy deps clean
