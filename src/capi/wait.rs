@@ -103,9 +103,9 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
             return Err(TSC_UNSUPPORTED);
         }
         let timer = Arc::new(Timer::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
-        let (rings, hastens) = (Arc::clone(&timer), Arc::clone(&timer));
+        let (rings, looks) = (Arc::clone(&timer), Arc::clone(&timer));
         let waker =
-            Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
+            Waker::new(move || rings.ring()).with_clock(move |millis| looks.ring_in(millis));
         let plan = attempt.attempt.connection().plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, timer.fd());

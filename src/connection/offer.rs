@@ -1,7 +1,8 @@
 //! What a connection offers to the server, and whether it has left.
 
-use super::{Connection, NotNow};
+use super::{Connection, NotNow, Progress};
 use crate::engine::{Lineage, Session, Time};
+use crate::sync::MutexGuard;
 
 /// What a connection offers to the server.
 #[derive(Default)]
@@ -102,7 +103,6 @@ impl Connection {
             let supply = &self.supply;
             let found = progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
             if !found {
-                self.flight.begin_full(now);
                 let reason = progress.give_up(self.supply.reason(&self.flight, now));
                 drop(progress);
                 self.tell(reason);
@@ -126,13 +126,29 @@ impl Connection {
     pub(crate) fn sent(&self) -> Result<(), NotNow> {
         self.check_process()?;
         let now = self.now();
-        let mut progress = self.progress.lock();
+        let progress = self.progress.lock();
         if progress.ended.is_none() {
             if progress.offer.is_unasked() {
-                self.flight.begin_full(now);
+                self.supply.begin_full(&self.flight, now);
             }
-            progress.offer.send();
+            drop(self.send(progress));
         }
         Ok(())
+    }
+
+    /// The ClientHello has left, or may have. Nobody waits for a session after that: what was kept goes back.
+    #[inline]
+    pub(super) fn send<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+    ) -> MutexGuard<'a, Progress> {
+        progress.offer.send();
+        if progress.wait.is_some() {
+            let wait = progress.wait.take();
+            drop(progress);
+            self.return_kept(wait);
+            progress = self.progress.lock();
+        }
+        progress
     }
 }

@@ -270,7 +270,7 @@ impl Connection {
 
         drop(spent);
         if let Some(unsent) = unsent {
-            self.supply.put_back(&self.flight, unsent);
+            self.supply.put_back(unsent);
         }
         self.return_kept(wait);
         self.count(|stats| stats.discard(why, staged.len() as u64));

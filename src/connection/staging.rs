@@ -28,9 +28,8 @@ impl Connection {
     pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
         self.supply.engine().keep(bytes).inspect_err(|&why| {
-            let mut progress = self.progress.lock();
             // The server answered, as in `receive`.
-            progress.offer.send();
+            let mut progress = self.send(self.progress.lock());
             progress.info.received += 1;
             self.turn_away(progress, |stats| stats.discard(why, 1));
         })
@@ -57,10 +56,9 @@ impl Connection {
             engine.admit(size)
         };
         let mut displaced = None;
-        let mut progress = self.progress.lock();
-        progress.info.received += 1;
         // The server answered, so it has seen the ClientHello.
-        progress.offer.send();
+        let mut progress = self.send(self.progress.lock());
+        progress.info.received += 1;
         if let Err(why) = admitted.and(progress.keeps()) {
             self.turn_away(progress, |stats| stats.discard(why, 1));
             return Err((why, payload));
@@ -101,9 +99,8 @@ impl Connection {
         let now = engine.now();
         let admitted = engine.admit(1);
         let there = engine.available_at(&self.supply.key(), now);
-        let mut progress = self.progress.lock();
         // The server answered, as in `receive`.
-        progress.offer.send();
+        let mut progress = self.send(self.progress.lock());
         let verdict = admitted.and(progress.keeps());
         let most = engine.options().max_sessions_per_endpoint as usize;
         if verdict.is_ok() && there + progress.staged.len() < most {

@@ -1,9 +1,9 @@
 //! Waiting for a session that another connection is about to bring.
 
-use super::gate::Gate;
+use super::gate::{Gate, Passed};
 use super::{Connection, NotNow, Progress};
 use crate::engine::{EventKind, Time};
-use crate::supply::{Answer, Wait, Waker};
+use crate::supply::{Answer, Kept, Wait, Waker};
 use crate::sync::MutexGuard;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ struct Opens(Arc<Gate>);
 
 impl Drop for Opens {
     fn drop(&mut self) {
-        self.0.open_in(0);
+        self.0.open();
     }
 }
 
@@ -42,8 +42,8 @@ impl Connection {
         let (answer, calls) = self.supply.ask(&self.flight, now, deadline, waker);
         let plan = match answer {
             Answer::Full => Plan::Go,
-            Answer::Offer(session) => {
-                progress.lease(|place| *place = Some(session));
+            Answer::Kept(wait) => {
+                progress.wait = Some(wait);
                 Plan::Go
             }
             Answer::Wait(wait) => {
@@ -62,11 +62,12 @@ impl Connection {
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
     pub(crate) fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
         let gate = Arc::new(Gate::closed_for(max_wait_ms.into()));
-        let (opens, hastens) = (Opens(Arc::clone(&gate)), Arc::clone(&gate));
-        let waker =
-            Waker::new(move || drop(opens)).hastened_by(move |millis| hastens.open_in(millis));
+        let (opens, looks) = (Opens(Arc::clone(&gate)), Arc::clone(&gate));
+        let waker = Waker::new(move || drop(opens)).with_clock(move |millis| looks.look_in(millis));
         if self.plan(max_wait_ms, waker)? == Plan::Wait {
-            gate.pass();
+            while gate.pass() == Passed::ToLook {
+                self.supply.look(self.now());
+            }
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ impl Connection {
         let Some(wait) = progress.wait.as_ref() else {
             return Err(NotNow::WrongState);
         };
-        let calls = self.supply.leave(wait, now);
+        let calls = self.supply.leave(wait, now, true);
         let ended = !wait.is_over();
         let left = progress.wait.take_if(|_| ended);
         progress.waited_in_vain |= ended;
@@ -102,13 +103,18 @@ impl Connection {
         let Some(wait) = progress.wait.take() else {
             return progress;
         };
-        let calls = self.supply.leave(&wait, now);
+        let calls = self.supply.leave(&wait, now, true);
         let kept = wait.take();
-        let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
-        let good = !expired && !self.flight.is_refused();
-        let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
         progress.waited_in_vain = kept.is_none();
-        progress.lease(|place| *place = kept);
+        let is_over = |kept: &Kept| kept.session.expires <= now;
+        let expired = kept.as_ref().is_some_and(is_over);
+        let (kept, spoilt) = match kept {
+            Some(kept) if expired || !self.supply.is_good(&kept) => (None, Some(kept)),
+            kept => (kept, None),
+        };
+        if let Some(kept) = kept {
+            progress.lease(|place| *place = Some(kept.session));
+        }
         drop(progress);
         if spoilt.is_some() {
             self.count(|stats| {
@@ -127,9 +133,9 @@ impl Connection {
     /// Leaves the queue, and puts back what was kept for this attempt.
     pub(super) fn return_kept(&self, wait: Option<Arc<Wait>>) {
         if let Some(wait) = wait {
-            let _calls = self.supply.leave(&wait, self.now());
-            if let Some(session) = wait.take() {
-                self.supply.put_back(&self.flight, session);
+            let _calls = self.supply.leave(&wait, self.now(), false);
+            if let Some(kept) = wait.take() {
+                self.supply.put_back_kept(kept);
             }
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct Engine {
     hasher: RandomState,
     closed: AtomicBool,
     lineages: AtomicU64,
+    /// How often everything was dropped.
+    clears: AtomicU64,
     era: PerProcess<Era>,
 }
 
@@ -70,6 +72,7 @@ impl Engine {
             hasher: RandomState::default(),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
+            clears: AtomicU64::new(0),
             era: PerProcess::new(Era::new(&options)),
         }
     }
@@ -354,8 +357,14 @@ impl Engine {
         expired.sum()
     }
 
+    /// How often everything was dropped: what was taken and has another number is not to be offered.
+    pub(crate) fn clears(&self) -> u64 {
+        self.clears.load(Acquire)
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&self) {
+        self.clears.fetch_add(1, Release);
         let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {

@@ -4,6 +4,8 @@ use super::Supply;
 use super::breaker::Change;
 use super::wait::Waker;
 use crate::engine::{EventKind, Garbage};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 
 /// Those whose wait is over, and what there is to drop and to tell. All of it may run foreign code, so
 /// this settles itself when it is dropped, after the locks are gone.
@@ -46,8 +48,45 @@ impl Drop for Calls<'_> {
             });
             supply.engine.tell(&supply.key(), kind, 0);
         }
-        for waker in std::mem::take(&mut self.wakers) {
-            waker.wake();
+        wake(std::mem::take(&mut self.wakers));
+    }
+}
+
+thread_local! {
+    /// Whom this thread is about to wake, if it is waking anybody.
+    static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
+}
+
+/// Wakes them one after the other. Foreign code that is woken may itself end the waits of others, by calling
+/// back: these come after it, and not within, or the stack would have to be as deep as the line is long.
+fn wake(wakers: Vec<Waker>) {
+    if wakers.is_empty() {
+        return;
+    }
+    // Foreign code may block, until another thread goes on.
+    let (own, foreign): (Vec<_>, Vec<_>) = wakers.into_iter().partition(Waker::has_clock);
+    own.into_iter().for_each(Waker::wake);
+    let begun = TO_WAKE.with_borrow_mut(|to_wake| match to_wake {
+        Some(others) => {
+            others.extend(foreign);
+            None
         }
+        None => Some(to_wake.insert(foreign.into()).len()),
+    });
+    if begun.is_none() {
+        return;
+    }
+    let _ends = Ends;
+    while let Some(next) = TO_WAKE.with_borrow_mut(|all| all.as_mut()?.pop_front()) {
+        next.wake();
+    }
+}
+
+/// The thread is not waking anybody any more, be it that foreign code has panicked.
+struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        drop(TO_WAKE.take());
     }
 }

@@ -1,8 +1,8 @@
 //! An attempt that may bring tickets.
 
 use super::breaker::Permit;
-use crate::engine::{Lineage, Time};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
+use crate::engine::Time;
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What kind of handshake an attempt does.
@@ -12,51 +12,71 @@ pub(crate) enum Handshake {
     Resumed,
 }
 
+impl Handshake {
+    pub(super) const BOTH: [Self; 2] = [Self::Full, Self::Resumed];
+}
+
 /// What others may know of an attempt, to reckon with what it will bring.
 ///
-/// An attempt sets these as it goes, without a lock: an offer should cost no more than it must, and a
-/// forecast that is a moment old is as good.
+/// Changed under the queue's lock only, and read without it by the attempt itself. So the atomics order
+/// nothing.
 #[derive(Default)]
 pub(crate) struct Flight {
+    stage: AtomicU8,
+    /// The time by which `Cohorts` counts it.
+    counted_at: AtomicU64,
     /// 0: not begun; 1: full; 2: resumed.
     handshake: AtomicU8,
     begun: AtomicU64,
-    /// Of what it offers; 0: nothing. Lineages count from 1.
-    lineage: AtomicU64,
-    /// Whether that lineage was refused meanwhile.
-    refused: AtomicBool,
     /// When it was established; 0: not yet.
     established: AtomicU64,
     /// How many sessions of it came into the cache.
     brought: AtomicU32,
-    /// Whether no more is expected of it.
-    over: AtomicBool,
     /// What the breaker lets it do; 0: it was not asked.
     permit: AtomicU8,
 }
 
+/// How far an attempt has come, as far as it is expected to bring something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nobody reckons with it yet.
+    Idle,
+    /// Its handshake has begun.
+    Opening,
+    /// It is established, and what it had received by then is in the cache; more may come.
+    Bringing,
+    /// Nothing more is expected of it.
+    Over,
+}
+
 impl Flight {
-    /// It goes without a session.
-    pub(crate) fn begin_full(&self, now: Time) {
-        if self.handshake() != Some(Handshake::Full) {
-            self.lineage.store(0, Relaxed);
-            self.begin(1, now);
+    pub(super) fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Idle,
+            1 => Stage::Opening,
+            2 => Stage::Bringing,
+            _ => Stage::Over,
         }
     }
 
-    /// It offers a session of this lineage.
-    pub(crate) fn begin_resumed(&self, now: Time, lineage: Lineage) {
-        self.refused.store(false, Relaxed);
-        self.lineage.store(lineage.id, Relaxed);
-        self.begin(2, now);
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.stage.store(stage as u8, Relaxed);
     }
 
-    fn begin(&self, handshake: u8, now: Time) {
+    pub(super) fn counted_at(&self) -> Time {
+        Time(self.counted_at.load(Relaxed))
+    }
+
+    pub(super) fn set_counted_at(&self, at: Time) {
+        self.counted_at.store(at.0, Relaxed);
+    }
+
+    pub(super) fn begin(&self, handshake: Handshake, now: Time) {
         self.begun.store(now.0, Relaxed);
-        self.handshake.store(handshake, Relaxed);
+        self.handshake.store(1 + (handshake as u8), Relaxed);
     }
 
-    pub(crate) fn handshake(&self) -> Option<Handshake> {
+    pub(super) fn handshake(&self) -> Option<Handshake> {
         match self.handshake.load(Relaxed) {
             1 => Some(Handshake::Full),
             2 => Some(Handshake::Resumed),
@@ -64,12 +84,12 @@ impl Flight {
         }
     }
 
-    pub(crate) fn begun(&self) -> Time {
+    pub(super) fn begun(&self) -> Time {
         Time(self.begun.load(Relaxed))
     }
 
     /// It is established; what it offered was refused if it is full after all.
-    pub(crate) fn establish(&self, now: Time, handshake: Handshake) {
+    pub(super) fn establish(&self, handshake: Handshake, now: Time) {
         if self.handshake().is_none() {
             self.begun.store(now.0, Relaxed);
         }
@@ -85,33 +105,16 @@ impl Flight {
     }
 
     /// It brought one more. Says how many that makes.
-    pub(crate) fn bring(&self) -> u32 {
+    pub(super) fn bring(&self) -> u32 {
         self.brought.fetch_add(1, Relaxed) + 1
     }
 
-    pub(crate) fn brought(&self) -> u32 {
+    pub(super) fn brought(&self) -> u32 {
         self.brought.load(Relaxed)
     }
 
-    /// Nothing more is expected of it.
-    pub(crate) fn end(&self) {
-        self.over.store(true, Relaxed);
-    }
-
     pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Relaxed)
-    }
-
-    /// A session of this lineage was refused by the server.
-    pub(crate) fn refuse(&self, lineage: u64) {
-        if self.lineage.load(Relaxed) == lineage {
-            self.refused.store(true, Relaxed);
-        }
-    }
-
-    /// Whether what it has to offer would be refused.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.refused.load(Relaxed)
+        self.stage() == Stage::Over
     }
 
     /// What the breaker said that it may do.

@@ -2,11 +2,15 @@
 
 mod breaker;
 mod calls;
+mod cohorts;
 mod fate;
 mod flight;
+mod flights;
 mod forecast;
+mod line;
 mod queue;
 mod rates;
+mod refused;
 #[cfg(any(feature = "rustls", feature = "capi"))]
 mod unattended;
 mod wait;
@@ -15,7 +19,7 @@ pub(crate) use breaker::Outcome;
 pub(crate) use calls::Calls;
 pub(crate) use flight::Flight;
 pub use forecast::Forecast;
-pub(crate) use wait::{Wait, Waker};
+pub(crate) use wait::{Kept, Wait, Waker};
 
 #[cfg(any(feature = "rustls", feature = "capi"))]
 use crate::engine::Lineage;
@@ -49,8 +53,8 @@ pub(crate) struct Supply {
 
 /// What an attempt that asks is told.
 pub(crate) enum Answer {
-    /// A session that nobody else has.
-    Offer(Session),
+    /// A session that nobody else has is kept for it.
+    Kept(Arc<Wait>),
     /// Nothing to wait for.
     Full,
     Wait(Arc<Wait>),
@@ -125,31 +129,45 @@ impl Supply {
     }
 
     /// Changes the queue under its lock, and settles what that calls for after it.
-    fn change<R>(&self, change: impl FnOnce(&mut Queue, &mut Calls<'_>) -> R) -> R {
-        self.change_later(change).0
+    fn change<R>(&self, now: Time, change: impl FnOnce(&mut Queue, &mut Calls<'_>) -> R) -> R {
+        self.change_later(now, change).0
     }
 
     /// The same for a caller that holds a lock of its own: what is called for is settled when the calls
     /// are dropped.
     fn change_later<'a, R>(
         &'a self,
+        now: Time,
         change: impl FnOnce(&mut Queue, &mut Calls<'a>) -> R,
     ) -> (R, Calls<'a>) {
         let mut calls = Calls::new(self);
-        let answer = change(&mut self.queue.lock(), &mut calls);
+        let mut queue = self.queue.lock();
+        let answer = change(&mut queue, &mut calls);
+        queue.set_alarm(self, now);
+        drop(queue);
         (answer, calls)
     }
 
-    /// An attempt begins: what it does from here on, others reckon with.
+    /// An attempt that others will reckon with, once its handshake begins.
     pub(crate) fn join(&self, now: Time) -> Arc<Flight> {
-        let flight = Arc::new(Flight::default());
         self.used.store(now.0, Relaxed);
-        self.queue.lock().flights.push(Arc::clone(&flight));
-        flight
+        Arc::default()
+    }
+
+    /// It does a handshake of this kind, from now on.
+    fn begin(&self, flight: &Flight, handshake: Handshake, now: Time) {
+        let mut queue = self.queue.lock();
+        queue.begin(flight, handshake, now);
+        queue.set_alarm(self, now);
+    }
+
+    /// It goes without a session.
+    pub(crate) fn begin_full(&self, flight: &Flight, now: Time) {
+        self.begin(flight, Handshake::Full, now);
     }
 
     /// Takes the newest session of the cache into `place`, if the attempt may offer one now. `place` is
-    /// empty, and stays so if there is none.
+    /// empty, and stays so if there is none: a full handshake begins.
     #[inline]
     pub(crate) fn take<'a>(
         &'a self,
@@ -159,15 +177,19 @@ impl Supply {
         place: &mut Option<Session>,
     ) {
         if self.is_guarded() && !self.allows(flight, now) {
+            self.begin_full(flight, now);
             return;
         }
         self.engine.take_at(&self.key(), now, garbage, place);
         match place {
             Some(session) => {
                 self.fate.taken(session);
-                flight.begin_resumed(now, session.lineage);
+                self.begin(flight, Handshake::Resumed, now);
             }
-            None => self.has_none(flight),
+            None => {
+                self.has_none(flight);
+                self.begin_full(flight, now);
+            }
         }
     }
 
@@ -203,14 +225,22 @@ impl Supply {
         deadline: Time,
         waker: Waker,
     ) -> (Answer, Calls<'_>) {
-        self.change_later(|queue, calls| queue.ask(self, flight, now, deadline, waker, calls))
+        self.change_later(now, |queue, calls| {
+            queue.ask(self, flight, now, deadline, waker, calls)
+        })
     }
 
-    /// An attempt waits no longer, and goes on without a session if none was kept for it. If it waited
-    /// in vain, others may, too.
-    pub(crate) fn leave(&self, wait: &Arc<Wait>, now: Time) -> Calls<'_> {
-        let ((), calls) = self.change_later(|queue, calls| queue.leave(self, wait, now, calls));
-        calls
+    /// An attempt waits no longer. `goes`: it does a full handshake, if no session was kept for it.
+    pub(crate) fn leave(&self, wait: &Wait, now: Time, goes: bool) -> Calls<'_> {
+        let leave = |queue: &mut Queue, calls: &mut Calls<'_>| {
+            queue.leave(self, wait, now, goes, calls);
+        };
+        self.change_later(now, leave).1
+    }
+
+    /// The clock of an attempt that waits has gone off: somebody may wait in vain.
+    pub(crate) fn look(&self, now: Time) {
+        self.change(now, |queue, calls| queue.look(self, now, calls));
     }
 
     /// Stores a session that an attempt received; false: it was not kept.
@@ -225,7 +255,7 @@ impl Supply {
         let stored = self.engine.put(&self.key(), session).is_ok();
         if stored {
             self.fate.stored(expires);
-            let ((), calls) = self.change_later(|queue, calls| {
+            let ((), calls) = self.change_later(now, |queue, calls| {
                 queue.brought(self, flight, reusable, now, calls);
             });
             (true, calls)
@@ -236,27 +266,51 @@ impl Supply {
 
     /// An attempt received a session that it did not take, because there are enough.
     pub(crate) fn declined(&self, flight: &Flight, now: Time) {
-        self.change(|queue, calls| queue.brought(self, flight, false, now, calls));
+        self.change(now, |queue, calls| {
+            queue.brought(self, flight, false, now, calls)
+        });
     }
 
     /// Puts back what an attempt took and did not send, for whoever waits or comes next.
-    pub(crate) fn put_back(&self, flight: &Flight, session: Session) {
-        if flight.is_refused() {
+    pub(crate) fn put_back(&self, session: Session) {
+        let lineage = session.lineage.id;
+        if self.is_refused(lineage) {
             self.count(|stats| stats.removed += 1);
             return;
         }
         self.fate.returned(&session);
         self.engine.put_back(&self.key(), session);
+        // Who refuses it says so before looking for it in the cache.
+        if self.is_refused(lineage) {
+            self.engine.remove_lineage(&self.key(), lineage);
+            return;
+        }
         let now = self.engine.now();
-        self.change(|queue, calls| queue.serve(self, now, calls));
+        self.change(now, |queue, calls| queue.serve(self, now, calls));
+    }
+
+    /// Puts back what was kept for an attempt that did not come for it.
+    pub(crate) fn put_back_kept(&self, kept: Kept) {
+        if kept.clears == self.engine.clears() {
+            self.put_back(kept.session);
+        } else {
+            self.count(|stats| stats.removed += 1);
+        }
+    }
+
+    /// Whether what was kept for an attempt may still be offered, its time aside.
+    pub(crate) fn is_good(&self, kept: &Kept) -> bool {
+        kept.clears == self.engine.clears() && !self.is_refused(kept.session.lineage.id)
+    }
+
+    fn is_refused(&self, lineage: u64) -> bool {
+        self.queue.lock().refused.contains(lineage)
     }
 
     /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
     /// wherever they are.
     pub(crate) fn refuse(&self, lineage: u64) {
-        for flight in &self.queue.lock().flights {
-            flight.refuse(lineage);
-        }
+        self.queue.lock().refused.add(lineage);
         self.fate.refused();
         self.engine.remove_lineage(&self.key(), lineage);
     }
@@ -279,19 +333,28 @@ impl Supply {
         } else {
             Handshake::Full
         };
-        self.change(|queue, calls| {
+        self.change(now, |queue, calls| {
             queue.established(self, flight, now, offered, handshake, calls);
         });
     }
 
-    /// All that an attempt had received when it was established has come into the cache.
+    /// All that an attempt had received when it was established, at `now`, has come into the cache.
     pub(crate) fn published(&self, flight: &Flight, now: Time) {
-        self.change(|queue, calls| queue.published(self, flight, now, calls));
+        // The thread may have been held up meanwhile, and what is to come has all its time yet.
+        let now = match flight.brought() {
+            0 => self.engine.now(),
+            _ => now,
+        };
+        self.change(now, |queue, calls| {
+            queue.published(self, flight, now, calls)
+        });
     }
 
     /// An attempt has ended, one way or the other, or brings nothing any more.
     pub(crate) fn ended(&self, flight: &Flight, now: Time, end: End) {
-        self.change(|queue, calls| queue.ended(self, flight, now, end, calls));
+        self.change(now, |queue, calls| {
+            queue.ended(self, flight, now, end, calls)
+        });
     }
 
     /// The connection of an attempt that was established is gone.
@@ -301,19 +364,19 @@ impl Supply {
 
     /// Nothing comes any more: all that wait do a full handshake.
     pub(crate) fn close(&self, now: Time) -> Calls<'_> {
-        let ((), calls) = self.change_later(|queue, calls| queue.close(now, calls));
+        let ((), calls) = self.change_later(now, |queue, calls| queue.close(now, calls));
         calls
     }
 
     pub(crate) fn forecast(&self, now: Time) -> Forecast {
-        self.queue.lock().forecast(self, now)
+        self.change(now, |queue, calls| queue.forecast(self, now, calls))
     }
 
     /// How many sessions an attempt had best bring, if others wait for some.
     #[cfg(feature = "rustls")]
     pub(crate) fn demand(&self) -> Option<usize> {
         let most = self.engine.options().max_sessions_per_endpoint as usize;
-        match self.queue.lock().waits.len() {
+        match self.queue.lock().line.len() {
             0 => None,
             waiting => Some((waiting + 1).min(most)),
         }
@@ -330,18 +393,18 @@ impl Supply {
         self.engine.available_at(&self.key(), now)
     }
 
-    /// Takes a session for one that waits.
-    fn take_for_wait(&self, now: Time, calls: &mut Calls<'_>) -> Option<Session> {
+    /// Takes a session for an attempt that has yet to come for it.
+    fn keep(&self, now: Time, calls: &mut Calls<'_>) -> Option<Kept> {
         // Looked at first, since a look-up that finds nothing is counted as a miss.
         if self.available(now) == 0 {
             return None;
         }
+        let clears = self.engine.clears();
         let mut taken = None;
         let garbage = &mut calls.garbage;
         self.engine.take_at(&self.key(), now, garbage, &mut taken);
-        if let Some(session) = &taken {
-            self.fate.taken(session);
-        }
-        taken
+        let session = taken?;
+        self.fate.taken(&session);
+        Some(Kept { session, clears })
     }
 }

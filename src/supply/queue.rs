@@ -2,32 +2,31 @@
 
 use super::breaker::{Breaker, Change, Outcome, Permit};
 use super::calls::Calls;
+use super::cohorts::Cohort;
 use super::flight::{Flight, Handshake};
+use super::flights::Flights;
+use super::line::Line;
 use super::rates::Rates;
+use super::refused::Refused;
 use super::wait::{Wait, Waker};
 use super::{Answer, End, Forecast, Supply};
 use crate::engine::Time;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A caller that says "established" before it has read anything still has tickets to come. It is given
-/// as long again as its handshake took, and twice that, but not less than this, before they are taken
-/// not to come.
-const LEAST_GRACE_MS: u64 = 20;
 
 /// For how long after the server took or sent a session what is in the cache is taken to be good, even
 /// if no connection lives.
 const PROOF_MS: u64 = 250;
 
+/// No call costs more for there being more attempts, but for those whose wait it ends, and what a search
+/// in a tree takes.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// The attempts that may bring sessions.
-    pub(super) flights: Vec<Arc<Flight>>,
-    /// First come, first served.
-    pub(super) waits: VecDeque<Arc<Wait>>,
+    flights: Flights,
+    pub(super) line: Line,
     rates: Rates,
     pub(super) breaker: Breaker,
+    pub(super) refused: Refused,
     /// When the server last took a session, or sent one.
     proven: Time,
 }
@@ -89,37 +88,50 @@ impl Queue {
         if self.breaker.is_watchful() && self.permit(supply, flight, now) != Permit::Offer {
             return Answer::Full;
         }
-        if self.waits.is_empty() && !self.is_tried(supply, now, deadline) {
-            if let Some(session) = supply.take_for_wait(now, calls) {
-                flight.begin_resumed(now, session.lineage);
-                return Answer::Offer(session);
+        self.settle(supply, now, false, calls);
+        if self.line.is_empty() && !self.is_tried(supply, now, deadline) {
+            if let Some(kept) = supply.keep(now, calls) {
+                self.begin(flight, Handshake::Resumed, now);
+                return Answer::Kept(Wait::served(now, flight, kept));
             }
         }
-        self.review(now);
-        let ahead = self.waits.len() as u64;
+        let ahead = self.line.len() as u64;
         // Others may already wait for what one that was told to go will bring.
         let goes = deadline <= now || flight.handshake().is_some();
         if goes || (self.can_begin_full(supply) && !self.comes(supply, now, deadline, ahead)) {
-            flight.begin_full(now);
+            self.begin(flight, Handshake::Full, now);
             return Answer::Full;
         }
-        let wait = Wait::new(deadline, flight, waker);
-        self.waits.push_back(Arc::clone(&wait));
+        let wait = Wait::new(self.line.next_place(), deadline, flight, waker);
+        self.line.push(&wait, now);
         Answer::Wait(wait)
     }
 
+    /// An attempt does a handshake of this kind from now on, as far as anybody knows.
+    pub(super) fn begin(&mut self, flight: &Flight, handshake: Handshake, now: Time) {
+        self.flights.begin(flight, handshake, now);
+    }
+
+    /// One that waits leaves. Those behind it come nearer, so none of them waits in vain for that.
+    /// `goes`: it does a full handshake now.
     pub(super) fn leave(
         &mut self,
         supply: &Supply,
-        wait: &Arc<Wait>,
+        wait: &Wait,
         now: Time,
+        goes: bool,
         calls: &mut Calls<'_>,
     ) {
-        self.waits.retain(|other| !Arc::ptr_eq(other, wait));
-        if !wait.is_over() {
-            wait.flight.begin_full(now);
-            self.rearrange(supply, now, calls);
+        if self.line.remove(wait) && goes {
+            self.begin(&wait.flight, Handshake::Full, now);
         }
+        self.settle(supply, now, false, calls);
+    }
+
+    /// The clock of one that waits has gone off.
+    pub(super) fn look(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+        self.line.forget_alarm();
+        self.settle(supply, now, false, calls);
     }
 
     /// A session of this attempt came into the cache, or was declined because there are enough.
@@ -132,20 +144,19 @@ impl Queue {
         now: Time,
         calls: &mut Calls<'_>,
     ) {
-        let nth = flight.bring();
+        let nth = self.flights.bring(flight);
         self.proven = now;
         if let Some(handshake) = flight.handshake() {
             let millis = now.since(flight.begun());
             self.rates.brought(handshake, nth, millis);
             self.rates.reusable = reusable;
         }
-        if self.rates.is_complete(flight) && self.forget(flight) {
+        if self.rates.is_complete(flight) && self.flights.forget(flight) {
             self.learn(flight);
         }
         // One who did not wait may have been quicker.
-        if !self.serve(supply, now, calls) {
-            self.rearrange(supply, now, calls);
-        }
+        let served = self.serve(supply, now, calls);
+        self.settle(supply, now, !served, calls);
     }
 
     pub(super) fn established(
@@ -158,14 +169,14 @@ impl Queue {
         calls: &mut Calls<'_>,
     ) {
         let doubtful = self.is_doubtful(supply, now);
-        flight.establish(now, handshake);
+        self.flights.establish(flight, handshake, now);
         supply.alive.fetch_add(1, Relaxed);
         if handshake == Handshake::Resumed {
             self.proven = now;
             self.serve(supply, now, calls);
         } else if offered && doubtful {
             // The one that tried was refused, and those who wait need not try the rest.
-            calls.stale = !self.waits.is_empty();
+            calls.stale = !self.line.is_empty();
         }
         let resumed = handshake == Handshake::Resumed;
         calls.breaker = self.judge(
@@ -175,12 +186,13 @@ impl Queue {
             Outcome::Established,
             (offered, resumed),
         );
+        // Where full handshakes are limited, another may begin.
         let limited = supply.engine().options().max_full_handshakes != 0;
-        if calls.breaker.is_some() || limited {
-            self.rearrange(supply, now, calls);
-        }
+        let changed = calls.breaker.is_some() || limited;
+        self.settle(supply, now, changed, calls);
     }
 
+    /// All that an attempt had received when it was established has come into the cache.
     pub(super) fn published(
         &mut self,
         supply: &Supply,
@@ -188,20 +200,14 @@ impl Queue {
         now: Time,
         calls: &mut Calls<'_>,
     ) {
+        let mut lost = false;
         if flight.brought() != 0 {
             // What else there is to come is learned when it does.
-            if self.forget(flight) && self.learn(flight) {
-                self.rearrange(supply, now, calls);
-            }
+            lost = self.flights.forget(flight) && self.learn(flight);
         } else if !flight.is_over() {
-            let grace = grace_of(flight, now).saturating_add(1);
-            // Should it bring nothing, only one that waits can find out.
-            if let Some(first) = self.waits.front() {
-                if grace < first.deadline.since(now) {
-                    first.hasten(grace);
-                }
-            }
+            self.flights.grant_grace(flight, now);
         }
+        self.settle(supply, now, lost, calls);
     }
 
     pub(super) fn ended(
@@ -225,34 +231,32 @@ impl Queue {
                 }
             }
         }
-        if self.forget(flight) {
-            if flight.established().is_some() {
-                self.learn(flight);
-            }
-            self.rearrange(supply, now, calls);
+        let lost = self.flights.forget(flight);
+        if lost && flight.established().is_some() {
+            self.learn(flight);
         }
+        self.settle(supply, now, lost || calls.breaker.is_some(), calls);
     }
 
     pub(super) fn close(&mut self, now: Time, calls: &mut Calls<'_>) {
-        for wait in std::mem::take(&mut self.waits) {
-            self.send_off(&wait, now, calls);
-        }
+        self.send_all_off(now, calls);
     }
 
-    pub(super) fn forecast(&mut self, supply: &Supply, now: Time) -> Forecast {
+    pub(super) fn forecast(
+        &mut self,
+        supply: &Supply,
+        now: Time,
+        calls: &mut Calls<'_>,
+    ) -> Forecast {
+        self.settle(supply, now, false, calls);
         let available = supply.available(now) as u64;
-        self.review(now);
-        let (rates, waiting) = (self.rates, self.waits.len() as u64);
+        let (rates, waiting) = (self.rates, self.line.len() as u64);
         let breaker_open = !self.breaker.is_closed();
-        let in_flight = |handshake| {
-            let of_kind = |flight: &&Arc<Flight>| flight.handshake() == Some(handshake);
-            self.flights.iter().filter(of_kind).count() as u64
-        };
         Forecast {
             available,
             waiting,
-            full_in_flight: in_flight(Handshake::Full),
-            resumed_in_flight: in_flight(Handshake::Resumed),
+            full_in_flight: self.flights.count(Handshake::Full),
+            resumed_in_flight: self.flights.count(Handshake::Resumed),
             tickets_full: rates.full.tickets,
             tickets_resumed: rates.resumed.tickets,
             full_ms: rates.full.millis,
@@ -266,36 +270,11 @@ impl Queue {
         }
     }
 
-    /// Expects nothing more of it; false: nothing was expected any more.
-    fn forget(&mut self, flight: &Flight) -> bool {
-        flight.end();
-        let is_it = |other: &Arc<Flight>| std::ptr::eq(Arc::as_ptr(other), flight);
-        let at = self.flights.iter().position(is_it);
-        at.map(|at| self.flights.swap_remove(at)).is_some()
-    }
-
     /// Believes that an attempt has brought all that it will. Says whether that is less than was
     /// expected.
     fn learn(&mut self, flight: &Flight) -> bool {
         let brought = |handshake| self.rates.brought_all(handshake, flight.brought());
         flight.handshake().is_some_and(brought)
-    }
-
-    /// Believes those that were established for a while to have brought all that they will.
-    fn review(&mut self, now: Time) {
-        let rates = &mut self.rates;
-        self.flights.retain(|flight| {
-            let (Some(established), Some(handshake)) = (flight.established(), flight.handshake())
-            else {
-                return true;
-            };
-            let over = now.since(established) > grace_of(flight, established);
-            if over {
-                rates.brought_all(handshake, flight.brought());
-                flight.end();
-            }
-            !over
-        });
     }
 
     /// Whether what is in the cache may be of no use: no connection lives that would show the server to
@@ -306,78 +285,128 @@ impl Queue {
 
     /// Whether an attempt tries what is in doubt, and its verdict is expected until `deadline`.
     fn is_tried(&self, supply: &Supply, now: Time, deadline: Time) -> bool {
-        let tries = |flight: &&Arc<Flight>| {
-            flight.handshake() == Some(Handshake::Resumed) && flight.established().is_none()
-        };
+        let tries = |cohort: &&Cohort| cohort.count(Handshake::Resumed).undecided != 0;
         self.is_doubtful(supply, now)
-            && self
-                .flights
-                .iter()
-                .filter(tries)
-                .any(|flight| self.rates.verdict(flight, now) <= deadline)
+            && (self.flights.opening.iter().filter(tries))
+                .any(|cohort| self.rates.verdict(cohort.last, now) <= deadline)
     }
 
     /// Whether a session is expected, for one with so many ahead, until `deadline`.
     fn comes(&self, supply: &Supply, now: Time, deadline: Time, ahead: u64) -> bool {
         let tried = self.is_tried(supply, now, deadline);
         let stock = if tried { supply.available(now) } else { 0 };
-        let capacity = self.rates.capacity(&self.flights, now, deadline);
-        capacity.saturating_add(stock as u64) > ahead
+        let missing = ahead.saturating_add(1).saturating_sub(stock as u64);
+        self.rates.capacity(&self.flights, now, deadline, missing) >= missing
     }
 
     /// Whether another full handshake may begin.
     fn can_begin_full(&self, supply: &Supply) -> bool {
-        let most = supply.engine().options().max_full_handshakes as usize;
-        let is_full = |flight: &&Arc<Flight>| {
-            flight.handshake() == Some(Handshake::Full) && flight.established().is_none()
-        };
-        most == 0 || self.flights.iter().filter(is_full).count() < most
+        match supply.engine().options().max_full_handshakes {
+            0 => true,
+            most => self.flights.full().0 < u64::from(most),
+        }
     }
 
     /// Gives what is in the cache to those that wait, first come, first served; false: there was nothing.
     pub(super) fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
-        let waiting = self.waits.len();
-        while let Some(first) = self.waits.front() {
+        let mut served = false;
+        while let Some(first) = self.line.first().map(Arc::clone) {
             if self.is_tried(supply, now, first.deadline) {
                 break;
             }
-            let Some(session) = supply.take_for_wait(now, calls) else {
+            let Some(kept) = supply.keep(now, calls) else {
                 break;
             };
-            let Some(wait) = self.waits.pop_front() else {
-                break;
-            };
-            wait.flight.begin_resumed(now, session.lineage);
+            self.line.remove(&first);
+            self.begin(&first.flight, Handshake::Resumed, now);
             supply.count(|stats| stats.waits_served += 1);
-            calls.wakers.extend(wait.settle(Some(session)));
+            calls.wakers.extend(first.settle(Some(kept)));
+            served = true;
         }
-        self.waits.len() != waiting
+        served
     }
 
-    /// Something is not as it was expected to be: sends off those that would wait in vain.
-    fn rearrange(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
-        let guarded = !self.breaker.is_closed();
-        if self.waits.is_empty() {
-            return;
-        }
-        self.review(now);
-        self.serve(supply, now, calls);
-        for wait in std::mem::take(&mut self.waits) {
-            let ahead = self.waits.len() as u64;
-            let stays = wait.deadline > now
-                && (self.comes(supply, now, wait.deadline, ahead) || !self.can_begin_full(supply));
-            if stays && !guarded {
-                self.waits.push_back(wait);
+    /// What follows from a change, and from the time that has passed. `lost`: something is not as it was
+    /// expected to be.
+    fn settle(&mut self, supply: &Supply, now: Time, lost: bool, calls: &mut Calls<'_>) {
+        let lapsed = self.flights.review(now, &mut self.rates);
+        if (lost || lapsed) && !self.line.is_empty() {
+            self.serve(supply, now, calls);
+            if self.breaker.is_closed() {
+                self.send_off_vain(supply, now, calls);
             } else {
-                self.send_off(&wait, now, calls);
+                self.send_all_off(now, calls);
             }
+        }
+    }
+
+    /// Sends off those that would wait in vain: the first, if nothing is expected at all, and otherwise from
+    /// the end those for whom it is not enough. What each of them will bring counts for the others.
+    fn send_off_vain(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+        while let Some(first) = self.line.first() {
+            if self.stays(supply, now, first.deadline, 0) {
+                break;
+            }
+            let first = Arc::clone(first);
+            self.send_off(&first, now, calls);
+        }
+        let (mut stretch, mut ahead) = (0, 0);
+        while let Some((last, before)) = self.line.last_of(stretch, ahead) {
+            if self.stays(supply, now, last.deadline, before) {
+                stretch += 1;
+                ahead = before + 1;
+                continue;
+            }
+            let last = Arc::clone(last);
+            self.send_off(&last, now, calls);
+        }
+    }
+
+    fn stays(&self, supply: &Supply, now: Time, deadline: Time, ahead: u64) -> bool {
+        deadline > now && (self.comes(supply, now, deadline, ahead) || !self.can_begin_full(supply))
+    }
+
+    fn send_all_off(&mut self, now: Time, calls: &mut Calls<'_>) {
+        while let Some(first) = self.line.first().map(Arc::clone) {
+            self.send_off(&first, now, calls);
         }
     }
 
     /// Tells one that waits to do a full handshake.
     fn send_off(&mut self, wait: &Wait, now: Time, calls: &mut Calls<'_>) {
-        wait.flight.begin_full(now);
+        self.line.remove(wait);
+        self.begin(&wait.flight, Handshake::Full, now);
         calls.wakers.extend(wait.settle(None));
+    }
+
+    /// Has the first one that has a clock look again when nothing is expected any more, if it should come to
+    /// that. Whoever has none is told by that one.
+    pub(super) fn set_alarm(&mut self, supply: &Supply, now: Time) {
+        if self.line.has_clock() {
+            let at = self.hopeless_from(supply);
+            self.line.set_alarm(at, now);
+        }
+    }
+
+    /// From when on nothing is expected, as things are; if nothing is, from when on another full handshake
+    /// may begin.
+    fn hopeless_from(&self, supply: &Supply) -> Option<Time> {
+        let overdue = self.rates.overdue_ms();
+        let counts = |cohort: &&Cohort| {
+            self.rates.is_promising(cohort) || cohort.count(Handshake::Resumed).undecided != 0
+        };
+        let opening = self.flights.opening.iter().rev().find(counts);
+        let bringing = self.flights.bringing.iter().rev().find(counts);
+        let last = [
+            opening.map(|cohort| cohort.last.plus_ms(overdue)),
+            bringing.map(|cohort| cohort.last),
+        ];
+        let last = last.into_iter().flatten().max();
+        let limited = || match self.flights.full() {
+            _ if self.can_begin_full(supply) => None,
+            (_, first) => first.map(|begun| begun.plus_ms(overdue)),
+        };
+        last.or_else(limited).map(|at| at.plus_ms(1))
     }
 
     /// The shortest time for which one with so many ahead would have to wait.
@@ -402,10 +431,4 @@ impl Queue {
         }
         Some(enough)
     }
-}
-
-/// For how long an attempt that was established may still bring what it is expected to.
-fn grace_of(flight: &Flight, established: Time) -> u64 {
-    let took = established.since(flight.begun());
-    took.saturating_mul(2).max(LEAST_GRACE_MS)
 }

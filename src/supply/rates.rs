@@ -1,8 +1,9 @@
 //! How many sessions will come to an endpoint, and when.
 
+use super::cohorts::{Cohort, Count};
 use super::flight::{Flight, Handshake};
+use super::flights::Flights;
 use crate::engine::Time;
-use std::sync::Arc;
 
 /// What an endpoint was seen to bring. A server changes its habits only when it is reconfigured, so
 /// what was seen last is believed.
@@ -25,6 +26,10 @@ pub(super) struct Rate {
 
 /// More than anybody asks for.
 const UNLIMITED: u64 = u64::MAX;
+
+/// An attempt is not overdue sooner than after this, nor later, unless handshakes take that long.
+const LEAST_OVERDUE_MS: u64 = 1000;
+const MOST_OVERDUE_MS: u64 = 10_000;
 
 impl Rates {
     fn seen(&mut self, handshake: Handshake) -> &mut Rate {
@@ -70,35 +75,90 @@ impl Rates {
         flight.established().is_some() && expected.is_some_and(|(n, _)| flight.brought() >= n)
     }
 
-    /// When it is known whether the server takes what a flight offers; at once, if nobody knows.
-    pub(super) fn verdict(&self, flight: &Flight, now: Time) -> Time {
+    /// When those who have begun at `begun` to offer a session know whether the server takes it; at once, if
+    /// nobody knows how long that takes.
+    pub(super) fn verdict(&self, begun: Time, now: Time) -> Time {
         let (_, millis) = self.of(Handshake::Resumed).unwrap_or_default();
-        arrival(flight, millis, now)
+        arrival(begun, millis, now)
+    }
+
+    /// After so many milliseconds an attempt that is not established is taken for one that hangs: nothing is
+    /// expected of it, and nobody is held back by it any more. That is many times what handshakes take here,
+    /// if that is known.
+    pub(super) fn overdue_ms(&self) -> u64 {
+        let slowest = [self.full, self.resumed]
+            .into_iter()
+            .filter(|rate| rate.tickets.is_some())
+            .map(|rate| rate.millis)
+            .max();
+        slowest.map_or(MOST_OVERDUE_MS, |millis| {
+            let several = millis
+                .saturating_mul(8)
+                .clamp(LEAST_OVERDUE_MS, MOST_OVERDUE_MS);
+            several.max(millis.saturating_mul(2))
+        })
+    }
+
+    /// How many sessions attempts of this kind will still bring; `None`: nobody knows.
+    pub(super) fn expected(&self, handshake: Handshake, count: Count) -> Option<u64> {
+        let (each, _) = self.of(handshake)?;
+        let all = u64::from(count.flights) * u64::from(each);
+        Some(all.saturating_sub(count.brought))
+    }
+
+    /// Whether a cohort may still bring something.
+    pub(super) fn is_promising(&self, cohort: &Cohort) -> bool {
+        Handshake::BOTH.iter().any(|&handshake| {
+            let count = cohort.count(handshake);
+            count.flights != 0 && self.expected(handshake, count) != Some(0)
+        })
     }
 
     /// How many attempts can be given a session until `deadline` by those in flight, and by those that
-    /// will be resumed with what they bring: each session that comes early is another's beginning.
-    pub(super) fn capacity(&self, flights: &[Arc<Flight>], now: Time, deadline: Time) -> u64 {
-        let begun = flights
-            .iter()
-            .filter_map(|flight| flight.handshake().map(|handshake| (flight, handshake)));
+    /// will be resumed with what they bring: each session that comes early is another's beginning. Does not
+    /// count on beyond `enough`.
+    pub(super) fn capacity(
+        &self,
+        flights: &Flights,
+        now: Time,
+        deadline: Time,
+        enough: u64,
+    ) -> u64 {
         let mut capacity = 0u64;
-        for (flight, handshake) in begun {
-            let Some((tickets, millis)) = self.of(handshake) else {
-                // The first that is seen of this server: worth waiting for, once.
-                return UNLIMITED;
-            };
-            let tickets = tickets.saturating_sub(flight.brought());
-            let comes = arrival(flight, millis, now);
-            if tickets == 0 || comes > deadline {
-                continue;
+        let opening = flights
+            .opening
+            .iter()
+            .map(|cohort| (cohort, Some(cohort.last)));
+        // Of an established one they may come at any moment.
+        let bringing = flights.bringing.iter().map(|cohort| (cohort, None));
+        for (cohort, begun) in opening.chain(bringing) {
+            for handshake in Handshake::BOTH {
+                let count = cohort.count(handshake);
+                if count.flights == 0 {
+                    continue;
+                }
+                let (Some(tickets), Some((_, millis))) =
+                    (self.expected(handshake, count), self.of(handshake))
+                else {
+                    // The first that is seen of this server: worth waiting for, once.
+                    return UNLIMITED;
+                };
+                let comes = begun.map_or(now, |begun| arrival(begun, millis, now));
+                if tickets == 0 || comes > deadline {
+                    continue;
+                }
+                if self.reusable {
+                    return UNLIMITED;
+                }
+                let (each, millis) = self.of(Handshake::Resumed).unwrap_or_default();
+                let generations = deadline.since(comes) / millis.max(1);
+                let missing = enough.saturating_sub(capacity);
+                let come = descendants(tickets, each, generations, missing);
+                capacity = capacity.saturating_add(come);
+                if capacity >= enough {
+                    return capacity;
+                }
             }
-            if self.reusable {
-                return UNLIMITED;
-            }
-            let (each, millis) = self.of(Handshake::Resumed).unwrap_or_default();
-            let generations = deadline.since(comes) / millis.max(1);
-            capacity = capacity.saturating_add(descendants(tickets, each, generations));
         }
         capacity
     }
@@ -106,14 +166,14 @@ impl Rates {
 
 /// When an attempt that takes so long is through. One that is late is taken to need as long again as it
 /// is late.
-fn arrival(flight: &Flight, millis: u64, now: Time) -> Time {
-    let due = Time(flight.begun().0.saturating_add(millis));
-    Time(now.0.max(due.0).saturating_add(now.since(due)))
+fn arrival(begun: Time, millis: u64, now: Time) -> Time {
+    let due = begun.plus_ms(millis);
+    now.max(due).plus_ms(now.since(due))
 }
 
-/// How many sessions come of some, if each brings `each` more in every generation.
-fn descendants(tickets: u32, each: u32, generations: u64) -> u64 {
-    let tickets = u64::from(tickets);
+/// How many sessions come of some, if each brings `each` more in every generation; not counted on beyond
+/// `enough`.
+fn descendants(tickets: u64, each: u32, generations: u64, enough: u64) -> u64 {
     match each {
         0 => tickets,
         1 => tickets.saturating_mul(generations.saturating_add(1)),
@@ -123,7 +183,7 @@ fn descendants(tickets: u32, each: u32, generations: u64) -> u64 {
             for _ in 0..generations {
                 last = last.saturating_mul(each);
                 all = all.saturating_add(last);
-                if all == UNLIMITED {
+                if all >= enough {
                     break;
                 }
             }
@@ -135,7 +195,6 @@ fn descendants(tickets: u32, each: u32, generations: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Lineage;
 
     const NOW: Time = Time(10_000);
 
@@ -151,21 +210,34 @@ mod tests {
         }
     }
 
-    fn full(begun: u64) -> Arc<Flight> {
-        let flight = Flight::default();
-        flight.begin_full(Time(begun));
-        Arc::new(flight)
+    /// What an attempt does, and since when.
+    type Begun = (Handshake, u64);
+
+    fn full(begun: u64) -> Begun {
+        (Handshake::Full, begun)
     }
 
-    fn resumed(begun: u64) -> Arc<Flight> {
-        let flight = Flight::default();
-        let (id, ends) = (1, Time::NEVER);
-        flight.begin_resumed(Time(begun), Lineage { id, ends });
-        Arc::new(flight)
+    fn resumed(begun: u64) -> Begun {
+        (Handshake::Resumed, begun)
     }
 
-    fn within(rates: Rates, flights: &[Arc<Flight>], millis: u64) -> u64 {
-        rates.capacity(flights, NOW, Time(NOW.0 + millis))
+    fn flights(all: &[Begun]) -> (Flights, Vec<Flight>) {
+        let mut flights = Flights::default();
+        let begin = |&(handshake, begun): &Begun| {
+            let flight = Flight::default();
+            flights.begin(&flight, handshake, Time(begun));
+            flight
+        };
+        let all = all.iter().map(begin).collect();
+        (flights, all)
+    }
+
+    fn within(rates: Rates, all: &[Begun], millis: u64) -> u64 {
+        in_time(rates, &flights(all).0, millis)
+    }
+
+    fn in_time(rates: Rates, flights: &Flights, millis: u64) -> u64 {
+        rates.capacity(flights, NOW, Time(NOW.0 + millis), UNLIMITED)
     }
 
     #[test]
@@ -188,12 +260,13 @@ mod tests {
     #[test]
     fn what_was_brought_is_not_expected_again() {
         let rates = rates((2, 100), Some((0, 50)));
-        let flight = full(NOW.0);
-        assert_eq!(within(rates, &[Arc::clone(&flight)], 1000), 2);
-        flight.bring();
-        assert_eq!(within(rates, &[Arc::clone(&flight)], 1000), 1);
-        flight.bring();
-        assert_eq!(within(rates, &[flight], 1000), 0);
+        let (mut flights, all) = flights(&[full(NOW.0)]);
+        for left in [2, 1, 0] {
+            assert_eq!(in_time(rates, &flights, 1000), left);
+            flights.bring(&all[0]);
+        }
+        // What one brings beyond that is learned.
+        assert_eq!(in_time(rates, &flights, 1000), 0);
     }
 
     #[test]
@@ -208,7 +281,6 @@ mod tests {
     fn of_an_unknown_server_anything_is_expected() {
         let unknown = Rates::default();
         assert_eq!(within(unknown, &[], 1000), 0);
-        assert_eq!(within(unknown, &[Arc::default()], 1000), 0, "not begun");
         assert_eq!(within(unknown, &[full(NOW.0)], 1000), UNLIMITED);
         // A resumed handshake is taken for a full one until the first is seen.
         assert_eq!(within(rates((2, 100), None), &[resumed(NOW.0)], 250), 6);
@@ -263,12 +335,13 @@ mod tests {
 
     #[test]
     fn large_numbers_do_not_overflow() {
-        assert_eq!(descendants(u32::MAX, u32::MAX, u64::MAX), UNLIMITED);
-        assert_eq!(descendants(u32::MAX, 1, u64::MAX), UNLIMITED);
+        let most = u64::from(u32::MAX);
+        assert_eq!(descendants(most, u32::MAX, u64::MAX, UNLIMITED), UNLIMITED);
+        assert_eq!(descendants(most, 1, u64::MAX, UNLIMITED), UNLIMITED);
         let rates = rates((u32::MAX, u64::MAX), Some((u32::MAX, 0)));
         assert_eq!(within(rates, &[full(NOW.0)], 0), 0);
-        let flights = [full(0), full(u64::MAX)];
-        let both = 2 * u64::from(u32::MAX);
-        assert_eq!(rates.capacity(&flights, NOW, Time::NEVER), both);
+        let (flights, _) = flights(&[full(0), full(u64::MAX)]);
+        let both = rates.capacity(&flights, NOW, Time::NEVER, UNLIMITED);
+        assert_eq!(both, 2 * most);
     }
 }

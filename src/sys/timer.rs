@@ -5,10 +5,14 @@
     reason = "system calls; each is wrapped here in a function that is safe to call"
 )]
 
-/// A file descriptor that becomes readable after a time, or when it is rung. Closed when dropped.
+use std::time::{Duration, Instant};
+
+/// A file descriptor that becomes readable at a deadline, or when it is rung. Closed when dropped.
 pub(crate) struct Timer {
     #[cfg(target_os = "linux")]
     timer: std::os::fd::OwnedFd,
+    #[cfg(target_os = "linux")]
+    deadline: Instant,
 }
 
 #[cfg(target_os = "linux")]
@@ -26,8 +30,9 @@ impl Timer {
         }
         // SAFETY: a new descriptor, of which nobody else knows.
         let timer = unsafe { OwnedFd::from_raw_fd(timer) };
-        let timer = Self { timer };
-        timer.ring_in(millis.into());
+        let deadline = Instant::now().checked_add(Duration::from_millis(millis.into()))?;
+        let timer = Self { timer, deadline };
+        timer.ring_in(None);
         Some(timer)
     }
 
@@ -36,13 +41,26 @@ impl Timer {
         self.timer.as_raw_fd()
     }
 
-    /// Has it ring after this time, in place of when it would have.
-    pub(crate) fn ring_in(&self, millis: u64) {
+    /// Has it ring at once.
+    pub(crate) fn ring(&self) {
+        self.set_to(Duration::ZERO);
+    }
+
+    /// Has it ring after so many milliseconds, in place of when it would have, but at its deadline at the
+    /// latest.
+    pub(crate) fn ring_in(&self, millis: Option<u64>) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let after = millis.map_or(left, Duration::from_millis);
+        self.set_to(after.min(left));
+    }
+
+    fn set_to(&self, after: Duration) {
         // SAFETY: all-zero is a value.
         let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
-        time.it_value.tv_sec = libc::time_t::try_from(millis / 1000).unwrap_or(libc::time_t::MAX);
+        let seconds = libc::time_t::try_from(after.as_secs());
+        time.it_value.tv_sec = seconds.unwrap_or(libc::time_t::MAX);
         // Zero would be "never".
-        time.it_value.tv_nsec = ((millis % 1000 * 1_000_000) as libc::c_long).max(1);
+        time.it_value.tv_nsec = libc::c_long::from(after.subsec_nanos() as i32).max(1);
         // SAFETY: our own timer, and a valid time to read.
         unsafe { libc::timerfd_settime(self.fd(), 0, &raw const time, std::ptr::null_mut()) };
     }
@@ -60,5 +78,7 @@ impl Timer {
         -1
     }
 
-    pub(crate) fn ring_in(&self, _: u64) {}
+    pub(crate) fn ring(&self) {}
+
+    pub(crate) fn ring_in(&self, _: Option<u64>) {}
 }

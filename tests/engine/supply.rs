@@ -463,7 +463,9 @@ fn the_first_that_waits_finds_out_that_no_tickets_come_and_all_know() {
     let hastened = Arc::new(AtomicU64::new(0));
     let hasten = Arc::clone(&hastened);
     let first = world.connect();
-    let waker = Waker::new(|| ()).hastened_by(move |millis| hasten.store(millis, Relaxed));
+    let waker = Waker::new(|| ()).with_clock(move |millis| {
+        hasten.store(millis.unwrap_or(u64::MAX), Relaxed);
+    });
     assert_eq!(first.plan(LONG, waker), Ok(Plan::Wait));
     let others = [(); 5].map(|()| world.ask(LONG));
     world.at(100);
@@ -484,7 +486,7 @@ fn nobody_is_hastened_beyond_the_deadline() {
     let leader = world.connect();
     assert_eq!(offer(&leader), Ok(None));
     let waiting = world.connect();
-    let waker = Waker::new(|| ()).hastened_by(|_| panic!("it would end sooner by itself"));
+    let waker = Waker::new(|| ()).with_clock(|_| panic!("it would end sooner by itself"));
     assert_eq!(waiting.plan(150, waker), Ok(Plan::Wait));
     world.at(100);
     leader.established(false).expect("open");
