@@ -125,7 +125,7 @@ impl Supply {
         let expires = session.expires;
         self.engine.put(&self.key(), session)?;
         self.fate.stored(expires);
-        self.change(|queue, calls| queue.serve(self, now, calls));
+        self.change(now, |queue, calls| queue.serve(self, now, calls));
         Ok(())
     }
 }

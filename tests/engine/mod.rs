@@ -17,6 +17,8 @@ mod foreign;
 #[cfg(shuttle)]
 mod interleavings;
 #[cfg(not(shuttle))]
+mod kept;
+#[cfg(not(shuttle))]
 mod lifetime;
 #[cfg(not(shuttle))]
 mod limits;
@@ -24,6 +26,8 @@ mod limits;
 mod model;
 #[cfg(not(shuttle))]
 mod offer;
+#[cfg(not(shuttle))]
+mod overdue;
 #[cfg(not(shuttle))]
 mod ready;
 #[cfg(not(shuttle))]

@@ -6,17 +6,17 @@ use crate::supply::{Forecast, Waker};
 use std::sync::atomic::AtomicUsize;
 
 /// Patience that plays no part in a test.
-const LONG: u32 = 1_000_000;
+pub(super) const LONG: u32 = 1_000_000;
 
 /// An attempt that asked, and how often it was told that its wait is over.
-struct Asked {
-    attempt: Arc<Connection>,
-    plan: Plan,
+pub(super) struct Asked {
+    pub(super) attempt: Arc<Connection>,
+    pub(super) plan: Plan,
     told: Arc<AtomicUsize>,
 }
 
 impl Asked {
-    fn told(&self) -> usize {
+    pub(super) fn told(&self) -> usize {
         self.told.load(Relaxed)
     }
 }
@@ -37,22 +37,22 @@ fn ask(attempt: Arc<Connection>, max_wait_ms: u32) -> Asked {
 
 /// A server as its clients see it.
 #[derive(Clone, Copy)]
-struct Server {
+pub(super) struct Server {
     /// How many tickets it sends on a full handshake, and on a resumed one.
-    tickets: [u32; 2],
+    pub(super) tickets: [u32; 2],
 }
 
 impl World {
-    fn ask(&self, max_wait_ms: u32) -> Asked {
+    pub(super) fn ask(&self, max_wait_ms: u32) -> Asked {
         ask(self.connect(), max_wait_ms)
     }
 
-    fn forecast(&self) -> Forecast {
+    pub(super) fn forecast(&self) -> Forecast {
         self.config.forecast(&HOST).expect("a good endpoint")
     }
 
     /// What an attempt that may go does: offers what it can, and is established.
-    fn go(&self, attempt: &Connection, server: Server) -> bool {
+    pub(super) fn go(&self, attempt: &Connection, server: Server) -> bool {
         let resumed = offer(attempt).expect("open").is_some();
         for number in 0..server.tickets[usize::from(resumed)] {
             receive(attempt, number, TLS_1_3, HOUR).expect("staged");
@@ -102,9 +102,9 @@ fn last_round(ends: &[(bool, u64)]) -> u64 {
     ends.iter().map(|&(_, round)| round).max().expect("some")
 }
 
-const DOUBLES: Server = Server { tickets: [2, 2] };
+pub(super) const DOUBLES: Server = Server { tickets: [2, 2] };
 const STANDS_STILL: Server = Server { tickets: [2, 1] };
-const ISSUES_NONE: Server = Server { tickets: [0, 0] };
+pub(super) const ISSUES_NONE: Server = Server { tickets: [0, 0] };
 
 #[test]
 fn all_of_a_burst_but_the_first_are_resumed() {
@@ -560,7 +560,7 @@ fn what_a_resumed_handshake_brings_is_known_even_if_it_comes_after_the_verdict()
 
 /// A world with a stock of tickets, each of its own lineage, of a server whose handshakes take 10 ms, and
 /// whose connections are all gone for a second.
-fn with_stock(tickets: u32) -> World {
+pub(super) fn with_stock(tickets: u32) -> World {
     let world = World::new(WIDE);
     for number in 100..100 + tickets {
         let attempt = world.connect();
