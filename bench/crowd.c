@@ -1,10 +1,10 @@
-/* What a call costs where thousands of attempts wait for a session of one endpoint, or are under way to a
- * server that does not answer.
+/* What a call costs where thousands of attempts wait for a session of one endpoint, or are under
+ * way to a server that does not answer.
  *
- *   crowd COUNT             microseconds a call, for each way in which a crowd can disperse
- *   crowd COUNT SCENARIO    that one alone, without a clock, for a tool that counts instructions
+ *   crowd COUNT       microseconds a call, for each way in which a crowd can disperse
+ *   crowd COUNT WAY   that one alone, without a clock, for a tool that counts instructions
  *
- * `make bench-crowd` does both: the instructions for one attempt must not depend on how many there are. */
+ * `make bench-crowd` runs the first, `make test-crowd` the second. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,13 +65,13 @@ static void free_attempt(tsc_attempt *attempt) {
     calls++;
 }
 
-/* The server is known to send this many tickets on each connection. */
-static void learn(int tickets) {
+/* The server is known to send so many tickets on a full handshake, and on a resumed one. */
+static void learn(int full, int on_resumption) {
     for (int i = 0; i < 2; i++) {
         tsc_attempt *attempt = new_attempt();
         const bool resumed = offers(attempt);
         now_ms += 10;
-        for (int j = 0; j < tickets; j++)
+        for (int j = 0; j < (resumed ? on_resumption : full); j++)
             receive(attempt);
         establish(attempt, resumed);
         free_attempt(attempt);
@@ -156,7 +156,7 @@ static void are_freed(void) {
 }
 
 static void go_at_the_deadline(void) {
-    learn(2);
+    learn(2, 2);
     tsc_attempt *leader = gather(ready);
     now_ms += PATIENCE;
     for (size_t i = 0; i < count; i++)
@@ -194,9 +194,35 @@ static void live_from_within(void) {
     check(told == count, "one was not told");
 }
 
+/* Half of them lead, and fail one after the other: each time there is less to come for the others.
+ */
+static void lose_their_leaders(void) {
+    learn(2, 0);
+    const size_t half = count / 2;
+    for (size_t i = 0; i < half; i++) {
+        crowd[i] = new_attempt();
+        check(!offers(crowd[i]), "out of nothing");
+        now_ms += i % (count / 128 + 1) == 0;
+    }
+    for (size_t i = half; i < count; i++) {
+        crowd[i] = new_attempt();
+        const uint32_t patience = PATIENCE + (uint32_t)(i % 3) * PATIENCE;
+        tsc_status status = tsc_attempt_wait_callback(crowd[i], patience, ready, NULL);
+        check(status == TSC_WAIT, "one does not wait");
+        calls++;
+        now_ms += i % (count / 128 + 1) == 0;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (order[i] < half)
+            free_attempt(crowd[order[i]]);
+    check(told > 0, "nobody is told");
+    for (size_t i = half; i < count; i++)
+        free_attempt(crowd[i]);
+}
+
 /* An event loop that waits, and whose attempts never hear anything. */
 static void wait_for_a_silent_server(void) {
-    learn(2);
+    learn(2, 2);
     for (size_t i = 0; i < 2 * count; i++) {
         now_ms += 5;
         const size_t at = i % count;
@@ -246,7 +272,7 @@ static void are_refused(void) {
 static const struct {
     const char *name;
     void (*in_order)(void), (*run)(void);
-} scenarios[] = {
+} ways[] = {
     {"give-up-front", front_to_back, give_up},
     {"give-up-back", back_to_front, give_up},
     {"give-up-random", at_random, give_up},
@@ -256,6 +282,7 @@ static const struct {
     {"deadline-front", front_to_back, go_at_the_deadline},
     {"deadline-random", at_random, go_at_the_deadline},
     {"failing", front_to_back, fail_one_after_the_other},
+    {"losing-leaders", at_random, lose_their_leaders},
     {"callbacks-that-free", front_to_back, leave_from_within},
     {"callbacks-that-live", front_to_back, live_from_within},
     {"waiting-silent", at_random, wait_for_a_silent_server},
@@ -273,33 +300,33 @@ static double seconds(void) {
 int main(int argc, char **argv) {
     count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
     if (count == 0) {
-        fprintf(stderr, "usage: crowd COUNT [SCENARIO]\n");
+        fprintf(stderr, "usage: crowd COUNT [WAY]\n");
         return 2;
     }
     crowd = calloc(count, sizeof *crowd);
     order = calloc(count, sizeof *order);
     check(crowd != NULL && order != NULL, "no memory");
     bool any = false;
-    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        if (argc > 2 && strcmp(argv[2], scenarios[i].name) != 0)
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (argc > 2 && strcmp(argv[2], ways[i].name) != 0)
             continue;
         any = true;
         tsc_options options = {.clock = clock_of_ours};
         check(tsc_cache_new(&options, sizeof options, &cache) == TSC_OK, "no cache");
         check(tsc_config_new(cache, NULL, 0, &config) == TSC_OK, "no config");
         calls = told = 0;
-        scenarios[i].in_order();
+        ways[i].in_order();
         const double start = seconds();
-        scenarios[i].run();
+        ways[i].run();
         const double took = seconds() - start;
-        if (argc <= 2)
-            printf("%-24s %8zu calls %8.2f us a call\n", scenarios[i].name, calls,
+        if (argc == 2)
+            printf("%-24s %8zu calls %8.2f us a call\n", ways[i].name, calls,
                    took * 1e6 / (double)calls);
         tsc_config_free(config);
         tsc_cache_free(cache);
     }
     free(order);
     free(crowd);
-    check(any, "no such scenario");
+    check(any, "no such way");
     return 0;
 }

@@ -10,6 +10,13 @@ build/bench/openssl_storage: bench/openssl_storage.c $(HEADERS) | deps-demo buil
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
+bench-crowd: build/bench/crowd ## Measure a call where ten thousand attempts wait
+	@LD_LIBRARY_PATH=build/core $< 10000
+
+build/bench/crowd: bench/crowd.c $(HEADERS) | deps-build build
+	@mkdir -p $(@D)
+	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc
+
 storm: deps-plot build ## Open whole pools at once, to servers of all kinds
 	@$(MAKE) --quiet $(STORM)
 	@sh bench/storm/storm.sh all build/storm
@@ -36,4 +43,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench bench-openssl storm storm-quick storm-docs
+.PHONY: bench bench-openssl bench-crowd storm storm-quick storm-docs

@@ -21,6 +21,9 @@ test-asan: deps-test c-tests-asan ## Run the C tests under the address and undef
 test-valgrind: deps-test c-tests ## Run the C tests under valgrind
 	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
 
+test-crowd: deps-test build/bench/crowd ## Check that no call costs more where more attempts wait
+	@LD_LIBRARY_PATH=build/core sh tests/crowd.sh build/bench/crowd
+
 # The newest 3.x. All of them: make test-stacks STACKS='111 300 400'
 STACKS = 300
 test-stacks: deps-test build ## Run the C tests with another OpenSSL than the machine's
@@ -80,5 +83,5 @@ lint-c: deps-test ## Check the format, C and C++
 C_FILES = $(shell find bindings examples tests bench -path bindings/go/lib -prune -o \
     \( -name '*.[ch]' -o -name '*.[ch]pp' \) -print | sort)
 
-.PHONY: test-rust test-interleavings test-c test-asan test-valgrind test-stacks test-bindings c-tests c-tests-asan \
+.PHONY: test-rust test-interleavings test-c test-asan test-valgrind test-crowd test-stacks test-bindings c-tests c-tests-asan \
     fmt lint lint-rust lint-c
