@@ -85,7 +85,7 @@ impl Connection {
         progress.staged.push(staged);
         drop(progress);
         if displaced.is_some() {
-            self.count(|stats| stats.displaced += 1);
+            self.count(|stats| stats.discard(Discard::Surplus, 1));
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Connection {
         }
         let open = progress.ended.is_none();
         progress.declined += u32::from(open);
-        self.turn_away(progress, |stats| stats.displaced += 1);
+        self.turn_away(progress, |stats| stats.discard(Discard::Surplus, 1));
         if !open {
             self.supply.declined(&self.flight, now);
         }

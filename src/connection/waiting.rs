@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::{Connection, NotNow, Progress};
-use crate::engine::{EventKind, Time};
+use crate::engine::{Session, Time};
 use crate::supply::{Answer, Wait, Waker};
 use crate::sync::MutexGuard;
 use std::sync::Arc;
@@ -104,23 +104,18 @@ impl Connection {
         };
         let calls = self.supply.leave(&wait, now);
         let kept = wait.take();
-        let expired = kept.as_ref().is_some_and(|session| session.expires <= now);
-        let good = !expired && !self.flight.is_refused();
-        let (kept, spoilt) = if good { (kept, None) } else { (None, kept) };
+        let is_good = |session: &Session| session.expires > now && !self.flight.is_refused();
+        let (kept, spoilt) = match kept {
+            Some(session) if !is_good(&session) => (None, Some(session)),
+            kept => (kept, None),
+        };
         progress.waited_in_vain = kept.is_none();
         progress.lease(|place| *place = kept);
         drop(progress);
-        if spoilt.is_some() {
-            self.count(|stats| {
-                stats.expired += u64::from(expired);
-                stats.removed += u64::from(!expired);
-            });
+        if let Some(session) = spoilt {
+            self.supply.spoil(session, now);
         }
-        if expired {
-            let key = self.supply.key();
-            self.supply.engine().tell(&key, EventKind::Expired, 1);
-        }
-        drop((spoilt, wait, calls));
+        drop((wait, calls));
         self.progress.lock()
     }
 

@@ -241,14 +241,19 @@ impl Supply {
 
     /// Puts back what an attempt took and did not send, for whoever waits or comes next.
     pub(crate) fn put_back(&self, flight: &Flight, session: Session) {
+        let now = self.engine.now();
         if flight.is_refused() {
-            self.count(|stats| stats.removed += 1);
+            self.spoil(session, now);
             return;
         }
         self.fate.returned(&session);
         self.engine.put_back(&self.key(), session);
-        let now = self.engine.now();
         self.change(|queue, calls| queue.serve(self, now, calls));
+    }
+
+    /// Drops what an attempt took and did not send, which is of no use any more.
+    pub(crate) fn spoil(&self, session: Session, now: Time) {
+        self.engine.spoil(&self.key(), session, now);
     }
 
     /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
