@@ -75,9 +75,12 @@ pub struct tsc_stats {
     /// Single-use sessions that left the cache because they were handed out. Also counted as offered,
     /// unlike reusable ones, which stay.
     pub taken: u64,
-    /// Sessions not kept because there were enough: displaced by a newer one of the same attempt before
-    /// they were stored, or not wanted (tsc_attempt_wants_another).
+    /// Sessions not kept because there were enough: staged, and displaced by a newer one of the same
+    /// attempt; without room to be staged (tsc_options.max_bytes); or not wanted
+    /// (tsc_attempt_wants_another).
     pub discarded_surplus: u64,
+    /// Bytes of the sessions that attempts have staged now. Not in bytes.
+    pub bytes_staged: u64,
 }
 
 macro_rules! from_stats {

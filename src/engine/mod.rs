@@ -146,6 +146,16 @@ impl Engine {
         }
     }
 
+    /// Sets aside room for a session that an attempt stages, which has staged `own` bytes before.
+    pub(crate) fn stage(&self, own: usize, bytes: usize) -> bool {
+        self.era().usage.stage(&self.options, own, bytes)
+    }
+
+    /// So much is staged no more.
+    pub(crate) fn unstage(&self, bytes: usize) {
+        self.era().usage.unstage(bytes);
+    }
+
     /// Stores a session, evicting what it must.
     pub(crate) fn put(&self, key: &Key<'_>, session: Session) -> Result<(), Discard> {
         let now = self.clock.now();
@@ -463,6 +473,7 @@ impl Engine {
         }
         all.endpoints = era.usage.endpoints() as u64;
         all.bytes = era.usage.bytes() as u64;
+        all.bytes_staged = era.usage.staged() as u64;
         all
     }
 
@@ -543,6 +554,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.check_books();
+            assert_eq!(self.era().usage.staged(), 0, "no attempt is left");
         }
     }
 }

@@ -14,7 +14,7 @@ macro_rules! each_stat {
                 handshake_failed_offered, login_failed_resumed,
                 taken, discarded_surplus,
             }
-            gauges { endpoints, sessions, bytes, }
+            gauges { endpoints, sessions, bytes, bytes_staged, }
         }
     };
 }
