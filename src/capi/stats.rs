@@ -96,6 +96,13 @@ each_stat!(from_stats);
 
 /// Reads the statistics of a cache.
 ///
+/// The books balance: whenever no call is under way,
+///
+///     stored + returned == taken + expired + evicted + displaced + removed + sessions
+///
+/// What came into the cache, for the first time or back from an attempt, left it for one of these reasons or
+/// is in it now. What was discarded (discarded_*) never came in. A forked child begins with zeros.
+///
 /// Counts of one call fit together as far as they were taken from one shard; under load they may be a
 /// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
 #[unsafe(no_mangle)]
