@@ -36,6 +36,8 @@ struct Driver<'a> {
     random: Random,
     /// Objects that are alive, of all threads.
     objects: &'a Arc<AtomicUsize>,
+    /// Attempts that have made their offer, and whether there was one; they end later.
+    open: Vec<(Arc<Connection>, bool)>,
     /// How many single-use sessions it was given.
     taken: u64,
 }
@@ -78,7 +80,7 @@ impl Driver<'_> {
         kind.is_some()
     }
 
-    /// A connection's whole life.
+    /// An attempt begins, and another one may end.
     fn attempt(&mut self) {
         let attempt = connect(&self.world.config, &self.endpoint());
         if self.once_in(4) {
@@ -92,6 +94,16 @@ impl Driver<'_> {
             let end = [0, 1_759_999_990, i64::MAX][self.random.below(3)];
             attempt.set_not_after(end).expect("this process");
         }
+        self.open.push((attempt, offered));
+        while self.open.len() > 4 || (!self.open.is_empty() && self.once_in(2)) {
+            self.end_one();
+        }
+    }
+
+    /// One of the open attempts ends, one way or the other.
+    fn end_one(&mut self) {
+        let at = self.random.below(self.open.len());
+        let (attempt, offered) = self.open.swap_remove(at);
         match self.random.below(10) {
             0 => attempt.failed(Failure::NOT_SENT).expect("open"),
             1 => attempt.failed(Failure::HANDSHAKE).expect("open"),
@@ -180,6 +192,9 @@ impl Driver<'_> {
                 _ => self.attempt(),
             }
         }
+        while !self.open.is_empty() {
+            self.end_one();
+        }
     }
 }
 
@@ -194,6 +209,7 @@ fn stress(options: Options, seed: u64, steps: usize) -> Stats {
             world: &world,
             random: Random(seed + number as u64),
             objects: &objects,
+            open: Vec::new(),
             taken: 0,
         };
         let threads: Vec<_> = (0..THREADS)
