@@ -304,7 +304,9 @@ typedef struct {
     // Default 3600.
     uint32_t ttl_seconds;
     // Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
-    // its default.
+    // its default. As many again may be staged, by all attempts together: there, one that has staged
+    // something takes no more than it leaves to the others, and at the limit its newest session takes the
+    // place of its oldest.
     uint64_t max_bytes;
     // Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     uint32_t max_session_bytes;
@@ -364,7 +366,8 @@ typedef struct {
     uint64_t missed;
     // Sessions that came into the cache.
     uint64_t stored;
-    // Single-use sessions that were taken, never sent, and put back.
+    // Single-use sessions that were taken, never sent, and came back. One that is over by then, or was
+    // refused meanwhile, counts as expired or removed, too.
     uint64_t returned;
     // Sessions dropped because their time was over.
     uint64_t expired;
@@ -374,7 +377,7 @@ typedef struct {
     // reusable one that was renewed.
     uint64_t displaced;
     // Sessions dropped because one of their lineage was refused, because the caller removed or cleared
-    // them, or because they were exported.
+    // them or closed the cache, or because they were exported.
     uint64_t removed;
     // Sessions not kept because their lifetime was zero or over on arrival.
     uint64_t discarded_lifetime;
@@ -418,6 +421,15 @@ typedef struct {
     uint64_t handshake_failed_offered;
     // Attempts that resumed a session and whose login then failed.
     uint64_t login_failed_resumed;
+    // Single-use sessions that left the cache because they were handed out. Also counted as offered,
+    // unlike reusable ones, which stay.
+    uint64_t taken;
+    // Sessions not kept because there were enough: staged, and displaced by a newer one of the same
+    // attempt; without room to be staged (tsc_options.max_bytes); or not wanted
+    // (tsc_attempt_wants_another).
+    uint64_t discarded_surplus;
+    // Bytes of the sessions that attempts have staged now. Not in bytes.
+    uint64_t bytes_staged;
 } tsc_stats;
 
 // What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -666,6 +678,13 @@ tsc_status tsc_get_object(const tsc_cache *cache,
 
 // Reads the statistics of a cache.
 //
+// The books balance: whenever no call is under way,
+//
+//     stored + returned == taken + expired + evicted + displaced + removed + sessions
+//
+// What came into the cache, for the first time or back from an attempt, left it for one of these reasons or
+// is in it now. What was discarded (discarded_*) never came in. A forked child begins with zeros.
+//
 // Counts of one call fit together as far as they were taken from one shard; under load they may be a
 // few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
 tsc_status tsc_stats_get(const tsc_cache *cache,
@@ -818,11 +837,12 @@ tsc_status tsc_attempt_sent(const tsc_attempt *attempt);
 // Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
 //
 // Staged until tsc_attempt_established; after it, it goes straight into the cache, whenever it comes.
-// Its lifetime counts from this call.
+// Its lifetime counts from this call. At a limit of what may be staged (tsc_options.max_bytes,
+// max_sessions_per_endpoint) it takes the place of the oldest that this attempt has staged.
 // info, info_size: what is known of it; tls_version is required.
 // data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, or the cache is disabled.
-// TSC_CLOSED. TSC_NO_MEMORY.
+// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, the cache is disabled, or
+// others have staged so much that there is no room; the attempt goes on. TSC_CLOSED. TSC_NO_MEMORY.
 tsc_status tsc_attempt_receive(const tsc_attempt *attempt,
                                const tsc_session_info *info,
                                size_t info_size,

@@ -48,9 +48,11 @@ impl std::error::Error for Error {}
 impl From<Discard> for Error {
     fn from(why: Discard) -> Self {
         match why {
-            Discard::Lifetime | Discard::Failed | Discard::Unfinished | Discard::Disabled => {
-                Self::Discarded
-            }
+            Discard::Lifetime
+            | Discard::Failed
+            | Discard::Unfinished
+            | Discard::Disabled
+            | Discard::Surplus => Self::Discarded,
             Discard::TooLarge => Self::TooLarge,
             Discard::Closed => Self::Closed,
             Discard::NoMemory => Self::NoMemory,

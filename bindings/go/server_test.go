@@ -268,7 +268,7 @@ func newCache(t testing.TB, options Options) *Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cache.Close() })
+	t.Cleanup(func() { closeCache(t, cache) })
 	return cache
 }
 
@@ -284,8 +284,27 @@ func newCacheWithClock(t testing.TB, options Options, clock *tsctest.Clock) *Cac
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cache.Close() })
+	t.Cleanup(func() { closeCache(t, cache) })
 	return cache
+}
+
+// closeCache ends a test: what came into its cache went for one of the reasons in Stats, or is there. A
+// test's goroutines have ended by then, but conns that the garbage collector frees may be under way, hence the
+// second look.
+func closeCache(t testing.TB, cache *Cache) {
+	t.Helper()
+	defer cache.Close()
+	var s Stats
+	for range 2 {
+		var err error
+		if s, err = cache.Stats(); err != nil {
+			return // The test closed it.
+		}
+		if s.Stored+s.Returned == s.Taken+s.Expired+s.Evicted+s.Displaced+s.Removed+s.Sessions {
+			return
+		}
+	}
+	t.Errorf("the books do not balance: %+v", s)
 }
 
 func newDialer(t testing.TB, cache *Cache, version uint16) *Dialer {

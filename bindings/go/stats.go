@@ -4,7 +4,9 @@ package tsc
 import "C"
 
 // Stats count what happened in a cache since it was made; Endpoints, Sessions and Bytes say what is in
-// it now. tsc.h describes each.
+// it now, and BytesStaged what attempts have staged. tsc.h describes each. Whenever no call is under way,
+//
+//	Stored + Returned == Taken + Expired + Evicted + Displaced + Removed + Sessions
 type Stats struct {
 	Offered, Resumed, Refused, Missed      uint64
 	Stored, Returned                       uint64
@@ -18,6 +20,7 @@ type Stats struct {
 	Withheld, BreakerOpened, BreakerClosed uint64
 	HandshakeFailedOffered                 uint64
 	LoginFailedResumed                     uint64
+	Taken, DiscardedSurplus, BytesStaged   uint64
 }
 
 func newStats(c *C.tsc_stats) Stats {
@@ -53,5 +56,8 @@ func newStats(c *C.tsc_stats) Stats {
 
 		HandshakeFailedOffered: uint64(c.handshake_failed_offered),
 		LoginFailedResumed:     uint64(c.login_failed_resumed),
+		Taken:                  uint64(c.taken),
+		DiscardedSurplus:       uint64(c.discarded_surplus),
+		BytesStaged:            uint64(c.bytes_staged),
 	}
 }

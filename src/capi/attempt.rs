@@ -158,11 +158,12 @@ pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_st
 /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
 ///
 /// Staged until tsc_attempt_established; after it, it goes straight into the cache, whenever it comes.
-/// Its lifetime counts from this call.
+/// Its lifetime counts from this call. At a limit of what may be staged (tsc_options.max_bytes,
+/// max_sessions_per_endpoint) it takes the place of the oldest that this attempt has staged.
 /// info, info_size: what is known of it; tls_version is required.
 /// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, or the cache is disabled.
-/// TSC_CLOSED. TSC_NO_MEMORY.
+/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, the cache is disabled, or
+/// others have staged so much that there is no room; the attempt goes on. TSC_CLOSED. TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_receive(
     attempt: *const tsc_attempt,

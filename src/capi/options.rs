@@ -31,7 +31,9 @@ pub struct tsc_options {
     /// Default 3600.
     pub ttl_seconds: u32,
     /// Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
-    /// its default.
+    /// its default. As many again may be staged, by all attempts together: there, one that has staged
+    /// something takes no more than it leaves to the others, and at the limit its newest session takes the
+    /// place of its oldest.
     pub max_bytes: u64,
     /// Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     pub max_session_bytes: u32,

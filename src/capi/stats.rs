@@ -17,7 +17,8 @@ pub struct tsc_stats {
     pub missed: u64,
     /// Sessions that came into the cache.
     pub stored: u64,
-    /// Single-use sessions that were taken, never sent, and put back.
+    /// Single-use sessions that were taken, never sent, and came back. One that is over by then, or was
+    /// refused meanwhile, counts as expired or removed, too.
     pub returned: u64,
     /// Sessions dropped because their time was over.
     pub expired: u64,
@@ -27,7 +28,7 @@ pub struct tsc_stats {
     /// reusable one that was renewed.
     pub displaced: u64,
     /// Sessions dropped because one of their lineage was refused, because the caller removed or cleared
-    /// them, or because they were exported.
+    /// them or closed the cache, or because they were exported.
     pub removed: u64,
     /// Sessions not kept because their lifetime was zero or over on arrival.
     pub discarded_lifetime: u64,
@@ -71,6 +72,15 @@ pub struct tsc_stats {
     pub handshake_failed_offered: u64,
     /// Attempts that resumed a session and whose login then failed.
     pub login_failed_resumed: u64,
+    /// Single-use sessions that left the cache because they were handed out. Also counted as offered,
+    /// unlike reusable ones, which stay.
+    pub taken: u64,
+    /// Sessions not kept because there were enough: staged, and displaced by a newer one of the same
+    /// attempt; without room to be staged (tsc_options.max_bytes); or not wanted
+    /// (tsc_attempt_wants_another).
+    pub discarded_surplus: u64,
+    /// Bytes of the sessions that attempts have staged now. Not in bytes.
+    pub bytes_staged: u64,
 }
 
 macro_rules! from_stats {
@@ -85,6 +95,13 @@ macro_rules! from_stats {
 each_stat!(from_stats);
 
 /// Reads the statistics of a cache.
+///
+/// The books balance: whenever no call is under way,
+///
+///     stored + returned == taken + expired + evicted + displaced + removed + sessions
+///
+/// What came into the cache, for the first time or back from an attempt, left it for one of these reasons or
+/// is in it now. What was discarded (discarded_*) never came in. A forked child begins with zeros.
 ///
 /// Counts of one call fit together as far as they were taken from one shard; under load they may be a
 /// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).

@@ -19,7 +19,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
 use offer::Offer;
 use outcome::Ended;
-use staging::Staged;
+use staging::Staging;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ struct Progress {
     wait: Option<Arc<Wait>>,
     /// Whether it waited, and nothing was kept for it.
     waited_in_vain: bool,
-    staged: Vec<Staged>,
+    staged: Staging,
     /// How many sessions came before it was established, and were not taken.
     declined: u32,
     note: u16,
@@ -211,6 +211,8 @@ impl Drop for Connection {
             std::mem::forget(std::mem::take(self.progress.get_mut()));
             return;
         }
+        let staged = std::mem::take(&mut self.progress.get_mut().staged);
+        staged.discard(self.supply.engine());
         if self.flight.established().is_some() {
             self.supply.gone();
         }

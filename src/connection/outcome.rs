@@ -160,9 +160,7 @@ impl Connection {
             supply.refuse(refused.id);
         }
         supply.established(&self.flight, now, offered.is_some(), resumed);
-        for session in staged {
-            self.publish(session, lineage, not_after);
-        }
+        self.publish_staged(staged, lineage, not_after);
         for _ in 0..declined {
             supply.declined(&self.flight, now);
         }
@@ -263,7 +261,8 @@ impl Connection {
         progress.ended = Some(Ended::Failed(why));
         progress.info.state = AttemptState::Failed;
         let staged = std::mem::take(&mut progress.staged);
-        progress.info.discarded += u32::try_from(staged.len()).unwrap_or(u32::MAX);
+        let discarded = staged.len();
+        progress.info.discarded += u32::try_from(discarded).unwrap_or(u32::MAX);
         let (unsent, spent) = progress.offer.end();
         let wait = progress.wait.take();
         drop(progress);
@@ -273,7 +272,8 @@ impl Connection {
             self.supply.put_back(unsent);
         }
         self.return_kept(wait);
-        self.count(|stats| stats.discard(why, staged.len() as u64));
+        staged.discard(self.supply.engine());
+        self.count(|stats| stats.discard(why, discarded as u64));
         self.supply.ended(&self.flight, self.now(), end);
     }
 }

@@ -2,7 +2,9 @@
 
 use super::outcome::Ended;
 use super::{Connection, MinSome, NotNow, Progress};
-use crate::engine::{Discard, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry};
+use crate::engine::{
+    Discard, Engine, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry,
+};
 use crate::session_info::Received;
 
 /// A session that waits for the attempt to be established.
@@ -11,6 +13,61 @@ pub(super) struct Staged {
     size: usize,
     info: Received,
     at: Time,
+}
+
+/// The sessions that wait for an attempt to be established. Their bytes are set aside in the engine, and
+/// who takes them out gives that back.
+#[derive(Default)]
+pub(super) struct Staging {
+    /// Oldest first.
+    sessions: Vec<Staged>,
+    bytes: usize,
+}
+
+impl Staging {
+    /// Sets aside room for one more, whose bytes are so many, in place of the oldest if need be; what those were
+    /// goes to `displaced`. False: others leave no room.
+    fn make_room(&mut self, engine: &Engine, size: usize, displaced: &mut Vec<Staged>) -> bool {
+        // A server may send any number before the caller says "established".
+        let full = self.sessions.len() >= engine.options().max_sessions_per_endpoint as usize;
+        if full {
+            displaced.extend(self.pop_oldest(engine));
+        }
+        while !engine.stage(self.bytes, size) {
+            match self.pop_oldest(engine) {
+                Some(oldest) => displaced.push(oldest),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn pop_oldest(&mut self, engine: &Engine) -> Option<Staged> {
+        if self.sessions.is_empty() {
+            return None;
+        }
+        let oldest = self.sessions.remove(0);
+        self.bytes -= oldest.size;
+        engine.unstage(oldest.size);
+        Some(oldest)
+    }
+
+    /// Takes one in for which room was made.
+    fn push(&mut self, session: Staged) {
+        self.bytes += session.size;
+        self.sessions.push(session);
+    }
+
+    /// Drops all. To be called with no lock held.
+    pub(super) fn discard(self, engine: &Engine) {
+        let Self { sessions, bytes } = self;
+        drop(sessions);
+        engine.unstage(bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
 }
 
 impl Progress {
@@ -55,7 +112,8 @@ impl Connection {
         } else {
             engine.admit(size)
         };
-        let mut displaced = None;
+        // Dropped after the lock is gone.
+        let mut displaced = Vec::new();
         // The server answered, so it has seen the ClientHello.
         let mut progress = self.send(self.progress.lock());
         progress.info.received += 1;
@@ -75,17 +133,25 @@ impl Connection {
             self.publish(staged, lineage, stack_bound);
             return Ok(());
         }
-        // A server may send any number before the caller says "established".
-        if progress.staged.len() >= engine.options().max_sessions_per_endpoint as usize {
-            displaced = Some(progress.staged.remove(0));
+        let room = progress.staged.make_room(engine, size, &mut displaced);
+        progress.info.discarded += u32::try_from(displaced.len()).unwrap_or(u32::MAX);
+        let surplus = displaced.len() as u64 + u64::from(!room);
+        let back = if room {
+            progress.staged.push(staged);
+            drop(progress);
+            None
+        } else {
             progress.info.discarded += 1;
+            drop(progress);
+            Some(staged.payload)
+        };
+        if surplus != 0 {
+            self.count(|stats| stats.discard(Discard::Surplus, surplus));
         }
-        progress.staged.push(staged);
-        drop(progress);
-        if displaced.is_some() {
-            self.count(|stats| stats.displaced += 1);
+        match back {
+            None => Ok(()),
+            Some(payload) => Err((Discard::Surplus, payload)),
         }
-        Ok(())
     }
 
     /// Whether a session that the server sent is worth taking, where that costs the caller much: not if
@@ -113,7 +179,7 @@ impl Connection {
         }
         let open = progress.ended.is_none();
         progress.declined += u32::from(open);
-        self.turn_away(progress, |stats| stats.displaced += 1);
+        self.turn_away(progress, |stats| stats.discard(Discard::Surplus, 1));
         if !open {
             self.supply.declined(&self.flight, now);
         }
@@ -128,8 +194,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Hands what was staged to all attempts of the endpoint.
+    pub(super) fn publish_staged(&self, staged: Staging, lineage: Lineage, not_after: Option<i64>) {
+        for session in staged.sessions {
+            let size = session.size;
+            self.publish(session, lineage, not_after);
+            self.supply.engine().unstage(size);
+        }
+    }
+
     /// Hands a session to all attempts of its endpoint.
-    pub(super) fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
+    fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
         let engine = self.supply.engine();
         let now = engine.now();
         let Staged {

@@ -2,7 +2,7 @@
 
 use super::gate::{Gate, Passed};
 use super::{Connection, NotNow, Progress};
-use crate::engine::{EventKind, Time};
+use crate::engine::Time;
 use crate::supply::{Answer, Kept, Wait, Waker};
 use crate::sync::MutexGuard;
 use std::sync::Arc;
@@ -116,17 +116,10 @@ impl Connection {
             progress.lease(|place| *place = Some(kept.session));
         }
         drop(progress);
-        if spoilt.is_some() {
-            self.count(|stats| {
-                stats.expired += u64::from(expired);
-                stats.removed += u64::from(!expired);
-            });
+        if let Some(kept) = spoilt {
+            self.supply.spoil(kept.session, now);
         }
-        if expired {
-            let key = self.supply.key();
-            self.supply.engine().tell(&key, EventKind::Expired, 1);
-        }
-        drop((spoilt, wait, calls));
+        drop((wait, calls));
         self.progress.lock()
     }
 

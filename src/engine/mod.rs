@@ -149,6 +149,16 @@ impl Engine {
         }
     }
 
+    /// Sets aside room for a session that an attempt stages, which has staged `own` bytes before.
+    pub(crate) fn stage(&self, own: usize, bytes: usize) -> bool {
+        self.era().usage.stage(&self.options, own, bytes)
+    }
+
+    /// So much is staged no more.
+    pub(crate) fn unstage(&self, bytes: usize) {
+        self.era().usage.unstage(bytes);
+    }
+
     /// Stores a session, evicting what it must.
     pub(crate) fn put(&self, key: &Key<'_>, session: Session) -> Result<(), Discard> {
         let now = self.clock.now();
@@ -167,22 +177,35 @@ impl Engine {
     /// Puts back a single-use session that was taken and never used. A reusable one only goes: the
     /// cache still has it.
     pub(crate) fn put_back(&self, key: &Key<'_>, session: Session) {
+        let now = self.clock.now();
+        if session.kind == Kind::Reusable || session.expires <= now {
+            self.spoil(key, session, now);
+        } else if self
+            .insert(key, session, now, |stats| stats.returned += 1)
+            .is_err()
+        {
+            // Closed meanwhile.
+            self.count(key, |stats| {
+                stats.returned += 1;
+                stats.removed += 1;
+            });
+        }
+    }
+
+    /// Drops a session that was taken and comes back when it is of no use any more: it is over, or its lineage
+    /// was refused. A reusable one was never away.
+    pub(crate) fn spoil(&self, key: &Key<'_>, session: Session, now: Time) {
         if session.kind == Kind::Reusable {
             return;
         }
-        let now = self.clock.now();
-        let kept = if session.expires <= now {
-            Err(Discard::Lifetime)
-        } else {
-            self.insert(key, session, now, |stats| stats.returned += 1)
-        };
-        match kept {
-            Ok(()) => {}
-            Err(Discard::Lifetime) => {
-                self.count(key, |stats| stats.expired += 1);
-                self.tell(key, EventKind::Expired, 1);
-            }
-            Err(why) => self.count(key, |stats| stats.discard(why, 1)),
+        let expired = session.expires <= now;
+        self.count(key, |stats| {
+            stats.returned += 1;
+            stats.expired += u64::from(expired);
+            stats.removed += u64::from(!expired);
+        });
+        if expired {
+            self.tell(key, EventKind::Expired, 1);
         }
     }
 
@@ -459,6 +482,7 @@ impl Engine {
         }
         all.endpoints = era.usage.endpoints() as u64;
         all.bytes = era.usage.bytes() as u64;
+        all.bytes_staged = era.usage.staged() as u64;
         all
     }
 
@@ -514,9 +538,33 @@ impl Engine {
         }
     }
 
+    /// The books balance, and what is in use is what is there. Only at a quiet moment.
+    #[cfg(test)]
+    pub(crate) fn check_books(&self) {
+        let stats = self.stats();
+        let came = stats.stored + stats.returned;
+        let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+        assert_eq!(came, stats.taken + dropped + stats.sessions, "{stats:?}");
+        assert!(stats.taken <= stats.offered && stats.returned <= stats.taken);
+        let held = self.era().shards.iter().map(|shard| shard.lock().held());
+        let held = held.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        assert_eq!((stats.endpoints, stats.bytes), held, "{stats:?}");
+    }
+
     #[inline]
     fn era(&self) -> &Era {
         self.era.get(|| Era::new(&self.options))
+    }
+}
+
+/// So every test ends with its books checked: nothing else uses an engine that is dropped.
+#[cfg(test)]
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_books();
+            assert_eq!(self.era().usage.staged(), 0, "no attempt is left");
+        }
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Options {
     /// Seconds for which a session may be offered at the most, by default 3600.
     pub ttl_seconds: u32,
     /// Bytes of all sessions together. 0, the default: 8 MiB, and for more endpoints than the default as much
-    /// more.
+    /// more. As many again may be staged, by all attempts together: there, one that has staged something takes
+    /// no more than it leaves to the others, and at the limit its newest session takes the place of its oldest.
     pub max_bytes: u64,
     /// Bytes of one session, by default 64 KiB.
     pub max_session_bytes: u32,

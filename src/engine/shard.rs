@@ -216,6 +216,7 @@ impl State {
             entry.used = used;
         }
         if !stays {
+            stats.taken += 1;
             pop(slot, visit.usage, taken);
         }
         Some(true)
@@ -355,6 +356,13 @@ impl State {
                 remove(slot, visit);
             }
         }
+    }
+
+    /// How many entries there are, and the bytes of all their sessions.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (u64, u64) {
+        let bytes: usize = self.table.iter().map(|entry| entry.bytes()).sum();
+        (self.table.len() as u64, bytes as u64)
     }
 
     pub(super) fn sessions(&self) -> usize {

@@ -12,8 +12,9 @@ macro_rules! each_stat {
                 established, failed, unfinished,
                 reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
                 handshake_failed_offered, login_failed_resumed,
+                taken, discarded_surplus,
             }
-            gauges { endpoints, sessions, bytes, }
+            gauges { endpoints, sessions, bytes, bytes_staged, }
         }
     };
 }
@@ -29,6 +30,15 @@ macro_rules! stats {
     (counters { $($counter:ident),* $(,)? } gauges { $($gauge:ident),* $(,)? }) => {
         /// What has happened in a cache since it was made, and what is in it now (`endpoints`, `sessions`,
         /// `bytes`).
+        ///
+        /// The books balance: whenever no call is under way,
+        ///
+        /// ```text
+        /// stored + returned == taken + expired + evicted + displaced + removed + sessions
+        /// ```
+        ///
+        /// What came into the cache, for the first time or back from an attempt, left it for one of these
+        /// reasons or is in it now. What was discarded never came in. A forked child begins with zeros.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
@@ -61,6 +71,8 @@ pub(crate) enum Discard {
     Disabled,
     /// The cache is closed.
     Closed,
+    /// There are enough already.
+    Surplus,
     /// Memory could not be had.
     NoMemory,
 }
@@ -73,6 +85,7 @@ impl Stats {
             Discard::Failed => &mut self.discarded_failed,
             Discard::Unfinished => &mut self.discarded_unfinished,
             Discard::Disabled | Discard::Closed => &mut self.discarded_disabled,
+            Discard::Surplus => &mut self.discarded_surplus,
             Discard::NoMemory => &mut self.discarded_no_memory,
         } += sessions;
     }

@@ -1,5 +1,5 @@
-//! What all shards together use. Nothing is stored that was not reserved here first, so the limits
-//! hold at every moment.
+//! What all shards together use, and what attempts have staged. Nothing is stored or staged that was not
+//! reserved here first, so the limits hold at every moment.
 
 use super::Options;
 use crate::sync::AtomicUsize;
@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) struct Usage {
     endpoints: AtomicUsize,
     bytes: AtomicUsize,
+    staged: AtomicUsize,
 }
 
 impl Usage {
@@ -42,6 +43,33 @@ impl Usage {
         if bytes != 0 {
             self.bytes.fetch_sub(bytes, Relaxed);
         }
+    }
+
+    /// Sets aside room for a session that an attempt stages which has staged `own` bytes before. Its first
+    /// session gets what room there is; with more, no attempt takes more than it leaves to all others, so that
+    /// a server that floods a few attempts keeps nobody else from staging.
+    pub(super) fn stage(&self, options: &Options, own: usize, bytes: usize) -> bool {
+        let most = usize::try_from(options.max_bytes).unwrap_or(usize::MAX);
+        let fits = |staged: usize| {
+            let left = most.checked_sub(staged)?;
+            let share = if own == 0 {
+                left
+            } else {
+                left.saturating_sub(own)
+            };
+            (bytes <= share).then(|| staged + bytes)
+        };
+        self.staged.fetch_update(Relaxed, Relaxed, fits).is_ok()
+    }
+
+    pub(super) fn unstage(&self, bytes: usize) {
+        if bytes != 0 {
+            self.staged.fetch_sub(bytes, Relaxed);
+        }
+    }
+
+    pub(super) fn staged(&self) -> usize {
+        self.staged.load(Relaxed)
     }
 
     pub(super) fn endpoints(&self) -> usize {

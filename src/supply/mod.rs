@@ -273,9 +273,10 @@ impl Supply {
 
     /// Puts back what an attempt took and did not send, for whoever waits or comes next.
     pub(crate) fn put_back(&self, session: Session) {
+        let now = self.engine.now();
         let lineage = session.lineage.id;
         if self.is_refused(lineage) {
-            self.count(|stats| stats.removed += 1);
+            self.spoil(session, now);
             return;
         }
         self.fate.returned(&session);
@@ -285,7 +286,6 @@ impl Supply {
             self.engine.remove_lineage(&self.key(), lineage);
             return;
         }
-        let now = self.engine.now();
         self.change(now, |queue, calls| queue.serve(self, now, calls));
     }
 
@@ -294,7 +294,7 @@ impl Supply {
         if kept.clears == self.engine.clears() {
             self.put_back(kept.session);
         } else {
-            self.count(|stats| stats.removed += 1);
+            self.spoil(kept.session, self.engine.now());
         }
     }
 
@@ -305,6 +305,11 @@ impl Supply {
 
     fn is_refused(&self, lineage: u64) -> bool {
         self.queue.lock().refused.contains(lineage)
+    }
+
+    /// Drops what an attempt took and did not send, which is of no use any more.
+    pub(crate) fn spoil(&self, session: Session, now: Time) {
+        self.engine.spoil(&self.key(), session, now);
     }
 
     /// RFC 9149: the server refused a session of this lineage, and will not take the others either,

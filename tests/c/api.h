@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "books.h"
 #include "clock.h"
 #include "tsc.h"
 

@@ -24,7 +24,7 @@ static int tear_down(void **state) {
     (void)state;
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 

@@ -16,7 +16,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -89,7 +89,8 @@ static void the_info_and_the_statistics_tell_what_became_of_an_attempt(void **st
                                 .unfinished = 2,
                                 .endpoints = 1,
                                 .sessions = 1,
-                                .bytes = 1};
+                                .bytes = 1,
+                                .taken = 3};
     const tsc_stats told = stats_of(cache);
     assert_memory_equal(&told, &expected, sizeof told);
 }

@@ -59,7 +59,7 @@ static void sessions_come_and_go_without_attempts(void **unused) {
     assert_finds(config, &host, "again");
     tsc_config_free(other);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void a_buffer_that_is_too_small_loses_nothing(void **unused) {
@@ -74,7 +74,7 @@ static void a_buffer_that_is_too_small_loses_nothing(void **unused) {
     assert_int_equal(len, strlen("session"));
     assert_finds(config, &host, "session");
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void what_has_no_attempts_ends_with_its_lineage(void **unused) {
@@ -96,7 +96,7 @@ static void what_has_no_attempts_ends_with_its_lineage(void **unused) {
     assert_ok(put_to(config, &host, 0x0304, "new"));
     assert_finds(config, &host, "new");
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void nonsense_has_a_status_and_writes_nothing(void **unused) {
@@ -138,7 +138,7 @@ static void nonsense_has_a_status_and_writes_nothing(void **unused) {
     assert_status(tsc_config_get(config, &host, sizeof host, buf, 8, &len, NULL, 0), TSC_CLOSED);
     assert_int_equal(len, 77);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

@@ -62,7 +62,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -215,7 +215,7 @@ static void call_back(void *back_, const tsc_event *event, size_t size) {
         assert_ok(tsc_clear(to->cache));
     tsc_cache *other = NULL;
     assert_ok(tsc_cache_share(to->cache, &other));
-    tsc_cache_free(other);
+    free_cache(other);
     to->depth--;
 }
 
@@ -245,7 +245,7 @@ static void a_listener_may_call_the_library(void **state) {
     assert_ok(tsc_cache_close(loud));
     self.cache = NULL;
     tsc_config_free(self.config);
-    tsc_cache_free(loud);
+    free_cache(loud);
 }
 
 /* Only counts, for it is on eight threads at once. */
@@ -280,7 +280,7 @@ static void *use(void *arg) {
 static void events_add_up_to_the_statistics(void **state) {
     (void)state;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     memset(&events, 0, sizeof events);
     cache = new_cache((tsc_options){.max_endpoints = 8,
                                     .max_bytes = 200,

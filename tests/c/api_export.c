@@ -34,8 +34,8 @@ static int tear_down(void **state) {
     (void)state;
     tsc_config_free(old_config);
     tsc_config_free(new_config_);
-    tsc_cache_free(old_cache);
-    tsc_cache_free(new_cache_);
+    free_cache(old_cache);
+    free_cache(new_cache_);
     return 0;
 }
 

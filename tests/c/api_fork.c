@@ -76,14 +76,14 @@ static int use_attempts_of_the_parent(void *arg) {
 static int free_all_as_a_child(void *arg) {
     (void)arg;
     tsc_attempt_free(open_attempt);
-    tsc_cache_free(cache);
+    free_cache(cache);
     tsc_config_free(config);
     tsc_attempt_free(offering);
     tsc_attempt_free(established);
     tsc_cache *own = NULL;
     CHILD_EXPECT(tsc_cache_new(NULL, 0, &own) == TSC_OK);
     CHILD_EXPECT(put(own, "key", TLS13, LONG, "session") == TSC_OK);
-    tsc_cache_free(own);
+    free_cache(own);
     return 0;
 }
 
@@ -124,7 +124,7 @@ static void a_child_starts_empty_and_works(void **state) {
     tsc_attempt_free(offering);
     tsc_attempt_free(established);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(released, 1);
 }
 
@@ -178,7 +178,7 @@ static void a_fork_at_any_moment_leaves_no_lock_held(void **state) {
                                                         stats.displaced + stats.evicted +
                                                         stats.expired + stats.removed);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

@@ -12,11 +12,11 @@ static void a_shared_handle_is_the_same_cache(void **state) {
 
     /* Each owner frees its own; the cache closes with the last. */
     tsc_config *config = new_config(one);
-    tsc_cache_free(one);
+    free_cache(one);
     assert_gets(two, "key", "session");
     full_handshake(config, TLS13, "ticket");
     assert_int_equal(config_available(config), 1);
-    tsc_cache_free(two);
+    free_cache(two);
     assert_int_equal(config_available(config), 0);
     tsc_config_free(config);
 }
@@ -78,8 +78,8 @@ static void a_closed_cache_answers(void **state) {
     assert_int_equal(config_available(config), 0);
 
     tsc_config_free(config);
-    tsc_cache_free(cache);
-    tsc_cache_free(other);
+    free_cache(cache);
+    free_cache(other);
 }
 
 static void an_attempt_outlives_what_it_was_made_from(void **state) {
@@ -91,14 +91,14 @@ static void an_attempt_outlives_what_it_was_made_from(void **state) {
     assert_ok(tsc_config_new(cache, &options, sizeof options, &config));
     tsc_attempt *attempt = new_attempt(config);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_ok(receive(attempt, TLS12, LONG, "session"));
     assert_ok(tsc_attempt_established(attempt, 0));
     assert_ok(tsc_config_new(other, &options, sizeof options, &same));
     assert_int_equal(config_available(same), 1);
     tsc_attempt_free(attempt);
     tsc_config_free(same);
-    tsc_cache_free(other);
+    free_cache(other);
 }
 
 static int released;
@@ -130,7 +130,7 @@ static void handles_may_be_freed_in_any_order(void **state) {
             int at = code % remaining;
             switch (left[at]) {
             case 0:
-                tsc_cache_free(cache);
+                free_cache(cache);
                 break;
             case 1:
                 tsc_config_free(config);

@@ -82,7 +82,7 @@ static void endpoints_are_kept_apart_by_host_port_name_and_group(void **state) {
     APART(named("10.0.0.1", "a.example", "node 1", 1), named("10.0.0.1", "b.example", "node 1", 1));
     APART(named("a", "a", "db.example", 9142), named("db.example", "a", NULL, 9142));
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static tsc_config *identified(const tsc_cache *cache, const char *identity) {
@@ -127,8 +127,8 @@ static void configs_share_only_by_identity(void **state) {
     tsc_config *all[] = {config, other, red, blue, red_cased, red_elsewhere};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tsc_config_free(all[i]);
-    tsc_cache_free(cache);
-    tsc_cache_free(elsewhere);
+    free_cache(cache);
+    free_cache(elsewhere);
 }
 
 /* By an endpoint's own verification, and by its config's where it has none. */
@@ -167,7 +167,7 @@ static void what_verifies_otherwise_is_kept_apart(void **state) {
     tsc_config_free(plain);
     tsc_config_free(strict);
     tsc_config_free(also_strict);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void the_callers_own_keys_are_kept_apart(void **state) {
@@ -204,8 +204,8 @@ static void the_callers_own_keys_are_kept_apart(void **state) {
     assert_ok(tsc_clear(cache));
     assert_int_equal(stats_of(cache).sessions, 0);
     assert_int_equal(stats_of(cache).removed, 3);
-    tsc_cache_free(cache);
-    tsc_cache_free(elsewhere);
+    free_cache(cache);
+    free_cache(elsewhere);
 }
 
 int main(void) {

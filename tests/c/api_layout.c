@@ -82,7 +82,7 @@ AT(tsc_attempt_info, stored, 20);
 AT(tsc_attempt_info, discarded, 24);
 AT(tsc_attempt_info, reason, 28);
 
-SIZE(tsc_stats, 240);
+SIZE(tsc_stats, 264);
 AT(tsc_stats, offered, 0);
 AT(tsc_stats, resumed, 8);
 AT(tsc_stats, refused, 16);
@@ -113,6 +113,9 @@ AT(tsc_stats, breaker_opened, 208);
 AT(tsc_stats, breaker_closed, 216);
 AT(tsc_stats, handshake_failed_offered, 224);
 AT(tsc_stats, login_failed_resumed, 232);
+AT(tsc_stats, taken, 240);
+AT(tsc_stats, discarded_surplus, 248);
+AT(tsc_stats, bytes_staged, 256);
 
 SIZE(tsc_forecast, 56);
 AT(tsc_forecast, available, 0);
@@ -224,7 +227,7 @@ static void the_library_agrees_about_the_last_field(void **state) {
 
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void the_version_is_that_of_the_header(void **state) {

@@ -51,7 +51,7 @@ static void assert_lasts(tsc_options options, tsc_session_info info, uint64_t ms
     tsc_attempt_free(third);
     tsc_attempt_free(first);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void no_session_outlives_its_own_lifetime(void **state) {
@@ -111,7 +111,7 @@ static void a_lifetime_of_zero_discards_in_tls13_and_says_nothing_in_tls12(void 
 
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void an_expired_session_frees_its_place(void **state) {
@@ -127,7 +127,7 @@ static void an_expired_session_frees_its_place(void **state) {
     assert_int_equal(stats.bytes, 0);
     assert_int_equal(stats.endpoints, 0);
     assert_int_equal(stats.missed, 1);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Or at once, if the caller asks. */
@@ -156,7 +156,7 @@ static void expired_sessions_are_given_back_when_asked(void **state) {
     assert_ok(tsc_cache_close(cache));
     assert_status(tsc_clear_expired(cache, &count), TSC_CLOSED);
     assert_int_equal(count, 60);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Nobody asks for them again, but the bytes come back while others use the cache. */
@@ -176,7 +176,7 @@ static void expired_sessions_are_given_back_in_passing(void **state) {
     }
     assert_int_equal(stats_of(cache).sessions, 0);
     assert_int_equal(stats_of(cache).expired, 90);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void no_session_outlives_the_servers_certificate(void **state) {
@@ -223,7 +223,7 @@ static void no_session_outlives_the_servers_certificate(void **state) {
     tsc_attempt_free(attempt);
 
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void no_session_outlives_the_clients_certificate(void **state) {
@@ -245,7 +245,7 @@ static void no_session_outlives_the_clients_certificate(void **state) {
     assert_status(receive(attempt, TLS13, LONG, "session"), TSC_DISCARDED);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Each connection resumes with the ticket of the one before and gets a new one that would last for
@@ -281,7 +281,7 @@ static void a_lineage_ends_however_often_it_is_renewed(void **state) {
         driven_clock_advance(&test_clock, 99 * SECOND);
         assert_int_equal(config_available(config), 1);
         tsc_config_free(config);
-        tsc_cache_free(cache);
+        free_cache(cache);
     }
 }
 
@@ -307,7 +307,7 @@ static void a_staged_session_ages(void **state) {
     assert_int_equal(info_of(attempt).stored, 0);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* A clock must not do it; if it does, nothing is offered for longer than allowed, and nothing
@@ -345,7 +345,7 @@ static void a_clock_that_jumps_breaks_nothing(void **state) {
         assert_true(status == TSC_OK || status == TSC_NOT_FOUND);
         stats_of(cache);
     }
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void time_passes_without_a_clock_of_the_callers(void **state) {
@@ -363,7 +363,7 @@ static void time_passes_without_a_clock_of_the_callers(void **state) {
         clock_gettime(CLOCK_MONOTONIC, &now);
         assert_true(now.tv_sec - began.tv_sec < 3);
     } while (info.age_ms < 20);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

@@ -26,7 +26,7 @@ static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     assert_status(tsc_remove(cache, key, over), TSC_TOO_LARGE);
     assert_int_equal(len, 77);
     assert_int_equal(count, 77);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
@@ -65,7 +65,7 @@ static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     assert_ok(tsc_config_new(cache, &options, sizeof options, &other));
     tsc_config_free(other);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void never_released(void *object) {
@@ -110,7 +110,7 @@ static void sessions_may_be_as_large_as_the_limit_and_no_larger(void **state) {
         assert_ok(tsc_attempt_receive(attempt, &info, sizeof info, data, largest));
         tsc_attempt_free(attempt);
         tsc_config_free(config);
-        tsc_cache_free(cache);
+        free_cache(cache);
     }
 }
 
@@ -141,7 +141,7 @@ static void a_buffer_that_is_too_small_loses_nothing(void **state) {
     assert_memory_equal(buf, "session", 7);
     assert_gets_nothing(cache, "key");
     assert_int_equal(stats_of(cache).offered, 1);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Keys "0", "1", ... */
@@ -163,7 +163,7 @@ static void no_endpoint_goes_while_there_is_room(void **state) {
             assert_gets(cache, number(n), "session");
         assert_int_equal(stats_of(cache).endpoints, size);
         assert_int_equal(stats_of(cache).evicted, 0);
-        tsc_cache_free(cache);
+        free_cache(cache);
     }
 }
 
@@ -176,7 +176,7 @@ static void the_default_is_a_hundred_endpoints(void **state) {
     assert_int_equal(stats_of(cache).evicted, 1);
     assert_gets_nothing(cache, "0");
     assert_gets(cache, "1", "session");
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Against a plain model: an array in the order of use. */
@@ -211,7 +211,7 @@ static void the_least_recently_used_endpoint_goes_first(void **state) {
             used[count - 1] = key;
             assert_int_equal(stats_of(cache).endpoints, count);
         }
-        tsc_cache_free(cache);
+        free_cache(cache);
     }
 }
 
@@ -226,13 +226,13 @@ static void an_endpoint_keeps_its_newest_sessions_up_to_the_limit(void **state) 
     assert_gets(cache, "key", "3");
     assert_gets(cache, "key", "2");
     assert_gets_nothing(cache, "key");
-    tsc_cache_free(cache);
+    free_cache(cache);
 
     cache = new_cache((tsc_options){0});
     for (int n = 0; n < 65; n++)
         assert_ok(put(cache, "key", TLS13, LONG, number(n)));
     assert_int_equal(available(cache, "key"), 64);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void a_renewed_reusable_session_replaces_the_old_one(void **state) {
@@ -245,7 +245,7 @@ static void a_renewed_reusable_session_replaces_the_old_one(void **state) {
     assert_gets(cache, "key", "new");
     assert_int_equal(stats_of(cache).displaced, 1);
     assert_int_equal(stats_of(cache).bytes, 3);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void the_bytes_of_all_sessions_are_limited(void **state) {
@@ -275,7 +275,7 @@ static void the_bytes_of_all_sessions_are_limited(void **state) {
 
     assert_ok(tsc_clear(cache));
     assert_int_equal(stats_of(cache).bytes, 0);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void the_bytes_of_one_endpoint_are_limited_too(void **state) {
@@ -288,7 +288,7 @@ static void the_bytes_of_one_endpoint_are_limited_too(void **state) {
     }
     /* The newest can be had, whatever went for it. */
     assert_true(available(cache, "key") >= 1);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void a_disabled_cache_keeps_and_offers_nothing(void **state) {
@@ -308,7 +308,7 @@ static void a_disabled_cache_keeps_and_offers_nothing(void **state) {
     assert_int_equal(stats_of(cache).stored, 0);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

@@ -72,7 +72,7 @@ static int put_more_than_there_is(void *arg) {
     CHILD_EXPECT(stats.discarded_no_memory == 4);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -105,7 +105,7 @@ static int fill_until_there_is_no_more(void *arg) {
     }
     CHILD_EXPECT(tsc_clear(cache) == TSC_OK);
     CHILD_EXPECT(put_bytes(cache, "key", TLS12, data, sizeof data) == TSC_OK);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -226,7 +226,7 @@ static void secrets_are_wiped_and_not_inherited(void **state) {
     assert_ok(tsc_clear(cache));
     assert_int_equal(count_secrets(flags), 0);
     assert_ok(put_secret("a"));
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(count_secrets(flags), 0);
 }
 
@@ -261,7 +261,7 @@ static void staged_and_lent_secrets_are_wiped_too(void **state) {
         assert_int_equal(count_secrets(flags), 0);
     }
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

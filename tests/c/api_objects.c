@@ -106,7 +106,7 @@ static void an_object_is_released_once_whatever_becomes_of_it(void **state) {
     assert_int_equal(o[10].released, 1);
 
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     for (int i = 0; i <= 10; i++)
         assert_int_equal(o[i].released, 1);
 }
@@ -136,7 +136,7 @@ static void an_object_that_is_not_received_stays_the_callers(void **state) {
     assert_status(receive_object(attempt, TLS13, &o), TSC_CLOSED);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o.released, 0);
 }
 
@@ -154,7 +154,7 @@ static void an_object_is_not_released_while_it_is_lent(void **state) {
     assert_ok(tsc_attempt_established(one, 0)); /* refused: no longer in the cache */
     tsc_attempt_free(one);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o.released, 0);
     tsc_session again = {0};
     assert_ok(tsc_attempt_offer(two, &again, sizeof again));
@@ -179,7 +179,7 @@ static void the_bytes_of_an_object_are_counted_as_said(void **state) {
     assert_int_equal(o[0].released, 1);
     assert_int_equal(o[1].released + o[2].released, 0);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static void a_single_use_object_under_a_key_passes_to_the_caller(void **state) {
@@ -194,7 +194,7 @@ static void a_single_use_object_under_a_key_passes_to_the_caller(void **state) {
     assert_ptr_equal(get_object(cache), &o[0]);
     assert_null(get_object(cache));
     assert_int_equal(stats_of(cache).offered, 2);
-    tsc_cache_free(cache);
+    free_cache(cache);
     for (int i = 0; i < 2; i++)
         assert_int_equal(o[i].released + o[i].retained, 0);
 }
@@ -211,7 +211,7 @@ static void a_reusable_object_under_a_key_is_retained_for_the_caller(void **stat
     assert_int_equal(o.released, 0);
     assert_ok(put_object(cache, TLS12, &next));
     assert_int_equal(o.released, 1);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o.released, 1);
     assert_int_equal(next.released, 1);
     assert_int_equal(next.retained, 0);
@@ -235,7 +235,7 @@ static void a_retain_function_may_call_the_library(void **state) {
     assert_ptr_equal(out, &o);
     assert_int_equal(o.retained, 1);
     assert_int_equal(o.released, 1);
-    tsc_cache_free(cleared);
+    free_cache(cleared);
     assert_int_equal(o.released, 1);
 }
 
@@ -255,7 +255,7 @@ static void bytes_and_objects_are_not_taken_for_each_other(void **state) {
     assert_int_equal(o.released + o.retained, 1);
     assert_gets(cache, "key", "session");
     assert_ptr_equal(get_object(cache), &o);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o.released, 1);
 }
 
@@ -278,12 +278,12 @@ static void an_object_that_is_not_put_stays_the_callers(void **state) {
     void *out = NULL;
     assert_status(put_object(cache, TLS13, &o), TSC_CLOSED);
     assert_status(tsc_get_object(cache, key, 3, &out, retain, NULL, 0), TSC_CLOSED);
-    tsc_cache_free(cache);
+    free_cache(cache);
 
     cache = new_cache((tsc_options){.flags = TSC_DISABLED});
     assert_status(put_object(cache, TLS13, &o), TSC_DISCARDED);
     assert_null(get_object(cache));
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o.released + o.retained, 0);
 }
 
@@ -431,7 +431,7 @@ static void a_clock_may_call_the_library(void **state) {
     tsc_attempt_free(attempt);
     clocked = NULL;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

@@ -14,7 +14,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -122,11 +122,14 @@ static metric parse(const char **at, const char *labels) {
     X(breaker_opened)                                                                              \
     X(breaker_closed)                                                                              \
     X(handshake_failed_offered)                                                                    \
-    X(login_failed_resumed)
+    X(login_failed_resumed)                                                                        \
+    X(taken)                                                                                       \
+    X(discarded_surplus)
 #define GAUGES(X)                                                                                  \
     X(endpoints)                                                                                   \
     X(sessions)                                                                                    \
-    X(bytes)
+    X(bytes)                                                                                       \
+    X(bytes_staged)
 
 static void parse_all(const char *text, const char *labels, tsc_stats stats) {
     const struct {

@@ -57,7 +57,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -65,7 +65,7 @@ static tsc_status cache_new(const tsc_options *options, size_t size) {
     tsc_cache *made = NULL;
     tsc_status status = tsc_cache_new(options, size, &made);
     assert_int_equal(status == TSC_OK, made != NULL);
-    tsc_cache_free(made);
+    free_cache(made);
     return status;
 }
 
@@ -90,7 +90,7 @@ static void options_of_an_older_caller_get_the_defaults(void **state) {
     assert_ok(put(made, "c", TLS13, LONG, "4"));
     assert_gets_nothing(made, "a");
     assert_int_equal(stats_of(made).endpoints, 2);
-    tsc_cache_free(made);
+    free_cache(made);
 
     /* All but on_event, which is never called. */
     now.on_event = no_event;
@@ -98,7 +98,7 @@ static void options_of_an_older_caller_get_the_defaults(void **state) {
     assert_ok(tsc_cache_new(older, offsetof(tsc_options, on_event), &made));
     free(older);
     assert_ok(put(made, "a", TLS13, LONG, "1"));
-    tsc_cache_free(made);
+    free_cache(made);
 
     /* Only flags. */
     now.flags = TSC_DISABLED;
@@ -106,7 +106,7 @@ static void options_of_an_older_caller_get_the_defaults(void **state) {
     assert_ok(tsc_cache_new(older, sizeof now.flags, &made));
     free(older);
     assert_status(put(made, "a", TLS13, LONG, "1"), TSC_DISCARDED);
-    tsc_cache_free(made);
+    free_cache(made);
 }
 
 static void options_of_a_newer_caller_may_have_unknown_fields_of_zero(void **state) {

@@ -22,7 +22,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 
@@ -140,7 +140,7 @@ static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
         assert_offers_nothing(leader);
         assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WAIT);
         if (freed)
-            tsc_cache_free(own);
+            free_cache(own);
         else
             assert_ok(tsc_cache_close(own));
         assert_int_equal(told, 1);
@@ -152,7 +152,7 @@ static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
         tsc_attempt_free(leader);
         tsc_config_free(of_own);
         if (!freed)
-            tsc_cache_free(own);
+            free_cache(own);
     }
 }
 

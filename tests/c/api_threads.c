@@ -72,7 +72,7 @@ static void a_ticket_is_got_at_most_once(void **state) {
     assert_int_equal(stats.stored, stats.offered + stats.displaced + stats.sessions);
     assert_int_equal(stats.sessions, 0);
     assert_int_equal(stats.bytes, 0);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* Connections that offer, and are established, refused in passing or never sent. Nobody holds a
@@ -137,7 +137,7 @@ static void a_ticket_is_offered_at_most_once(void **state) {
     assert_int_equal(stats.stored, stats.resumed + stats.displaced + stats.sessions);
     assert_true(atomic_load(&taken) > 0);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* One attempt, one ticket, eight threads that ask for it: all are lent the same. */
@@ -169,7 +169,7 @@ static void one_attempt_offers_one_ticket(void **state) {
         assert_ok(tsc_clear(cache));
     }
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 static atomic_int objects_alive;
@@ -255,7 +255,7 @@ static void limits_hold_whatever_threads_do_at_once(void **state) {
     assert_int_equal(stats.endpoints, 0);
     assert_int_equal(atomic_load(&objects_alive), 0);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* A cache that is closed while eight threads use it. */
@@ -290,7 +290,7 @@ static void a_cache_may_be_closed_while_in_use(void **state) {
     assert_int_equal(stats_of(cache).bytes, 0);
     assert_int_equal(config_available(config), 0);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

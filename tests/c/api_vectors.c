@@ -32,7 +32,7 @@ static void begin(void) {
         tsc_config_free(configs[i].handle);
         attempts[i] = configs[i] = (named){.name = ""};
     }
-    tsc_cache_free(cache);
+    free_cache(cache);
     cache = new_cache((tsc_options){.clock = driven_clock_now, .clock_arg = &now});
 }
 
@@ -192,7 +192,7 @@ static void every_language_is_answered_the_same(void **state) {
     }
     fclose(file);
     begin();
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_true(answers > 100);
 }
 

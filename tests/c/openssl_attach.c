@@ -19,6 +19,7 @@
 #include <openssl/quic.h>
 #endif
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -40,7 +41,7 @@ static fixture set_up(peer_manner manner) {
 
 static void tear_down(fixture it) {
     SSL_CTX_free(it.ctx);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
     peer_free(it.server);
 }
 
@@ -100,7 +101,7 @@ static void attaching_twice_is_refused_and_changes_nothing(void **state) {
     assert_false(client_resumes(it.ctx, it.server));
     assert_true(client_resumes(it.ctx, it.server));
     assert_int_equal(client_stats(other).stored, 0);
-    tsc_cache_free(other);
+    free_cache(other);
     tear_down(it);
 }
 
@@ -299,7 +300,7 @@ static void cache_and_ssl_ctx_and_ssl_may_be_freed_in_any_order(void **state) {
     assert_false(client_resumes(it.ctx, it.server));
     SSL *ssl = begun(it, client_dial(peer_port(it.server)));
     SSL *idle = begun(it, -1);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
     visit after = client_visit(it.ctx, it.server, 0);
     assert_true(after.answered);
     assert_int_equal(after.info.offered, 0);
@@ -319,7 +320,7 @@ static void cache_and_ssl_ctx_and_ssl_may_be_freed_in_any_order(void **state) {
     SSL_CTX_free(it.ctx);
     client_close(ssl);
     assert_int_equal(client_stats(it.cache).returned, 1);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
     peer_free(it.server);
 }
 
@@ -540,7 +541,7 @@ static void many_threads_may_attach_at_once(void **state) {
         pthread_join(threads[i], &failures);
         assert_null(failures);
     }
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 int main(void) {

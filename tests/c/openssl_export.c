@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -78,7 +79,7 @@ static int live(int port, const char *trusted, int tls_version, uint32_t flags) 
                                     &bag.len, &told.left_out);
     told.again = visit_once(ctx, port, &told.resumed_again);
     SSL_CTX_free(ctx);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return fwrite(&told, sizeof told, 1, stdout) != 1 ||
            fwrite(bag.data, 1, bag.len, stdout) != bag.len;
 }

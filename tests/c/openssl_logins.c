@@ -17,6 +17,7 @@
 
 #include <openssl/err.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -61,7 +62,7 @@ static pool *pool_new(int version, const char *rules, uint32_t policy, bool cach
 
 static void pool_free(pool *self) {
     SSL_CTX_free(self->ctx);
-    tsc_cache_free(self->cache);
+    free_cache(self->cache);
     peer_free(self->server);
     free(self);
 }

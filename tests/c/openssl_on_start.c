@@ -15,6 +15,7 @@
 
 #include <openssl/err.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -50,7 +51,7 @@ static driver *set_up(peer_manner manner) {
 
 static void tear_down(driver *it) {
     SSL_CTX_free(it->ctx);
-    tsc_cache_free(it->cache);
+    free_cache(it->cache);
     peer_free(it->server);
     free(it);
 }

@@ -15,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -58,7 +59,7 @@ static fixture set_up(int version, bool on_start) {
 static void tear_down(fixture it) {
     SSL_CTX_free(it.ctx);
     SSL_CTX_free(it.server_ctx);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
 }
 
 typedef struct {
@@ -332,7 +333,7 @@ static void an_expired_certificate_that_nobody_verifies_resumes(void **state) {
                                      .max_lineage_age_seconds = 60 * 86400,
                                      .clock = client_clock,
                                      .clock_arg = &now};
-        tsc_cache_free(it.cache);
+        free_cache(it.cache);
         SSL_CTX_free(it.ctx);
         it.ctx = client_context();
         SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -25,7 +26,7 @@ static fixture set_up(peer *server, uint32_t flags) {
 
 static void tear_down(fixture it) {
     SSL_CTX_free(it.ctx);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
     peer_free(it.server);
 }
 

@@ -18,6 +18,7 @@
 
 #include <openssl/err.h>
 
+#include "books.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
@@ -38,7 +39,7 @@ static fixture set_up(peer_manner manner, tsc_options options) {
 
 static void tear_down(fixture it) {
     SSL_CTX_free(it.ctx);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
     peer_free(it.server);
 }
 

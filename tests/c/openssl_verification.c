@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "books.h"
 #include "tsc_openssl.h"
 #include "verification.h"
 
@@ -43,7 +44,7 @@ static fixture set_up(const peer *server, uint32_t flags) {
 
 static void tear_down(fixture it) {
     SSL_CTX_free(it.ctx);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
 }
 
 // ---- Ways to begin ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ struct fixture {
     fixture(const fixture &) = delete;
     ~fixture() {
         SSL_CTX_free(ctx);
+        require_books(cache);
         peer_free(server);
     }
     [[nodiscard]] tsc::endpoint node() const {

@@ -23,4 +23,11 @@
         std::fprintf(stderr, "[       OK ] %s\n", #test);                                          \
     } while (0)
 
+// What came into a cache went for one of the reasons in tsc_stats, or is there. At a quiet moment.
+template <class Cache> void require_books(const Cache &cache) {
+    const auto stats = *cache.stats();
+    REQUIRE(stats.stored + stats.returned == stats.taken + stats.expired + stats.evicted +
+                                                 stats.displaced + stats.removed + stats.sessions);
+}
+
 #endif

@@ -106,6 +106,7 @@ static void attempts_of_many_threads_wait_for_each_other() {
     std::fprintf(stderr, "%d waited: %d called, %d given up\n", waited.load(), called.load(),
                  given_up.load());
     REQUIRE(waited == called + given_up && waited > 0 && told > 0);
+    require_books(cache);
 }
 
 static void closing_ends_the_waits_of_all_threads() {
@@ -126,6 +127,7 @@ static void closing_ends_the_waits_of_all_threads() {
             REQUIRE(status == TSC_OK || (status == TSC_WAIT && over.pass(20s)));
             REQUIRE(attempt.offer().status() == TSC_NOT_FOUND);
         });
+        require_books(cache);
     }
 }
 
@@ -148,6 +150,7 @@ static void handles_in_many_threads_share_one_cache() {
         left++;
     REQUIRE(put == THREADS * rounds() &&
             taken + left + static_cast<int>(cache.stats()->displaced) == put);
+    require_books(cache);
 }
 
 int main() {

@@ -24,6 +24,7 @@ struct fixture {
     fixture(const fixture &) = delete;
     ~fixture() {
         SSL_CTX_free(ctx);
+        require_books(cache);
     }
     tsc::cache cache;
     SSL_CTX *ctx;

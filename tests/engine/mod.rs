@@ -5,6 +5,8 @@
 #[cfg(not(shuttle))]
 mod api;
 #[cfg(not(shuttle))]
+mod books;
+#[cfg(not(shuttle))]
 mod breaker;
 #[cfg(not(shuttle))]
 mod endpoint;

@@ -106,7 +106,7 @@ fn what_would_only_take_anothers_place_is_not_wanted() {
     world.at(u64::from(HOUR) * 1000);
     assert_eq!(attempt.wants_another(), Ok(true));
     let stats = world.engine().stats();
-    assert_eq!((stats.displaced, stats.discarded_failed), (2, 1));
+    assert_eq!((stats.discarded_surplus, stats.discarded_failed), (2, 1));
     world.engine().close();
     assert_eq!(attempt.wants_another(), Err(Discard::Closed));
 }
@@ -120,7 +120,94 @@ fn no_more_is_staged_than_an_endpoint_may_have() {
     let attempt = world.full(&[1, 2, 3]);
     assert_eq!(world.available(), 2);
     assert_eq!(tally(&attempt), (3, 2, 1));
-    assert_eq!(world.engine().stats().displaced, 1);
+    let stats = world.engine().stats();
+    assert_eq!((stats.discarded_surplus, stats.displaced), (1, 0));
     let (next, last) = (world.connect(), world.connect());
     assert_eq!((offer(&next), offer(&last)), (Ok(Some(3)), Ok(Some(2))));
+}
+
+/// What all attempts together have staged, in bytes.
+fn bytes_staged(world: &World) -> u64 {
+    world.engine().stats().bytes_staged
+}
+
+/// Gives an attempt a session of this size.
+fn receive_sized(attempt: &Connection, number: u32, size: usize) -> Result<(), Discard> {
+    let payload = Payload::Value(Arc::new(number));
+    let received = attempt.receive(payload, size, &received(TLS_1_3, HOUR));
+    received.map_err(|(why, _)| why)
+}
+
+#[test]
+fn a_flood_that_nobody_establishes_is_bounded_at_every_step() {
+    const SIZE: usize = 64 << 10;
+    const MOST: u64 = 8 << 20;
+    let world = World::new(Options {
+        max_bytes: MOST,
+        max_session_bytes: 64 << 10,
+        ..WIDE
+    });
+    let attempts: Vec<_> = (0..256).map(|_| world.connect()).collect();
+    for number in 0..200 {
+        for attempt in &attempts {
+            let kept = receive_sized(attempt, number, SIZE);
+            assert!(kept.is_ok() || kept == Err(Discard::Surplus), "{kept:?}");
+            assert!(bytes_staged(&world) <= MOST);
+        }
+    }
+    let staged = bytes_staged(&world);
+    assert!(staged > MOST / 2, "{staged}");
+    // Which of them are there, each attempt can tell.
+    let open: u32 = attempts
+        .iter()
+        .map(|attempt| tally(attempt).0 - tally(attempt).2)
+        .sum();
+    assert_eq!(u64::from(open) * SIZE as u64, staged);
+    let stats = world.engine().stats();
+    assert_eq!(stats.discarded_surplus, 256 * 200 - u64::from(open));
+    // They work: what is staged is the newest, and is published.
+    let (first, others) = attempts.split_first().expect("256");
+    first.established(false).expect("open");
+    let next = world.connect();
+    assert_eq!(offer(&next), Ok(Some(199)));
+    let rest = tally(first).1 as u64;
+    assert_eq!(bytes_staged(&world), staged - rest * SIZE as u64);
+    for attempt in &others[..100] {
+        attempt.failed(Failure::HANDSHAKE).expect("open");
+    }
+    others[100..].iter().for_each(|attempt| attempt.release());
+    assert_eq!(bytes_staged(&world), 0);
+}
+
+#[test]
+fn attempts_that_are_flooded_leave_room_for_others() {
+    let world = World::new(Options {
+        max_bytes: 1 << 20,
+        max_session_bytes: 1 << 10,
+        max_sessions_per_endpoint: u32::MAX,
+        ..WIDE
+    });
+    let flooded: Vec<_> = (0..16).map(|_| world.connect()).collect();
+    for number in 0..2000 {
+        for attempt in &flooded {
+            receive_sized(attempt, number, 1 << 10).expect("in place of an older one");
+        }
+    }
+    let other = connect(&world.config, &to(b"another", 1, b"", b""));
+    for number in 0..16 {
+        receive_sized(&other, number, 1 << 10).expect("room");
+    }
+    assert_eq!(tally(&other), (16, 0, 0), "all of them are staged");
+    other.established(false).expect("open");
+    assert_eq!(tally(&other), (16, 16, 0));
+}
+
+#[test]
+fn a_connection_that_is_gone_has_nothing_staged() {
+    let world = World::new(WIDE);
+    let attempt = world.connect();
+    receive(&attempt, 1, TLS_1_3, HOUR).expect("staged");
+    assert_eq!(bytes_staged(&world), 1);
+    drop(attempt);
+    assert_eq!(bytes_staged(&world), 0);
 }

@@ -82,7 +82,7 @@ def test_a_ticket_that_would_only_replace_another_is_not_copied(serve, cert):
         visit(context, server.port)
     stats = cache.stats()
     assert (stats.offered, stats.stored, stats.sessions) == (2, 4, 2)
-    assert stats.displaced == 1
+    assert stats.discarded_surplus == 1
 
 
 @BOTH

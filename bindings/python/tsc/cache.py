@@ -39,7 +39,11 @@ TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3"
 
 @dataclass(frozen=True)
 class Stats:
-    """What happened in a cache since it was made, and what is in it now. See ``tsc_stats``."""
+    """What happened in a cache since it was made, and what is in it now. See ``tsc_stats``.
+
+    Whenever no call is under way, ``stored + returned == taken + expired + evicted + displaced + removed
+    + sessions``.
+    """
 
     offered: int
     resumed: int
@@ -71,6 +75,9 @@ class Stats:
     breaker_closed: int
     handshake_failed_offered: int
     login_failed_resumed: int
+    taken: int
+    discarded_surplus: int
+    bytes_staged: int
 
 
 class TLSSessionCache:
