@@ -136,19 +136,25 @@ impl Connection {
         Ok(())
     }
 
-    /// The ClientHello has left, or may have. Nobody waits for a session after that: what was kept goes back.
+    /// The ClientHello has left, or may have. Nobody waits for a session after that.
     #[inline]
     pub(super) fn send<'a>(
         &'a self,
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
         progress.offer.send();
-        if progress.wait.is_some() {
-            let wait = progress.wait.take();
-            drop(progress);
-            self.return_kept(wait);
-            progress = self.progress.lock();
+        if progress.wait.is_none() {
+            return progress;
         }
-        progress
+        self.leave(progress)
+    }
+
+    /// It did not come for what was kept for it, which goes back.
+    #[cold]
+    fn leave<'a>(&'a self, mut progress: MutexGuard<'a, Progress>) -> MutexGuard<'a, Progress> {
+        let wait = progress.wait.take();
+        drop(progress);
+        self.return_kept(wait);
+        self.progress.lock()
     }
 }

@@ -83,7 +83,11 @@ impl Cohorts {
         count.undecided -= u32::from(flight.established().is_none());
         count.brought -= u64::from(flight.brought());
         if self.cohorts[index].is_empty() {
-            self.cohorts.remove(index);
+            if index + 1 == self.cohorts.len() {
+                self.cohorts.pop();
+            } else {
+                self.cohorts.remove(index);
+            }
         }
         true
     }
@@ -130,30 +134,48 @@ impl Cohorts {
 
     /// The first cohort that is not all before this time.
     fn place(&self, at: Time) -> usize {
-        // Mostly it is the last one.
+        // Mostly it is the last one, or comes after it.
         match self.cohorts.last() {
-            Some(last) if last.first <= at && at <= last.last => self.cohorts.len() - 1,
+            Some(last) if last.last < at => self.cohorts.len(),
+            Some(last) if last.first <= at => self.cohorts.len() - 1,
             _ => self.cohorts.partition_point(|cohort| cohort.last < at),
         }
     }
 
+    #[inline]
     fn cohort(&mut self, at: Time, now: Time) -> &mut Cohort {
         let mut index = self.place(at);
-        if self.cohorts.get(index).is_none_or(|next| at < next.first) {
+        if self.is_between(index, at) {
             if self.cohorts.len() == MOST {
                 self.merge(now);
                 index = self.place(at);
             }
-            if self.cohorts.get(index).is_none_or(|next| at < next.first) {
-                let cohort = Cohort {
-                    first: at,
-                    last: at,
-                    counts: Default::default(),
-                };
-                self.cohorts.insert(index, cohort);
+            // What was merged may reach over it.
+            if self.is_between(index, at) {
+                self.insert(index, at);
             }
         }
         &mut self.cohorts[index]
+    }
+
+    /// Whether a time for which this is the place is in no cohort yet.
+    #[inline]
+    fn is_between(&self, index: usize, at: Time) -> bool {
+        self.cohorts.get(index).is_none_or(|next| at < next.first)
+    }
+
+    #[inline]
+    fn insert(&mut self, index: usize, at: Time) {
+        let cohort = Cohort {
+            first: at,
+            last: at,
+            counts: Default::default(),
+        };
+        if index == self.cohorts.len() {
+            self.cohorts.push(cohort);
+        } else {
+            self.cohorts.insert(index, cohort);
+        }
     }
 
     /// Makes room: neighbours become one where they are close to each other, seen from now.

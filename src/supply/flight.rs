@@ -104,9 +104,9 @@ impl Flight {
         }
     }
 
-    /// It brought one more. Says how many that makes.
-    pub(super) fn bring(&self) -> u32 {
-        self.brought.fetch_add(1, Relaxed) + 1
+    /// It brought one more.
+    pub(super) fn bring(&self) {
+        self.brought.store(self.brought() + 1, Relaxed);
     }
 
     pub(super) fn brought(&self) -> u32 {

@@ -55,14 +55,14 @@ impl Flights {
         self.bringing.add(flight, now.plus_ms(grace), now);
     }
 
-    /// It brought one more. Says how many that makes.
-    pub(super) fn bring(&mut self, flight: &Flight) -> u32 {
+    /// It brought one more, and more are expected.
+    pub(super) fn bring(&mut self, flight: &Flight) {
         match flight.stage() {
             Stage::Opening => self.opening.brought(flight),
             Stage::Bringing => self.bringing.brought(flight),
             Stage::Idle | Stage::Over => {}
         }
-        flight.bring()
+        flight.bring();
     }
 
     /// Expects nothing more of it; false: nothing was expected any more.

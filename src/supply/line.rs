@@ -34,6 +34,7 @@ impl Line {
         self.waits.len()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.waits.is_empty()
     }
@@ -127,6 +128,7 @@ impl Line {
         self.alarm = None;
     }
 
+    #[inline]
     pub(super) fn has_clock(&self) -> bool {
         !self.with_clock.is_empty()
     }

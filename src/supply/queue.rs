@@ -88,7 +88,7 @@ impl Queue {
         if self.breaker.is_watchful() && self.permit(supply, flight, now) != Permit::Offer {
             return Answer::Full;
         }
-        self.settle(supply, now, false, calls);
+        self.review(supply, now, calls);
         if self.line.is_empty() && !self.is_tried(supply, now, deadline) {
             if let Some(kept) = supply.keep(now, calls) {
                 self.begin(flight, Handshake::Resumed, now);
@@ -144,15 +144,21 @@ impl Queue {
         now: Time,
         calls: &mut Calls<'_>,
     ) {
-        let nth = self.flights.bring(flight);
+        let nth = flight.brought() + 1;
         self.proven = now;
         if let Some(handshake) = flight.handshake() {
             let millis = now.since(flight.begun());
             self.rates.brought(handshake, nth, millis);
             self.rates.reusable = reusable;
         }
-        if self.rates.is_complete(flight) && self.flights.forget(flight) {
-            self.learn(flight);
+        if !self.rates.is_complete(flight, nth) {
+            self.flights.bring(flight);
+        } else {
+            let expected = self.flights.forget(flight);
+            flight.bring();
+            if expected {
+                self.learn(flight);
+            }
         }
         // One who did not wait may have been quicker.
         let served = self.serve(supply, now, calls);
@@ -248,7 +254,7 @@ impl Queue {
         now: Time,
         calls: &mut Calls<'_>,
     ) -> Forecast {
-        self.settle(supply, now, false, calls);
+        self.review(supply, now, calls);
         let available = supply.available(now) as u64;
         let (rates, waiting) = (self.rates, self.line.len() as u64);
         let breaker_open = !self.breaker.is_closed();
@@ -308,7 +314,13 @@ impl Queue {
     }
 
     /// Gives what is in the cache to those that wait, first come, first served; false: there was nothing.
+    #[inline]
     pub(super) fn serve(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
+        !self.line.is_empty() && self.serve_line(supply, now, calls)
+    }
+
+    #[cold]
+    fn serve_line(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
         let mut served = false;
         while let Some(first) = self.line.first().map(Arc::clone) {
             if self.is_tried(supply, now, first.deadline) {
@@ -326,11 +338,25 @@ impl Queue {
         served
     }
 
+    /// Brings what is expected up to date, for one that wants to know though nobody waits.
+    fn review(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+        let lapsed = self.flights.review(now, &mut self.rates);
+        self.settle(supply, now, lapsed, calls);
+    }
+
     /// What follows from a change, and from the time that has passed. `lost`: something is not as it was
     /// expected to be.
+    #[inline]
     fn settle(&mut self, supply: &Supply, now: Time, lost: bool, calls: &mut Calls<'_>) {
+        if !self.line.is_empty() {
+            self.rearrange(supply, now, lost, calls);
+        }
+    }
+
+    #[cold]
+    fn rearrange(&mut self, supply: &Supply, now: Time, lost: bool, calls: &mut Calls<'_>) {
         let lapsed = self.flights.review(now, &mut self.rates);
-        if (lost || lapsed) && !self.line.is_empty() {
+        if lost || lapsed {
             self.serve(supply, now, calls);
             if self.breaker.is_closed() {
                 self.send_off_vain(supply, now, calls);
@@ -381,11 +407,17 @@ impl Queue {
 
     /// Has the first one that has a clock look again when nothing is expected any more, if it should come to
     /// that. Whoever has none is told by that one.
+    #[inline]
     pub(super) fn set_alarm(&mut self, supply: &Supply, now: Time) {
         if self.line.has_clock() {
-            let at = self.hopeless_from(supply);
-            self.line.set_alarm(at, now);
+            self.set_clock(supply, now);
         }
+    }
+
+    #[cold]
+    fn set_clock(&mut self, supply: &Supply, now: Time) {
+        let at = self.hopeless_from(supply);
+        self.line.set_alarm(at, now);
     }
 
     /// From when on nothing is expected, as things are; if nothing is, from when on another full handshake

@@ -69,10 +69,10 @@ impl Rates {
         expected.is_none_or(|(expected, _)| tickets < expected)
     }
 
-    /// Whether an attempt has brought all that is expected of it.
-    pub(super) fn is_complete(&self, flight: &Flight) -> bool {
+    /// Whether an attempt that brings its `nth` session has brought all that is expected of it.
+    pub(super) fn is_complete(&self, flight: &Flight, nth: u32) -> bool {
         let expected = flight.handshake().and_then(|kind| self.of(kind));
-        flight.established().is_some() && expected.is_some_and(|(n, _)| flight.brought() >= n)
+        flight.established().is_some() && expected.is_some_and(|(n, _)| nth >= n)
     }
 
     /// When those who have begun at `begun` to offer a session know whether the server takes it; at once, if
