@@ -20,7 +20,7 @@ pub(crate) use wait::{Wait, Waker};
 #[cfg(any(feature = "rustls", feature = "capi"))]
 use crate::engine::Lineage;
 use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
 use fate::Fate;
 use flight::Handshake;
@@ -32,8 +32,6 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 pub(crate) struct Supply {
     engine: Arc<Engine>,
     key: OwnedKey,
-    /// When an attempt last began, or a session was asked for without one.
-    used: AtomicU64,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
     /// How many attempts are established and still there.
@@ -75,7 +73,6 @@ impl Supply {
         Self {
             engine: Arc::clone(engine),
             key,
-            used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             fate: Fate::new(any_stored),
@@ -98,11 +95,6 @@ impl Supply {
 
     pub(crate) fn count(&self, change: impl FnOnce(&mut Stats)) {
         self.engine.count(&self.key(), change);
-    }
-
-    /// When it was last used, in milliseconds.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Relaxed)
     }
 
     #[cfg(any(test, feature = "rustls"))]
@@ -141,9 +133,8 @@ impl Supply {
     }
 
     /// An attempt begins: what it does from here on, others reckon with.
-    pub(crate) fn join(&self, now: Time) -> Arc<Flight> {
+    pub(crate) fn join(&self) -> Arc<Flight> {
         let flight = Arc::new(Flight::default());
-        self.used.store(now.0, Relaxed);
         self.queue.lock().flights.push(Arc::clone(&flight));
         flight
     }
