@@ -4,14 +4,14 @@ use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats
 use crate::error::Error;
 use crate::event::Event;
 use crate::identity::EndpointKey;
+use crate::registry::{Leftovers, Registry};
 use crate::session::Session;
 use crate::session_info::SessionInfo;
-use crate::supply::{Calls, Supply};
+use crate::supply::Supply;
 use crate::sync::{AtomicBool, Mutex};
 use crate::sys::{self, PerProcess};
-use foldhash::quality::RandomState;
-use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 /// The longest key of the caller's own, in bytes.
@@ -24,16 +24,16 @@ pub(crate) const MAX_KEY: usize = 1024;
 /// A child process finds it empty after a fork, and may use it at once.
 pub struct Cache {
     engine: Arc<Engine>,
-    /// A supply lives while an attempt uses it, and after that as long as there is room: as many are
-    /// remembered as endpoints.
     supplies: PerProcess<Mutex<Supplies>>,
 }
 
+/// A supply lives while an attempt uses it, and after that as long as there is room: as many are remembered as
+/// endpoints.
 #[derive(Default)]
 struct Supplies {
-    by_key: HashMap<Box<[u8]>, Arc<Supply>, RandomState>,
+    by_key: Registry<Supply>,
     /// Whether anything was stored for a server, whatever the connection verified; by the key without that.
-    any_stored: HashMap<Box<[u8]>, Arc<AtomicBool>, RandomState>,
+    any_stored: Registry<AtomicBool>,
 }
 
 impl Cache {
@@ -149,57 +149,28 @@ impl Cache {
     pub fn close(&self) {
         self.engine.close();
         let now = self.engine.now();
-        let all: Vec<_> = self.supplies().lock().by_key.values().cloned().collect();
-        let calls: Vec<Calls<'_>> = all.iter().map(|supply| supply.close(now)).collect();
-        drop(calls);
+        let all = mem::take(&mut *self.supplies().lock());
+        for supply in all.by_key.into_values() {
+            drop(supply.close(now));
+        }
     }
 
     /// The supply of a config and an endpoint.
     pub(crate) fn supply(&self, key: &EndpointKey) -> Arc<Supply> {
-        let mut supplies = self.supplies().lock();
-        if let Some(supply) = supplies.by_key.get(&*key.bytes) {
-            return Arc::clone(supply);
-        }
         let room = self.engine.options().max_endpoints as usize;
         // Dropped after the lock is gone.
-        let _idle = if supplies.by_key.len() >= room {
-            supplies.take_idle(room / 8 + 1)
-        } else {
-            Vec::new()
-        };
-        let any_stored = supplies.any_stored.entry(key.server().into()).or_default();
-        let any_stored = Arc::clone(any_stored);
-        let in_engine = self.engine.key(Space::Endpoint, &key.bytes).into();
-        let supply = Arc::new(Supply::new(&self.engine, in_engine, any_stored));
-        supplies
-            .by_key
-            .insert(key.bytes.clone(), Arc::clone(&supply));
-        drop(supplies);
-        supply
+        let (mut idle, mut unused) = (Leftovers::default(), Leftovers::default());
+        let Supplies { by_key, any_stored } = &mut *self.supplies().lock();
+        by_key.get_or_insert(&key.bytes, room, &mut idle, || {
+            let make = AtomicBool::default;
+            let any_stored = any_stored.get_or_insert(key.server(), room, &mut unused, make);
+            let in_engine = self.engine.key(Space::Endpoint, &key.bytes).into();
+            Supply::new(&self.engine, in_engine, any_stored)
+        })
     }
 
     fn supplies(&self) -> &Mutex<Supplies> {
         self.supplies.get(Mutex::default)
-    }
-}
-
-impl Supplies {
-    /// Takes out some that no attempt uses, those first that were not used for the longest time. Several at
-    /// once, so that a full table is not searched for each newcomer.
-    fn take_idle(&mut self, some: usize) -> Vec<Arc<Supply>> {
-        let mut idle: Vec<_> = self
-            .by_key
-            .iter()
-            .filter(|(_, supply)| Arc::strong_count(supply) == 1)
-            .map(|(key, supply)| (supply.used(), key.clone()))
-            .collect();
-        idle.sort_unstable();
-        let keys = idle.into_iter().take(some);
-        let taken = keys
-            .filter_map(|(_, key)| self.by_key.remove(&key))
-            .collect();
-        self.any_stored.retain(|_, any| Arc::strong_count(any) > 1);
-        taken
     }
 }
 

@@ -37,6 +37,7 @@ mod event;
 mod export;
 mod identity;
 mod ready;
+mod registry;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 mod session;

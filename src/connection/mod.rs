@@ -107,7 +107,7 @@ impl Connection {
         let supply = config.supply(endpoint)?;
         let begun = supply.engine().now();
         Ok(Arc::new(Self {
-            flight: supply.join(begun),
+            flight: Supply::join(),
             supply,
             #[cfg(any(test, feature = "rustls"))]
             name: endpoint.name().into(),

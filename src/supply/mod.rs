@@ -24,7 +24,7 @@ pub(crate) use wait::{Kept, Wait, Waker};
 #[cfg(any(feature = "rustls", feature = "capi"))]
 use crate::engine::Lineage;
 use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
 use fate::Fate;
 use flight::Handshake;
@@ -36,8 +36,6 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 pub(crate) struct Supply {
     engine: Arc<Engine>,
     key: OwnedKey,
-    /// When an attempt last began, or a session was asked for without one.
-    used: AtomicU64,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
     /// How many attempts are established and still there.
@@ -79,7 +77,6 @@ impl Supply {
         Self {
             engine: Arc::clone(engine),
             key,
-            used: AtomicU64::new(0),
             guarded: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             fate: Fate::new(any_stored),
@@ -102,11 +99,6 @@ impl Supply {
 
     pub(crate) fn count(&self, change: impl FnOnce(&mut Stats)) {
         self.engine.count(&self.key(), change);
-    }
-
-    /// When it was last used, in milliseconds.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Relaxed)
     }
 
     #[cfg(any(test, feature = "rustls"))]
@@ -149,8 +141,7 @@ impl Supply {
     }
 
     /// An attempt that others will reckon with, once its handshake begins.
-    pub(crate) fn join(&self, now: Time) -> Arc<Flight> {
-        self.used.store(now.0, Relaxed);
+    pub(crate) fn join() -> Arc<Flight> {
         Arc::default()
     }
 

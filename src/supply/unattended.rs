@@ -11,7 +11,6 @@ use super::Supply;
 use super::breaker::Permit;
 use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, expiry};
 use crate::session_info::Received;
-use std::sync::atomic::Ordering::Relaxed;
 
 impl Supply {
     /// Takes the newest session if it is of the kind that the stack asks for.
@@ -52,7 +51,6 @@ impl Supply {
     /// Has `look` find a session, and say of which lineage it is.
     fn look_unattended(&self, look: impl FnOnce(&Engine, Key<'_>, Time) -> Option<Lineage>) {
         let now = self.engine.now();
-        self.used.store(now.0, Relaxed);
         let found = if self.withholds(now) {
             self.count(|stats| stats.withheld += 1);
             None
