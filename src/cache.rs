@@ -9,7 +9,7 @@ use crate::session_info::SessionInfo;
 use crate::supply::{Calls, Supply};
 use crate::sync::{AtomicBool, Mutex};
 use crate::sys::{self, PerProcess};
-use foldhash::quality::RandomState;
+use foldhash::quality::SeedableRandomState;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,11 +29,21 @@ pub struct Cache {
     supplies: PerProcess<Mutex<Supplies>>,
 }
 
-#[derive(Default)]
 struct Supplies {
-    by_key: HashMap<Box<[u8]>, Arc<Supply>, RandomState>,
+    by_key: HashMap<Box<[u8]>, Arc<Supply>, SeedableRandomState>,
     /// Whether anything was stored for a server, whatever the connection verified; by the key without that.
-    any_stored: HashMap<Box<[u8]>, Arc<AtomicBool>, RandomState>,
+    any_stored: HashMap<Box<[u8]>, Arc<AtomicBool>, SeedableRandomState>,
+}
+
+impl Default for Supplies {
+    fn default() -> Self {
+        let (seed, shared_seed) = sys::hash_seeds();
+        let hasher = SeedableRandomState::with_seed(seed, shared_seed);
+        Self {
+            by_key: HashMap::with_hasher(hasher.clone()),
+            any_stored: HashMap::with_hasher(hasher),
+        }
+    }
 }
 
 impl Cache {
@@ -56,9 +66,10 @@ impl Cache {
     }
 
     pub(crate) fn over(options: Options, clock: Clock, listener: Option<Listener>) -> Arc<Self> {
+        let watched = sys::watch_forks();
         let engine = Engine::new(options, clock, listener);
         // Without it, a child process would share its parent's tickets: rather none at all.
-        if !sys::watch_forks() {
+        if !watched {
             engine.close();
         }
         Arc::new(Self {

@@ -6,6 +6,7 @@ mod fork;
 mod pages;
 mod per_process;
 mod prefetch;
+mod seed;
 #[cfg(feature = "capi")]
 mod timer;
 
@@ -14,5 +15,6 @@ pub(crate) use fork::{generation, watch_forks};
 pub(crate) use pages::{map_secret_pages, unmap};
 pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
+pub(crate) use seed::hash_seeds;
 #[cfg(feature = "capi")]
 pub(crate) use timer::Timer;
