@@ -40,8 +40,12 @@
 //   only freeing a handle must not run beside another use of that handle. The library starts no
 //   thread and holds no lock while it runs code of yours (release functions, retain, clocks, on_event,
 //   ready); such code may call the library.
-// - Fork: a child process finds every cache empty and may use it at once. Configs go on working;
-//   attempts that were made before the fork answer TSC_CLOSED in the child.
+// - Fork: a child process finds every cache empty and may use it at once, in handlers of pthread_atfork
+//   too. Configs go on working; attempts that were made before the fork answer TSC_CLOSED in the child.
+//   A child of vfork shares its parent's memory and must not call the library. docs/threading.md says
+//   what differs outside Linux.
+// - Signals: no function may be called from a signal handler. One that interrupts a call to the library
+//   on the same thread would wait for ever for a lock of that call.
 // - NULL: where an argument may be NULL its description says so; elsewhere NULL is answered with
 //   TSC_INVALID_ARGUMENT. (NULL, 0) is an empty slice of bytes. A length above what an object can
 //   have (PTRDIFF_MAX) is answered with TSC_INVALID_ARGUMENT.

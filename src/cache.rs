@@ -56,9 +56,10 @@ impl Cache {
     }
 
     pub(crate) fn over(options: Options, clock: Clock, listener: Option<Listener>) -> Arc<Self> {
+        let watched = sys::watch_forks();
         let engine = Engine::new(options, clock, listener);
         // Without it, a child process would share its parent's tickets: rather none at all.
-        if !sys::watch_forks() {
+        if !watched {
             engine.close();
         }
         Arc::new(Self {

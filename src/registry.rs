@@ -1,6 +1,7 @@
 //! Values that are shared under keys: each as long as somebody uses it, and idle ones while there is room.
 
-use foldhash::quality::RandomState;
+use crate::sys;
+use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 use std::mem;
@@ -21,7 +22,7 @@ pub(crate) struct Registry<T> {
     old: HashTable<Entry<T>>,
     /// The bucket at which the next call goes on, of the old table if it is not empty.
     hand: usize,
-    hasher: RandomState,
+    hasher: SeedableRandomState,
 }
 
 struct Entry<T> {
@@ -49,11 +50,12 @@ impl<T> Default for Leftovers<T> {
 
 impl<T> Default for Registry<T> {
     fn default() -> Self {
+        let (seed, shared_seed) = sys::hash_seeds();
         Self {
             table: HashTable::new(),
             old: HashTable::new(),
             hand: 0,
-            hasher: RandomState::default(),
+            hasher: SeedableRandomState::with_seed(seed, shared_seed),
         }
     }
 }

@@ -34,9 +34,9 @@ pub(crate) use stats::{each_stat, help};
 pub(crate) use time::{Clock, Time};
 
 use crate::sync::{AtomicBool, AtomicU64};
-use crate::sys::PerProcess;
+use crate::sys::{self, PerProcess};
 use era::Era;
-use foldhash::fast::RandomState;
+use foldhash::fast::SeedableRandomState;
 use shard::{Insertion, Shard};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -50,7 +50,7 @@ pub(crate) struct Engine {
     options: Options,
     clock: Clock,
     listener: Option<Listener>,
-    hasher: RandomState,
+    hasher: SeedableRandomState,
     closed: AtomicBool,
     lineages: AtomicU64,
     /// How often everything was dropped.
@@ -65,11 +65,12 @@ impl Engine {
         options.max_endpoints = options.max_endpoints.max(1);
         options.max_sessions_per_endpoint = options.max_sessions_per_endpoint.max(1);
         options.max_bytes = options.bytes();
+        let (seed, shared_seed) = sys::hash_seeds();
         Self {
             options,
             clock,
             listener,
-            hasher: RandomState::default(),
+            hasher: SeedableRandomState::with_seed(seed, shared_seed),
             closed: AtomicBool::new(false),
             lineages: AtomicU64::new(1),
             clears: AtomicU64::new(0),

@@ -9,7 +9,7 @@
 )]
 
 use crate::sync::Mutex;
-use crate::sys;
+use crate::sys::{self, SecretPages};
 use rlsf::Tlsf;
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -30,14 +30,12 @@ pub(crate) struct Arena {
     pages: Mutex<Pages>,
 }
 
+/// Whoever holds a piece of it holds the arena.
 #[derive(Default)]
 struct Pages {
     allocator: Option<Box<Allocator>>,
-    mapped: Vec<NonNull<[u8]>>,
+    mapped: Vec<SecretPages>,
 }
-
-// SAFETY: the pages belong to the arena alone, and the pointers to them are used under its lock.
-unsafe impl Send for Pages {}
 
 impl Arena {
     pub(crate) fn new(generation: u32) -> Arc<Self> {
@@ -84,8 +82,9 @@ impl Pages {
             .checked_add(layout.size() / 8)?
             .checked_add(1024)?;
         self.mapped.try_reserve(1).ok()?;
-        let pages = sys::map_secret_pages(len)?;
-        self.mapped.push(pages);
+        let mapped = SecretPages::map(len)?;
+        let pages = mapped.whole();
+        self.mapped.push(mapped);
         // SAFETY: just mapped, zeroed, ours alone, and unmapped only when the allocator is gone.
         let block = unsafe {
             std::slice::from_raw_parts_mut(pages.as_ptr().cast::<MaybeUninit<u8>>(), pages.len())
@@ -95,18 +94,6 @@ impl Pages {
             .get_or_insert_with(|| Box::new(Allocator::new()))
             .insert_free_block(block);
         Some(())
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        // Whoever holds a piece holds the arena, so there are none.
-        let pages = self.pages.get_mut();
-        pages.allocator = None;
-        for mapped in pages.mapped.drain(..) {
-            // SAFETY: from `map_secret_pages`, and nothing refers to it any more.
-            unsafe { sys::unmap(mapped) };
-        }
     }
 }
 

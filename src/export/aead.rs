@@ -1,13 +1,50 @@
 //! Encrypts and authenticates: ChaCha20-Poly1305 (RFC 8439), of whichever provider is in the build.
 
+#[cfg(feature = "rustls-ffi")]
+use aws_lc as provider;
+#[cfg(not(feature = "rustls-ffi"))]
+use rust_crypto as provider;
+use zeroize::Zeroize;
+
 pub const KEY: usize = 32;
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
 
-#[cfg(feature = "rustls-ffi")]
-pub(super) use aws_lc::{nonce, open, seal};
-#[cfg(not(feature = "rustls-ffi"))]
-pub(super) use rust_crypto::{nonce, open, seal};
+pub(super) use provider::nonce;
+
+/// Encrypts in place.
+pub(super) fn seal(
+    key: &[u8; KEY],
+    nonce: &[u8; NONCE],
+    authenticated: &[u8],
+    text: &mut [u8],
+) -> [u8; TAG] {
+    let tag = provider::seal(key, nonce, authenticated, text);
+    wipe_stack();
+    tag
+}
+
+/// Decrypts in place what `sealed` begins with, if the tag that it ends with is right.
+pub(super) fn open<'a>(
+    key: &[u8; KEY],
+    nonce: &[u8; NONCE],
+    authenticated: &[u8],
+    sealed: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    let text = provider::open(key, nonce, authenticated, sealed);
+    wipe_stack();
+    text
+}
+
+/// Overwrites what functions that have returned left on the stack: copies of the key that were moved or
+/// spilled, out of reach of the provider's own wiping.
+#[inline(never)]
+fn wipe_stack() {
+    const MORE_THAN_THEY_USE: usize = 16 * 1024;
+    [0u8; MORE_THAN_THEY_USE].zeroize();
+}
+
+// Never inlined: what they leave on the stack is below the frame of whoever calls `wipe_stack` next.
 
 /// The provider that rustls-ffi's rustls links.
 #[cfg(feature = "rustls-ffi")]
@@ -26,6 +63,7 @@ mod aws_lc {
         Some(nonce)
     }
 
+    #[inline(never)]
     pub(in crate::export) fn seal(
         key: &[u8; KEY],
         nonce: &[u8; NONCE],
@@ -40,7 +78,7 @@ mod aws_lc {
             .expect("shorter than 256 GiB")
     }
 
-    /// Decrypts in place what `sealed` begins with, if the tag that it ends with is right.
+    #[inline(never)]
     pub(in crate::export) fn open<'a>(
         key: &[u8; KEY],
         nonce: &[u8; NONCE],
@@ -70,6 +108,7 @@ mod rust_crypto {
         Some(nonce)
     }
 
+    #[inline(never)]
     pub(in crate::export) fn seal(
         key: &[u8; KEY],
         nonce: &[u8; NONCE],
@@ -82,6 +121,7 @@ mod rust_crypto {
             .into()
     }
 
+    #[inline(never)]
     pub(in crate::export) fn open<'a>(
         key: &[u8; KEY],
         nonce: &[u8; NONCE],

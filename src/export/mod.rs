@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::sys::SecretPages;
 use record::{Record, Records};
 use zeroize::Zeroizing;
 
@@ -131,6 +132,13 @@ impl Cache {
     }
 }
 
+/// Where an export is while anybody could read it.
+fn secret(len: usize) -> Result<Zeroizing<SecretPages>, Refused> {
+    SecretPages::map(len)
+        .map(Zeroizing::new)
+        .ok_or(Refused::NoMemory)
+}
+
 impl<'a> Scope<'a> {
     /// `None`: the config's sessions mean nothing outside this process.
     #[must_use]
@@ -199,7 +207,7 @@ impl<'a> Scope<'a> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
         let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
         let prefix = self.prefix();
-        let mut sealed = Zeroizing::new(Vec::new());
+        let (mut text, mut sealed) = (None, Vec::new());
         let left_out = self
             .engine()
             .move_out(self.space(), &prefix, |sessions, now| {
@@ -208,24 +216,25 @@ impl<'a> Scope<'a> {
                         Record::of(&key[prefix.len()..], session, now)
                     })
                 };
-                let len = HEADER + records().map(|record| record.len()).sum::<usize>() + aead::TAG;
+                let text_len = records().map(|record| record.len()).sum();
+                let len = HEADER + text_len + aead::TAG;
                 if len > room {
                     return Err(Refused::TooSmall(len));
                 }
-                // All at once: a vector that grows would leave copies behind.
-                if sealed.try_reserve_exact(len).is_err() {
-                    return Err(Refused::NoMemory);
-                }
-                sealed.extend_from_slice(&header);
-                records().for_each(|record| record.write(&mut sealed));
+                // All memory that there is need of, before anything leaves.
+                let reserved = sealed.try_reserve_exact(len);
+                reserved.map_err(|_| Refused::NoMemory)?;
+                let text = text.insert(secret(text_len)?);
+                let mut rest = &mut text[..];
+                records().for_each(|record| record.write(&mut rest));
                 Ok(())
             })?;
-        let tag = aead::seal(key, &nonce, &authenticated, &mut sealed[HEADER..]);
+        let text: &mut [u8] = text.as_mut().map_or(&mut [], |text| &mut *text);
+        let tag = aead::seal(key, &nonce, &authenticated, text);
+        sealed.extend_from_slice(&header);
+        sealed.extend_from_slice(text);
         sealed.extend_from_slice(&tag);
-        Ok(Export {
-            sealed: std::mem::take(&mut *sealed),
-            left_out,
-        })
+        Ok(Export { sealed, left_out })
     }
 
     /// Puts the sessions of an export into the cache, and says how many it took. On an error it took
@@ -242,11 +251,8 @@ impl<'a> Scope<'a> {
         if header != expected {
             return Err(Refused::NotAuthentic);
         }
-        let mut opened = Zeroizing::new(Vec::new());
-        if opened.try_reserve_exact(sealed.len()).is_err() {
-            return Err(Refused::NoMemory);
-        }
-        opened.extend_from_slice(sealed);
+        let mut opened = secret(sealed.len())?;
+        opened.copy_from_slice(sealed);
         let opened = aead::open(key, nonce, &authenticated, &mut opened);
         let opened = opened.ok_or(Refused::NotAuthentic)?;
 
@@ -322,7 +328,6 @@ mod tests {
     }
 
     fn record(key: &[u8], bytes: &[u8]) -> Vec<u8> {
-        let mut text = Vec::new();
         let record = Record {
             kind: Kind::SingleUse,
             label: 0x0304,
@@ -333,8 +338,10 @@ mod tests {
             key,
             bytes,
         };
-        record.write(&mut text);
-        assert_eq!(text.len(), record.len());
+        let mut text = vec![0; record.len()];
+        let mut rest = &mut text[..];
+        record.write(&mut rest);
+        assert!(rest.is_empty());
         text
     }
 

@@ -45,20 +45,22 @@ impl<'a> Record<'a> {
         FIXED + self.key.len() + self.bytes.len()
     }
 
-    /// Appends it. The limits of keys and sessions make sure that the lengths fit.
-    pub(super) fn write(&self, to: &mut Vec<u8>) {
-        to.push(match self.kind {
+    /// Writes it to where `to` begins, which then begins behind it and was long enough. The limits of
+    /// keys and sessions make sure that the lengths fit.
+    pub(super) fn write(&self, to: &mut &mut [u8]) {
+        let kind = match self.kind {
             Kind::Reusable => 0,
             Kind::SingleUse => 1,
-        });
-        to.extend_from_slice(&self.label.to_be_bytes());
+        };
+        put(to, &[kind]);
+        put(to, &self.label.to_be_bytes());
         for number in [self.age, self.left, self.lineage, self.lineage_left] {
-            to.extend_from_slice(&number.to_be_bytes());
+            put(to, &number.to_be_bytes());
         }
-        to.extend_from_slice(&(self.key.len() as u16).to_be_bytes());
-        to.extend_from_slice(&(self.bytes.len() as u32).to_be_bytes());
-        to.extend_from_slice(self.key);
-        to.extend_from_slice(self.bytes);
+        put(to, &(self.key.len() as u16).to_be_bytes());
+        put(to, &(self.bytes.len() as u32).to_be_bytes());
+        put(to, self.key);
+        put(to, self.bytes);
     }
 
     /// Splits off the first one.
@@ -88,6 +90,12 @@ impl<'a> Record<'a> {
             bytes: take(from, bytes).filter(|bytes| !bytes.is_empty())?,
         })
     }
+}
+
+fn put(to: &mut &mut [u8], bytes: &[u8]) {
+    let (first, rest) = std::mem::take(to).split_at_mut(bytes.len());
+    first.copy_from_slice(bytes);
+    *to = rest;
 }
 
 fn number<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {

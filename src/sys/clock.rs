@@ -42,10 +42,12 @@ pub(crate) fn monotonic_ms() -> u64 {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn monotonic_ms() -> u64 {
-    use once_cell::sync::Lazy;
+    use once_cell::race::OnceBox;
     use std::time::Instant;
-    static START: Lazy<Instant> = Lazy::new(Instant::now);
-    START.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+    // Nobody waits for the thread that sets it: a child may be forked meanwhile.
+    static START: OnceBox<Instant> = OnceBox::new();
+    let start = START.get_or_init(|| Box::new(Instant::now()));
+    start.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since the Unix epoch by the wall clock, for comparing with certificates.

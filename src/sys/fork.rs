@@ -1,41 +1,141 @@
 //! Noticing a fork.
+//!
+//! Each process has a number, and keeps it in a word that the kernel wipes in a forked child: it is gone
+//! before any code of the child runs, whichever way the child was made. Where the kernel cannot do that,
+//! a handler of `pthread_atfork` wipes it. Handlers run in the order in which they were registered, so
+//! one that was registered earlier still takes the child for its parent there.
+//!
+//! Nothing in here waits for anybody: a child may be forked while another thread is anywhere in it.
 
 #![allow(
     unsafe_code,
-    reason = "a system call; it is wrapped here in a function that is safe to call"
+    reason = "system calls, and a word in memory that is shared with the system; wrapped here in \
+              functions that are safe to call"
 )]
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
-static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Holds this process's number; 0: it has none yet.
+static MARKER: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNWATCHED).cast_mut());
 
-/// How many forks lie between this process and the one that loaded the library. What was made under
-/// another number belongs to a parent: its locks may be held by threads that are not here.
+/// The marker for as long as nothing would wipe one. Stays 0.
+static UNWATCHED: AtomicU32 = AtomicU32::new(0);
+
+/// The marker that a handler wipes.
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+/// The last number that was given. Numbers are counted here before they become a process's own, so a
+/// child, whose copy goes on from there, is never given one of an ancestor's.
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
+
+/// The number of this process, which none of its ancestors has. What was made under another number belongs
+/// to a parent: its locks may be held by threads that are not here.
 #[inline]
 pub(crate) fn generation() -> u32 {
-    FORKS.load(Relaxed)
-}
-
-/// Makes `generation` notice forks from here on. False: memory for it could not be had.
-#[cfg(unix)]
-pub(crate) fn watch_forks() -> bool {
-    use once_cell::sync::OnceCell;
-    extern "C" fn child() {
-        FORKS.fetch_add(1, Relaxed);
+    // SAFETY: it always points to one of the words in this file, all of them static.
+    match unsafe { &*MARKER.load(Relaxed) }.load(Relaxed) {
+        0 => new_generation(),
+        number => number,
     }
-    static WATCHING: OnceCell<()> = OnceCell::new();
-    WATCHING
-        .get_or_try_init(|| {
-            // SAFETY: the handler only adds to an atomic. It goes with this library on dlclose.
-            match unsafe { libc::pthread_atfork(None, None, Some(child)) } {
-                0 => Ok(()),
-                _ => Err(()),
-            }
-        })
-        .is_ok()
 }
 
-#[cfg(not(unix))]
+/// The process has just begun.
+#[cold]
+fn new_generation() -> u32 {
+    if !watch_forks() {
+        return 0;
+    }
+    // SAFETY: as in `generation`.
+    let marker = unsafe { &*MARKER.load(Acquire) };
+    let number = NUMBERS.fetch_add(1, AcqRel) + 1;
+    match marker.compare_exchange(0, number, AcqRel, Acquire) {
+        Ok(_) => number,
+        Err(another_threads) => another_threads,
+    }
+}
+
+/// Makes sure that `generation` notices forks. False: memory for that could not be had.
 pub(crate) fn watch_forks() -> bool {
+    let unwatched = (&raw const UNWATCHED).cast_mut();
+    if MARKER.load(Acquire) != unwatched {
+        return true;
+    }
+    let marker = match wiped_by_the_kernel() {
+        Some(marker) => marker,
+        None if wipe_by_a_handler() => &HANDLED,
+        None => return false,
+    };
+    // If several threads come here at once, all go by what the first one found.
+    let marker = std::ptr::from_ref(marker).cast_mut();
+    let _ = MARKER.compare_exchange(unwatched, marker, AcqRel, Acquire);
+    true
+}
+
+/// A word in a page that has nothing else on it and that the kernel wipes in a child.
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
+    use std::cell::UnsafeCell;
+    const LARGEST_PAGE: usize = 64 * 1024;
+    // A part of the library's own zeroed memory, and not a mapping: it is there already, and it goes
+    // with the library. One whole page lies in it, wherever it begins.
+    struct Room(UnsafeCell<[u8; 2 * LARGEST_PAGE]>);
+    // SAFETY: only one word of it is used, which is atomic.
+    unsafe impl Sync for Room {}
+    static ROOM: Room = Room(UnsafeCell::new([0; 2 * LARGEST_PAGE]));
+
+    // SAFETY: takes no pointers.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    if !page.is_power_of_two() || page > LARGEST_PAGE {
+        return None;
+    }
+    let start: *mut u8 = ROOM.0.get().cast();
+    let start = start.wrapping_add(start.align_offset(page));
+    wipe_on_fork(start, page).then(|| {
+        // SAFETY: static, zeroed, aligned, and within `ROOM`, of which nothing else is used.
+        unsafe { &*start.cast::<AtomicU32>() }
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
+    const NO_ADVICE: libc::c_int = -1;
+    // SAFETY: the page is ours, and neither advice changes what is on it in this process.
+    let advise = |advice| unsafe { libc::madvise(page.cast(), len, advice) } == 0;
+    // Some emulators answer that they took whatever they are advised, and do nothing.
+    !advise(NO_ADVICE) && advise(libc::MADV_WIPEONFORK)
+}
+
+#[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
+fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
+    #[cfg(target_os = "freebsd")]
+    const ZERO: libc::c_int = libc::INHERIT_ZERO;
+    #[cfg(target_os = "openbsd")]
+    const ZERO: libc::c_int = libc::MAP_INHERIT_ZERO;
+    // SAFETY: the page is ours, and this changes nothing that is on it in this process.
+    unsafe { libc::minherit(page.cast(), len, ZERO) == 0 }
+}
+
+/// Has a handler wipe `HANDLED`. False: memory for one could not be had.
+#[cfg(unix)]
+fn wipe_by_a_handler() -> bool {
+    extern "C" fn child() {
+        HANDLED.store(0, Relaxed);
+    }
+    // SAFETY: the handler only writes to an atomic, so it may as well be there twice, if two threads come
+    // here at once. It goes with this library on dlclose.
+    unsafe { libc::pthread_atfork(None, None, Some(child)) == 0 }
+}
+
+/// No forks.
+#[cfg(not(unix))]
+fn wipe_by_a_handler() -> bool {
     true
 }

@@ -6,13 +6,15 @@ mod fork;
 mod pages;
 mod per_process;
 mod prefetch;
+mod seed;
 #[cfg(feature = "capi")]
 mod timer;
 
 pub(crate) use clock::{monotonic_ms, wall_ms};
 pub(crate) use fork::{generation, watch_forks};
-pub(crate) use pages::{map_secret_pages, unmap};
+pub(crate) use pages::SecretPages;
 pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
+pub(crate) use seed::hash_seeds;
 #[cfg(feature = "capi")]
 pub(crate) use timer::Timer;

@@ -91,6 +91,7 @@ static int free_all_as_a_child(void *arg) {
 static int fork_again(void *arg) {
     CHILD_EXPECT(use_as_a_child(arg) == 0);
     CHILD_EXPECT(put(cache, "key", TLS13, LONG, "child's") == TSC_OK);
+    CHILD_EXPECT(in_child_by(raw_fork, use_as_a_child, arg) == 0);
     return in_child(use_as_a_child, arg);
 }
 
@@ -112,6 +113,12 @@ static void a_child_starts_empty_and_works(void **state) {
     assert_int_equal(in_child(use_attempts_of_the_parent, NULL), 0);
     assert_int_equal(in_child(free_all_as_a_child, NULL), 0);
     assert_int_equal(in_child(fork_again, NULL), 0);
+
+    /* No handler of pthread_atfork runs in these. */
+    assert_int_equal(in_child_by(raw_fork, use_as_a_child, NULL), 0);
+    assert_int_equal(in_child_by(raw_fork, use_attempts_of_the_parent, NULL), 0);
+    assert_int_equal(in_child_by(raw_fork, free_all_as_a_child, NULL), 0);
+    assert_int_equal(in_child_by(raw_fork, fork_again, NULL), 0);
 
     /* The parent's are as they were. */
     assert_int_equal(stats_of(cache).sessions, 2);

@@ -3,6 +3,7 @@
  * own: they skip (TSC_TEST_SLOW, tools/c-tests). */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -123,16 +124,25 @@ static uint8_t secret_byte(size_t i) {
     return (uint8_t)(i * 167 + 91) ^ 0x5C;
 }
 
-static bool is_secret(const uint8_t *at) {
-    for (size_t i = 0; i < SECRET_LEN; i++)
-        if (at[i] != secret_byte(i))
+/* The key of exports, made likewise. */
+static uint8_t key_byte(size_t i) {
+    return (uint8_t)(i * 113 + 29) ^ 0xA7;
+}
+
+static bool is_made_by(uint8_t (*byte)(size_t), const uint8_t *at, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (at[i] != byte(i))
             return false;
     return true;
 }
 
-/* How often the secret stands in this process's memory, and the kernel's flags of the last place.
- */
-static int count_secrets(char flags[static 256]) {
+static bool is_secret(const uint8_t *at) {
+    return is_made_by(secret_byte, at, SECRET_LEN);
+}
+
+/* How often bytes that are made so stand in this process's memory, and the kernel's flags of the
+ * last place. */
+static int count_in_memory(uint8_t (*byte)(size_t), size_t len, char flags[static 256]) {
     flags[0] = '\0';
     FILE *maps = fopen("/proc/self/smaps", "r");
     const int memory = open("/proc/self/mem", O_RDONLY);
@@ -140,7 +150,7 @@ static int count_secrets(char flags[static 256]) {
     /* Read through a window, in which nothing counts. */
     const size_t window = 1 << 20;
     uint8_t *bytes =
-        mmap(NULL, window + SECRET_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, window + len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(bytes != MAP_FAILED);
     int found = 0;
     bool here = false;
@@ -156,20 +166,24 @@ static int count_secrets(char flags[static 256]) {
         if (mode[0] != 'r')
             continue;
         for (uintptr_t at = from; at < to; at += window) {
-            const size_t want = to - at < window + SECRET_LEN ? to - at : window + SECRET_LEN;
+            const size_t want = to - at < window + len ? to - at : window + len;
             const ssize_t got = pread(memory, bytes, want, (off_t)at);
-            for (ssize_t i = 0; i + SECRET_LEN <= got && i < (ssize_t)window; i++)
-                if (bytes[i] == secret_byte(0) && is_secret(bytes + i) &&
-                    at + (size_t)i - (uintptr_t)bytes >= window + SECRET_LEN) {
+            for (ssize_t i = 0; i + (ssize_t)len <= got && i < (ssize_t)window; i++)
+                if (bytes[i] == byte(0) && is_made_by(byte, bytes + i, len) &&
+                    at + (size_t)i - (uintptr_t)bytes >= window + len) {
                     found++;
                     here = true;
                 }
         }
     }
-    munmap(bytes, window + SECRET_LEN);
+    munmap(bytes, window + len);
     close(memory);
     fclose(maps);
     return found;
+}
+
+static int count_secrets(char flags[static 256]) {
+    return count_in_memory(secret_byte, SECRET_LEN, flags);
 }
 
 static void forget(uint8_t *bytes, size_t len) {
@@ -264,11 +278,83 @@ static void staged_and_lent_secrets_are_wiped_too(void **state) {
     free_cache(cache);
 }
 
+/* Exports all that there is, and imports it again. */
+static uint8_t sealed[1 << 20];
+static size_t sealed_len;
+
+static tsc_status export_and_import(void) {
+    uint8_t key[TSC_EXPORT_KEY];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = key_byte(i);
+    size_t count = 0;
+    tsc_status status =
+        tsc_cache_export(cache, key, sizeof key, sealed, sizeof sealed, &sealed_len, NULL);
+    if (status == TSC_OK)
+        status = tsc_cache_import(cache, key, sizeof key, sealed, sealed_len, &count);
+    forget(key, sizeof key);
+    return status;
+}
+
+static void an_export_leaves_neither_sessions_nor_its_key_behind(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    char flags[256];
+    cache = new_cache((tsc_options){0});
+    assert_int_equal(count_in_memory(key_byte, TSC_EXPORT_KEY, flags), 0);
+    for (int i = 1; i <= 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "key %d", i);
+        assert_ok(put_secret(name));
+        assert_ok(export_and_import());
+        assert_int_equal(count_secrets(flags), i);
+        assert_non_null(strstr(flags, " dd"));
+        assert_int_equal(count_in_memory(key_byte, TSC_EXPORT_KEY / 2, flags), 0);
+    }
+    tsc_cache_free(cache);
+    assert_int_equal(count_secrets(flags), 0);
+}
+
+static atomic_bool stop;
+static atomic_int exports;
+
+static void *go_on_exporting(void *arg) {
+    (void)arg;
+    while (!atomic_load(&stop) && export_and_import() == TSC_OK)
+        atomic_fetch_add(&exports, 1);
+    return NULL;
+}
+
+static void a_child_has_no_sessions_of_an_export_that_was_in_the_making(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    cache = new_cache((tsc_options){.max_endpoints = 2000});
+    for (int i = 0; i < 2000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "key %d", i);
+        assert_ok(put_secret(name));
+    }
+    pthread_t thread;
+    atomic_store(&stop, false);
+    assert_int_equal(pthread_create(&thread, NULL, go_on_exporting, NULL), 0);
+    int found[60];
+    for (int i = 0; i < 60; i++)
+        found[i] = in_child(look_for_the_parents_secret, NULL);
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(found[i], 0);
+    assert_true(atomic_load(&exports) > 0);
+    assert_int_equal(stats_of(cache).sessions, 2000);
+    tsc_cache_free(cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_memory_is_a_status),
         cmocka_unit_test(secrets_are_wiped_and_not_inherited),
         cmocka_unit_test(staged_and_lent_secrets_are_wiped_too),
+        cmocka_unit_test(an_export_leaves_neither_sessions_nor_its_key_behind),
+        cmocka_unit_test(a_child_has_no_sessions_of_an_export_that_was_in_the_making),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static void the_library_can_be_loaded_used_and_unloaded(void **state) {
             assert_int_equal(pthread_join(threads[t], &wrong), 0);
             assert_null(wrong);
         }
-        assert_int_equal(in_child(nothing, NULL), 0); /* its fork handler is there */
+        assert_int_equal(in_child(nothing, NULL), 0); /* the page that a fork wipes is there */
         assert_int_equal(dlclose(library), 0);
         assert_false(is_loaded());
         assert_int_equal(in_child(nothing, NULL), 0); /* and went with it */
