@@ -101,7 +101,7 @@ impl Cache {
         let received = info.check()?;
         let engine = &self.engine;
         let payload = engine
-            .keep(bytes)
+            .keep(&key, bytes)
             .inspect_err(|&why| engine.count(&key, |stats| stats.discard(why, 1)))?;
         let session = received.alone(engine, Payload::Bytes(payload), bytes.len());
         Ok(engine.put(&key, session)?)

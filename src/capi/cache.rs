@@ -158,7 +158,7 @@ pub unsafe extern "C" fn tsc_put(
             return Err(TSC_INVALID_ARGUMENT);
         }
         let payload = engine
-            .keep(data)
+            .keep(&key, data)
             .inspect_err(|&why| engine.count(&key, |s| s.discard(why, 1)))?;
         let session = info.alone(engine, Payload::Bytes(payload), data.len());
         Ok(engine.put(&key, session)?)

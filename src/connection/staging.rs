@@ -27,7 +27,8 @@ impl Connection {
     /// Bytes that were received, in memory for secrets.
     pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
-        self.supply.engine().keep(bytes).inspect_err(|&why| {
+        let kept = self.supply.engine().keep(&self.supply.key(), bytes);
+        kept.inspect_err(|&why| {
             let mut progress = self.progress.lock();
             // The server answered, as in `receive`.
             progress.offer.send();

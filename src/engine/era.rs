@@ -5,12 +5,10 @@ use super::key::Key;
 use super::secret::Arena;
 use super::shard::{Eviction, Shard};
 use super::stamp::{Stamp, Stamps};
-use super::usage::Usage;
+use super::usage::{Held, Usage};
 use super::visit::Visit;
 use super::{Options, Time};
 use crate::sync::AtomicU64;
-use crate::sys;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What one process keeps.
@@ -22,7 +20,7 @@ pub(super) struct Era {
     pub(super) usage: Usage,
     /// Counts the endpoints that came in; see `Stamp`.
     epoch: AtomicU64,
-    pub(super) arena: Arc<Arena>,
+    pub(super) arena: Arena,
 }
 
 impl Era {
@@ -40,7 +38,7 @@ impl Era {
                 .collect(),
             usage: Usage::default(),
             epoch: AtomicU64::new(0),
-            arena: Arena::new(sys::generation()),
+            arena: Arena::new(shards),
         }
     }
 
@@ -58,6 +56,7 @@ impl Era {
             usage: &self.usage,
             epoch: &self.epoch,
             garbage,
+            left: Held::default(),
         }
     }
 
@@ -73,7 +72,7 @@ impl Era {
 
     /// Which shard a key is in.
     #[inline]
-    fn place(&self, key: &Key<'_>) -> usize {
+    pub(super) fn place(&self, key: &Key<'_>) -> usize {
         // The table takes its bits from both ends of the hash, so these come from the middle.
         (key.hash >> 32) as usize & (self.shards.len() - 1)
     }

@@ -7,13 +7,16 @@ mod event;
 mod garbage;
 mod key;
 mod lifetime;
+mod moved;
 mod options;
 mod reason;
 mod secret;
 mod session;
+mod sessions;
 mod shard;
 mod stamp;
 mod stats;
+mod table;
 mod time;
 mod usage;
 mod visit;
@@ -23,6 +26,7 @@ pub(crate) use event::{Event, Listener};
 pub(crate) use garbage::Garbage;
 pub(crate) use key::{Key, OwnedKey, Space};
 pub(crate) use lifetime::{Lifetime, Lineage, expiry, restored};
+pub(crate) use moved::MovedOut;
 pub use options::Options;
 pub use reason::Reason;
 pub(crate) use secret::SecretBytes;
@@ -37,10 +41,13 @@ use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::PerProcess;
 use era::Era;
 use foldhash::fast::RandomState;
-use shard::{Insertion, Shard};
+use shard::Insertion;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Places of a table that are looked at before its lock is given to others.
+const PLACES_UNDER_A_LOCK: usize = 64;
 
 /// A bounded store of sessions.
 ///
@@ -125,10 +132,12 @@ impl Engine {
         }
     }
 
-    /// A copy of a session's bytes, in memory for secrets.
-    pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
+    /// A copy of the bytes of a session of this key, in memory for secrets.
+    pub(crate) fn keep(&self, key: &Key<'_>, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.admit(bytes.len())?;
-        self.era().arena.keep(bytes).ok_or(Discard::NoMemory)
+        let era = self.era();
+        let kept = era.arena.keep(era.place(key), bytes);
+        kept.ok_or(Discard::NoMemory)
     }
 
     /// Whether a session of this size may come in at all.
@@ -343,65 +352,111 @@ impl Engine {
     pub(crate) fn clear_expired(&self) -> u64 {
         let now = self.clock.now();
         let era = self.era();
-        let expired = era.shards.iter().map(|shard| {
-            let mut garbage = self.garbage();
-            let mut visit = era.visit(now, &self.options, &mut garbage);
-            let mut state = shard.lock();
-            let before = state.stats.expired;
-            state.purge_all(&mut visit);
-            state.stats.expired - before
-        });
-        expired.sum()
+        let mut expired = 0;
+        for shard in &era.shards {
+            let mut cursor = shard.lock().start();
+            loop {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                let mut state = shard.lock();
+                let before = state.stats.expired;
+                let more = state.purge_some(&mut cursor, PLACES_UNDER_A_LOCK, &mut visit);
+                expired += state.stats.expired - before;
+                if !more {
+                    break;
+                }
+            }
+        }
+        expired
     }
 
-    /// Drops everything.
+    /// Drops everything. A shard is emptied at once, and its sessions are wiped when its lock is gone.
     pub(crate) fn clear(&self) {
         let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {
-            let mut garbage = self.garbage();
-            let mut visit = era.visit(now, &self.options, &mut garbage);
-            shard.lock().clear(&mut visit);
+            let entries = shard.lock().detach(&era.usage);
+            let (mut expired, mut removed) = (0, 0);
+            for mut entry in entries {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                expired += entry.expire(&mut visit);
+                removed += entry.sessions.len() as u64;
+                garbage.extend(entry.sessions);
+            }
+            let stats = &mut shard.lock().stats;
+            stats.expired += expired;
+            stats.removed += removed;
         }
     }
 
-    /// Shows to `copy` all sessions under keys that begin so, those of the least recently used key first
-    /// and of each key the oldest first. If it says that all is well, those that are single-use and kept
-    /// as bytes leave, at the same moment; the answer is how many sessions are kept as objects.
-    ///
-    /// All shards are locked meanwhile, so `copy` does nothing but copy.
-    pub(crate) fn move_out<E>(
+    /// Shows all sessions under keys that begin so. Under a lock, so `look` does nothing but look; a bounded
+    /// number of them at a time, so what comes or goes meanwhile is shown or not, and may be shown twice if
+    /// it stays.
+    pub(crate) fn each(
         &self,
         space: Space,
         prefix: &[u8],
-        copy: impl FnOnce(&[(&[u8], &Session)], Time) -> Result<(), E>,
-    ) -> Result<usize, E> {
+        mut look: impl FnMut(&[u8], &Session, Time),
+    ) {
         let now = self.clock.now();
+        for shard in &self.era().shards {
+            let mut cursor = shard.lock().start();
+            let mut state = shard.lock();
+            while state.look_at_some(&mut cursor, PLACES_UNDER_A_LOCK, (space, prefix), |entry| {
+                let alive = entry
+                    .sessions
+                    .iter()
+                    .filter(|session| session.expires > now);
+                alive.for_each(|session| look(&entry.key, session, now));
+            }) {
+                drop(state);
+                state = shard.lock();
+            }
+        }
+    }
+
+    /// Takes out the single-use sessions under keys that begin so, and copies the reusable ones, those of
+    /// the least recently used key first and of each key the oldest first; objects stay. A bounded number
+    /// under a lock at a time, as `each`. What was taken is counted when the caller says what became of it,
+    /// with `moved` or `move_back`.
+    pub(crate) fn move_out(&self, space: Space, prefix: &[u8], now: Time) -> MovedOut {
         let era = self.era();
-        let mut garbage = self.garbage();
-        let mut visit = era.visit(now, &self.options, &mut garbage);
-        // In this order always; nobody else has more than one.
-        let mut shards: Vec<_> = era.shards.iter().map(Shard::lock).collect();
-        for shard in &mut shards {
-            shard.purge_all(&mut visit);
+        let mut out = MovedOut::default();
+        for shard in &era.shards {
+            let mut cursor = shard.lock().start();
+            loop {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                let (of, places) = ((space, prefix), PLACES_UNDER_A_LOCK);
+                let mut state = shard.lock();
+                if !state.move_some(&mut cursor, places, of, &mut visit, &mut out) {
+                    break;
+                }
+            }
         }
-        let mut entries: Vec<_> = shards
-            .iter()
-            .flat_map(|shard| shard.entries(space, prefix))
-            .collect();
-        entries.sort_by_key(|entry| entry.used);
-        let sessions: Vec<(&[u8], &Session)> = entries
-            .iter()
-            .flat_map(|entry| entry.sessions.iter().map(|session| (&*entry.key, session)))
-            .collect();
-        copy(&sessions, now)?;
-        let objects = sessions.iter().filter(|(_, session)| session.is_object());
-        let objects = objects.count();
-        for shard in &mut shards {
-            shard.move_out(space, prefix, &mut visit);
+        out.sort();
+        out
+    }
+
+    /// What was moved out is somebody else's from here on.
+    pub(crate) fn moved(&self, space: Space, out: MovedOut) {
+        for moved in out.sessions.iter().filter(|moved| moved.has_left()) {
+            self.count(&self.key(space, &moved.key), |stats| stats.removed += 1);
         }
-        drop(shards);
-        Ok(objects)
+    }
+
+    /// Puts back what was moved out, as if nothing had been.
+    pub(crate) fn move_back(&self, space: Space, out: MovedOut) {
+        let now = self.clock.now();
+        for moved in out.sessions {
+            if moved.has_left() {
+                let key = self.key(space, &moved.key);
+                if self.insert(&key, moved.session, now, |_| {}).is_err() {
+                    self.count(&key, |stats| stats.removed += 1);
+                }
+            }
+        }
     }
 
     /// Drops everything, and keeps nothing from here on.

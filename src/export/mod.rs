@@ -194,32 +194,50 @@ impl<'a> Scope<'a> {
     }
 
     /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes. Those that
-    /// may be used once leave the cache, all at one moment; or, on an error, none.
+    /// may be used once leave the cache; or, on an error, none.
     pub(crate) fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
         let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
-        let prefix = self.prefix();
+        let (engine, space, prefix) = (self.engine(), self.space(), self.prefix());
+        let len = |sessions: usize| HEADER + sessions + aead::TAG;
+        if room != usize::MAX {
+            // Nothing leaves for a caller who only asks for the length.
+            let mut sessions = 0;
+            engine.each(space, &prefix, |key, session, now| {
+                let record = Record::of(&key[prefix.len()..], session, now);
+                sessions += record.map_or(0, |record| record.len());
+            });
+            if len(sessions) > room {
+                return Err(Refused::TooSmall(len(sessions)));
+            }
+        }
+        let now = engine.now();
+        let out = engine.move_out(space, &prefix, now);
         let mut sealed = Zeroizing::new(Vec::new());
-        let left_out = self
-            .engine()
-            .move_out(self.space(), &prefix, |sessions, now| {
-                let records = || {
-                    sessions.iter().filter_map(|&(key, session)| {
-                        Record::of(&key[prefix.len()..], session, now)
-                    })
-                };
-                let len = HEADER + records().map(|record| record.len()).sum::<usize>() + aead::TAG;
-                if len > room {
-                    return Err(Refused::TooSmall(len));
-                }
+        let written = {
+            let records = || {
+                out.iter()
+                    .filter_map(|(key, session)| Record::of(&key[prefix.len()..], session, now))
+            };
+            let len = len(records().map(|record| record.len()).sum());
+            // More came in since the first look.
+            if len > room {
+                Err(Refused::TooSmall(len))
+            } else if out.no_memory || sealed.try_reserve_exact(len).is_err() {
                 // All at once: a vector that grows would leave copies behind.
-                if sealed.try_reserve_exact(len).is_err() {
-                    return Err(Refused::NoMemory);
-                }
+                Err(Refused::NoMemory)
+            } else {
                 sealed.extend_from_slice(&header);
                 records().for_each(|record| record.write(&mut sealed));
                 Ok(())
-            })?;
+            }
+        };
+        if let Err(why) = written {
+            engine.move_back(space, out);
+            return Err(why);
+        }
+        let left_out = out.objects;
+        engine.moved(space, out);
         let tag = aead::seal(key, &nonce, &authenticated, &mut sealed[HEADER..]);
         sealed.extend_from_slice(&tag);
         Ok(Export {
@@ -284,7 +302,7 @@ impl<'a> Scope<'a> {
         .until(now, self.client_not_after());
         let age = record.age.saturating_add(passed);
         let left = record.left.saturating_sub(passed);
-        let payload = match engine.keep(record.bytes) {
+        let payload = match engine.keep(&key, record.bytes) {
             Ok(payload) => payload,
             Err(why) => {
                 engine.count(&key, |stats| stats.discard(why, 1));
