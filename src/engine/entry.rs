@@ -2,6 +2,7 @@
 
 use super::event::EventKind;
 use super::key::{Key, Space};
+use super::secret::Stash;
 use super::sessions::Sessions;
 use super::stamp::Stamp;
 use super::visit::Visit;
@@ -55,17 +56,28 @@ impl Entry {
     }
 
     /// Drops what a new session takes the place of.
-    pub(super) fn make_room(&mut self, session: &Session, visit: &mut Visit<'_, '_>) -> Room {
+    pub(super) fn make_room(
+        &mut self,
+        session: &Session,
+        stash: &mut Stash,
+        visit: &mut Visit<'_, '_>,
+    ) -> Room {
         let mut displaced = 0;
         if session.kind == Kind::Reusable {
             // One is enough, it can be used again and again.
-            displaced += self.extract(|other| other.kind == Kind::Reusable, visit);
+            let which = |other: &Session| other.kind == Kind::Reusable;
+            self.sessions.extract(which, |session| {
+                visit.recycle(session, stash);
+                displaced += 1;
+            });
         }
         let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
         let oldest = self.sessions.oldest();
         let too_old = full && oldest.is_some_and(|oldest| session.received < oldest.received);
         if full && !too_old {
-            self.drop_oldest(visit);
+            if let Some(oldest) = self.sessions.pop_oldest() {
+                visit.recycle(oldest, stash);
+            }
             displaced += 1;
         }
         Room { displaced, too_old }

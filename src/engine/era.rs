@@ -36,7 +36,7 @@ impl Era {
             oldest: (0..shards)
                 .map(|_| AtomicU64::new(Stamp::NEVER.0))
                 .collect(),
-            usage: Usage::default(),
+            usage: Usage::new(options, shards),
             epoch: AtomicU64::new(0),
             arena: Arena::new(shards),
         }
@@ -75,6 +75,17 @@ impl Era {
     pub(super) fn place(&self, key: &Key<'_>) -> usize {
         // The table takes its bits from both ends of the hash, so these come from the middle.
         (key.hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// Takes back what shards have set aside and do not use; false: nothing.
+    pub(super) fn take_spare(&self) -> bool {
+        let any = self.usage.take_any_spare();
+        if any {
+            for shard in &self.shards {
+                shard.lock().give_spare(&self.usage);
+            }
+        }
+        any
     }
 
     /// Drops something that is over, or else the least recently used endpoint; false: there is none

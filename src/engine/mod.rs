@@ -41,7 +41,7 @@ use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::PerProcess;
 use era::Era;
 use foldhash::fast::RandomState;
-use shard::Insertion;
+use shard::{Insertion, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -161,8 +161,36 @@ impl Engine {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now, |stats| stats.stored += 1)
+            self.insert(key, now, |_| Ok(session), |stats| stats.stored += 1)
         };
+        self.tell_stored(key, done)
+    }
+
+    /// Stores a copy of a session's bytes, which `describe` makes a session of.
+    pub(crate) fn put_bytes(
+        &self,
+        key: &Key<'_>,
+        bytes: &[u8],
+        describe: impl FnOnce(Payload, Time) -> Session,
+    ) -> Result<(), Discard> {
+        let now = self.clock.now();
+        let make = |state: &mut State| {
+            self.admit(bytes.len())?;
+            let kept = match state.stash.take(bytes) {
+                Some(kept) => kept,
+                None => self.keep(key, bytes)?,
+            };
+            let session = describe(Payload::Bytes(kept), now);
+            if session.expires <= now {
+                return Err(Discard::Lifetime);
+            }
+            Ok(session)
+        };
+        let done = self.insert(key, now, make, |stats| stats.stored += 1);
+        self.tell_stored(key, done)
+    }
+
+    fn tell_stored(&self, key: &Key<'_>, done: Result<(), Discard>) -> Result<(), Discard> {
         match done {
             Ok(()) => self.tell(key, EventKind::Stored, 1),
             Err(why) => self.count(key, |stats| stats.discard(why, 1)),
@@ -180,7 +208,7 @@ impl Engine {
         let kept = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now, |stats| stats.returned += 1)
+            self.insert(key, now, |_| Ok(session), |stats| stats.returned += 1)
         };
         match kept {
             Ok(()) => {}
@@ -203,11 +231,20 @@ impl Engine {
         copy: impl FnOnce(&Session, Time) -> bool,
     ) -> Option<bool> {
         let now = self.clock.now();
-        // Dropped, and so wiped, after the lock is gone.
         let (mut garbage, mut taken) = (self.garbage(), None);
-        self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
-            copy(session, now)
-        })
+        let era = self.era();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
+        let mut state = era.shard(key).lock();
+        let show = |session: &Session, _, _: &mut _| copy(session, now);
+        let found = state.newest(key, &mut taken, show, &mut visit);
+        if let Some(left) = taken.and_then(|taken| taken.recycle(&mut state.stash)) {
+            garbage.push(left);
+        }
+        drop(state);
+        if found == Some(true) {
+            garbage.tell(EventKind::Offered, 1, key);
+        }
+        found
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
@@ -452,7 +489,10 @@ impl Engine {
         for moved in out.sessions {
             if moved.has_left() {
                 let key = self.key(space, &moved.key);
-                if self.insert(&key, moved.session, now, |_| {}).is_err() {
+                if self
+                    .insert(&key, now, |_| Ok(moved.session), |_| {})
+                    .is_err()
+                {
                     self.count(&key, |stats| stats.removed += 1);
                 }
             }
@@ -498,38 +538,42 @@ impl Engine {
     pub(crate) fn stats(&self) -> Stats {
         let era = self.era();
         let mut all = Stats::default();
+        let mut spare = 0;
         for shard in &era.shards {
             let state = shard.lock();
             all.add(&state.stats);
-            all.sessions += state.sessions() as u64;
+            all.sessions += state.held().sessions as u64;
+            spare += state.held().spare;
         }
         all.endpoints = era.usage.endpoints() as u64;
-        all.bytes = era.usage.bytes() as u64;
+        all.bytes = era.usage.bytes().saturating_sub(spare) as u64;
         all
     }
 
-    /// `counted` is how it counts if it is taken in.
+    /// `make` makes the session under the lock of its shard; `counted` is how it counts if it is taken in.
+    #[inline]
     fn insert(
         &self,
         key: &Key<'_>,
-        mut session: Session,
         now: Time,
+        make: impl FnOnce(&mut State) -> Result<Session, Discard>,
         counted: impl Fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
-        self.admit(session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
         // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
         // stores something each time that something goes would take the room again and again.
         let mut garbage = self.garbage();
         let mut visit = era.visit(now, &self.options, &mut garbage);
+        let mut state = shard.lock();
+        let mut session = make(&mut state)?;
         loop {
-            let mut state = shard.lock();
             // Under the lock, so that nothing comes in behind `close`.
-            if self.is_closed() {
+            if let Err(why) = self.admit(session.size) {
                 drop(state);
-                return Err(Discard::Closed);
+                visit.garbage.push(session);
+                return Err(why);
             }
             state.sweep(&mut visit);
             let done = state.insert(key, session, era.oldest(key), hash, &mut visit);
@@ -547,16 +591,19 @@ impl Engine {
                 Insertion::Full(back) => session = back,
             }
             drop(state);
-            if !era.evict(key, &mut visit) {
-                let mut state = shard.lock();
+            if !era.take_spare() && !era.evict(key, &mut visit) {
+                state = shard.lock();
                 if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);
                     state.stats.evicted += 1;
                     visit.garbage.tell(EventKind::Evicted, 1, key);
                     drop(state);
+                    visit.garbage.push(session);
                     return Ok(());
                 }
+                drop(state);
             }
+            state = shard.lock();
         }
     }
 

@@ -11,6 +11,7 @@
 
 use crate::sync::Mutex;
 use crate::sys;
+use smallvec::SmallVec;
 use std::ptr::NonNull;
 use zeroize::Zeroize;
 
@@ -327,6 +328,11 @@ impl SecretBytes {
         unsafe { Pool::keep(self.pool()?, self) }
     }
 
+    fn wipe(&mut self) {
+        // SAFETY: the block is ours and `len` long.
+        unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len as usize) }.zeroize();
+    }
+
     fn span(&self) -> NonNull<Span> {
         let before = if self.class == Class::ALONE {
             ALIGN
@@ -366,8 +372,7 @@ impl std::ops::Deref for SecretBytes {
 impl Drop for SecretBytes {
     fn drop(&mut self) {
         let Some(pool) = self.pool() else { return };
-        // SAFETY: the block is ours and `len` long, and is not used after.
-        unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len as usize) }.zeroize();
+        self.wipe();
         // SAFETY: alive while we have a block of it.
         let mut spans = unsafe { pool.as_ref() }.spans.lock();
         // SAFETY: wiped, of this class and span, and not used after.
@@ -379,6 +384,42 @@ impl Drop for SecretBytes {
             // SAFETY: the arena is gone, and this was the last block.
             unsafe { Pool::free(pool) };
         }
+    }
+}
+
+/// A few blocks for the next sessions of a shard, which are most often as long as those that just went.
+#[derive(Default)]
+pub(super) struct Stash(SmallVec<[SecretBytes; 2]>);
+
+impl Stash {
+    const MOST: usize = 4;
+    /// Of larger ones, to keep some would cost more memory than time is saved.
+    const LARGEST: usize = 8 << 10;
+
+    /// Wipes bytes and keeps their block, or gives them back.
+    #[inline]
+    pub(super) fn put(&mut self, mut bytes: SecretBytes) -> Option<SecretBytes> {
+        if self.0.len() == Self::MOST || bytes.len() > Self::LARGEST {
+            return Some(bytes);
+        }
+        bytes.wipe();
+        self.0.push(bytes);
+        None
+    }
+
+    /// A copy of `bytes` in a block that is at hand.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<SecretBytes> {
+        let class = Class::of(bytes.len());
+        let at = self.0.iter().rposition(|kept| kept.class == class)?;
+        let mut kept = self.0.swap_remove(at);
+        kept.len = bytes.len() as u32;
+        // SAFETY: the block is ours alone, and of a class that so many bytes fit in.
+        unsafe {
+            kept.block
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+        };
+        Some(kept)
     }
 }
 
@@ -464,6 +505,24 @@ mod tests {
         // SAFETY: still mapped; the allocator's note is at its begin.
         let left = unsafe { std::slice::from_raw_parts(block.as_ptr(), 1000) };
         assert!(left[size_of::<Released>()..].iter().all(|&byte| byte == 0));
+    }
+
+    #[cfg(not(shuttle))]
+    #[test]
+    fn a_stashed_block_holds_nothing_and_serves_the_next_of_its_class() {
+        let arena = Arena::new(1);
+        let mut stash = Stash::default();
+        assert!(
+            stash
+                .put(arena.keep(0, &[7; 1000]).expect("memory"))
+                .is_none()
+        );
+        assert!(stash.0[0].iter().all(|&byte| byte == 0));
+        assert!(stash.take(&[8; 900]).is_none());
+        let block = stash.0[0].block;
+        let taken = stash.take(&[8; 990]).expect("of the same class");
+        assert_eq!((&*taken, taken.block), (&[8; 990][..], block));
+        assert!(stash.take(&[8; 990]).is_none());
     }
 
     #[cfg(not(shuttle))]

@@ -5,6 +5,7 @@ use super::entry::Entry;
 use super::event::EventKind;
 use super::key::{Key, Space};
 use super::moved::MovedOut;
+use super::secret::Stash;
 use super::stamp::{Stamp, Stamps};
 use super::table::{Cursor, Place, Table};
 use super::usage::{Held, Usage};
@@ -21,6 +22,7 @@ pub(super) struct State {
     stamps: Stamps,
     pub(super) stats: Stats,
     held: Held,
+    pub(super) stash: Stash,
     /// Where the next look for expired entries begins.
     sweep: Cursor,
     /// Nothing in here is over before this.
@@ -63,6 +65,7 @@ impl Shard {
                 stamps,
                 stats: Stats::default(),
                 held: Held::default(),
+                stash: Stash::default(),
                 sweep: Cursor::default(),
                 soonest: Time::NEVER,
                 soonest_swept: Time::NEVER,
@@ -151,6 +154,7 @@ impl State {
             stats,
             stamps,
             held,
+            stash,
             ..
         } = self;
         let stamp = stamps.later(visit.epoch.load(Relaxed));
@@ -166,7 +170,7 @@ impl State {
             let entry = &mut **bucket;
             entry.used = stamp;
             stats.expired += entry.expire(visit);
-            let room = entry.make_room(&session, visit);
+            let room = entry.make_room(&session, stash, visit);
             stats.displaced += room.displaced;
             if room.too_old {
                 held.settle(visit);
@@ -440,8 +444,12 @@ impl State {
         self.table.start()
     }
 
-    pub(super) fn sessions(&self) -> usize {
-        self.held.sessions
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(super) fn give_spare(&mut self, usage: &Usage) {
+        self.held.give_spare(usage);
     }
 }
 

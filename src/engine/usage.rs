@@ -3,17 +3,40 @@
 
 use super::visit::Visit;
 use super::{Options, Session};
-use crate::sync::AtomicUsize;
+use crate::sync::{AtomicBool, AtomicUsize};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What all shards together use.
-#[derive(Default)]
 pub(super) struct Usage {
     endpoints: AtomicUsize,
     bytes: AtomicUsize,
+    /// Bytes that a shard may hold without using them.
+    spare_each: usize,
+    /// Above this, shards give back at once what they do not use.
+    spare_up_to: usize,
+    /// Whether any shard may hold such bytes.
+    any_spare: AtomicBool,
 }
 
 impl Usage {
+    pub(super) fn new(options: &Options, shards: usize) -> Self {
+        const SPARE: usize = 16 << 10;
+        let bytes = usize::try_from(options.max_bytes).unwrap_or(usize::MAX);
+        Self {
+            endpoints: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            spare_each: SPARE.min(bytes / 8 / shards),
+            spare_up_to: bytes - bytes / 4,
+            any_spare: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether shards may hold bytes that they do not use. They are to be asked for them, before anything
+    /// is evicted.
+    pub(super) fn take_any_spare(&self) -> bool {
+        self.any_spare.load(Relaxed) && self.any_spare.swap(false, Relaxed)
+    }
+
     /// Sets aside room for a session, and for an endpoint if it is a new one; both or nothing.
     ///
     /// For the moment in which an endpoint is set aside and given back because the bytes do not fit,
@@ -61,6 +84,9 @@ pub(super) struct Held {
     pub(super) endpoints: usize,
     pub(super) sessions: usize,
     pub(super) bytes: usize,
+    /// Set aside of the cache's bytes and not used: what comes and goes in one shard changes nothing that
+    /// others read.
+    pub(super) spare: usize,
 }
 
 impl Held {
@@ -70,44 +96,59 @@ impl Held {
     }
 
     /// Gives up what has left in this visit.
+    #[inline]
     pub(super) fn settle(&mut self, visit: &mut Visit<'_, '_>) {
         let left = std::mem::take(&mut visit.left);
-        self.subtract(&left);
-        visit.usage.release(left.endpoints, left.bytes);
+        self.endpoints -= left.endpoints;
+        self.sessions -= left.sessions;
+        self.bytes -= left.bytes;
+        self.spare += left.bytes;
+        let usage = visit.usage;
+        let keep = if usage.bytes() <= usage.spare_up_to {
+            usage.spare_each
+        } else {
+            0
+        };
+        if self.spare != 0 && keep != 0 && !usage.any_spare.load(Relaxed) {
+            usage.any_spare.store(true, Relaxed);
+        }
+        let over = self.spare.saturating_sub(keep);
+        self.spare -= over;
+        usage.release(left.endpoints, over);
     }
 
-    /// The same, and sets aside room for a session, and for an endpoint if it is a new one. What left made
-    /// room for what comes, so between sessions of the same size nothing changes that the shards share.
+    /// The same, and sets aside room for a session, and for an endpoint if it is a new one.
+    #[inline]
     pub(super) fn reserve(
         &mut self,
         visit: &mut Visit<'_, '_>,
         new_endpoint: bool,
         bytes: usize,
     ) -> bool {
-        let kept = visit.left.bytes.min(bytes);
-        self.bytes -= kept;
-        visit.left.bytes -= kept;
-        self.settle(visit);
+        // What left makes room for what comes, so this is not given up to be reserved again.
+        let left = std::mem::take(&mut visit.left.bytes);
+        self.bytes -= left;
+        self.spare += left;
+        let own = self.spare.min(bytes);
         let reserved = visit
             .usage
-            .reserve(visit.options, new_endpoint, bytes - kept);
+            .reserve(visit.options, new_endpoint, bytes - own);
         if reserved {
+            self.spare -= own;
             self.endpoints += usize::from(new_endpoint);
-        } else {
-            visit.usage.release(0, kept);
         }
+        self.settle(visit);
         reserved
+    }
+
+    /// Gives up what is not used.
+    pub(super) fn give_spare(&mut self, usage: &Usage) {
+        usage.release(0, std::mem::take(&mut self.spare));
     }
 
     /// Gives up everything.
     pub(super) fn clear(&mut self, usage: &Usage) {
-        usage.release(self.endpoints, self.bytes);
+        usage.release(self.endpoints, self.bytes + self.spare);
         *self = Self::default();
-    }
-
-    fn subtract(&mut self, left: &Self) {
-        self.endpoints -= left.endpoints;
-        self.sessions -= left.sessions;
-        self.bytes -= left.bytes;
     }
 }

@@ -1,6 +1,7 @@
 //! One look into a shard.
 
 use super::garbage::Garbage;
+use super::secret::Stash;
 use super::usage::{Held, Usage};
 use super::{Options, Session, Time};
 use crate::sync::AtomicU64;
@@ -23,5 +24,14 @@ impl Visit<'_, '_> {
     pub(super) fn drop(&mut self, session: Session) {
         self.left.add(&session);
         self.garbage.push(session);
+    }
+
+    /// The same, and its block is kept for the next.
+    #[inline]
+    pub(super) fn recycle(&mut self, session: Session, stash: &mut Stash) {
+        self.left.add(&session);
+        if let Some(session) = session.recycle(stash) {
+            self.garbage.push(session);
+        }
     }
 }
