@@ -1,6 +1,6 @@
 //! A cache, with what is on its way to each of its endpoints.
 
-use crate::engine::{Clock, Engine, Key, Listener, Options, Payload, Space, Stats};
+use crate::engine::{Clock, Engine, Key, Listener, Options, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
 use crate::identity::EndpointKey;
@@ -100,12 +100,7 @@ impl Cache {
             return Err(Error::InvalidArgument);
         }
         let received = info.check()?;
-        let engine = &self.engine;
-        let payload = engine
-            .keep(bytes)
-            .inspect_err(|&why| engine.count(&key, |stats| stats.discard(why, 1)))?;
-        let session = received.alone(engine, Payload::Bytes(payload), bytes.len());
-        Ok(engine.put(&key, session)?)
+        Ok(received.put_alone(&self.engine, &key, bytes)?)
     }
 
     /// Takes the newest session under a key of the caller's own; a TLS 1.3 ticket leaves the cache with

@@ -1,6 +1,6 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
-use crate::engine::{Engine, Kind, Lifetime, Payload, Session, expiry};
+use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Payload, Session, Time, expiry};
 use crate::error::Error;
 
 /// What the driver knows of a session that it received. The rules that follow from it are the library's.
@@ -80,10 +80,27 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// A session of no connection that the library knows: a lineage of its own, which begins now.
-    pub(crate) fn alone(&self, engine: &Engine, payload: Payload, size: usize) -> Session {
-        let now = engine.now();
-        let lineage = engine.new_lineage(now).until(now, self.not_after);
+    /// Stores a session of no connection that the library knows.
+    pub(crate) fn put_alone(
+        &self,
+        engine: &Engine,
+        key: &Key<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Discard> {
+        engine.put_bytes(key, bytes, |payload, now| {
+            self.alone(engine, payload, bytes.len(), now)
+        })
+    }
+
+    /// A session of no connection that the library knows. Nobody will ask for its lineage.
+    pub(crate) fn alone(
+        &self,
+        engine: &Engine,
+        payload: Payload,
+        size: usize,
+        now: Time,
+    ) -> Session {
+        let lineage = engine.numbered_lineage(0, now).until(now, self.not_after);
         Session {
             payload,
             kind: self.kind,

@@ -4,7 +4,7 @@ use super::slice::{bytes, bytes_up_to};
 use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_FOUND};
 use super::{options, tsc_options, tsc_session_info, tsc_status};
 use crate::cache::Cache;
-use crate::engine::{Engine, Key, Payload, Space};
+use crate::engine::{Engine, Key, Space};
 use crate::sys;
 use std::sync::Arc;
 
@@ -157,11 +157,7 @@ pub unsafe extern "C" fn tsc_put(
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        let payload = engine
-            .keep(data)
-            .inspect_err(|&why| engine.count(&key, |s| s.discard(why, 1)))?;
-        let session = info.alone(engine, Payload::Bytes(payload), data.len());
-        Ok(engine.put(&key, session)?)
+        Ok(info.put_alone(engine, &key, data)?)
     })
 }
 

@@ -238,7 +238,7 @@ pub unsafe extern "C" fn tsc_config_put(
         let supply = config.supply(&endpoint)?;
         let payload = config
             .engine()
-            .keep(data)
+            .keep(&supply.key(), data)
             .inspect_err(|&why| supply.count(|stats| stats.discard(why, 1)))?;
         let payload = Payload::Bytes(payload);
         Ok(supply.put_unattended(payload, data.len(), &info, config.client_not_after)?)

@@ -84,7 +84,8 @@ impl Connection {
     /// Bytes that were received, in memory for secrets.
     pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.check_process().map_err(|_| Discard::Closed)?;
-        self.supply.engine().keep(bytes).inspect_err(|&why| {
+        let kept = self.supply.engine().keep(&self.supply.key(), bytes);
+        kept.inspect_err(|&why| {
             // The server answered, as in `receive`.
             let mut progress = self.send(self.progress.lock());
             progress.info.received += 1;

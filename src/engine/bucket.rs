@@ -26,7 +26,7 @@ impl Bucket {
     /// To be called when another session has become the newest; who does not only makes the next
     /// look-up slower.
     pub(super) fn mark_newest(&mut self) {
-        let newest = self.entry.sessions.last().map(|session| &session.payload);
+        let newest = self.entry.sessions.newest().map(|session| &session.payload);
         self.newest = match newest {
             Some(Payload::Bytes(bytes)) => bytes.as_ptr().addr(),
             _ => 0,

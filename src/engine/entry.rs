@@ -2,19 +2,22 @@
 
 use super::event::EventKind;
 use super::key::{Key, Space};
+use super::secret::Stash;
+use super::sessions::Sessions;
 use super::stamp::Stamp;
 use super::visit::Visit;
 use super::{Kind, Session, Time};
 use smallvec::SmallVec;
 
 pub(super) struct Entry {
-    pub(super) key: Box<[u8]>,
+    /// As long as most keys are, it lies here.
+    pub(super) key: SmallVec<[u8; 40]>,
     pub(super) space: Space,
     pub(super) used: Stamp,
     /// Nothing in here is over before this; may be too early.
     pub(super) soonest: Time,
-    /// Oldest first; empty only for the moment in which the last one is replaced.
-    pub(super) sessions: SmallVec<[Session; 1]>,
+    /// Empty only for the moment in which the last one is replaced.
+    pub(super) sessions: Sessions,
 }
 
 /// What `Entry::make_room` did.
@@ -31,7 +34,7 @@ impl Entry {
             space: key.space,
             used,
             soonest: Time::NEVER,
-            sessions: SmallVec::new(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -40,31 +43,41 @@ impl Entry {
         *self.key == *key.bytes && self.space == key.space
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.sessions.iter().map(|session| session.size).sum()
+    /// Whether its key begins so.
+    pub(super) fn begins(&self, space: Space, prefix: &[u8]) -> bool {
+        self.space == space && self.key.starts_with(prefix)
     }
 
     /// Takes a session in, in the order in which they were received: one that comes back goes to
     /// where it was.
     pub(super) fn add(&mut self, session: Session) {
-        let at = self
-            .sessions
-            .partition_point(|other| other.received <= session.received);
         self.soonest = self.soonest.min(session.expires);
-        self.sessions.insert(at, session);
+        self.sessions.add(session);
     }
 
     /// Drops what a new session takes the place of.
-    pub(super) fn make_room(&mut self, session: &Session, visit: &mut Visit<'_, '_>) -> Room {
+    pub(super) fn make_room(
+        &mut self,
+        session: &Session,
+        stash: &mut Stash,
+        visit: &mut Visit<'_, '_>,
+    ) -> Room {
         let mut displaced = 0;
         if session.kind == Kind::Reusable {
             // One is enough, it can be used again and again.
-            displaced += self.extract(|other| other.kind == Kind::Reusable, visit);
+            let which = |other: &Session| other.kind == Kind::Reusable;
+            self.sessions.extract(which, |session| {
+                visit.recycle(session, stash);
+                displaced += 1;
+            });
         }
         let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
-        let too_old = full && session.received < self.sessions[0].received;
+        let oldest = self.sessions.oldest();
+        let too_old = full && oldest.is_some_and(|oldest| session.received < oldest.received);
         if full && !too_old {
-            self.drop_oldest(visit);
+            if let Some(oldest) = self.sessions.pop_oldest() {
+                visit.recycle(oldest, stash);
+            }
             displaced += 1;
         }
         Room { displaced, too_old }
@@ -72,17 +85,24 @@ impl Entry {
 
     /// Drops the oldest session; false: there is none.
     pub(super) fn drop_oldest(&mut self, visit: &mut Visit<'_, '_>) -> bool {
-        if self.sessions.is_empty() {
+        let Some(oldest) = self.sessions.pop_oldest() else {
             return false;
-        }
-        let oldest = self.sessions.remove(0);
-        visit.usage.release(false, oldest.size);
-        visit.garbage.push(oldest);
+        };
+        visit.drop(oldest);
         true
     }
 
     /// Drops the sessions that are over, and says how many.
+    #[inline]
     pub(super) fn expire(&mut self, visit: &mut Visit<'_, '_>) -> u64 {
+        if self.soonest > visit.now {
+            return 0;
+        }
+        self.drop_expired(visit)
+    }
+
+    #[cold]
+    fn drop_expired(&mut self, visit: &mut Visit<'_, '_>) -> u64 {
         let now = visit.now;
         let expired = self.extract(|session| session.expires <= now, visit);
         visit.garbage.tell_of(EventKind::Expired, expired, self);
@@ -98,17 +118,12 @@ impl Entry {
         which: impl Fn(&Session) -> bool,
         visit: &mut Visit<'_, '_>,
     ) -> u64 {
-        let before = visit.garbage.len();
-        let mut at = 0;
-        while let Some(session) = self.sessions.get(at) {
-            if which(session) {
-                visit.usage.release(false, session.size);
-                visit.garbage.push(self.sessions.remove(at));
-            } else {
-                at += 1;
-            }
-        }
-        (visit.garbage.len() - before) as u64
+        let mut extracted = 0;
+        self.sessions.extract(which, |session| {
+            visit.drop(session);
+            extracted += 1;
+        });
+        extracted
     }
 
     /// Whether there is nothing left that an entry would be kept for.

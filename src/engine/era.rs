@@ -5,12 +5,10 @@ use super::key::Key;
 use super::secret::Arena;
 use super::shard::{Eviction, Shard};
 use super::stamp::{Stamp, Stamps};
-use super::usage::Usage;
+use super::usage::{Held, Usage};
 use super::visit::Visit;
 use super::{Options, Time};
 use crate::sync::AtomicU64;
-use crate::sys;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What one process keeps.
@@ -22,7 +20,7 @@ pub(super) struct Era {
     pub(super) usage: Usage,
     /// Counts the endpoints that came in; see `Stamp`.
     epoch: AtomicU64,
-    pub(super) arena: Arc<Arena>,
+    pub(super) arena: Arena,
 }
 
 impl Era {
@@ -38,9 +36,9 @@ impl Era {
             oldest: (0..shards)
                 .map(|_| AtomicU64::new(Stamp::NEVER.0))
                 .collect(),
-            usage: Usage::default(),
+            usage: Usage::new(options, shards),
             epoch: AtomicU64::new(0),
-            arena: Arena::new(sys::generation()),
+            arena: Arena::new(shards),
         }
     }
 
@@ -58,6 +56,7 @@ impl Era {
             usage: &self.usage,
             epoch: &self.epoch,
             garbage,
+            left: Held::default(),
         }
     }
 
@@ -73,9 +72,20 @@ impl Era {
 
     /// Which shard a key is in.
     #[inline]
-    fn place(&self, key: &Key<'_>) -> usize {
+    pub(super) fn place(&self, key: &Key<'_>) -> usize {
         // The table takes its bits from both ends of the hash, so these come from the middle.
         (key.hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// Takes back what shards have set aside and do not use; false: nothing.
+    pub(super) fn take_spare(&self) -> bool {
+        let any = self.usage.take_any_spare();
+        if any {
+            for shard in &self.shards {
+                shard.lock().give_spare(&self.usage);
+            }
+        }
+        any
     }
 
     /// Drops something that is over, or else the least recently used endpoint; false: there is none

@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::event::{Event, EventKind, Listener};
 use super::{Key, Session, Space};
+use smallvec::SmallVec;
 use std::mem::{self, ManuallyDrop};
 
 /// Sessions that left the table, and what there is to tell. Dropping the sessions and telling may both
@@ -11,7 +12,7 @@ pub(crate) struct Garbage<'a> {
     /// `None`: nobody listens, and nothing is written down.
     listener: Option<&'a Listener>,
     /// One list of both, so that the usual case, in which there is neither, is one look.
-    left: ManuallyDrop<Vec<Left>>,
+    left: ManuallyDrop<SmallVec<[Left; 1]>>,
 }
 
 enum Left {
@@ -34,10 +35,6 @@ impl<'a> Garbage<'a> {
 
     pub(super) fn extend(&mut self, sessions: impl IntoIterator<Item = Session>) {
         self.left.extend(sessions.into_iter().map(Left::Drop));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.left.len()
     }
 
     /// Has the listener told, later, what happened to a key.
@@ -67,8 +64,8 @@ impl<'a> Garbage<'a> {
 impl Drop for Garbage<'_> {
     #[inline]
     fn drop(&mut self) {
-        #[cold]
-        fn settle(listener: Option<&Listener>, left: Vec<Left>) {
+        #[inline(never)]
+        fn settle(listener: Option<&Listener>, left: SmallVec<[Left; 1]>) {
             let Some(listener) = listener else { return };
             for left in &left {
                 if let &Left::Tell(kind, count, space, ref key) = left {

@@ -7,13 +7,16 @@ mod event;
 mod garbage;
 mod key;
 mod lifetime;
+mod moved;
 mod options;
 mod reason;
 mod secret;
 mod session;
+mod sessions;
 mod shard;
 mod stamp;
 mod stats;
+mod table;
 mod time;
 mod usage;
 mod visit;
@@ -23,6 +26,7 @@ pub(crate) use event::{Event, Listener};
 pub(crate) use garbage::Garbage;
 pub(crate) use key::{Key, OwnedKey, Space};
 pub(crate) use lifetime::{Lifetime, Lineage, expiry, restored};
+pub(crate) use moved::MovedOut;
 pub use options::Options;
 pub use reason::Reason;
 pub(crate) use secret::SecretBytes;
@@ -37,10 +41,13 @@ use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::{self, PerProcess};
 use era::Era;
 use foldhash::fast::SeedableRandomState;
-use shard::{Insertion, Shard};
+use shard::{Insertion, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Places of a table that are looked at before its lock is given to others.
+const PLACES_UNDER_A_LOCK: usize = 64;
 
 /// A bounded store of sessions.
 ///
@@ -129,10 +136,12 @@ impl Engine {
         }
     }
 
-    /// A copy of a session's bytes, in memory for secrets.
-    pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
+    /// A copy of the bytes of a session of this key, in memory for secrets.
+    pub(crate) fn keep(&self, key: &Key<'_>, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.admit(bytes.len())?;
-        self.era().arena.keep(bytes).ok_or(Discard::NoMemory)
+        let era = self.era();
+        let kept = era.arena.keep(era.place(key), bytes);
+        kept.ok_or(Discard::NoMemory)
     }
 
     /// Whether a session of this size may come in at all.
@@ -166,8 +175,36 @@ impl Engine {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now, |stats| stats.stored += 1)
+            self.insert(key, now, |_| Ok(session), |stats| stats.stored += 1)
         };
+        self.tell_stored(key, done)
+    }
+
+    /// Stores a copy of a session's bytes, which `describe` makes a session of.
+    pub(crate) fn put_bytes(
+        &self,
+        key: &Key<'_>,
+        bytes: &[u8],
+        describe: impl FnOnce(Payload, Time) -> Session,
+    ) -> Result<(), Discard> {
+        let now = self.clock.now();
+        let make = |state: &mut State| {
+            self.admit(bytes.len())?;
+            let kept = match state.stash.take(bytes) {
+                Some(kept) => kept,
+                None => self.keep(key, bytes)?,
+            };
+            let session = describe(Payload::Bytes(kept), now);
+            if session.expires <= now {
+                return Err(Discard::Lifetime);
+            }
+            Ok(session)
+        };
+        let done = self.insert(key, now, make, |stats| stats.stored += 1);
+        self.tell_stored(key, done)
+    }
+
+    fn tell_stored(&self, key: &Key<'_>, done: Result<(), Discard>) -> Result<(), Discard> {
         match done {
             Ok(()) => self.tell(key, EventKind::Stored, 1),
             Err(why) => self.count(key, |stats| stats.discard(why, 1)),
@@ -182,7 +219,7 @@ impl Engine {
         if session.kind == Kind::Reusable || session.expires <= now {
             self.spoil(key, session, now);
         } else if self
-            .insert(key, session, now, |stats| stats.returned += 1)
+            .insert(key, now, |_| Ok(session), |stats| stats.returned += 1)
             .is_err()
         {
             // Closed meanwhile.
@@ -221,11 +258,20 @@ impl Engine {
         copy: impl FnOnce(&Session, Time) -> bool,
     ) -> Option<bool> {
         let now = self.clock.now();
-        // Dropped, and so wiped, after the lock is gone.
         let (mut garbage, mut taken) = (self.garbage(), None);
-        self.newest(key, now, &mut garbage, &mut taken, |session, _, _| {
-            copy(session, now)
-        })
+        let era = self.era();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
+        let mut state = era.shard(key).lock();
+        let show = |session: &Session, _, _: &mut _| copy(session, now);
+        let found = state.newest(key, &mut taken, show, &mut visit);
+        if let Some(left) = taken.and_then(|taken| taken.recycle(&mut state.stash)) {
+            garbage.push(left);
+        }
+        drop(state);
+        if found == Some(true) {
+            garbage.tell(EventKind::Offered, 1, key);
+        }
+        found
     }
 
     /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
@@ -370,15 +416,22 @@ impl Engine {
     pub(crate) fn clear_expired(&self) -> u64 {
         let now = self.clock.now();
         let era = self.era();
-        let expired = era.shards.iter().map(|shard| {
-            let mut garbage = self.garbage();
-            let mut visit = era.visit(now, &self.options, &mut garbage);
-            let mut state = shard.lock();
-            let before = state.stats.expired;
-            state.purge_all(&mut visit);
-            state.stats.expired - before
-        });
-        expired.sum()
+        let mut expired = 0;
+        for shard in &era.shards {
+            let mut cursor = shard.lock().start();
+            loop {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                let mut state = shard.lock();
+                let before = state.stats.expired;
+                let more = state.purge_some(&mut cursor, PLACES_UNDER_A_LOCK, &mut visit);
+                expired += state.stats.expired - before;
+                if !more {
+                    break;
+                }
+            }
+        }
+        expired
     }
 
     /// How often everything was dropped: what was taken and has another number is not to be offered.
@@ -386,55 +439,97 @@ impl Engine {
         self.clears.load(Acquire)
     }
 
-    /// Drops everything.
+    /// Drops everything. A shard is emptied at once, and its sessions are wiped when its lock is gone.
     pub(crate) fn clear(&self) {
         self.clears.fetch_add(1, Release);
         let now = self.clock.now();
         let era = self.era();
         for shard in &era.shards {
-            let mut garbage = self.garbage();
-            let mut visit = era.visit(now, &self.options, &mut garbage);
-            shard.lock().clear(&mut visit);
+            let entries = shard.lock().detach(&era.usage);
+            let (mut expired, mut removed) = (0, 0);
+            for mut entry in entries {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                expired += entry.expire(&mut visit);
+                removed += entry.sessions.len() as u64;
+                garbage.extend(entry.sessions);
+            }
+            let stats = &mut shard.lock().stats;
+            stats.expired += expired;
+            stats.removed += removed;
         }
     }
 
-    /// Shows to `copy` all sessions under keys that begin so, those of the least recently used key first
-    /// and of each key the oldest first. If it says that all is well, those that are single-use and kept
-    /// as bytes leave, at the same moment; the answer is how many sessions are kept as objects.
-    ///
-    /// All shards are locked meanwhile, so `copy` does nothing but copy.
-    pub(crate) fn move_out<E>(
+    /// Shows all sessions under keys that begin so. Under a lock, so `look` does nothing but look; a bounded
+    /// number of them at a time, so what comes or goes meanwhile is shown or not, and may be shown twice if
+    /// it stays.
+    pub(crate) fn each(
         &self,
         space: Space,
         prefix: &[u8],
-        copy: impl FnOnce(&[(&[u8], &Session)], Time) -> Result<(), E>,
-    ) -> Result<usize, E> {
+        mut look: impl FnMut(&[u8], &Session, Time),
+    ) {
         let now = self.clock.now();
+        for shard in &self.era().shards {
+            let mut cursor = shard.lock().start();
+            let mut state = shard.lock();
+            while state.look_at_some(&mut cursor, PLACES_UNDER_A_LOCK, (space, prefix), |entry| {
+                let alive = entry
+                    .sessions
+                    .iter()
+                    .filter(|session| session.expires > now);
+                alive.for_each(|session| look(&entry.key, session, now));
+            }) {
+                drop(state);
+                state = shard.lock();
+            }
+        }
+    }
+
+    /// Takes out the single-use sessions under keys that begin so, and copies the reusable ones, those of
+    /// the least recently used key first and of each key the oldest first; objects stay. A bounded number
+    /// under a lock at a time, as `each`. What was taken is counted when the caller says what became of it,
+    /// with `moved` or `move_back`.
+    pub(crate) fn move_out(&self, space: Space, prefix: &[u8], now: Time) -> MovedOut {
         let era = self.era();
-        let mut garbage = self.garbage();
-        let mut visit = era.visit(now, &self.options, &mut garbage);
-        // In this order always; nobody else has more than one.
-        let mut shards: Vec<_> = era.shards.iter().map(Shard::lock).collect();
-        for shard in &mut shards {
-            shard.purge_all(&mut visit);
+        let mut out = MovedOut::default();
+        for shard in &era.shards {
+            let mut cursor = shard.lock().start();
+            loop {
+                let mut garbage = self.garbage();
+                let mut visit = era.visit(now, &self.options, &mut garbage);
+                let (of, places) = ((space, prefix), PLACES_UNDER_A_LOCK);
+                let mut state = shard.lock();
+                if !state.move_some(&mut cursor, places, of, &mut visit, &mut out) {
+                    break;
+                }
+            }
         }
-        let mut entries: Vec<_> = shards
-            .iter()
-            .flat_map(|shard| shard.entries(space, prefix))
-            .collect();
-        entries.sort_by_key(|entry| entry.used);
-        let sessions: Vec<(&[u8], &Session)> = entries
-            .iter()
-            .flat_map(|entry| entry.sessions.iter().map(|session| (&*entry.key, session)))
-            .collect();
-        copy(&sessions, now)?;
-        let objects = sessions.iter().filter(|(_, session)| session.is_object());
-        let objects = objects.count();
-        for shard in &mut shards {
-            shard.move_out(space, prefix, &mut visit);
+        out.sort();
+        out
+    }
+
+    /// What was moved out is somebody else's from here on.
+    pub(crate) fn moved(&self, space: Space, out: MovedOut) {
+        for moved in out.sessions.iter().filter(|moved| moved.has_left()) {
+            self.count(&self.key(space, &moved.key), |stats| stats.removed += 1);
         }
-        drop(shards);
-        Ok(objects)
+    }
+
+    /// Puts back what was moved out, as if nothing had been.
+    pub(crate) fn move_back(&self, space: Space, out: MovedOut) {
+        let now = self.clock.now();
+        for moved in out.sessions {
+            if moved.has_left() {
+                let key = self.key(space, &moved.key);
+                if self
+                    .insert(&key, now, |_| Ok(moved.session), |_| {})
+                    .is_err()
+                {
+                    self.count(&key, |stats| stats.removed += 1);
+                }
+            }
+        }
     }
 
     /// Drops everything, and keeps nothing from here on.
@@ -476,39 +571,43 @@ impl Engine {
     pub(crate) fn stats(&self) -> Stats {
         let era = self.era();
         let mut all = Stats::default();
+        let mut spare = 0;
         for shard in &era.shards {
             let state = shard.lock();
             all.add(&state.stats);
-            all.sessions += state.sessions() as u64;
+            all.sessions += state.held().sessions as u64;
+            spare += state.held().spare;
         }
         all.endpoints = era.usage.endpoints() as u64;
-        all.bytes = era.usage.bytes() as u64;
+        all.bytes = era.usage.bytes().saturating_sub(spare) as u64;
         all.bytes_staged = era.usage.staged() as u64;
         all
     }
 
-    /// `counted` is how it counts if it is taken in.
+    /// `make` makes the session under the lock of its shard; `counted` is how it counts if it is taken in.
+    #[inline]
     fn insert(
         &self,
         key: &Key<'_>,
-        mut session: Session,
         now: Time,
+        make: impl FnOnce(&mut State) -> Result<Session, Discard>,
         counted: impl Fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
-        self.admit(session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
         // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
         // stores something each time that something goes would take the room again and again.
         let mut garbage = self.garbage();
         let mut visit = era.visit(now, &self.options, &mut garbage);
+        let mut state = shard.lock();
+        let mut session = make(&mut state)?;
         loop {
-            let mut state = shard.lock();
             // Under the lock, so that nothing comes in behind `close`.
-            if self.is_closed() {
+            if let Err(why) = self.admit(session.size) {
                 drop(state);
-                return Err(Discard::Closed);
+                visit.garbage.push(session);
+                return Err(why);
             }
             state.sweep(&mut visit);
             let done = state.insert(key, session, era.oldest(key), hash, &mut visit);
@@ -526,16 +625,19 @@ impl Engine {
                 Insertion::Full(back) => session = back,
             }
             drop(state);
-            if !era.evict(key, &mut visit) {
-                let mut state = shard.lock();
+            if !era.take_spare() && !era.evict(key, &mut visit) {
+                state = shard.lock();
                 if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);
                     state.stats.evicted += 1;
                     visit.garbage.tell(EventKind::Evicted, 1, key);
                     drop(state);
+                    visit.garbage.push(session);
                     return Ok(());
                 }
+                drop(state);
             }
+            state = shard.lock();
         }
     }
 
@@ -547,9 +649,24 @@ impl Engine {
         let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
         assert_eq!(came, stats.taken + dropped + stats.sessions, "{stats:?}");
         assert!(stats.taken <= stats.offered && stats.returned <= stats.taken);
-        let held = self.era().shards.iter().map(|shard| shard.lock().held());
-        let held = held.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        assert_eq!((stats.endpoints, stats.bytes), held, "{stats:?}");
+        let (mut endpoints, mut sessions, mut bytes) = (0, 0, 0);
+        for shard in &self.era().shards {
+            shard.lock().each(|entry| {
+                endpoints += 1;
+                sessions += entry.sessions.len() as u64;
+                bytes += entry
+                    .sessions
+                    .iter()
+                    .map(|one| one.size as u64)
+                    .sum::<u64>();
+            });
+        }
+        let found = (endpoints, sessions, bytes);
+        assert_eq!(
+            (stats.endpoints, stats.sessions, stats.bytes),
+            found,
+            "{stats:?}"
+        );
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! What one resumption needs.
 
+use super::secret::Stash;
 use super::{Lineage, Options, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
@@ -58,6 +59,18 @@ impl Session {
     /// Kept as an object, which means nothing outside this process.
     pub(super) fn is_object(&self) -> bool {
         !matches!(self.payload, Payload::Bytes(_))
+    }
+
+    /// Keeps its block for the next session, wiped; what has none, or no room there, comes back.
+    #[inline]
+    pub(super) fn recycle(self, stash: &mut Stash) -> Option<Self> {
+        match self.payload {
+            Payload::Bytes(bytes) => {
+                let payload = Payload::Bytes(stash.put(bytes)?);
+                Some(Self { payload, ..self })
+            }
+            _ => Some(self),
+        }
     }
 
     /// A second one of a session that stays in the cache, for a connection to offer: it does not go

@@ -4,23 +4,33 @@ use super::bucket::Bucket;
 use super::entry::Entry;
 use super::event::EventKind;
 use super::key::{Key, Space};
+use super::moved::MovedOut;
+use super::secret::Stash;
 use super::stamp::{Stamp, Stamps};
-use super::usage::Usage;
+use super::table::{Cursor, Place, Table};
+use super::usage::{Held, Usage};
 use super::visit::Visit;
 use super::{Kind, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
-use hashbrown::HashTable;
-use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
+use hashbrown::hash_table::OccupiedEntry;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// In this order, a look-up changes nothing outside the cache line that the lock is in.
+/// In this order, a look-up changes little outside the cache line that the lock is in.
 #[repr(C)]
 pub(super) struct State {
-    table: HashTable<Bucket>,
+    table: Table,
     stamps: Stamps,
     pub(super) stats: Stats,
-    /// The bucket at which the next look for expired entries begins.
-    sweep: usize,
+    held: Held,
+    pub(super) stash: Stash,
+    /// Where the next look for expired entries begins.
+    sweep: Cursor,
+    /// Nothing in here is over before this.
+    soonest: Time,
+    /// The same for what `sweep` has come by since its first place, and for what came in since.
+    soonest_swept: Time,
+    /// Where the next look for something to evict begins.
+    candidates: Cursor,
 }
 
 /// Aligned so that two shards never share a cache line (or the pair that is fetched together).
@@ -51,10 +61,15 @@ impl Shard {
     pub(super) fn new(stamps: Stamps) -> Self {
         Self {
             state: Mutex::new(State {
-                table: HashTable::new(),
+                table: Table::default(),
                 stamps,
                 stats: Stats::default(),
-                sweep: 0,
+                held: Held::default(),
+                stash: Stash::default(),
+                sweep: Cursor::default(),
+                soonest: Time::NEVER,
+                soonest_swept: Time::NEVER,
+                candidates: Cursor::default(),
             }),
         }
     }
@@ -66,46 +81,61 @@ impl Shard {
 }
 
 impl State {
-    /// Drops what is over in this shard or, if nothing is, its least recently used entry, unless all
-    /// were used after `limit`. Says also what no entry was used before now.
+    /// Drops what is over in a part of this shard or, if nothing is, the least recently used entry of that
+    /// part, unless all were used after `limit`. Says also what no entry of it was used before now.
+    ///
+    /// A part, so that the time that it takes does not grow with the shard; a small shard is all in one.
     pub(super) fn evict(
         &mut self,
         key: &Key<'_>,
         limit: Stamp,
         visit: &mut Visit<'_, '_>,
     ) -> (Eviction, Stamp) {
-        let table = &self.table;
-        let mut any_over = false;
-        let (mut oldest, mut next) = ((Stamp::NEVER, 0), Stamp::NEVER);
-        for bucket in table.iter_buckets() {
-            let Some(entry) = table.get_bucket(bucket) else {
+        /// As many as a cache of one shard may have, in which the order of use is exact.
+        const CANDIDATES: usize = 64;
+        let first = self.candidates;
+        let (mut oldest, mut next) = ((Stamp::NEVER, first), Stamp::NEVER);
+        let mut purged = false;
+        let mut ahead = self.table.len().min(CANDIDATES);
+        while ahead != 0 {
+            let here = self.candidates;
+            let Place::Entry(slot) = self.table.at(&mut self.candidates) else {
                 continue;
             };
-            any_over |= entry.soonest <= visit.now;
-            if entry.used < oldest.0 {
+            ahead -= 1;
+            let used = slot.get().used;
+            if slot.get().soonest <= visit.now && purge(slot, &mut self.stats, visit) {
+                purged = true;
+                continue;
+            }
+            if used < oldest.0 {
                 next = oldest.0;
-                oldest = (entry.used, bucket);
+                oldest = (used, here);
             } else {
-                next = next.min(entry.used);
+                next = next.min(used);
             }
         }
-        let (used, bucket) = oldest;
-        if any_over && self.purge_all(visit) {
+        let (used, mut place) = oldest;
+        if purged {
+            self.held.settle(visit);
             return (Eviction::Done, used);
         }
         if used > limit || used == Stamp::NEVER {
+            // The next look is to find what this one tells of.
+            self.candidates = first;
             return (Eviction::NotHere, used);
         }
-        match self.table.get_bucket_entry(bucket) {
-            Ok(slot) if slot.get().is_of(key) => (Eviction::OnlyItself, used),
-            Ok(slot) => {
+        match self.table.at(&mut place) {
+            Place::Entry(slot) if slot.get().is_of(key) => (Eviction::OnlyItself, used),
+            Place::Entry(slot) => {
                 let entry = slot.get();
                 let sessions = entry.sessions.len() as u64;
                 visit.garbage.tell_of(EventKind::Evicted, sessions, entry);
                 self.stats.evicted += remove(slot, visit);
+                self.held.settle(visit);
                 (Eviction::Done, next)
             }
-            Err(_) => (Eviction::NotHere, used),
+            Place::Empty | Place::End => (Eviction::NotHere, used),
         }
     }
 
@@ -119,46 +149,54 @@ impl State {
         hash: impl Fn(&[u8]) -> u64,
         visit: &mut Visit<'_, '_>,
     ) -> Insertion {
-        let State {
+        let Self {
             table,
             stats,
             stamps,
+            held,
+            stash,
             ..
         } = self;
         let stamp = stamps.later(visit.epoch.load(Relaxed));
-        // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
-        oldest.fetch_min(stamp.0, Relaxed);
-        let size = session.size;
-        match table.entry(key.hash, |entry| entry.is_of(key), |entry| hash(&entry.key)) {
-            Slot::Occupied(mut slot) => {
-                let bucket = slot.get_mut();
-                let entry = &mut **bucket;
-                entry.used = stamp;
-                stats.expired += entry.expire(visit);
-                let room = entry.make_room(&session, visit);
-                stats.displaced += room.displaced;
-                if room.too_old {
-                    return Insertion::Displaced(session);
-                }
-                if !visit.usage.reserve(visit.options, false, size) {
-                    // Others go first, in whichever shard they are.
-                    entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
-                    return Insertion::Full(session);
-                }
-                entry.add(session);
-                bucket.mark_newest();
-            }
-            Slot::Vacant(slot) => {
-                if !visit.usage.reserve(visit.options, true, size) {
-                    return Insertion::Full(session);
-                }
-                let mut entry = Entry::new(key, stamp);
-                entry.add(session);
-                slot.insert(Bucket::new(entry));
-                // The next use anywhere counts as later than all before.
-                visit.epoch.fetch_add(1, Relaxed);
-            }
+        // Before anything is reserved: who finds no room finds this shard, and waits for its lock. (It is
+        // earlier than this but for a shard that was empty, and no thread writes what others read.)
+        if oldest.load(Relaxed) > stamp.0 {
+            oldest.fetch_min(stamp.0, Relaxed);
         }
+        let size = session.size;
+        let expires = session.expires;
+        if let Some(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) {
+            let bucket = slot.get_mut();
+            let entry = &mut **bucket;
+            entry.used = stamp;
+            stats.expired += entry.expire(visit);
+            let room = entry.make_room(&session, stash, visit);
+            stats.displaced += room.displaced;
+            if room.too_old {
+                held.settle(visit);
+                return Insertion::Displaced(session);
+            }
+            if !held.reserve(visit, false, size) {
+                // Others go first, in whichever shard they are.
+                entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
+                return Insertion::Full(session);
+            }
+            held.add(&session);
+            entry.add(session);
+            bucket.mark_newest();
+        } else {
+            if !held.reserve(visit, true, size) {
+                return Insertion::Full(session);
+            }
+            held.add(&session);
+            let mut entry = Entry::new(key, stamp);
+            entry.add(session);
+            table.insert(key.hash, Bucket::new(entry), |entry| hash(&entry.key));
+            // The next use anywhere counts as later than all before.
+            visit.epoch.fetch_add(1, Relaxed);
+        }
+        self.soonest = self.soonest.min(expires);
+        self.soonest_swept = self.soonest_swept.min(expires);
         Insertion::Done
     }
 
@@ -174,33 +212,32 @@ impl State {
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
         visit: &mut Visit<'_, '_>,
     ) -> Option<bool> {
-        let State {
+        let Self {
             table,
             stats,
             stamps,
+            held,
             ..
         } = self;
-        let Ok(mut slot) = table.find_entry(key.hash, |bucket| bucket.is_of(key)) else {
+        let Some(mut slot) = table.find_entry(key.hash, |bucket| bucket.is_of(key)) else {
             stats.missed += 1;
             return None;
         };
         slot.get().fetch();
         if slot.get().soonest <= visit.now {
-            let Some(left) = expire(slot, stats, visit) else {
+            let left = expire(slot, stats, visit);
+            held.settle(visit);
+            let Some(left) = left else {
                 stats.missed += 1;
                 return None;
             };
             slot = left;
         }
         let entry = &mut **slot.get_mut();
-        // One is the usual case: the processor foresees that, and does not wait for the number.
-        let (session, last) = match entry.sessions.as_slice() {
-            [only] => (only, true),
-            [.., newest] => (newest, false),
-            [] => {
-                stats.missed += 1;
-                return None;
-            }
+        let last = entry.sessions.len() == 1;
+        let Some(session) = entry.sessions.newest() else {
+            stats.missed += 1;
+            return None;
         };
         let reusable = session.kind == Kind::Reusable;
         let stays = reusable || (last && session.is_reusable(visit.options));
@@ -217,15 +254,17 @@ impl State {
         }
         if !stays {
             stats.taken += 1;
-            pop(slot, visit.usage, taken);
+            pop(slot, visit, taken);
+            held.settle(visit);
         }
         Some(true)
     }
 
     /// Drops what is over of a key.
     fn expire(&mut self, key: &Key<'_>, visit: &mut Visit<'_, '_>) {
-        if let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) {
+        if let Some(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) {
             expire(slot, &mut self.stats, visit);
+            self.held.settle(visit);
         }
     }
 
@@ -245,13 +284,14 @@ impl State {
         visit: &mut Visit<'_, '_>,
     ) {
         self.expire(key, visit);
-        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
+        let Some(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return;
         };
         self.stats.removed += slot.get_mut().extract(which, visit);
         if slot.get().is_over() {
             remove(slot, visit);
         }
+        self.held.settle(visit);
     }
 
     /// Drops the oldest session of a key to make room for another one; false: that is the older one.
@@ -261,113 +301,189 @@ impl State {
         other: Time,
         visit: &mut Visit<'_, '_>,
     ) -> bool {
-        let Some(entry) = self.table.find_mut(key.hash, |entry| entry.is_of(key)) else {
+        let Some(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return true;
         };
-        if entry
-            .sessions
-            .first()
-            .is_some_and(|oldest| oldest.received > other)
-        {
+        let entry = slot.get_mut();
+        let oldest = entry.sessions.oldest();
+        if oldest.is_some_and(|oldest| oldest.received > other) {
             return false;
         }
         let evicted = entry.drop_oldest(visit).into();
         visit.garbage.tell(EventKind::Evicted, evicted, key);
         self.stats.evicted += evicted;
+        self.held.settle(visit);
         true
     }
 
     /// Drops the whole entry of a key, and says how many sessions could have been offered.
     pub(super) fn remove(&mut self, key: &Key<'_>, visit: &mut Visit<'_, '_>) -> u64 {
         self.expire(key, visit);
-        let Ok(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
+        let Some(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
             return 0;
         };
         let dropped = remove(slot, visit);
         self.stats.removed += dropped;
+        self.held.settle(visit);
         dropped
     }
 
-    pub(super) fn clear(&mut self, visit: &mut Visit<'_, '_>) {
-        self.purge_all(visit);
-        for bucket in std::mem::take(&mut self.table) {
-            let entry = bucket.into_entry();
-            visit.usage.release(true, entry.bytes());
-            self.stats.removed += entry.sessions.len() as u64;
-            visit.garbage.extend(entry.sessions);
-        }
+    /// Takes everything out at once, for the caller to drop without the lock, and to count.
+    pub(super) fn detach(&mut self, usage: &Usage) -> impl Iterator<Item = Entry> + use<> {
+        self.held.clear(usage);
+        let table = std::mem::take(&mut self.table);
+        (self.sweep, self.candidates) = (Cursor::default(), Cursor::default());
+        (self.soonest, self.soonest_swept) = (Time::NEVER, Time::NEVER);
+        table.into_iter().map(Bucket::into_entry)
     }
 
-    /// Looks at a few buckets, further on at each call, and drops what is over in them: without a
-    /// thread of its own, the cache gives memory back as fast as it is filled.
+    /// Looks at a few places, further on at each call, and drops what is over in them: without a thread
+    /// of its own, the cache gives memory back as fast as it is filled.
+    #[inline]
     pub(super) fn sweep(&mut self, visit: &mut Visit<'_, '_>) {
-        const BUCKETS_AT_A_TIME: usize = 4;
-        let buckets = self.table.num_buckets();
-        for _ in 0..BUCKETS_AT_A_TIME.min(buckets) {
-            self.sweep = (self.sweep + 1) % buckets;
-            self.purge(self.sweep, visit);
+        const PLACES_AT_A_TIME: usize = 4;
+        if self.soonest > visit.now {
+            return;
         }
-    }
-
-    pub(super) fn purge_all(&mut self, visit: &mut Visit<'_, '_>) -> bool {
-        let mut any = false;
-        for bucket in 0..self.table.num_buckets() {
-            any |= self.purge(bucket, visit);
-        }
-        any
-    }
-
-    /// Drops what is over in one bucket, and says whether that was anything.
-    fn purge(&mut self, bucket: usize, visit: &mut Visit<'_, '_>) -> bool {
-        let Ok(mut slot) = self.table.get_bucket_entry(bucket) else {
-            return false;
-        };
-        if slot.get().soonest > visit.now {
-            return false;
-        }
-        let expired = slot.get_mut().expire(visit);
-        self.stats.expired += expired;
-        let over = slot.get().is_over();
-        if over {
-            remove(slot, visit);
-        }
-        over || expired != 0
-    }
-
-    /// The entries whose keys begin so.
-    pub(super) fn entries(&self, space: Space, prefix: &[u8]) -> impl Iterator<Item = &Entry> {
-        let begins = move |entry: &&Entry| entry.space == space && entry.key.starts_with(prefix);
-        self.table.iter().map(|bucket| &**bucket).filter(begins)
-    }
-
-    /// Drops the single-use sessions that are kept as bytes under keys that begin so.
-    pub(super) fn move_out(&mut self, space: Space, prefix: &[u8], visit: &mut Visit<'_, '_>) {
-        for bucket in 0..self.table.num_buckets() {
-            let Ok(mut slot) = self.table.get_bucket_entry(bucket) else {
-                continue;
-            };
-            let entry = slot.get_mut();
-            if entry.space != space || !entry.key.starts_with(prefix) {
-                continue;
+        for _ in 0..PLACES_AT_A_TIME {
+            match self.table.at(&mut self.sweep) {
+                Place::Entry(slot) => {
+                    let soonest = slot.get().soonest;
+                    if soonest <= visit.now {
+                        purge(slot, &mut self.stats, visit);
+                    }
+                    // Whatever is left of it is looked at again when that is over.
+                    self.soonest_swept = self.soonest_swept.min(soonest);
+                }
+                Place::Empty => {}
+                Place::End => {
+                    self.soonest = std::mem::replace(&mut self.soonest_swept, Time::NEVER);
+                }
             }
-            let moves = |session: &Session| session.kind == Kind::SingleUse && !session.is_object();
-            self.stats.removed += entry.extract(moves, visit);
+        }
+        self.held.settle(visit);
+    }
+
+    /// Looks at so many places from the cursor on, and drops what is over in them; false: there are no
+    /// more.
+    pub(super) fn purge_some(
+        &mut self,
+        cursor: &mut Cursor,
+        places: usize,
+        visit: &mut Visit<'_, '_>,
+    ) -> bool {
+        let more = each_entry(&mut self.table, cursor, places, |slot| {
+            purge(slot, &mut self.stats, visit);
+        });
+        self.held.settle(visit);
+        more
+    }
+
+    /// Looks at so many places from the cursor on, and shows the entries whose keys begin so; false: there
+    /// are no more.
+    pub(super) fn look_at_some(
+        &mut self,
+        cursor: &mut Cursor,
+        places: usize,
+        (space, prefix): (Space, &[u8]),
+        mut look: impl FnMut(&Entry),
+    ) -> bool {
+        each_entry(&mut self.table, cursor, places, |slot| {
+            let entry = slot.get();
+            if entry.begins(space, prefix) {
+                look(entry);
+            }
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn each(&mut self, mut look: impl FnMut(&Entry)) {
+        let mut cursor = self.start();
+        each_entry(&mut self.table, &mut cursor, usize::MAX, |slot| {
+            look(slot.get())
+        });
+    }
+
+    /// The same for moving out: what may be used once leaves, uncounted, what may be used again is copied,
+    /// and objects stay.
+    pub(super) fn move_some(
+        &mut self,
+        cursor: &mut Cursor,
+        places: usize,
+        (space, prefix): (Space, &[u8]),
+        visit: &mut Visit<'_, '_>,
+        out: &mut MovedOut,
+    ) -> bool {
+        let stats = &mut self.stats;
+        let more = each_entry(&mut self.table, cursor, places, |slot| {
+            if !slot.get().begins(space, prefix) {
+                return;
+            }
+            let Some(mut slot) = expire(slot, stats, visit) else {
+                return;
+            };
+            let entry = &mut **slot.get_mut();
+            for session in std::mem::take(&mut entry.sessions) {
+                if session.is_object() {
+                    out.objects += 1;
+                    entry.sessions.add(session);
+                } else if session.kind == Kind::Reusable {
+                    match session.share() {
+                        Some(copy) => out.push(entry, copy),
+                        None => out.no_memory = true,
+                    }
+                    entry.sessions.add(session);
+                } else {
+                    visit.left.add(&session);
+                    out.push(entry, session);
+                }
+            }
             if entry.is_over() {
                 remove(slot, visit);
+            } else {
+                slot.get_mut().mark_newest();
             }
+        });
+        self.held.settle(visit);
+        more
+    }
+
+    /// The first place, for `purge_some` and its kin.
+    pub(super) fn start(&self) -> Cursor {
+        self.table.start()
+    }
+
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(super) fn give_spare(&mut self, usage: &Usage) {
+        self.held.give_spare(usage);
+    }
+}
+
+/// Shows the entries at so many places from the cursor on; false: there are no more.
+fn each_entry(
+    table: &mut Table,
+    cursor: &mut Cursor,
+    places: usize,
+    mut look: impl FnMut(OccupiedEntry<'_, Bucket>),
+) -> bool {
+    for _ in 0..places {
+        match table.at(cursor) {
+            Place::Entry(slot) => look(slot),
+            Place::Empty => {}
+            Place::End => return false,
         }
     }
+    true
+}
 
-    /// How many entries there are, and the bytes of all their sessions.
-    #[cfg(test)]
-    pub(super) fn held(&self) -> (u64, u64) {
-        let bytes: usize = self.table.iter().map(|entry| entry.bytes()).sum();
-        (self.table.len() as u64, bytes as u64)
-    }
-
-    pub(super) fn sessions(&self) -> usize {
-        self.table.iter().map(|entry| entry.sessions.len()).sum()
-    }
+/// Drops what is over in an entry, and says whether that was anything.
+fn purge(slot: OccupiedEntry<'_, Bucket>, stats: &mut Stats, visit: &mut Visit<'_, '_>) -> bool {
+    let before = stats.expired;
+    let over = expire(slot, stats, visit).is_none();
+    over || stats.expired != before
 }
 
 /// Drops what is over of an entry, and the entry if nothing is left of it.
@@ -387,17 +503,20 @@ fn expire<'a>(
 
 /// Takes the newest session out of an entry.
 #[inline(never)]
-fn pop(mut slot: OccupiedEntry<'_, Bucket>, usage: &Usage, taken: &mut Option<Session>) {
+fn pop(
+    mut slot: OccupiedEntry<'_, Bucket>,
+    visit: &mut Visit<'_, '_>,
+    taken: &mut Option<Session>,
+) {
     let bucket = slot.get_mut();
-    let Some(session) = bucket.sessions.pop() else {
+    let Some(session) = bucket.sessions.pop_newest() else {
         return;
     };
-    usage.release(false, session.size);
+    visit.left.add(&session);
     *taken = Some(session);
     if bucket.is_over() {
         // It has no sessions left to drop.
-        usage.release(true, 0);
-        slot.remove();
+        remove(slot, visit);
     } else {
         bucket.mark_newest();
     }
@@ -407,8 +526,10 @@ fn pop(mut slot: OccupiedEntry<'_, Bucket>, usage: &Usage, taken: &mut Option<Se
 fn remove(slot: OccupiedEntry<'_, Bucket>, visit: &mut Visit<'_, '_>) -> u64 {
     let (bucket, _) = slot.remove();
     let entry = bucket.into_entry();
-    visit.usage.release(true, entry.bytes());
+    visit.left.endpoints += 1;
     let dropped = entry.sessions.len() as u64;
-    visit.garbage.extend(entry.sessions);
+    for session in entry.sessions {
+        visit.drop(session);
+    }
     dropped
 }

@@ -1,23 +1,49 @@
 //! What all shards together use, and what attempts have staged. Nothing is stored or staged that was not
 //! reserved here first, so the limits hold at every moment.
 
-use super::Options;
-use crate::sync::AtomicUsize;
+use super::visit::Visit;
+use super::{Options, Session};
+use crate::sync::{AtomicBool, AtomicUsize};
 use std::sync::atomic::Ordering::Relaxed;
 
-#[derive(Default)]
+/// What all shards together use.
 pub(super) struct Usage {
     endpoints: AtomicUsize,
     bytes: AtomicUsize,
     staged: AtomicUsize,
+    /// Bytes that a shard may hold without using them.
+    spare_each: usize,
+    /// Above this, shards give back at once what they do not use.
+    spare_up_to: usize,
+    /// Whether any shard may hold such bytes.
+    any_spare: AtomicBool,
 }
 
 impl Usage {
+    pub(super) fn new(options: &Options, shards: usize) -> Self {
+        const SPARE: usize = 16 << 10;
+        let bytes = usize::try_from(options.max_bytes).unwrap_or(usize::MAX);
+        Self {
+            endpoints: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            staged: AtomicUsize::new(0),
+            spare_each: SPARE.min(bytes / 8 / shards),
+            spare_up_to: bytes - bytes / 4,
+            any_spare: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether shards may hold bytes that they do not use. They are to be asked for them, before anything
+    /// is evicted.
+    pub(super) fn take_any_spare(&self) -> bool {
+        self.any_spare.load(Relaxed) && self.any_spare.swap(false, Relaxed)
+    }
+
     /// Sets aside room for a session, and for an endpoint if it is a new one; both or nothing.
     ///
     /// For the moment in which an endpoint is set aside and given back because the bytes do not fit,
     /// another thread may see one endpoint too many. Then it evicts one; no limit is ever exceeded.
-    pub(super) fn reserve(&self, options: &Options, new_endpoint: bool, bytes: usize) -> bool {
+    fn reserve(&self, options: &Options, new_endpoint: bool, bytes: usize) -> bool {
         let add = |counter: &AtomicUsize, n: usize, max: u64| {
             let fits = |used: usize| used.checked_add(n).filter(|&sum| sum as u64 <= max);
             n == 0 || counter.fetch_update(Relaxed, Relaxed, fits).is_ok()
@@ -31,14 +57,14 @@ impl Usage {
         }
         let fits = add(&self.bytes, bytes, options.max_bytes);
         if !fits {
-            self.release(new_endpoint, 0);
+            self.release(new_endpoint.into(), 0);
         }
         fits
     }
 
-    pub(super) fn release(&self, endpoint: bool, bytes: usize) {
-        if endpoint {
-            self.endpoints.fetch_sub(1, Relaxed);
+    fn release(&self, endpoints: usize, bytes: usize) {
+        if endpoints != 0 {
+            self.endpoints.fetch_sub(endpoints, Relaxed);
         }
         if bytes != 0 {
             self.bytes.fetch_sub(bytes, Relaxed);
@@ -78,5 +104,80 @@ impl Usage {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
+    }
+}
+
+/// What one shard holds, or what left it in one visit.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) endpoints: usize,
+    pub(super) sessions: usize,
+    pub(super) bytes: usize,
+    /// Set aside of the cache's bytes and not used: what comes and goes in one shard changes nothing that
+    /// others read.
+    pub(super) spare: usize,
+}
+
+impl Held {
+    pub(super) fn add(&mut self, session: &Session) {
+        self.sessions += 1;
+        self.bytes += session.size;
+    }
+
+    /// Gives up what has left in this visit.
+    #[inline]
+    pub(super) fn settle(&mut self, visit: &mut Visit<'_, '_>) {
+        let left = std::mem::take(&mut visit.left);
+        self.endpoints -= left.endpoints;
+        self.sessions -= left.sessions;
+        self.bytes -= left.bytes;
+        self.spare += left.bytes;
+        let usage = visit.usage;
+        let keep = if usage.bytes() <= usage.spare_up_to {
+            usage.spare_each
+        } else {
+            0
+        };
+        if self.spare != 0 && keep != 0 && !usage.any_spare.load(Relaxed) {
+            usage.any_spare.store(true, Relaxed);
+        }
+        let over = self.spare.saturating_sub(keep);
+        self.spare -= over;
+        usage.release(left.endpoints, over);
+    }
+
+    /// The same, and sets aside room for a session, and for an endpoint if it is a new one.
+    #[inline]
+    pub(super) fn reserve(
+        &mut self,
+        visit: &mut Visit<'_, '_>,
+        new_endpoint: bool,
+        bytes: usize,
+    ) -> bool {
+        // What left makes room for what comes, so this is not given up to be reserved again.
+        let left = std::mem::take(&mut visit.left.bytes);
+        self.bytes -= left;
+        self.spare += left;
+        let own = self.spare.min(bytes);
+        let reserved = visit
+            .usage
+            .reserve(visit.options, new_endpoint, bytes - own);
+        if reserved {
+            self.spare -= own;
+            self.endpoints += usize::from(new_endpoint);
+        }
+        self.settle(visit);
+        reserved
+    }
+
+    /// Gives up what is not used.
+    pub(super) fn give_spare(&mut self, usage: &Usage) {
+        usage.release(0, std::mem::take(&mut self.spare));
+    }
+
+    /// Gives up everything.
+    pub(super) fn clear(&mut self, usage: &Usage) {
+        usage.release(self.endpoints, self.bytes + self.spare);
+        *self = Self::default();
     }
 }

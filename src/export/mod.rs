@@ -202,37 +202,57 @@ impl<'a> Scope<'a> {
     }
 
     /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes. Those that
-    /// may be used once leave the cache, all at one moment; or, on an error, none.
+    /// may be used once leave the cache; or, on an error, none.
     pub(crate) fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
         let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
-        let prefix = self.prefix();
-        let (mut text, mut sealed) = (None, Vec::new());
-        let left_out = self
-            .engine()
-            .move_out(self.space(), &prefix, |sessions, now| {
-                let records = || {
-                    sessions.iter().filter_map(|&(key, session)| {
-                        Record::of(&key[prefix.len()..], session, now)
-                    })
-                };
-                let text_len = records().map(|record| record.len()).sum();
-                let len = HEADER + text_len + aead::TAG;
-                if len > room {
-                    return Err(Refused::TooSmall(len));
-                }
-                // All memory that there is need of, before anything leaves.
-                let reserved = sealed.try_reserve_exact(len);
-                reserved.map_err(|_| Refused::NoMemory)?;
-                let text = text.insert(secret(text_len)?);
-                let mut rest = &mut text[..];
-                records().for_each(|record| record.write(&mut rest));
-                Ok(())
-            })?;
-        let text: &mut [u8] = text.as_mut().map_or(&mut [], |text| &mut *text);
-        let tag = aead::seal(key, &nonce, &authenticated, text);
+        let (engine, space, prefix) = (self.engine(), self.space(), self.prefix());
+        let len = |sessions: usize| HEADER + sessions + aead::TAG;
+        if room != usize::MAX {
+            // Nothing leaves for a caller who only asks for the length.
+            let mut sessions = 0;
+            engine.each(space, &prefix, |key, session, now| {
+                let record = Record::of(&key[prefix.len()..], session, now);
+                sessions += record.map_or(0, |record| record.len());
+            });
+            if len(sessions) > room {
+                return Err(Refused::TooSmall(len(sessions)));
+            }
+        }
+        let now = engine.now();
+        let out = engine.move_out(space, &prefix, now);
+        let mut sealed = Vec::new();
+        let written = (|| {
+            let records = || {
+                out.iter()
+                    .filter_map(|(key, session)| Record::of(&key[prefix.len()..], session, now))
+            };
+            let text_len = records().map(|record| record.len()).sum();
+            // More came in since the first look.
+            if len(text_len) > room {
+                return Err(Refused::TooSmall(len(text_len)));
+            }
+            let reserved = sealed.try_reserve_exact(len(text_len));
+            if out.no_memory || reserved.is_err() {
+                return Err(Refused::NoMemory);
+            }
+            let mut text = secret(text_len)?;
+            let mut rest = &mut text[..];
+            records().for_each(|record| record.write(&mut rest));
+            Ok(text)
+        })();
+        let mut text = match written {
+            Ok(text) => text,
+            Err(why) => {
+                engine.move_back(space, out);
+                return Err(why);
+            }
+        };
+        let left_out = out.objects;
+        engine.moved(space, out);
+        let tag = aead::seal(key, &nonce, &authenticated, &mut text);
         sealed.extend_from_slice(&header);
-        sealed.extend_from_slice(text);
+        sealed.extend_from_slice(&text);
         sealed.extend_from_slice(&tag);
         Ok(Export { sealed, left_out })
     }
@@ -290,7 +310,7 @@ impl<'a> Scope<'a> {
         .until(now, self.client_not_after());
         let age = record.age.saturating_add(passed);
         let left = record.left.saturating_sub(passed);
-        let payload = match engine.keep(record.bytes) {
+        let payload = match engine.keep(&key, record.bytes) {
             Ok(payload) => payload,
             Err(why) => {
                 engine.count(&key, |stats| stats.discard(why, 1));

@@ -12,7 +12,7 @@ mod timer;
 
 pub(crate) use clock::{monotonic_ms, wall_ms};
 pub(crate) use fork::{generation, watch_forks};
-pub(crate) use pages::SecretPages;
+pub(crate) use pages::{SecretPages, map_secret_pages, unmap};
 pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
 pub(crate) use seed::hash_seeds;

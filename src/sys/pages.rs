@@ -25,13 +25,8 @@ unsafe impl Sync for SecretPages {}
 impl SecretPages {
     /// `None`: there is no memory.
     pub(crate) fn map(len: usize) -> Option<Self> {
-        let pages = map(len.max(1))?;
+        let pages = map_secret_pages(len.max(1), 1)?;
         Some(Self { pages, len })
-    }
-
-    /// All of it, in whole pages.
-    pub(crate) fn whole(&self) -> NonNull<[u8]> {
-        self.pages
     }
 }
 
@@ -59,15 +54,38 @@ impl Zeroize for SecretPages {
 
 impl Drop for SecretPages {
     fn drop(&mut self) {
-        // SAFETY: it came from `map`, and nothing refers to it any more.
+        // SAFETY: it came from `map_secret_pages`, and nothing refers to it any more.
         unsafe { unmap(self.pages) };
     }
 }
 
+/// The largest pages that a system may have.
+const PAGES: usize = 64 * 1024;
+
+/// Zeroed pages for secrets: left out of core dumps and, in a forked child, empty, where the system
+/// can do that. The length is rounded up to whole pages. They begin at a multiple of `align`, which is a
+/// power of two, and stay until `unmap`.
+#[cfg(unix)]
+pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
+    let len = len.checked_next_multiple_of(PAGES)?;
+    let mut pages = map(len)?;
+    // Those that are mapped one after the other lie side by side, so the first try is seldom in vain.
+    if pages.cast::<u8>().addr().get() % align != 0 {
+        // SAFETY: just mapped, and nothing refers to it.
+        unsafe { unmap(pages) };
+        pages = trim(map(len.checked_add(align)?)?, len, align)?;
+    }
+    #[cfg(all(target_os = "linux", not(miri)))]
+    for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
+        // SAFETY: the mapping is ours and new. A kernel that lacks an advice (WIPEONFORK came with
+        // 4.14) says so and changes nothing; the cache is sound without it.
+        unsafe { libc::madvise(pages.as_ptr().cast(), len, advice) };
+    }
+    Some(pages)
+}
+
 #[cfg(unix)]
 fn map(len: usize) -> Option<NonNull<[u8]>> {
-    const PAGES: usize = 64 * 1024;
-    let len = len.checked_next_multiple_of(PAGES)?;
     // SAFETY: a new private mapping touches nothing that exists.
     let start = unsafe {
         libc::mmap(
@@ -82,35 +100,55 @@ fn map(len: usize) -> Option<NonNull<[u8]>> {
     if start == libc::MAP_FAILED {
         return None;
     }
-    #[cfg(target_os = "linux")]
-    for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
-        // SAFETY: the mapping is ours and new. A kernel that lacks an advice (WIPEONFORK came with
-        // 4.14) says so and changes nothing; the cache is sound without it.
-        unsafe { libc::madvise(start, len, advice) };
-    }
     NonNull::new(std::ptr::slice_from_raw_parts_mut(start.cast(), len))
 }
 
-/// # Safety
-/// `pages` came from `map` and nothing refers to it any more.
+/// Gives back all but the first `len` bytes that begin at a multiple of `align`.
 #[cfg(unix)]
-unsafe fn unmap(pages: NonNull<[u8]>) {
+fn trim(pages: NonNull<[u8]>, len: usize, align: usize) -> Option<NonNull<[u8]>> {
+    let start: NonNull<u8> = pages.cast();
+    let before = start.addr().get().next_multiple_of(align) - start.addr().get();
+    let after = pages.len() - before - len;
+    for (at, len) in [(0, before), (before + len, after)] {
+        if len != 0 {
+            // SAFETY: whole pages of the mapping, which nothing refers to.
+            unsafe { libc::munmap(start.as_ptr().add(at).cast(), len) };
+        }
+    }
+    // SAFETY: within the mapping.
+    let start = unsafe { start.as_ptr().add(before) };
+    NonNull::new(std::ptr::slice_from_raw_parts_mut(start, len))
+}
+
+/// # Safety
+/// `pages` came from `map_secret_pages` and nothing refers to it any more.
+#[cfg(unix)]
+pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     // SAFETY: the caller's promise.
     unsafe { libc::munmap(pages.as_ptr().cast(), pages.len()) };
 }
 
 #[cfg(not(unix))]
-fn map(len: usize) -> Option<NonNull<[u8]>> {
-    let mut pages = Vec::new();
-    pages.try_reserve_exact(len).ok()?;
-    pages.resize(len, 0u8);
-    Some(NonNull::from(Box::leak(pages.into_boxed_slice())))
+fn layout(len: usize) -> Option<std::alloc::Layout> {
+    // Every caller's `align` divides its length, or is less than this.
+    let align = len.checked_next_power_of_two()?.max(PAGES);
+    std::alloc::Layout::from_size_align(len, align).ok()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
+    let len = len.checked_next_multiple_of(PAGES.max(align))?;
+    // SAFETY: of a length that is not zero.
+    let start = unsafe { std::alloc::alloc_zeroed(layout(len)?) };
+    NonNull::new(std::ptr::slice_from_raw_parts_mut(start, len)).filter(|_| !start.is_null())
 }
 
 /// # Safety
-/// `pages` came from `map` and nothing refers to it any more.
+/// `pages` came from `map_secret_pages` and nothing refers to it any more.
 #[cfg(not(unix))]
-unsafe fn unmap(pages: NonNull<[u8]>) {
-    // SAFETY: the caller's promise.
-    drop(unsafe { Box::from_raw(pages.as_ptr()) });
+pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
+    if let Some(layout) = layout(pages.len()) {
+        // SAFETY: the caller's promise.
+        unsafe { std::alloc::dealloc(pages.as_ptr().cast(), layout) };
+    }
 }

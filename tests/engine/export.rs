@@ -223,7 +223,11 @@ fn a_scope_is_one_identity_or_the_callers_keys() {
     // A key of the caller's own that looks like one of a config.
     let key = [&[1, 1, b'a'][..], b"own"].concat();
     let own = cache.key(Space::Caller, &key);
-    let payload = Payload::Bytes(cache.keep(b"of the caller").expect("kept"));
+    let payload = Payload::Bytes(
+        cache
+            .keep(&cache.key(Space::Caller, b"key"), b"of the caller")
+            .expect("kept"),
+    );
     let of_the_caller = Session {
         payload,
         size: 13,

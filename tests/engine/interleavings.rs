@@ -301,7 +301,11 @@ fn a_session_is_taken_or_exported_and_never_both() {
         };
         let cache = cache(options);
         let put_bytes = |cache: &Engine, key: u8| {
-            let payload = Payload::Bytes(cache.keep(&[key]).expect("kept"));
+            let payload = Payload::Bytes(
+                cache
+                    .keep(&cache.key(Space::Caller, &[key]), &[key])
+                    .expect("kept"),
+            );
             let session = session(1, Kind::SingleUse, 1);
             put(cache, key, Session { payload, ..session }).expect("kept");
         };

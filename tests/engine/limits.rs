@@ -88,7 +88,7 @@ fn bytes_come_out_as_they_went_in() {
         for len in [1, 2, 63, 64, 1000] {
             let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
             let mut session = session(kind, len, START);
-            session.payload = Payload::Bytes(cache.keep(&bytes).expect("it fits"));
+            session.payload = Payload::Bytes(cache.keep(&key, &bytes).expect("it fits"));
             cache.put(&key, session).expect("kept");
             let taken = cache.take(&key).expect("it is there");
             let Payload::Bytes(taken) = taken.payload else {
@@ -105,7 +105,11 @@ fn nothing_secret_is_in_debug_output() {
     let world = World::new(WIDE);
     let cache = world.engine();
     let mut session = session(Kind::Reusable, 6, START);
-    session.payload = Payload::Bytes(cache.keep(b"secret").expect("it fits"));
+    session.payload = Payload::Bytes(
+        cache
+            .keep(&cache.key(Space::Caller, b"key"), b"secret")
+            .expect("it fits"),
+    );
     let shown = format!("{session:?} {cache:?} {:?}", world.connect());
     assert!(shown.contains("Payload(secret)"), "{shown}");
     assert!(!shown.contains("115, 101, 99"), "{shown}");

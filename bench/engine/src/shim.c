@@ -1,0 +1,36 @@
+// The structs of tsc.h, which only C knows by their names.
+
+#include "tsc.h"
+
+#include <string.h>
+
+tsc_cache *bench_new(uint32_t endpoints, uint32_t each) {
+    tsc_options options = {.max_endpoints = endpoints,
+                           .max_sessions_per_endpoint = each,
+                           .max_bytes = (uint64_t)16 << 30};
+    tsc_cache *cache = NULL;
+    return tsc_cache_new(&options, sizeof options, &cache) == TSC_OK ? cache : NULL;
+}
+
+int bench_put(const tsc_cache *cache, const uint8_t *key, size_t key_len, const uint8_t *data, size_t len,
+              int ticket) {
+    tsc_session_info info = {.tls_version = ticket ? 0x0304 : 0x0303, .lifetime_seconds = 7200};
+    return tsc_put(cache, key, key_len, &info, sizeof info, data, len);
+}
+
+int bench_get(const tsc_cache *cache, const uint8_t *key, size_t key_len, uint8_t *buf, size_t cap) {
+    size_t len;
+    return tsc_get(cache, key, key_len, buf, cap, &len, NULL, 0);
+}
+
+void bench_stats(const tsc_cache *cache) {
+    tsc_stats stats;
+    tsc_stats_get(cache, &stats, sizeof stats);
+}
+
+size_t bench_export_len(const tsc_cache *cache) {
+    uint8_t key[32] = {1};
+    size_t len = 0, left_out = 0;
+    tsc_cache_export(cache, key, sizeof key, NULL, 0, &len, &left_out);
+    return len;
+}

@@ -1,0 +1,49 @@
+//! Sessions on their way to another process.
+
+use super::entry::Entry;
+use super::stamp::Stamp;
+use super::{Kind, Session};
+
+/// What `Engine::move_out` brought. The single-use sessions are in no table any more.
+#[derive(Default)]
+pub(crate) struct MovedOut {
+    pub(super) sessions: Vec<Moved>,
+    /// Sessions that stayed because they are objects.
+    pub(crate) objects: usize,
+    /// Memory for a copy could not be had.
+    pub(crate) no_memory: bool,
+}
+
+pub(super) struct Moved {
+    pub(super) key: Box<[u8]>,
+    pub(super) session: Session,
+    used: Stamp,
+}
+
+impl MovedOut {
+    pub(super) fn push(&mut self, entry: &Entry, session: Session) {
+        self.sessions.push(Moved {
+            key: (&*entry.key).into(),
+            session,
+            used: entry.used,
+        });
+    }
+
+    /// Those of the least recently used key come first and of each key the oldest.
+    pub(super) fn sort(&mut self) {
+        self.sessions.sort_by_key(|moved| moved.used);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Session)> {
+        self.sessions
+            .iter()
+            .map(|moved| (&*moved.key, &moved.session))
+    }
+}
+
+impl Moved {
+    /// Whether it has left the cache.
+    pub(super) fn has_left(&self) -> bool {
+        self.session.kind == Kind::SingleUse
+    }
+}

@@ -1,0 +1,166 @@
+//! The entries of one shard, by hash. The table grows in steps, so that no call pays for all of it.
+
+use super::bucket::Bucket;
+use hashbrown::HashTable;
+use hashbrown::hash_table::OccupiedEntry;
+use std::mem;
+
+/// A hash table that, when it is full, becomes the `old` of a larger one and is moved over bit by bit.
+#[derive(Default)]
+pub(super) struct Table {
+    entries: HashTable<Bucket>,
+    old: Option<Box<Old>>,
+    /// Counts the tables that `entries` has been.
+    number: u64,
+}
+
+struct Old {
+    entries: HashTable<Bucket>,
+    /// Places before this one are empty for good.
+    moved: usize,
+}
+
+/// A place in a table, which stays where it is while the table grows.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    number: u64,
+    place: usize,
+}
+
+/// What is at a place.
+pub(super) enum Place<'a> {
+    Entry(OccupiedEntry<'a, Bucket>),
+    Empty,
+    /// There are no more places; the next one is the first again.
+    End,
+}
+
+/// Places that one insertion moves. The old table is empty before the new one is full: `grow` sees to
+/// that.
+const STEP: usize = 16;
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() + self.old.as_ref().map_or(0, |old| old.entries.len())
+    }
+
+    pub(super) fn find(&self, hash: u64, is: impl Fn(&Bucket) -> bool) -> Option<&Bucket> {
+        let found = self.entries.find(hash, &is);
+        found.or_else(|| self.old.as_ref()?.entries.find(hash, is))
+    }
+
+    #[inline]
+    pub(super) fn find_entry(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&Bucket) -> bool,
+    ) -> Option<OccupiedEntry<'_, Bucket>> {
+        match self.entries.find_entry(hash, &is) {
+            Ok(found) => Some(found),
+            Err(_) => {
+                let old = &mut self.old.as_mut()?.entries;
+                old.find_entry(hash, is).ok()
+            }
+        }
+    }
+
+    /// Takes in an entry whose key it has not. `rehash` hashes what is in the table.
+    pub(super) fn insert(&mut self, hash: u64, bucket: Bucket, rehash: impl Fn(&Bucket) -> u64) {
+        if self.entries.len() == self.entries.capacity() {
+            self.grow(&rehash);
+        }
+        self.entries.insert_unique(hash, bucket, &rehash);
+        self.step(rehash);
+    }
+
+    #[cold]
+    fn grow(&mut self, rehash: impl Fn(&Bucket) -> u64) {
+        while self.old.is_some() {
+            self.step(&rehash);
+        }
+        // Full can also mean that others have gone and left marks behind. Either way there is room for
+        // as many insertions as it takes to move everything.
+        let places = self.entries.num_buckets();
+        let room = (2 * self.entries.len()).max(places / 4).max(3);
+        let entries = mem::replace(&mut self.entries, HashTable::with_capacity(room));
+        self.number += 1;
+        if !entries.is_empty() {
+            self.old = Some(Box::new(Old { entries, moved: 0 }));
+        }
+    }
+
+    /// Moves a few entries of the old table.
+    #[inline]
+    fn step(&mut self, rehash: impl Fn(&Bucket) -> u64) {
+        let Some(old) = &mut self.old else { return };
+        let end = old.entries.num_buckets().min(old.moved + STEP);
+        for place in old.moved..end {
+            if let Ok(entry) = old.entries.get_bucket_entry(place) {
+                let (bucket, _) = entry.remove();
+                let hash = rehash(&bucket);
+                self.entries.insert_unique(hash, bucket, &rehash);
+            }
+        }
+        old.moved = end;
+        if end == old.entries.num_buckets() || old.entries.is_empty() {
+            self.old = None;
+        }
+    }
+
+    /// The first place.
+    pub(super) fn start(&self) -> Cursor {
+        Cursor {
+            number: self.number.saturating_sub(1),
+            place: 0,
+        }
+    }
+
+    /// What is at a place, from which the cursor moves on. What is in the table all the while is come
+    /// across once at least, however the table grows meanwhile.
+    pub(super) fn at(&mut self, cursor: &mut Cursor) -> Place<'_> {
+        let start = self.start();
+        if cursor.number < start.number {
+            *cursor = start;
+        }
+        if cursor.number < self.number {
+            match &mut self.old {
+                Some(old) if cursor.place < old.entries.num_buckets() => {
+                    let place = cursor.place.max(old.moved);
+                    cursor.place = place + 1;
+                    return match old.entries.get_bucket_entry(place) {
+                        Ok(entry) => Place::Entry(entry),
+                        Err(_) => Place::Empty,
+                    };
+                }
+                _ => {
+                    *cursor = Cursor {
+                        number: self.number,
+                        place: 0,
+                    }
+                }
+            }
+        }
+        if cursor.place >= self.entries.num_buckets() {
+            *cursor = start;
+            return Place::End;
+        }
+        cursor.place += 1;
+        match self.entries.get_bucket_entry(cursor.place - 1) {
+            Ok(entry) => Place::Entry(entry),
+            Err(_) => Place::Empty,
+        }
+    }
+}
+
+impl IntoIterator for Table {
+    type Item = Bucket;
+    type IntoIter = std::iter::Chain<
+        hashbrown::hash_table::IntoIter<Bucket>,
+        hashbrown::hash_table::IntoIter<Bucket>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let old = self.old.map(|old| old.entries).unwrap_or_default();
+        self.entries.into_iter().chain(old)
+    }
+}
