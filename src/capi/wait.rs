@@ -25,6 +25,9 @@ impl ReadyCallback {
     }
 }
 
+/// How far the library's clock may be behind a timer's: what that is set for has come about then.
+const TICK_MS: u64 = 10;
+
 fn status_of(plan: Plan) -> Result<(), tsc_status> {
     match plan {
         Plan::Go => Ok(()),
@@ -104,8 +107,9 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
         }
         let timer = Arc::new(Timer::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
         let (rings, looks) = (Arc::clone(&timer), Arc::clone(&timer));
-        let waker =
-            Waker::new(move || rings.ring()).with_clock(move |millis| looks.ring_in(millis));
+        let waker = Waker::new(move || rings.ring()).with_clock(move |millis| {
+            looks.ring_in(millis.map(|millis| millis + TICK_MS));
+        });
         let plan = attempt.attempt.connection().plan(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, timer.fd());

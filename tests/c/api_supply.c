@@ -229,6 +229,171 @@ static void a_callback_may_call_the_library(void **state) {
     assert_status(tsc_clear(cache), TSC_CLOSED);
 }
 
+/* A crowd of attempts whose callbacks each do something that ends the wait of the next. It
+ * disperses on a thread with a small stack: one callback must not run within another. */
+#define SMALL_STACK (128 * 1024)
+
+typedef struct crowd crowd;
+
+typedef struct {
+    crowd *crowd;
+    tsc_attempt *attempt;
+} member;
+
+struct crowd {
+    tsc_cache *cache;
+    tsc_config *config;
+    tsc_attempt *leader;
+    member *members;
+    int count, left, told, depth;
+};
+
+static void wait_in(crowd *all, member *one, void (*ready)(void *)) {
+    one->crowd = all;
+    one->attempt = new_attempt(all->config);
+    assert_status(tsc_attempt_wait_callback(one->attempt, PATIENCE, ready, one), TSC_WAIT);
+}
+
+static void begin_callback(member *one) {
+    one->crowd->told++;
+    assert_int_equal(one->crowd->depth++, 0);
+}
+
+static void end_callback(member *one) {
+    one->crowd->depth--;
+}
+
+static void frees(void *arg) {
+    member *one = arg;
+    begin_callback(one);
+    tsc_attempt_free(one->attempt);
+    one->attempt = NULL;
+    end_callback(one);
+}
+
+static void lives(void *arg) {
+    member *one = arg;
+    begin_callback(one);
+    assert_offers(one->attempt, "ticket");
+    assert_ok(receive(one->attempt, TLS13, LONG, "ticket"));
+    assert_ok(tsc_attempt_established(one->attempt, 1));
+    tsc_attempt_free(one->attempt);
+    one->attempt = NULL;
+    end_callback(one);
+}
+
+static void waits_again(void *arg) {
+    member *one = arg;
+    begin_callback(one);
+    tsc_attempt_free(one->attempt);
+    one->attempt = NULL;
+    if (one->crowd->left-- > 0)
+        wait_in(one->crowd, one, waits_again);
+    end_callback(one);
+}
+
+/* The one behind it is about to be told itself, or goes without a word. */
+static void cancels_the_next(void *arg) {
+    member *one = arg, *next = one + 1;
+    begin_callback(one);
+    tsc_attempt_free(one->attempt);
+    one->attempt = NULL;
+    if (next < one->crowd->members + one->crowd->count && next->attempt != NULL &&
+        tsc_attempt_wait_end(next->attempt) == TSC_OK) {
+        one->crowd->told++;
+        tsc_attempt_free(next->attempt);
+        next->attempt = NULL;
+    }
+    end_callback(one);
+}
+
+static void clears(void *arg) {
+    member *one = arg;
+    assert_ok(tsc_clear(one->crowd->cache));
+    frees(arg);
+}
+
+static void closes(void *arg) {
+    member *one = arg;
+    assert_ok(tsc_cache_close(one->crowd->cache));
+    frees(arg);
+}
+
+static void *disperse(void *arg) {
+    crowd *all = arg;
+    assert_ok(receive(all->leader, TLS13, LONG, "ticket"));
+    assert_ok(tsc_attempt_established(all->leader, 0));
+    tsc_attempt_free(all->leader);
+    return NULL;
+}
+
+static void gather_and_disperse(void (*ready)(void *), int more) {
+    crowd all = {.count = rounds(10000), .left = more};
+    all.cache = new_cache((tsc_options){0});
+    all.config = new_config(all.cache);
+    all.members = calloc((size_t)all.count, sizeof *all.members);
+    assert_non_null(all.members);
+    all.leader = new_attempt(all.config);
+    assert_offers_nothing(all.leader);
+    for (int i = 0; i < all.count; i++)
+        wait_in(&all, &all.members[i], ready);
+    pthread_t thread;
+    pthread_attr_t small;
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, SMALL_STACK), 0);
+    assert_int_equal(pthread_create(&thread, &small, disperse, &all), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&small);
+    assert_int_equal(all.told, all.count + more);
+    for (int i = 0; i < all.count; i++)
+        assert_null(all.members[i].attempt);
+    free(all.members);
+    tsc_config_free(all.config);
+    tsc_cache_free(all.cache);
+}
+
+static void callbacks_run_one_after_the_other(void **state) {
+    (void)state;
+    gather_and_disperse(frees, 0);
+    gather_and_disperse(lives, 0);
+    gather_and_disperse(waits_again, rounds(10000));
+    gather_and_disperse(cancels_the_next, 0);
+    gather_and_disperse(clears, 0);
+    gather_and_disperse(closes, 0);
+}
+
+/* A callback that blocks holds up other callbacks, and not threads: one that waits is let go before
+ * it. */
+static tsc_attempt *of_thread;
+
+static void *waits_for_good(void *arg) {
+    (void)arg;
+    assert_ok(tsc_attempt_wait(of_thread, UINT32_MAX));
+    return NULL;
+}
+
+static void lets_a_thread_go(void *arg) {
+    pthread_t thread = *(pthread_t *)arg;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void a_callback_may_wait_for_a_thread_that_waits(void **state) {
+    (void)state;
+    pthread_t thread;
+    tsc_attempt *leader = new_leader(), *first = new_attempt(config);
+    of_thread = new_attempt(config);
+    assert_status(tsc_attempt_wait_callback(first, PATIENCE, lets_a_thread_go, &thread), TSC_WAIT);
+    assert_int_equal(pthread_create(&thread, NULL, waits_for_good, NULL), 0);
+    tsc_endpoint to = endpoint("db.example", 9142);
+    tsc_forecast forecast = {0};
+    while (forecast.waiting < 2)
+        assert_ok(tsc_config_forecast(config, &to, sizeof to, &forecast, sizeof forecast));
+    assert_ok(tsc_cache_close(cache)); /* ends both waits */
+    tsc_attempt_free(of_thread);
+    tsc_attempt_free(first);
+    tsc_attempt_free(leader);
+}
+
 /* Threads that all wait for each other, and now and then fail, give up, or go away. */
 #define THREADS 8
 static atomic_int resumed, wrong;
@@ -303,6 +468,64 @@ static void threads_wait_for_each_other(void **state) {
                                                         stats.expired + stats.removed);
 }
 
+/* A server that issues nothing, and whoever has a timer finds out for those before it, too: long
+ * before their time is over. */
+static void whoever_has_a_timer_finds_out_for_all(void **state) {
+    (void)state;
+    atomic_int told[2] = {0};
+    int fds[2] = {-1, -1};
+    tsc_attempt *leader = new_leader(), *called = new_attempt(config), *gone = new_attempt(config),
+                *polled = new_attempt(config), *last = new_attempt(config);
+    assert_status(tsc_attempt_wait_callback(called, UINT32_MAX, count_up, &told[0]), TSC_WAIT);
+    assert_status(tsc_attempt_wait_fd(gone, UINT32_MAX, &fds[0]), TSC_WAIT);
+    assert_status(tsc_attempt_wait_fd(polled, UINT32_MAX, &fds[1]), TSC_WAIT);
+    assert_status(tsc_attempt_wait_callback(last, UINT32_MAX, count_up, &told[1]), TSC_WAIT);
+    assert_ok(tsc_attempt_established(leader, 0));
+    tsc_attempt_free(gone);
+    struct pollfd readable = {fds[1], POLLIN, 0};
+    int told_before = 0;
+    do { /* the library's clock may be a few milliseconds behind */
+        told_before = told[0];
+        assert_int_equal(poll(&readable, 1, PATIENCE), 1);
+        assert_offers_nothing(polled);
+        tsc_endpoint to = endpoint("db.example", 9142);
+        tsc_forecast forecast;
+        assert_ok(tsc_config_forecast(config, &to, sizeof to, &forecast, sizeof forecast));
+    } while (told[1] == 0);
+    assert_int_equal(told_before, 0);
+    assert_int_equal(told[0], 1);
+    assert_int_equal(told[1], 1);
+    tsc_attempt_free(last);
+    tsc_attempt_free(polled);
+    tsc_attempt_free(called);
+    tsc_attempt_free(leader);
+}
+
+static void sending_ends_a_wait_and_no_ticket_is_lost(void **state) {
+    (void)state;
+    atomic_int told = 0;
+    tsc_attempt *leader = new_leader(), *sends = new_attempt(config),
+                *receives = new_attempt(config);
+    assert_status(tsc_attempt_wait_callback(sends, PATIENCE, count_up, &told), TSC_WAIT);
+    assert_ok(tsc_attempt_sent(sends));
+    assert_status(tsc_attempt_wait_end(sends), TSC_WRONG_STATE);
+    assert_status(tsc_attempt_wait_callback(receives, PATIENCE, count_up, &told), TSC_WAIT);
+    established_with(leader, "ticket");
+    assert_int_equal(told, 1);
+    assert_ok(receive(receives, TLS13, LONG, "its own"));
+    assert_int_equal(stats_of(cache).sessions, 1);
+    tsc_session session = {0};
+    assert_status(tsc_attempt_offer(sends, &session, sizeof session), TSC_WRONG_STATE);
+    assert_status(tsc_attempt_offer(receives, &session, sizeof session), TSC_WRONG_STATE);
+    assert_ok(tsc_attempt_established(sends, 0));
+    assert_ok(tsc_attempt_established(receives, 0));
+    assert_int_equal(stats_of(cache).sessions, 2);
+    assert_int_equal(stats_of(cache).refused, 0);
+    tsc_attempt_free(receives);
+    tsc_attempt_free(sends);
+    tsc_attempt_free(leader);
+}
+
 static void a_forecast_for_an_unknown_server_knows_nothing(void **state) {
     (void)state;
     tsc_endpoint to = endpoint("db.example", 9142);
@@ -322,6 +545,10 @@ int main(void) {
         TEST(a_descriptor_is_lent_until_the_attempt_is_freed),
         TEST(closing_or_freeing_the_cache_ends_all_waits),
         TEST(a_callback_may_call_the_library),
+        TEST(callbacks_run_one_after_the_other),
+        TEST(a_callback_may_wait_for_a_thread_that_waits),
+        TEST(whoever_has_a_timer_finds_out_for_all),
+        TEST(sending_ends_a_wait_and_no_ticket_is_lost),
         TEST(threads_wait_for_each_other),
         TEST(a_forecast_for_an_unknown_server_knows_nothing),
     };

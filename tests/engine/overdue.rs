@@ -211,21 +211,19 @@ fn one_that_hangs_with_a_stock_in_doubt_makes_room_for_another() {
     }
 }
 
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
 #[test]
 fn tickets_that_are_being_published_are_still_expected() {
     // Between the verdict and the first ticket in the cache time passes, and others look through the queue.
     for max_full_handshakes in [0, 1000] {
-        let scene: Arc<Mutex<Option<(Arc<AtomicU64>, Vec<Arc<Connection>>)>>> = Arc::default();
-        let interferes = Arc::clone(&scene);
+        let meanwhile = Arc::new(Mutex::new(None::<Meanwhile>));
+        let happens = Arc::clone(&meanwhile);
         let listener = move |event: &crate::engine::Event<'_>| {
-            if event.kind != crate::engine::EventKind::Stored {
-                return;
-            }
-            if let Some((time, others)) = interferes.lock().expect("not poisoned").take() {
-                time.fetch_add(500, Relaxed);
-                for other in &others {
-                    other.established(false).expect("open");
-                }
+            let stored = event.kind == crate::engine::EventKind::Stored;
+            let happens = || happens.lock().expect("not poisoned").take();
+            if let Some(meanwhile) = stored.then(happens).flatten() {
+                meanwhile();
             }
         };
         let options = Options {
@@ -233,13 +231,16 @@ fn tickets_that_are_being_published_are_still_expected() {
             ..WIDE
         };
         let world = World::telling(options, Box::new(listener));
-        let (leader, other) = (world.connect(), world.connect());
-        for attempt in [&leader, &other] {
+        let (leader, beside) = (world.connect(), world.connect());
+        for attempt in [&leader, &beside] {
             assert_eq!(offer(attempt), Ok(None));
         }
         let waiting = [(); 3].map(|()| world.ask(LONG));
-        *scene.lock().expect("not poisoned") =
-            Some((Arc::clone(&world.time), vec![Arc::clone(&other)]));
+        let (time, established) = (Arc::clone(&world.time), Arc::clone(&beside));
+        *meanwhile.lock().expect("not poisoned") = Some(Box::new(move || {
+            AtomicU64::fetch_add(&time, 500, Relaxed);
+            established.established(false).expect("open");
+        }));
         assert!(!world.go(&leader, Server { tickets: [2, 2] }));
         assert_eq!(waiting.each_ref().map(|one| one.told()), [1, 1, 0]);
         for one in &waiting[..2] {
