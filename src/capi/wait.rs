@@ -97,7 +97,7 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     fd: *mut i32,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?;
+        let connection = clone_connection(attempt)?;
         check_output(fd)?;
         if !Timer::EXISTS {
             return Err(TSC_UNSUPPORTED);
@@ -106,11 +106,13 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
         let (rings, hastens) = (Arc::clone(&timer), Arc::clone(&timer));
         let waker =
             Waker::new(move || rings.ring_in(0)).hastened_by(move |millis| hastens.ring_in(millis));
-        let plan = attempt.attempt.connection().plan(max_wait_ms, waker)?;
+        let (plan, calls) = connection.plan_later(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, timer.fd());
-            *attempt.timer.lock() = Some(timer);
+            // It is still there: a clock that had freed it would have ended the attempt, and the plan.
+            *borrow(attempt)?.timer.lock() = Some(timer);
         }
+        drop(calls);
         status_of(plan)
     })
 }

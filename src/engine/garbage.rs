@@ -36,6 +36,11 @@ impl<'a> Garbage<'a> {
         self.left.extend(sessions.into_iter().map(Left::Drop));
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.left.len()
     }
