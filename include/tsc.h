@@ -39,7 +39,8 @@
 // - Threads: any function may be called from any thread, also on the same handle at the same time;
 //   only freeing a handle must not run beside another use of that handle. The library starts no
 //   thread and holds no lock while it runs code of yours (release functions, retain, clocks, on_event,
-//   ready); such code may call the library.
+//   ready); such code may call the library. It may also free handles, those of the call that it runs
+//   in among them; that call then comes to its end without them.
 // - Fork: a child process finds every cache empty and may use it at once, in handlers of pthread_atfork
 //   too. Configs go on working; attempts that were made before the fork answer TSC_CLOSED in the child.
 //   A child of vfork shares its parent's memory and must not call the library. docs/threading.md says
@@ -827,8 +828,8 @@ tsc_status tsc_attempt_new(const tsc_config *config,
 // tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
 // reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 // TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
-// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
-// attempt is from before a fork.
+// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed, or a callback within
+// this call did that or freed it. TSC_CLOSED: the attempt is from before a fork.
 tsc_status tsc_attempt_offer(const tsc_attempt *attempt,
                              tsc_session *out,
                              size_t size);

@@ -75,7 +75,8 @@ impl<T> Entry<T> {
 }
 
 impl<T> Registry<T> {
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.table.len() + self.old.len()
     }
 

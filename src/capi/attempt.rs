@@ -70,7 +70,7 @@ pub struct tsc_attempt {
 }
 
 /// What a handle stands for, held for the call: it may run a callback in which the caller frees the
-/// handle.
+/// handle, which is not looked at again.
 pub(super) unsafe fn clone_connection(
     attempt: *const tsc_attempt,
 ) -> StatusResult<Arc<Connection>> {
@@ -105,12 +105,13 @@ pub unsafe extern "C" fn tsc_attempt_new(
         let config = borrow(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         check_output(out)?;
+        let rustls = config.rustls.clone();
         let attempt = Attempt::of(Connection::new(&config.config, &endpoint)?);
         write_handle(
             out,
             tsc_attempt {
                 attempt,
-                rustls: config.rustls.clone(),
+                rustls,
                 timer: Mutex::default(),
             },
         );
@@ -129,8 +130,8 @@ pub unsafe extern "C" fn tsc_attempt_new(
 /// tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
 /// reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
 /// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
-/// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed. TSC_CLOSED: the
-/// attempt is from before a fork.
+/// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed, or a callback within
+/// this call did that or freed it. TSC_CLOSED: the attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_offer(
     attempt: *const tsc_attempt,
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn tsc_attempt_offer(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let connection = borrow(attempt)?.attempt.connection();
+        let connection = clone_connection(attempt)?;
         extensible::check_output(out, size)?;
         // The connection keeps the session for as long as it is lent.
         let session = connection.offer(tsc_session::of)?.ok_or(TSC_NOT_FOUND)??;
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn tsc_attempt_offer(
 /// offered, is TSC_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
-    guard(|| Ok(borrow(attempt)?.attempt.connection().sent()?))
+    guard(|| Ok(clone_connection(attempt)?.sent()?))
 }
 
 /// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
@@ -244,7 +245,7 @@ pub unsafe extern "C" fn tsc_attempt_set_not_after(
     not_after: i64,
 ) -> tsc_status {
     guard(|| {
-        let connection = borrow(attempt)?.attempt.connection();
+        let connection = clone_connection(attempt)?;
         if not_after <= 0 {
             return Err(TSC_INVALID_ARGUMENT);
         }

@@ -41,9 +41,9 @@ impl tsc_cache {
     }
 }
 
-/// The cache of a handle, unless it is closed.
+/// The cache of a handle, unless it is closed; lent for as long as no foreign code runs.
 #[inline]
-pub(super) unsafe fn open_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Engine>> {
+unsafe fn borrow_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Engine>> {
     let engine = borrow(cache)?.engine();
     if engine.is_closed() {
         Err(TSC_CLOSED)
@@ -52,10 +52,16 @@ pub(super) unsafe fn open_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'
     }
 }
 
+/// The cache of a handle, unless it is closed. Held for the call, which may run a callback in which the caller
+/// frees the handle.
+pub(super) unsafe fn open_engine(cache: *const tsc_cache) -> StatusResult<Arc<Engine>> {
+    borrow_engine(cache).cloned()
+}
+
 /// The same with what is on its way to it.
-pub(super) unsafe fn open_cache<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Cache>> {
-    open_engine(cache)?;
-    Ok(&borrow(cache)?.open.0)
+pub(super) unsafe fn open_cache(cache: *const tsc_cache) -> StatusResult<Arc<Cache>> {
+    borrow_engine(cache)?;
+    Ok(Arc::clone(&borrow(cache)?.open.0))
 }
 
 #[inline]
@@ -116,7 +122,8 @@ pub unsafe extern "C" fn tsc_cache_share(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
-        borrow(cache)?.open.0.close();
+        let cache = Arc::clone(&borrow(cache)?.open.0);
+        cache.close();
         Ok(())
     })
 }
@@ -151,13 +158,13 @@ pub unsafe extern "C" fn tsc_put(
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
-        let key = caller_key(engine, key, key_len)?;
+        let key = caller_key(&engine, key, key_len)?;
         let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
         if data.is_empty() {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        Ok(info.put_alone(engine, &key, data)?)
+        Ok(info.put_alone(&engine, &key, data)?)
     })
 }
 
@@ -180,7 +187,10 @@ pub unsafe extern "C" fn tsc_get(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let engine = open_engine(cache)?;
+        let engine = borrow_engine(cache)?;
+        // Otherwise the last that runs is foreign code: a look-up need not count its caches' users.
+        let held = engine.calls_back().then(|| Arc::clone(engine));
+        let engine: &Engine = held.as_ref().unwrap_or(engine);
         let key = caller_key(engine, key, key_len)?;
         let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
         out.copy_by(|copy| engine.copy_out(&key, copy))
@@ -198,7 +208,7 @@ pub unsafe extern "C" fn tsc_available(
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
-        let key = caller_key(engine, key, key_len)?;
+        let key = caller_key(&engine, key, key_len)?;
         check_output(count)?;
         write(count, engine.available(&key));
         Ok(())
@@ -214,7 +224,7 @@ pub unsafe extern "C" fn tsc_remove(
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
-        let key = caller_key(engine, key, key_len)?;
+        let key = caller_key(&engine, key, key_len)?;
         if engine.remove(&key) {
             Ok(())
         } else {

@@ -55,6 +55,11 @@ pub struct tsc_config {
     pub(super) rustls: Option<Arc<Attached>>,
 }
 
+/// What a handle stands for, held for the call: it may run a callback in which the caller frees the handle.
+pub(super) unsafe fn clone_config(config: *const tsc_config) -> StatusResult<Config> {
+    Ok(borrow(config)?.config.clone())
+}
+
 unsafe fn read(
     options: *const tsc_config_options,
     size: usize,
@@ -138,7 +143,7 @@ pub unsafe extern "C" fn tsc_config_new(
         write_handle(
             out,
             tsc_config {
-                config: new_config(cache, &options)?,
+                config: new_config(&cache, &options)?,
                 rustls: None,
             },
         );
@@ -173,7 +178,7 @@ pub unsafe extern "C" fn tsc_config_attach(
         write_handle(
             out,
             tsc_config {
-                config: new_config(cache, &options)?,
+                config: new_config(&cache, &options)?,
                 rustls: Some(rustls),
             },
         );
@@ -197,7 +202,7 @@ pub unsafe extern "C" fn tsc_config_available(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &borrow(config)?.config;
+        let config = clone_config(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         check_output(count)?;
         let available = config.available(&endpoint)?;
@@ -228,7 +233,7 @@ pub unsafe extern "C" fn tsc_config_put(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &borrow(config)?.config;
+        let config = clone_config(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         let info = read_info(info, info_size)?;
         let data = bytes(data, len)?;
@@ -269,7 +274,7 @@ pub unsafe extern "C" fn tsc_config_get(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &borrow(config)?.config;
+        let config = clone_config(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
         if config.engine().is_closed() {
@@ -289,7 +294,7 @@ pub unsafe extern "C" fn tsc_config_remove(
     size: usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &borrow(config)?.config;
+        let config = clone_config(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         if config.engine().is_closed() {
             return Err(TSC_CLOSED);

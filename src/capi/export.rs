@@ -1,5 +1,6 @@
 use super::cache::open_engine;
-use super::guard::{StatusResult, borrow, check_output, guard, write};
+use super::config::clone_config;
+use super::guard::{StatusResult, check_output, guard, write};
 use super::slice::{bytes, check_buffer, write_bytes};
 use super::tsc_status::{
     TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_NOT_AUTHENTIC, TSC_TOO_SMALL,
@@ -30,10 +31,6 @@ unsafe fn sealing_key<'a>(key: *const u8, len: usize) -> StatusResult<&'a [u8; K
     bytes(key, len)?
         .try_into()
         .map_err(|_| TSC_INVALID_ARGUMENT)
-}
-
-unsafe fn scope_of<'a>(config: *const tsc_config) -> StatusResult<Scope<'a>> {
-    Ok(borrow(config)?.config.scope()?)
 }
 
 unsafe fn export(
@@ -101,7 +98,8 @@ pub unsafe extern "C" fn tsc_config_export(
     left_out: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = scope_of(config)?;
+        let config = clone_config(config)?;
+        let scope = config.scope()?;
         export(
             &scope,
             sealing_key(key, key_len)?,
@@ -134,7 +132,8 @@ pub unsafe extern "C" fn tsc_config_import(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = scope_of(config)?;
+        let config = clone_config(config)?;
+        let scope = config.scope()?;
         import(&scope, sealing_key(key, key_len)?, bytes(data, len)?, count)
     })
 }
@@ -151,7 +150,8 @@ pub unsafe extern "C" fn tsc_cache_export(
     left_out: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = Scope::Caller(open_engine(cache)?);
+        let engine = open_engine(cache)?;
+        let scope = Scope::Caller(&engine);
         export(
             &scope,
             sealing_key(key, key_len)?,
@@ -173,7 +173,8 @@ pub unsafe extern "C" fn tsc_cache_import(
     count: *mut usize,
 ) -> tsc_status {
     guard(|| {
-        let scope = Scope::Caller(open_engine(cache)?);
+        let engine = open_engine(cache)?;
+        let scope = Scope::Caller(&engine);
         import(&scope, sealing_key(key, key_len)?, bytes(data, len)?, count)
     })
 }

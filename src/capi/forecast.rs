@@ -1,4 +1,5 @@
-use super::guard::{borrow, guard};
+use super::config::clone_config;
+use super::guard::guard;
 use super::{endpoint, extensible, tsc_config, tsc_endpoint, tsc_status};
 use crate::supply::Forecast;
 
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn tsc_config_forecast(
     out_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let config = &borrow(config)?.config;
+        let config = clone_config(config)?;
         let endpoint = endpoint::read(endpoint, size)?;
         extensible::check_output(out, out_size)?;
         let forecast = config.forecast(&endpoint)?;

@@ -39,7 +39,8 @@
 //! - Threads: any function may be called from any thread, also on the same handle at the same time;
 //!   only freeing a handle must not run beside another use of that handle. The library starts no
 //!   thread and holds no lock while it runs code of yours (release functions, retain, clocks, on_event,
-//!   ready); such code may call the library.
+//!   ready); such code may call the library. It may also free handles, those of the call that it runs
+//!   in among them; that call then comes to its end without them.
 //! - Fork: a child process finds every cache empty and may use it at once, in handlers of pthread_atfork
 //!   too. Configs go on working; attempts that were made before the fork answer TSC_CLOSED in the child.
 //!   A child of vfork shares its parent's memory and must not call the library. docs/threading.md says

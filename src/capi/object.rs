@@ -89,11 +89,11 @@ pub unsafe extern "C" fn tsc_put_object(
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
-        let key = caller_key(engine, key, key_len)?;
+        let key = caller_key(&engine, key, key_len)?;
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(engine, Payload::Value(value), size, engine.now());
+        let session = info.alone(&engine, Payload::Value(value), size, engine.now());
         engine.put(&key, session).map_err(|why| {
             // It stays the caller's: not to be released here.
             let _ = object.hand_over();
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn tsc_get_object(
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
-        let key = caller_key(engine, key, key_len)?;
+        let key = caller_key(&engine, key, key_len)?;
         check_output(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
         extensible::check_optional_output(info, info_size)?;

@@ -100,7 +100,7 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     fd: *mut i32,
 ) -> tsc_status {
     guard(|| {
-        let attempt = borrow(attempt)?;
+        let connection = clone_connection(attempt)?;
         check_output(fd)?;
         if !Timer::EXISTS {
             return Err(TSC_UNSUPPORTED);
@@ -110,11 +110,13 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
         let waker = Waker::new(move || rings.ring()).with_clock(move |millis| {
             looks.ring_in(millis.map(|millis| millis + TICK_MS));
         });
-        let plan = attempt.attempt.connection().plan(max_wait_ms, waker)?;
+        let (plan, calls) = connection.plan_later(max_wait_ms, waker)?;
         if plan == Plan::Wait {
             write(fd, timer.fd());
-            *attempt.timer.lock() = Some(timer);
+            // It is still there: a clock that had freed it would have ended the attempt, and the plan.
+            *borrow(attempt)?.timer.lock() = Some(timer);
         }
+        drop(calls);
         status_of(plan)
     })
 }

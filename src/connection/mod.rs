@@ -105,13 +105,15 @@ impl From<NotNow> for Error {
 impl Connection {
     pub(crate) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         let supply = config.supply(endpoint)?;
+        let client_not_after = config.client_not_after;
+        // Foreign code, which may free the config.
         let begun = supply.engine().now();
         Ok(Arc::new(Self {
             flight: Supply::join(),
             supply,
             #[cfg(any(test, feature = "rustls"))]
             name: endpoint.name().into(),
-            client_not_after: config.client_not_after,
+            client_not_after,
             generation: sys::generation(),
             begun,
             progress: Mutex::default(),

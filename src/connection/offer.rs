@@ -108,6 +108,12 @@ impl Connection {
                 self.tell(reason);
                 return Ok(None);
             }
+            if !garbage.is_empty() {
+                // Foreign code, which may end this attempt. So what it is lent is looked at after.
+                drop(progress);
+                drop(garbage);
+                progress = self.progress.lock();
+            }
         }
         match progress.offer.leased() {
             Some(session) => Ok(Some(look(session, now))),

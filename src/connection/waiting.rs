@@ -3,7 +3,7 @@
 use super::gate::{Gate, Passed};
 use super::{Connection, NotNow, Progress};
 use crate::engine::Time;
-use crate::supply::{Answer, Kept, Wait, Waker};
+use crate::supply::{Answer, Calls, Kept, Wait, Waker};
 use crate::sync::MutexGuard;
 use std::sync::Arc;
 
@@ -31,6 +31,17 @@ impl Connection {
     /// within `max_wait_ms`. With `Plan::Wait`, `waker` is called when the wait is over, unless
     /// `end_wait` or `offer` came first.
     pub(crate) fn plan(&self, max_wait_ms: u32, waker: Waker) -> Result<Plan, NotNow> {
+        let (plan, _calls) = self.plan_later(max_wait_ms, waker)?;
+        Ok(plan)
+    }
+
+    /// The same for a caller that has something to do before foreign code runs, which it does when the calls are
+    /// dropped: it may free the attempt.
+    pub(crate) fn plan_later(
+        &self,
+        max_wait_ms: u32,
+        waker: Waker,
+    ) -> Result<(Plan, Calls<'_>), NotNow> {
         self.check_process()?;
         let now = self.now();
         let mut progress = self.progress.lock();
@@ -55,8 +66,7 @@ impl Connection {
         if plan == Plan::Wait {
             self.count(|stats| stats.waited += 1);
         }
-        drop(calls);
-        Ok(plan)
+        Ok((plan, calls))
     }
 
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.

@@ -37,6 +37,11 @@ impl<'a> Garbage<'a> {
         self.left.extend(sessions.into_iter().map(Left::Drop));
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Has the listener told, later, what happened to a key.
     #[inline]
     pub(crate) fn tell(&mut self, kind: EventKind, count: u64, key: &Key<'_>) {

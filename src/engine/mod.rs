@@ -95,6 +95,14 @@ impl Engine {
         self.clock.now()
     }
 
+    /// Whether a look-up may run foreign code before it is done: a clock or a listener. What is dropped at its
+    /// end may, too.
+    #[cfg(feature = "capi")]
+    #[inline]
+    pub(crate) fn calls_back(&self) -> bool {
+        self.listener.is_some() || !matches!(self.clock, Clock::System)
+    }
+
     /// The wall clock, in milliseconds since the Unix epoch.
     #[must_use]
     pub(crate) fn wall_ms(&self) -> i64 {
