@@ -41,6 +41,7 @@ mod ready;
 pub mod rustls;
 mod session;
 mod session_info;
+mod size;
 mod supply;
 mod sync;
 mod sys;

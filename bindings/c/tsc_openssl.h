@@ -359,8 +359,8 @@ typedef struct {
     uint8_t verification[TSC_SSL_VERIFICATION];
     int has_certificate;
     uint32_t flags;
-    int chain_counted; // whether the peer's certificates, which its sessions share, have been
-                       // counted
+    uint32_t certificates; // of the peer's chain, once a session has come
+    uint32_t certificate_bytes;
     // The offer, until the verdict.
     SSL_SESSION *offered; // a reference; NULL if nothing was offered
     BIO *transport;       // a reference to what ssl wrote to when it was offered, or NULL
@@ -851,6 +851,17 @@ static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
            memcmp(now, state->verification, sizeof now) == 0;
 }
 
+// Counts the peer's certificates, which the sessions of a connection share.
+static inline void tsc_ssl_count_certificates_(const SSL *ssl, tsc_ssl_state_ *state) {
+    const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+    int count = sk_X509_num(chain), i; // -1: no chain
+    for (i = 0; i < count; i++) {
+        int bytes = i2d_X509(sk_X509_value(chain, i), NULL);
+        state->certificates++;
+        state->certificate_bytes += bytes > 0 ? (uint32_t)bytes : 0;
+    }
+}
+
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
@@ -874,17 +885,12 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
         OPENSSL_free(bytes);
     } else {
         SSL_SESSION *own = tsc_ssl_session_own_(session);
-        // What an object takes beyond its serialised form: 1 KiB by itself, and 5 KiB for each
-        // certificate of the peer's chain, once for all sessions of a connection. An estimate;
-        // `make bench-openssl` compares it with what a process grows by.
-        size_t bytes = (size_t)length + 1024;
-        int certificates = sk_X509_num(SSL_get_peer_cert_chain(ssl)); // -1: no chain
-        if (!state->chain_counted && certificates > 0)
-            bytes += (size_t)certificates * 5120;
-        if (own && tsc_attempt_receive_object(state->attempt, &info, sizeof info, own, bytes,
-                                              tsc_ssl_session_release_) == TSC_OK)
-            state->chain_counted = 1;
-        else
+        if (!state->certificates)
+            tsc_ssl_count_certificates_(ssl, state);
+        info.certificates = state->certificates;
+        info.certificate_bytes = state->certificate_bytes;
+        if (!own || tsc_attempt_receive_object(state->attempt, &info, sizeof info, own,
+                                               (size_t)length, tsc_ssl_session_release_) != TSC_OK)
             SSL_SESSION_free(own);
     }
 }

@@ -33,7 +33,8 @@ pub struct tsc_options {
     /// Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
     /// its default.
     pub max_bytes: u64,
-    /// Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
+    /// Larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     pub max_session_bytes: u32,
     /// Seconds since the last full handshake after which a lineage ends, however often it was renewed
     /// by resumption. Default 86400 (a day).

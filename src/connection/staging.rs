@@ -4,6 +4,7 @@ use super::outcome::Ended;
 use super::{Connection, MinSome, NotNow, Progress};
 use crate::engine::{Discard, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry};
 use crate::session_info::Received;
+use crate::size::Size;
 
 /// A session that waits for the attempt to be established.
 pub(super) struct Staged {
@@ -40,9 +41,10 @@ impl Connection {
     pub(crate) fn receive(
         &self,
         payload: Payload,
-        size: usize,
+        size: impl Into<Size>,
         info: &Received,
     ) -> Result<(), (Discard, Payload)> {
+        let size = size.into();
         let engine = self.supply.engine();
         if self.check_process().is_err() {
             return Err((Discard::Closed, payload));
@@ -54,7 +56,7 @@ impl Connection {
         let admitted = if over {
             Err(Discard::Lifetime)
         } else {
-            engine.admit(size)
+            engine.admit(size.length, size.alone())
         };
         let mut displaced = None;
         let mut progress = self.progress.lock();
@@ -65,9 +67,11 @@ impl Connection {
             self.turn_away(progress, |stats| stats.discard(why, 1));
             return Err((why, payload));
         }
+        let shared = if progress.shares { 0 } else { size.shared };
+        progress.shares |= size.shared > 0;
         let staged = Staged {
             payload,
-            size,
+            size: size.memory.saturating_add(shared),
             info: *info,
             at: now,
         };
@@ -99,7 +103,7 @@ impl Connection {
         }
         let engine = self.supply.engine();
         let now = engine.now();
-        let admitted = engine.admit(1);
+        let admitted = engine.admit(1, 1);
         let there = engine.available_at(&self.supply.key(), now);
         let mut progress = self.progress.lock();
         // The server answered, as in `receive`.

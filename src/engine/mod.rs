@@ -127,23 +127,34 @@ impl Engine {
 
     /// A copy of a session's bytes, in memory for secrets.
     pub(crate) fn keep(&self, bytes: &[u8]) -> Result<SecretBytes, Discard> {
-        self.admit(bytes.len())?;
+        self.admit(bytes.len(), bytes.len())?;
         self.era().arena.keep(bytes).ok_or(Discard::NoMemory)
     }
 
-    /// Whether a session of this size may come in at all.
-    pub(crate) fn admit(&self, size: usize) -> Result<(), Discard> {
+    /// Whether a session of this length, and of this size in memory, may come in at all.
+    pub(crate) fn admit(&self, length: usize, size: usize) -> Result<(), Discard> {
         if !self.options.enabled {
             Err(Discard::Disabled)
         } else if self.is_closed() {
             Err(Discard::Closed)
-        } else if size as u64
-            > u64::from(self.options.max_session_bytes).min(self.options.max_bytes)
+        } else if length > self.options.max_session_bytes as usize
+            || size as u64 > self.options.max_bytes
         {
             Err(Discard::TooLarge)
         } else {
             Ok(())
         }
+    }
+
+    /// `admit`, for what is to be stored at once: what may not come in counts as discarded.
+    pub(crate) fn admit_at(
+        &self,
+        key: &Key<'_>,
+        length: usize,
+        size: usize,
+    ) -> Result<(), Discard> {
+        let admitted = self.admit(length, size);
+        admitted.inspect_err(|&why| self.count(key, |stats| stats.discard(why, 1)))
     }
 
     /// Stores a session, evicting what it must.
@@ -463,7 +474,7 @@ impl Engine {
     ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
-        self.admit(session.size)?;
+        self.admit(0, session.size)?;
         let hash = |bytes: &[u8]| self.hash(bytes);
         // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
         // stores something each time that something goes would take the room again and again.

@@ -22,7 +22,8 @@ pub struct Options {
     /// Bytes of all sessions together. 0, the default: 8 MiB, and for more endpoints than the default as much
     /// more.
     pub max_bytes: u64,
-    /// Bytes of one session, by default 64 KiB.
+    /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
+    /// By default 64 KiB.
     pub max_session_bytes: u32,
     /// Seconds for which sessions may descend from one full handshake, however often they are renewed;
     /// by default a day.
