@@ -107,6 +107,8 @@ impl Cache {
             lifetime_seconds: 0,
             not_after: 0,
             age_ms: 0,
+            certificates: 0,
+            certificate_bytes: 0,
         };
         let data = SESSION;
         type Put = unsafe extern "C" fn(
@@ -299,6 +301,8 @@ fn offer_against_lock() -> (Rounds, Rounds) {
         lifetime_seconds: 0,
         not_after: 0,
         age_ms: 0,
+        certificates: 0,
+        certificate_bytes: 0,
     };
     let object = ptr::dangling_mut::<u8>().cast();
     let size = size_of_val(&info);

@@ -313,7 +313,8 @@ typedef struct {
     // something takes no more than it leaves to the others, and at the limit its newest session takes the
     // place of its oldest.
     uint64_t max_bytes;
-    // Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    // Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
+    // Larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     uint32_t max_session_bytes;
     // Seconds since the last full handshake after which a lineage ends, however often it was renewed
     // by resumption. Default 86400 (a day).
@@ -356,6 +357,11 @@ typedef struct {
     int64_t not_after;
     // Milliseconds since the session was received. Only in outputs; not looked at in inputs.
     uint64_t age_ms;
+    // For an object: how many of the peer's certificates it holds; 0 if not known, or if it is bytes. 0
+    // in outputs.
+    uint32_t certificates;
+    // For an object: how many bytes these certificates have in DER, together. 0 in outputs.
+    uint32_t certificate_bytes;
 } tsc_session_info;
 
 // What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
@@ -655,7 +661,7 @@ tsc_status tsc_clear(const tsc_cache *cache);
 // any thread, with no lock held, possibly before this call returns. On any other status the caller
 // still owns it.
 // key, key_len, info, info_size: as in tsc_put.
-// object, bytes, release: as in tsc_attempt_receive_object.
+// object, len, release: as in tsc_attempt_receive_object.
 // TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
 tsc_status tsc_put_object(const tsc_cache *cache,
                           const uint8_t *key,
@@ -663,7 +669,7 @@ tsc_status tsc_put_object(const tsc_cache *cache,
                           const tsc_session_info *info,
                           size_t info_size,
                           void *object,
-                          size_t bytes,
+                          size_t len,
                           void (*release)(void *object));
 
 // Hands out the newest object under a key. A single-use session leaves the cache with it.
@@ -861,14 +867,16 @@ tsc_status tsc_attempt_receive(const tsc_attempt *attempt,
 // still owns it.
 // info, info_size: as in tsc_attempt_receive.
 // object: not NULL. Nobody else may change it from here on.
-// bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
-// do.
+// len: how many bytes it would be if serialised; 0 if that is not known. With info->certificates and
+// info->certificate_bytes the library decides what it costs in memory, which counts against max_bytes;
+// max_session_bytes bounds len and certificate_bytes together. The sessions of an attempt share the
+// certificates, which count once.
 // release: not NULL. May call any function of this library.
 tsc_status tsc_attempt_receive_object(const tsc_attempt *attempt,
                                       const tsc_session_info *info,
                                       size_t info_size,
                                       void *object,
-                                      size_t bytes,
+                                      size_t len,
                                       void (*release)(void *object));
 
 // Asks whether a session that the server has sent is worth taking, where taking it costs the caller

@@ -6,6 +6,9 @@ bench: deps-build ## Measure the library
 bench-openssl: build/bench/openssl_storage ## Measure OpenSSL's sessions, as objects and as bytes
 	@LD_LIBRARY_PATH=build/core $<
 
+bench-objects: build/test/native/openssl_size ## Measure what OpenSSL's sessions take as objects, by chain
+	@LD_LIBRARY_PATH=build/core $<
+
 build/bench/openssl_storage: bench/openssl_storage.c $(HEADERS) | deps-demo build
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
@@ -43,4 +46,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench bench-openssl bench-crowd storm storm-quick storm-docs
+.PHONY: bench bench-openssl bench-crowd bench-objects storm storm-quick storm-docs

@@ -105,8 +105,9 @@ impl Attempt {
         received.map_err(|(why, _)| why.into())
     }
 
-    /// Takes a session as an object of the TLS stack, which costs no serialising and no parsing. `size` is
-    /// what it costs in memory, in bytes; an estimate will do.
+    /// Takes a session as an object of the TLS stack, which costs no serialising and no parsing.
+    /// `length` is what it would be as bytes; 0 if that is not known. With the certificates in `info`, the
+    /// library decides from it what the object costs in memory.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); the object is dropped.
@@ -114,11 +115,11 @@ impl Attempt {
         &self,
         info: &SessionInfo,
         object: Arc<dyn Any + Send + Sync>,
-        size: usize,
+        length: usize,
     ) -> Result<(), Error> {
         let info = info.check()?;
         let payload = Payload::Value(object);
-        let received = self.0.receive(payload, size, &info);
+        let received = self.0.receive(payload, info.object_size(length), &info);
         received.map_err(|(why, _)| why.into())
     }
 

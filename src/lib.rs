@@ -42,6 +42,7 @@ mod registry;
 pub mod rustls;
 mod session;
 mod session_info;
+mod size;
 mod supply;
 mod sync;
 mod sys;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Payload, Session, Time, expiry};
 use crate::error::Error;
+use crate::size::{Certificates, Size};
 
 /// What the driver knows of a session that it received. The rules that follow from it are the library's.
 #[derive(Clone, Copy, Debug)]
@@ -16,26 +17,32 @@ pub struct SessionInfo {
     pub lifetime_seconds: u32,
     /// When the server's certificate ends, in Unix seconds, where it is known.
     pub not_after: Option<i64>,
+    /// Of a session that is an object: how many of the peer's certificates it holds. 0 if that is not known.
+    pub certificates: u32,
+    /// How many bytes these certificates have in DER, together.
+    pub certificate_bytes: u32,
 }
 
 impl SessionInfo {
     /// A TLS 1.3 ticket, with the lifetime that the server gave.
     #[must_use]
     pub fn tls13(lifetime_seconds: u32) -> Self {
-        Self {
-            tls_version: 0x0304,
-            lifetime_seconds,
-            not_after: None,
-        }
+        Self::of(0x0304, lifetime_seconds)
     }
 
     /// A TLS 1.2 session, with the lifetime that the server gave for its ticket; 0 if it gave none.
     #[must_use]
     pub fn tls12(lifetime_seconds: u32) -> Self {
+        Self::of(0x0303, lifetime_seconds)
+    }
+
+    pub(crate) fn of(tls_version: u16, lifetime_seconds: u32) -> Self {
         Self {
-            tls_version: 0x0303,
+            tls_version,
             lifetime_seconds,
             not_after: None,
+            certificates: 0,
+            certificate_bytes: 0,
         }
     }
 
@@ -66,6 +73,10 @@ impl SessionInfo {
             kind,
             lifetime,
             not_after: self.not_after,
+            certificates: Certificates {
+                count: self.certificates,
+                bytes: self.certificate_bytes,
+            },
         })
     }
 }
@@ -77,9 +88,15 @@ pub(crate) struct Received {
     pub(crate) kind: Kind,
     pub(crate) lifetime: Lifetime,
     pub(crate) not_after: Option<i64>,
+    pub(crate) certificates: Certificates,
 }
 
 impl Received {
+    /// How large an object is whose length as bytes is this.
+    pub(crate) fn object_size(&self, length: usize) -> Size {
+        Size::object(length, self.certificates)
+    }
+
     /// Stores a session of no connection that the library knows.
     pub(crate) fn put_alone(
         &self,

@@ -61,6 +61,8 @@
 //   store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
+// - An SSL that is begun before it has a BIO gets an info callback of its own, which calls the one
+//   that it finds. One that you set on the SSL, set before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
@@ -358,16 +360,21 @@ typedef struct {
     tsc_endpoint endpoint;    // only what was given as server name and verification
     uint8_t verification[TSC_SSL_VERIFICATION];
     int has_certificate;
+    int verifies;                  // whether the server's certificate has to be good
+    int64_t certificate_not_after; // the end of the client's, or 0
     uint32_t flags;
-    int chain_counted; // whether the peer's certificates, which its sessions share, have been
-                       // counted
+    uint32_t certificates; // of the peer's chain, once a session has come
+    uint32_t certificate_bytes;
     // The offer, until the verdict.
     SSL_SESSION *offered; // a reference; NULL if nothing was offered
-    BIO *transport;       // a reference to what ssl wrote to when it was offered, or NULL
-    uint64_t written;     // how much transport had taken by then
-    long handshakes;      // how many handshakes clients of the SSL_CTX had begun by then
-    int done;             // the handshake was seen to be done
-    int established;      // and the verdict was that the connection is established
+    BIO *transport;       // a reference to what ssl writes to, once it has one, or NULL
+    uint64_t written;     // how much transport had taken before the ClientHello
+    long handshakes;      // how many handshakes clients of the SSL_CTX had begun at the offer
+    // tsc_ssl_watch_, of whoever made the offer, if ssl had no transport then; or NULL.
+    void (*watch)(const SSL *, int, int);
+    void (*next_info)(const SSL *, int, int); // the callback of ssl that it took the place of
+    int done;                                 // the handshake was seen to be done
+    int established; // and the verdict was that the connection is established
     // Kept by tsc_ssl_info.
     int started; // the handshake has started
     int watched; // the function of tsc_ssl_on_start began the attempt
@@ -423,12 +430,49 @@ static inline int tsc_ssl_before_handshake_(const SSL *ssl) {
 #endif
 }
 
+// Remembers what the ClientHello will be written to.
+static inline void tsc_ssl_note_transport_(const SSL *ssl, tsc_ssl_state_ *state) {
+    state->transport = SSL_get_wbio(ssl);
+    if (state->transport) {
+        BIO_up_ref(state->transport);
+        state->written = BIO_number_written(state->transport);
+    }
+}
+
+// The info callback of an SSL that had no transport when the offer was made, as where a client
+// library opens the TCP connection later: it notes the transport when the handshake starts.
+static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
+    tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+    void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
+    if (!next)
+        next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
+    if (next)
+        next(ssl, where, ret);
+    if (state && state == tsc_ssl_state_of_(ssl) && (where & SSL_CB_HANDSHAKE_START)) {
+        state->started = 1;
+        if (state->offered && !state->transport)
+            tsc_ssl_note_transport_(ssl, state);
+    }
+}
+
+// Takes the place of the info callback of an SSL, unless an attempt before this one did.
+static inline void tsc_ssl_watch_start_(SSL *ssl, tsc_ssl_state_ *state) {
+    void (*found)(const SSL *, int, int) = SSL_get_info_callback(ssl);
+    if (!found || found != state->watch) {
+        state->next_info = found;
+        state->watch = tsc_ssl_watch_;
+        SSL_set_info_callback(ssl, tsc_ssl_watch_);
+    }
+}
+
 // Whether nothing can have been sent since the offer. Neither SSL_clear nor another transport hides
-// what was sent before. Without a transport at the offer there is less to go by: that no client of
-// the SSL_CTX has begun a handshake since.
+// what was sent before. An application that has replaced the info callback since leaves less to go
+// by: that no client of the SSL_CTX has begun a handshake.
 static inline int tsc_ssl_wrote_nothing_(const SSL *ssl, const tsc_ssl_state_ *state) {
     if (state->transport)
         return BIO_number_written(state->transport) == state->written;
+    if (state->watch && SSL_get_info_callback(ssl) == state->watch && !state->started)
+        return 1;
     return !state->offered || SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl)) == state->handshakes;
 }
 
@@ -818,7 +862,27 @@ static inline int64_t tsc_ssl_earlier_(int64_t one, int64_t other) { // 0: never
     return one && (!other || one < other) ? one : other;
 }
 
-static inline tsc_session_info tsc_ssl_session_info_(const SSL *ssl, SSL_SESSION *session) {
+// Whether an SSL has forgotten what it was set to, as BoringSSL and AWS-LC do with
+// SSL_set_shed_handshake_config. Asked for its verify mode then, builds with assertions abort.
+// There are no parameters to set here, and only nothing to set them on.
+static inline int tsc_ssl_forgot_(SSL *ssl) {
+#ifdef TSC_SSL_BORING_
+    return !SSL_set1_param(ssl, NULL);
+#else
+    (void)ssl;
+    return 0;
+#endif
+}
+
+// Reads what decides how long a session may be kept, and what ssl may have forgotten when one
+// comes.
+static inline void tsc_ssl_read_ends_(const SSL *ssl, tsc_ssl_state_ *state) {
+    state->verifies = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+    state->certificate_not_after = tsc_ssl_not_after_(SSL_get_certificate(ssl));
+}
+
+static inline tsc_session_info tsc_ssl_session_info_(const SSL *ssl, const tsc_ssl_state_ *state,
+                                                     SSL_SESSION *session) {
     tsc_session_info info;
     memset(&info, 0, sizeof info);
     info.tls_version = (uint32_t)SSL_SESSION_get_protocol_version(session);
@@ -830,9 +894,9 @@ static inline tsc_session_info tsc_ssl_session_info_(const SSL *ssl, SSL_SESSION
         info.lifetime_seconds = (uint32_t)SSL_SESSION_get_timeout(session);
 #endif
     // Nobody relies on a certificate that was found wanting, and taken all the same.
-    if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) || SSL_get_verify_result(ssl) == X509_V_OK)
+    if (state->verifies || SSL_get_verify_result(ssl) == X509_V_OK)
         info.not_after = tsc_ssl_not_after_(SSL_SESSION_get0_peer(session));
-    info.not_after = tsc_ssl_earlier_(info.not_after, tsc_ssl_not_after_(SSL_get_certificate(ssl)));
+    info.not_after = tsc_ssl_earlier_(info.not_after, state->certificate_not_after);
     return info;
 }
 
@@ -843,18 +907,29 @@ static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
     uint8_t now[TSC_SSL_VERIFICATION];
     if (!attachment || attachment->config != state->config)
         return 0;
-#ifdef TSC_SSL_BORING_
-    if (SSL_get_verify_mode(ssl) < 0)
-        return 1; // what it was set to is gone (SSL_set_shed_handshake_config), and cannot change
-#endif
+    if (tsc_ssl_forgot_(ssl))
+        return 1; // and nothing can be set any more
     return tsc_ssl_verification_(ssl, attachment, &state->endpoint, state->has_certificate, now) &&
            memcmp(now, state->verification, sizeof now) == 0;
+}
+
+// Counts the peer's certificates, which the sessions of a connection share.
+static inline void tsc_ssl_count_certificates_(const SSL *ssl, tsc_ssl_state_ *state) {
+    const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+    int count = sk_X509_num(chain), i; // -1: no chain
+    for (i = 0; i < count; i++) {
+        int bytes = i2d_X509(sk_X509_value(chain, i), NULL);
+        state->certificates++;
+        state->certificate_bytes += bytes > 0 ? (uint32_t)bytes : 0;
+    }
 }
 
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
-    tsc_session_info info = tsc_ssl_session_info_(ssl, session);
+    if (!tsc_ssl_forgot_(ssl))
+        tsc_ssl_read_ends_(ssl, state);
+    tsc_session_info info = tsc_ssl_session_info_(ssl, state, session);
     // A session with neither id nor ticket cannot be resumed. In TLS 1.3 an id is made up or
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
     // it was begun is no longer the one that the session would be kept for.
@@ -874,17 +949,12 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
         OPENSSL_free(bytes);
     } else {
         SSL_SESSION *own = tsc_ssl_session_own_(session);
-        // What an object takes beyond its serialised form: 1 KiB by itself, and 5 KiB for each
-        // certificate of the peer's chain, once for all sessions of a connection. An estimate;
-        // `make bench-openssl` compares it with what a process grows by.
-        size_t bytes = (size_t)length + 1024;
-        int certificates = sk_X509_num(SSL_get_peer_cert_chain(ssl)); // -1: no chain
-        if (!state->chain_counted && certificates > 0)
-            bytes += (size_t)certificates * 5120;
-        if (own && tsc_attempt_receive_object(state->attempt, &info, sizeof info, own, bytes,
-                                              tsc_ssl_session_release_) == TSC_OK)
-            state->chain_counted = 1;
-        else
+        if (!state->certificates)
+            tsc_ssl_count_certificates_(ssl, state);
+        info.certificates = state->certificates;
+        info.certificate_bytes = state->certificate_bytes;
+        if (!own || tsc_attempt_receive_object(state->attempt, &info, sizeof info, own,
+                                               (size_t)length, tsc_ssl_session_release_) != TSC_OK)
             SSL_SESSION_free(own);
     }
 }
@@ -1045,6 +1115,9 @@ static inline tsc_ssl_state_ *tsc_ssl_state_new_(SSL *ssl, const tsc_ssl_attachm
     state->config = attachment->config;
     state->flags = attachment->flags;
     state->has_certificate = SSL_get_certificate(ssl) != NULL;
+#ifdef TSC_SSL_BORING_
+    tsc_ssl_read_ends_(ssl, state); // while it can be read for certain
+#endif
     memcpy(state->verification, verification, sizeof verification);
     behind = (uint8_t *)(state + 1);
     if (completed.server_name_len)
@@ -1082,6 +1155,8 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
         if (before) {
             // What it offered is still set on ssl, and is not this attempt's to offer.
             int unsent = tsc_ssl_unsent_(ssl, before);
+            state->watch = before->watch;
+            state->next_info = before->next_info;
             SSL_set_session(ssl, NULL);
             tsc_ssl_state_free_(before, unsent);
         }
@@ -1116,11 +1191,9 @@ static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
     }
     if (state->offered) {
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
-        state->transport = SSL_get_wbio(ssl);
-        if (state->transport) {
-            BIO_up_ref(state->transport);
-            state->written = BIO_number_written(state->transport);
-        }
+        tsc_ssl_note_transport_(ssl, state);
+        if (!state->transport)
+            tsc_ssl_watch_start_(ssl, state);
         if (!SSL_set_session(ssl, state->offered))
             tsc_ssl_offer_end_(state);
     }

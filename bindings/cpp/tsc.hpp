@@ -561,10 +561,10 @@ class cache {
     // The same with an object, as in attempt::receive.
     template <class T, class D>
     [[nodiscard]] status put(bytes key, const session_info &info, std::unique_ptr<T, D> &object,
-                             std::size_t size) const noexcept {
+                             std::size_t length) const noexcept {
         return detail::handed_over(object, [&](auto release) {
             return ::tsc_put_object(get(), key.data(), key.size(), &info, sizeof info, object.get(),
-                                    size, release);
+                                    length, release);
         });
     }
     // Retain: a function that takes another reference to a T *, such as SSL_SESSION_up_ref; for an
@@ -772,12 +772,12 @@ class attempt {
         return ::tsc_attempt_receive(get(), &info, sizeof info, data.data(), data.size());
     }
     // Takes it as an object. On TSC_OK object is empty, and D is called on any thread when the
-    // library is done; else object is as it was. size: what it costs in memory.
+    // library is done; else object is as it was. length: as bytes, or 0 if that is not known.
     template <class T, class D>
     status receive(const session_info &info, std::unique_ptr<T, D> &object,
-                   std::size_t size) const noexcept {
+                   std::size_t length) const noexcept {
         return detail::handed_over(object, [&](auto release) {
-            return ::tsc_attempt_receive_object(get(), &info, sizeof info, object.get(), size,
+            return ::tsc_attempt_receive_object(get(), &info, sizeof info, object.get(), length,
                                                 release);
         });
     }

@@ -193,8 +193,10 @@ pub unsafe extern "C" fn tsc_attempt_receive(
 /// still owns it.
 /// info, info_size: as in tsc_attempt_receive.
 /// object: not NULL. Nobody else may change it from here on.
-/// bytes: what it costs in memory, counted against max_session_bytes and max_bytes; an estimate will
-/// do.
+/// len: how many bytes it would be if serialised; 0 if that is not known. With info->certificates and
+/// info->certificate_bytes the library decides what it costs in memory, which counts against max_bytes;
+/// max_session_bytes bounds len and certificate_bytes together. The sessions of an attempt share the
+/// certificates, which count once.
 /// release: not NULL. May call any function of this library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_receive_object(
@@ -202,13 +204,13 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     info: *const tsc_session_info,
     info_size: usize,
     object: *mut c_void,
-    bytes: usize,
+    len: usize,
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
         let connection = clone_connection(attempt)?;
         let info = read_info(info, info_size)?;
-        let (object, size) = Object::new(object, bytes, release)?;
+        let (object, size) = Object::new(object, len, &info, release)?;
         let payload = Payload::Value(object);
         connection
             .receive(payload, size, &info)

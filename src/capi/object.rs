@@ -5,6 +5,8 @@ use super::session::read_info;
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
 use super::{tsc_cache, tsc_session_info, tsc_status};
 use crate::engine::{Payload, Session};
+use crate::session_info::Received;
+use crate::size::Size;
 use std::any::Any;
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -31,19 +33,20 @@ impl Drop for Object {
 }
 
 impl Object {
-    /// What the caller hands over, and what it costs.
+    /// What the caller hands over, and how large it is.
     pub(super) unsafe fn new(
         object: *mut c_void,
-        bytes: usize,
+        len: usize,
+        info: &Received,
         release: Option<Release>,
-    ) -> StatusResult<(Arc<Self>, usize)> {
+    ) -> StatusResult<(Arc<Self>, Size)> {
         let (Some(object), Some(release)) = (NonNull::new(object), release) else {
             return Err(TSC_INVALID_ARGUMENT);
         };
-        if bytes > isize::MAX as usize {
+        if len > isize::MAX as usize {
             return Err(TSC_INVALID_ARGUMENT);
         }
-        Ok((Arc::new(Self { object, release }), bytes.max(1)))
+        Ok((Arc::new(Self { object, release }), info.object_size(len)))
     }
 
     /// Out of a session, unless that is something else.
@@ -74,7 +77,7 @@ impl Object {
 /// any thread, with no lock held, possibly before this call returns. On any other status the caller
 /// still owns it.
 /// key, key_len, info, info_size: as in tsc_put.
-/// object, bytes, release: as in tsc_attempt_receive_object.
+/// object, len, release: as in tsc_attempt_receive_object.
 /// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_put_object(
@@ -84,21 +87,24 @@ pub unsafe extern "C" fn tsc_put_object(
     info: *const tsc_session_info,
     info_size: usize,
     object: *mut c_void,
-    bytes: usize,
+    len: usize,
     release: Option<unsafe extern "C" fn(object: *mut c_void)>,
 ) -> tsc_status {
     guard(|| {
         let engine = open_engine(cache)?;
         let key = caller_key(&engine, key, key_len)?;
         let info = read_info(info, info_size)?;
-        let (object, size) = Object::new(object, bytes, release)?;
+        let (object, size) = Object::new(object, len, &info, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(&engine, Payload::Value(value), size, engine.now());
-        engine.put(&key, session).map_err(|why| {
-            // It stays the caller's: not to be released here.
-            let _ = object.hand_over();
-            why.into()
-        })
+        let session = info.alone(&engine, Payload::Value(value), size.alone(), engine.now());
+        let admitted = engine.admit_at(&key, size.length, size.alone());
+        admitted
+            .and_then(|()| engine.put(&key, session))
+            .map_err(|why| {
+                // It stays the caller's: not to be released here.
+                let _ = object.hand_over();
+                why.into()
+            })
     })
 }
 

@@ -35,7 +35,8 @@ pub struct tsc_options {
     /// something takes no more than it leaves to the others, and at the limit its newest session takes the
     /// place of its oldest.
     pub max_bytes: u64,
-    /// Bytes of one session; larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
+    /// Larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
     pub max_session_bytes: u32,
     /// Seconds since the last full handshake after which a lineage ends, however often it was renewed
     /// by resumption. Default 86400 (a day).

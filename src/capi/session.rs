@@ -24,6 +24,11 @@ pub struct tsc_session_info {
     pub not_after: i64,
     /// Milliseconds since the session was received. Only in outputs; not looked at in inputs.
     pub age_ms: u64,
+    /// For an object: how many of the peer's certificates it holds; 0 if not known, or if it is bytes. 0
+    /// in outputs.
+    pub certificates: u32,
+    /// For an object: how many bytes these certificates have in DER, together. 0 in outputs.
+    pub certificate_bytes: u32,
 }
 
 /// A session to offer to the server. What it points to is lent: see tsc_attempt_offer.
@@ -53,13 +58,13 @@ pub(super) unsafe fn read_info(
     if info.not_after < 0 {
         return Err(TSC_INVALID_ARGUMENT);
     }
+    let version = info.tls_version.try_into();
+    let version = version.map_err(|_| TSC_INVALID_ARGUMENT)?;
     let info = SessionInfo {
-        tls_version: info
-            .tls_version
-            .try_into()
-            .map_err(|_| TSC_INVALID_ARGUMENT)?,
-        lifetime_seconds: info.lifetime_seconds,
         not_after: (info.not_after != 0).then_some(info.not_after),
+        certificates: info.certificates,
+        certificate_bytes: info.certificate_bytes,
+        ..SessionInfo::of(version, info.lifetime_seconds)
     };
     Ok(info.check()?)
 }
@@ -75,6 +80,8 @@ impl tsc_session_info {
             lifetime_seconds: remaining_seconds(session, now),
             not_after: 0,
             age_ms: now.since(session.received),
+            certificates: 0,
+            certificate_bytes: 0,
         }
     }
 }

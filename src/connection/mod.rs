@@ -49,6 +49,8 @@ struct Progress {
     /// Whether it waited, and nothing was kept for it.
     waited_in_vain: bool,
     staged: Staging,
+    /// Whether a session was taken in with the peer's certificates, which the next ones share.
+    shares: bool,
     /// How many sessions came before it was established, and were not taken.
     declined: u32,
     note: u16,

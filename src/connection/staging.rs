@@ -6,6 +6,7 @@ use crate::engine::{
     Discard, Engine, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry,
 };
 use crate::session_info::Received;
+use crate::size::Size;
 
 /// A session that waits for the attempt to be established.
 pub(super) struct Staged {
@@ -97,9 +98,10 @@ impl Connection {
     pub(crate) fn receive(
         &self,
         payload: Payload,
-        size: usize,
+        size: impl Into<Size>,
         info: &Received,
     ) -> Result<(), (Discard, Payload)> {
+        let size = size.into();
         let engine = self.supply.engine();
         if self.check_process().is_err() {
             return Err((Discard::Closed, payload));
@@ -111,7 +113,7 @@ impl Connection {
         let admitted = if over {
             Err(Discard::Lifetime)
         } else {
-            engine.admit(size)
+            engine.admit(size.length, size.alone())
         };
         // Dropped after the lock is gone.
         let mut displaced = Vec::new();
@@ -122,9 +124,11 @@ impl Connection {
             self.turn_away(progress, |stats| stats.discard(why, 1));
             return Err((why, payload));
         }
+        let shared = if progress.shares { 0 } else { size.shared };
+        progress.shares |= size.shared > 0;
         let staged = Staged {
             payload,
-            size,
+            size: size.memory.saturating_add(shared),
             info: *info,
             at: now,
         };
@@ -134,7 +138,7 @@ impl Connection {
             self.publish(staged, lineage, stack_bound);
             return Ok(());
         }
-        let room = progress.staged.make_room(engine, size, &mut displaced);
+        let room = progress.staged.make_room(engine, staged.size, &mut displaced);
         progress.info.discarded += u32::try_from(displaced.len()).unwrap_or(u32::MAX);
         let surplus = displaced.len() as u64 + u64::from(!room);
         let back = if room {
@@ -164,7 +168,7 @@ impl Connection {
         }
         let engine = self.supply.engine();
         let now = engine.now();
-        let admitted = engine.admit(1);
+        let admitted = engine.admit(1, 1);
         let there = engine.available_at(&self.supply.key(), now);
         // The server answered, as in `receive`.
         let mut progress = self.send(self.progress.lock());

@@ -146,20 +146,20 @@ impl Engine {
 
     /// A copy of the bytes of a session of this key, in memory for secrets.
     pub(crate) fn keep(&self, key: &Key<'_>, bytes: &[u8]) -> Result<SecretBytes, Discard> {
-        self.admit(bytes.len())?;
+        self.admit(bytes.len(), bytes.len())?;
         let era = self.era();
         let kept = era.arena.keep(era.place(key), bytes);
         kept.ok_or(Discard::NoMemory)
     }
 
-    /// Whether a session of this size may come in at all.
-    pub(crate) fn admit(&self, size: usize) -> Result<(), Discard> {
+    /// Whether a session of this length, and of this size in memory, may come in at all.
+    pub(crate) fn admit(&self, length: usize, size: usize) -> Result<(), Discard> {
         if !self.options.enabled {
             Err(Discard::Disabled)
         } else if self.is_closed() {
             Err(Discard::Closed)
-        } else if size as u64
-            > u64::from(self.options.max_session_bytes).min(self.options.max_bytes)
+        } else if length > self.options.max_session_bytes as usize
+            || size as u64 > self.options.max_bytes
         {
             Err(Discard::TooLarge)
         } else {
@@ -175,6 +175,17 @@ impl Engine {
     /// So much is staged no more.
     pub(crate) fn unstage(&self, bytes: usize) {
         self.era().usage.unstage(bytes);
+    }
+
+    /// `admit`, for what is to be stored at once: what may not come in counts as discarded.
+    pub(crate) fn admit_at(
+        &self,
+        key: &Key<'_>,
+        length: usize,
+        size: usize,
+    ) -> Result<(), Discard> {
+        let admitted = self.admit(length, size);
+        admitted.inspect_err(|&why| self.count(key, |stats| stats.discard(why, 1)))
     }
 
     /// Stores a session, evicting what it must.
@@ -197,7 +208,7 @@ impl Engine {
     ) -> Result<(), Discard> {
         let now = self.clock.now();
         let make = |state: &mut State| {
-            self.admit(bytes.len())?;
+            self.admit(bytes.len(), bytes.len())?;
             let kept = match state.stash.take(bytes) {
                 Some(kept) => kept,
                 None => self.keep(key, bytes)?,
@@ -612,7 +623,7 @@ impl Engine {
         let mut session = make(&mut state)?;
         loop {
             // Under the lock, so that nothing comes in behind `close`.
-            if let Err(why) = self.admit(session.size) {
+            if let Err(why) = self.admit(0, session.size) {
                 drop(state);
                 visit.garbage.push(session);
                 return Err(why);

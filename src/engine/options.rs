@@ -23,7 +23,8 @@ pub struct Options {
     /// more. As many again may be staged, by all attempts together: there, one that has staged something takes
     /// no more than it leaves to the others, and at the limit its newest session takes the place of its oldest.
     pub max_bytes: u64,
-    /// Bytes of one session, by default 64 KiB.
+    /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
+    /// By default 64 KiB.
     pub max_session_bytes: u32,
     /// Seconds for which sessions may descend from one full handshake, however often they are renewed;
     /// by default a day.

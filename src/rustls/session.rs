@@ -3,13 +3,14 @@
 use super::ticket_lifetime::inspect;
 use crate::engine::{Lifetime, Payload};
 use crate::session_info::{Received, SessionInfo};
+use crate::size::Size;
 use ::rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
 use std::fmt;
 use std::sync::Arc;
 
 pub(super) struct RustlsSession {
     pub(super) payload: Payload,
-    pub(super) size: usize,
+    pub(super) size: Size,
     pub(super) info: Received,
 }
 
@@ -39,7 +40,7 @@ impl RustlsSession {
         }
         Some(Self {
             payload: keep(value),
-            size: seen.size + size_of::<V>(),
+            size: Size::rustls(seen.length + size_of::<V>()),
             info,
         })
     }

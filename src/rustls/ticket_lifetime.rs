@@ -9,14 +9,11 @@ use std::fmt::{self, Write};
 
 const FIELD: &[u8] = b"lifetime_secs: ";
 
-/// A TLS stack's copy of the server's certificates, which comes after the lifetime; a typical chain.
-const CHAIN_BYTES: usize = 4096;
-
 pub(super) struct Inspected {
     /// `None`: not to be had, so the session is best not kept.
     pub(super) lifetime_seconds: Option<u32>,
-    /// What the session costs in memory beyond its struct, about.
-    pub(super) size: usize,
+    /// How many bytes were written up to there, about; the server's certificates come after it.
+    pub(super) length: usize,
 }
 
 pub(super) fn inspect(session: &dyn fmt::Debug) -> Inspected {
@@ -30,7 +27,7 @@ pub(super) fn inspect(session: &dyn fmt::Debug) -> Inspected {
     Inspected {
         lifetime_seconds: reader.lifetime.filter(|_| complete),
         // The ticket is the most of it, two digits a byte.
-        size: reader.read / 2 + CHAIN_BYTES,
+        length: reader.read / 2,
     }
 }
 

@@ -11,6 +11,7 @@ use super::Supply;
 use super::breaker::Permit;
 use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, expiry};
 use crate::session_info::Received;
+use crate::size::Size;
 
 impl Supply {
     /// Takes the newest session if it is of the kind that the stack asks for.
@@ -71,7 +72,7 @@ impl Supply {
     pub(crate) fn put_unattended(
         &self,
         payload: Payload,
-        size: usize,
+        size: impl Into<Size>,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
@@ -99,10 +100,11 @@ impl Supply {
     pub(crate) fn receive_unattended(
         &self,
         payload: Payload,
-        size: usize,
+        size: impl Into<Size>,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
+        let size = size.into();
         let now = self.engine.now();
         let begun = *self.unattended.lock();
         // No full handshake has begun that it could come from: it is not kept.
@@ -114,14 +116,16 @@ impl Supply {
             payload,
             kind: info.kind,
             label: info.tls_version,
-            size,
+            size: size.alone(),
             received: now,
             expires: expiry(self.engine.options(), now, info.lifetime, lineage),
             lineage,
         };
         // What is not kept is dropped and counted there.
         let expires = session.expires;
-        self.engine.put(&self.key(), session)?;
+        let key = self.key();
+        self.engine.admit_at(&key, size.length, size.alone())?;
+        self.engine.put(&key, session)?;
         self.fate.stored(expires);
         self.change(now, |queue, calls| queue.serve(self, now, calls));
         Ok(())

@@ -37,11 +37,13 @@ AT(tsc_event, key_len, 72);
 AT(tsc_event, reason, 80);
 AT(tsc_event, reserved, 84);
 
-SIZE(tsc_session_info, 24);
+SIZE(tsc_session_info, 32);
 AT(tsc_session_info, tls_version, 0);
 AT(tsc_session_info, lifetime_seconds, 4);
 AT(tsc_session_info, not_after, 8);
 AT(tsc_session_info, age_ms, 16);
+AT(tsc_session_info, certificates, 24);
+AT(tsc_session_info, certificate_bytes, 28);
 
 SIZE(tsc_session, 40);
 AT(tsc_session, data, 0);

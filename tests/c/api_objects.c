@@ -163,9 +163,12 @@ static void an_object_is_not_released_while_it_is_lent(void **state) {
     assert_int_equal(o.released, 1);
 }
 
-static void the_bytes_of_an_object_are_counted_as_said(void **state) {
+// What an object of this length takes by itself, a fact of src/size.rs.
+enum { TAKES = 640 + 100, UNKNOWN = 12 << 10, CERTIFICATE = 3584 };
+
+static void objects_leave_when_they_take_too_much(void **state) {
     (void)state;
-    tsc_cache *cache = new_cache((tsc_options){.max_bytes = 250});
+    tsc_cache *cache = new_cache((tsc_options){.max_bytes = 5 * TAKES / 2});
     tsc_config *config = new_config(cache);
     object o[3] = {{0}};
     const char *hosts[] = {"a", "b", "c"};
@@ -174,12 +177,56 @@ static void the_bytes_of_an_object_are_counted_as_said(void **state) {
         assert_ok(receive_object(attempt, TLS12, &o[i]));
         assert_ok(tsc_attempt_established(attempt, 0));
         tsc_attempt_free(attempt);
-        assert_int_equal(stats_of(cache).bytes, i == 0 ? 100 : 200);
+        assert_int_equal(stats_of(cache).bytes, i == 0 ? TAKES : 2 * TAKES);
     }
     assert_int_equal(o[0].released, 1);
     assert_int_equal(o[1].released + o[2].released, 0);
     tsc_config_free(config);
     free_cache(cache);
+}
+
+static uint64_t bytes_received(const tsc_attempt *attempt, const tsc_cache *cache, object *of,
+                               size_t length, uint32_t certificates, uint32_t certificate_bytes) {
+    tsc_session_info info = session_info(TLS13, LONG);
+    uint64_t before = stats_of(cache).bytes;
+    info.certificates = certificates;
+    info.certificate_bytes = certificate_bytes;
+    assert_ok(tsc_attempt_receive_object(attempt, &info, sizeof info, of, length, release));
+    return stats_of(cache).bytes - before;
+}
+
+static void the_sessions_of_an_attempt_share_their_certificates(void **state) {
+    (void)state;
+    tsc_cache *cache = new_cache((tsc_options){0});
+    tsc_config *config = new_config(cache);
+    object o[5] = {{0}};
+    for (int round = 0; round < 2; round++) {
+        tsc_attempt *attempt = new_attempt(config);
+        assert_ok(tsc_attempt_established(attempt, 0));
+        const uint64_t chain = 30 * CERTIFICATE + 4 * 60000;
+        /* Longer in memory than max_session_bytes, which bounds what came over the wire. */
+        assert_int_equal(bytes_received(attempt, cache, &o[0], 100, 30, 60000), TAKES + chain);
+        assert_int_equal(bytes_received(attempt, cache, &o[1], 100, 30, 60000), TAKES);
+        tsc_attempt_free(attempt);
+    }
+    tsc_attempt *attempt = new_attempt(config);
+    assert_ok(tsc_attempt_established(attempt, 0));
+    assert_int_equal(bytes_received(attempt, cache, &o[2], 0, 0, 0), UNKNOWN);
+    tsc_session_info info = session_info(TLS13, LONG);
+    info.certificates = 1;
+    info.certificate_bytes = 65536 - 100 + 1;
+    assert_status(tsc_attempt_receive_object(attempt, &info, sizeof info, &o[3], 100, release),
+                  TSC_TOO_LARGE);
+    assert_status(tsc_put_object(cache, key, 3, &info, sizeof info, &o[3], 100, release),
+                  TSC_TOO_LARGE);
+    info.certificate_bytes = 1000;
+    uint64_t before = stats_of(cache).bytes;
+    assert_ok(tsc_put_object(cache, key, 3, &info, sizeof info, &o[4], 100, release));
+    assert_int_equal(stats_of(cache).bytes - before, TAKES + CERTIFICATE + 4000);
+    tsc_attempt_free(attempt);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    assert_int_equal(o[3].released, 0);
 }
 
 static void a_single_use_object_under_a_key_passes_to_the_caller(void **state) {
@@ -189,7 +236,7 @@ static void a_single_use_object_under_a_key_passes_to_the_caller(void **state) {
     assert_ok(put_object(cache, TLS13, &o[0]));
     assert_ok(put_object(cache, TLS13, &o[1]));
     assert_int_equal(available(cache, "key"), 2);
-    assert_int_equal(stats_of(cache).bytes, 200);
+    assert_int_equal(stats_of(cache).bytes, 2 * TAKES);
     assert_ptr_equal(get_object(cache), &o[1]);
     assert_ptr_equal(get_object(cache), &o[0]);
     assert_null(get_object(cache));
@@ -439,7 +486,8 @@ int main(void) {
         cmocka_unit_test(an_object_is_released_once_whatever_becomes_of_it),
         cmocka_unit_test(an_object_that_is_not_received_stays_the_callers),
         cmocka_unit_test(an_object_is_not_released_while_it_is_lent),
-        cmocka_unit_test(the_bytes_of_an_object_are_counted_as_said),
+        cmocka_unit_test(objects_leave_when_they_take_too_much),
+        cmocka_unit_test(the_sessions_of_an_attempt_share_their_certificates),
         cmocka_unit_test(a_single_use_object_under_a_key_passes_to_the_caller),
         cmocka_unit_test(a_reusable_object_under_a_key_is_retained_for_the_caller),
         cmocka_unit_test(a_retain_function_may_call_the_library),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -331,6 +332,82 @@ static void a_failed_handshake_drops_its_session(void **state) {
     tear_down(it);
 }
 
+static int informed;
+static void inform(const SSL *ssl, int where, int ret) {
+    (void)ssl, (void)where, (void)ret;
+    informed++;
+}
+
+// hiredis and others make the SSL, and have it begun, before they open the TCP connection. What
+// other connections of the SSL_CTX do meanwhile says nothing of this one.
+static SSL *begun_before_it_connects(fixture it) {
+    SSL *ssl = client_ssl(it.ctx, -1);
+    SSL_set_info_callback(ssl, inform);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", (uint32_t)peer_port(it.server)), TSC_OK);
+    assert_non_null(SSL_get_session(ssl));
+    assert_true(client_resumes(it.ctx, it.server));
+    return ssl;
+}
+
+static void a_connection_that_is_refused_after_begin_is_no_failed_handshake(void **state) {
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        fixture it = set_up(i % 2 ? TLS12 : TLS13);
+        assert_false(client_resumes(it.ctx, it.server));
+        const size_t before = client_available(it.ctx, it.server);
+        SSL *ssl = begun_before_it_connects(it);
+        peer_halt(it.server);
+        if (i & 2) { // it may even have a transport, which finds nobody
+            char port[8];
+            BIO *transport = BIO_new_connect("127.0.0.1");
+            snprintf(port, sizeof port, "%d", peer_port(it.server));
+            BIO_set_conn_port(transport, port);
+            SSL_set_bio(ssl, transport, transport);
+        }
+        if (i & 4) {
+            informed = 0;
+            assert_true(SSL_connect(ssl) <= 0);
+            assert_true(informed > 0);
+            ERR_clear_error();
+        }
+        if (i & 8)
+            assert_int_equal(tsc_ssl_failed(ssl), TSC_OK);
+        SSL_free(ssl);
+        // Without a transport, or a verdict, a handshake that has begun may have sent something.
+        if (!(i & 4) || (i & 10) == 10) {
+            assert_int_equal(client_stats(it.cache).handshake_failed_offered, 0);
+            assert_int_equal(client_available(it.ctx, it.server), before);
+        }
+        tear_down(it);
+    }
+}
+
+static void a_connection_that_dies_after_its_client_hello_is_a_failed_handshake(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fixture it = set_up(i % 2 ? TLS12 : TLS13);
+        assert_false(client_resumes(it.ctx, it.server));
+        SSL *ssl = begun_before_it_connects(it);
+        int ends[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        shutdown(ends[1], SHUT_WR);
+        assert_int_equal(SSL_set_fd(ssl, ends[0]), 1);
+        assert_true(SSL_connect(ssl) <= 0);
+        ERR_clear_error();
+        if (i & 2) { // nor does it help to clear it, and to give it another transport
+            SSL_clear(ssl);
+            SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        }
+        assert_int_equal(tsc_ssl_failed(ssl), TSC_OK);
+        SSL_free(ssl);
+        close(ends[0]);
+        close(ends[1]);
+        assert_int_equal(client_stats(it.cache).handshake_failed_offered, 1);
+        assert_int_equal(client_available(it.ctx, it.server), 0);
+        tear_down(it);
+    }
+}
+
 // ---- Single use and sharing ---------------------------------------------------------------------
 
 enum { THREADS = 8, ROUNDS = 12, TICKET = 512 };
@@ -642,6 +719,8 @@ int main(void) {
         cmocka_unit_test(tickets_that_come_after_established_are_kept),
         cmocka_unit_test(a_ticket_after_the_first_response_is_kept_unless_it_failed),
         cmocka_unit_test(a_failed_handshake_drops_its_session),
+        cmocka_unit_test(a_connection_that_is_refused_after_begin_is_no_failed_handshake),
+        cmocka_unit_test(a_connection_that_dies_after_its_client_hello_is_a_failed_handshake),
         cmocka_unit_test(a_ticket_is_offered_once_whatever_the_thread),
         cmocka_unit_test(nobody_holds_what_is_kept),
         cmocka_unit_test(sessions_are_kept_as_bytes_where_asked_and_else_as_objects),

@@ -330,7 +330,7 @@ const PATHS: [Path; 30] = [
         stage.drops(|| stage.engine().put_back(&stage.key(b"e"), taken));
     }),
     ("too large", |stage| {
-        stage.drops(|| stage.put(b"e", SingleUse, 61, 0));
+        stage.drops(|| stage.put(b"e", SingleUse, 101, 0));
     }),
     ("copied out", |stage| {
         stage.put(b"e", SingleUse, 1, 0);

@@ -176,11 +176,7 @@ fn receive_until(
 
 /// What a session of this version is, to the engine.
 fn received(tls_version: u16, lifetime_seconds: u32) -> Received {
-    let info = SessionInfo {
-        tls_version,
-        lifetime_seconds,
-        not_after: None,
-    };
+    let info = SessionInfo::of(tls_version, lifetime_seconds);
     info.check().expect("a known version")
 }
 

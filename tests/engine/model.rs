@@ -100,7 +100,7 @@ impl Model {
     }
 
     fn put(&mut self, key: usize, session: Kept) -> Result<(), Discard> {
-        let largest = u64::from(self.options.max_session_bytes).min(self.options.max_bytes);
+        let largest = self.options.max_bytes;
         if session.expires <= self.now {
             self.stats.discarded_lifetime += 1;
             return Err(Discard::Lifetime);

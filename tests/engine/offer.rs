@@ -304,11 +304,7 @@ fn rules_follow_from_the_protocol_version() {
         (0xfefd, 7, None),
         (0, 0, None),
     ] {
-        let info = SessionInfo {
-            tls_version: version,
-            lifetime_seconds: lifetime,
-            not_after: None,
-        };
+        let info = SessionInfo::of(version, lifetime);
         let rules = info.check().ok().map(|info| (info.kind, info.lifetime));
         assert_eq!(rules, expected, "{version:#x}");
     }

@@ -60,16 +60,16 @@ static PyObject *attempt_receive(PyObject *object, PyObject *args) {
     Attempt *self = (Attempt *)object;
     PyObject *session;
     tsc_session_info info = {0};
-    unsigned long bytes;
+    unsigned long length;
     long long not_after = 0;
     if (!PyArg_ParseTuple(args, "OIIk|L", &session, &info.tls_version, &info.lifetime_seconds,
-                          &bytes, &not_after))
+                          &length, &not_after))
         return NULL;
     info.not_after = not_after;
     cached_object *one = cached_object_new(&self->config->objects, session);
     if (one == NULL)
         return PyErr_NoMemory();
-    tsc_status status = tsc_attempt_receive_object(self->attempt, &info, sizeof info, one, bytes,
+    tsc_status status = tsc_attempt_receive_object(self->attempt, &info, sizeof info, one, length,
                                                    cached_object_release);
     if (status != TSC_OK)
         cached_object_release(one);

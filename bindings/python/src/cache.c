@@ -158,14 +158,14 @@ static PyObject *cache_put(PyObject *object, PyObject *args) {
     if (session == Py_None)
         Py_RETURN_FALSE; /* what a connection has that has no session yet */
     info.tls_version = (uint32_t)PyLong_AsUnsignedLong(version);
-    size_t bytes = PyLong_AsSize_t(size);
+    size_t length = PyLong_AsSize_t(size);
     if (PyErr_Occurred())
         return NULL;
     cached_object *one = cached_object_new(&self->objects, session);
     if (one == NULL)
         return PyErr_NoMemory();
     tsc_status status = tsc_put_object(self->cache, key.bytes, key.len, &info, sizeof info, one,
-                                       bytes, cached_object_release);
+                                       length, cached_object_release);
     if (status != TSC_OK)
         cached_object_release(one);
     if (status != TSC_OK && status != TSC_DISCARDED && status != TSC_CLOSED)

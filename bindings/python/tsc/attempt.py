@@ -9,7 +9,7 @@ from typing import Literal, Union
 
 from tsc import _tsc
 from tsc.base_attempt import BaseAttempt
-from tsc.cache import SESSION_BYTES, TLS_VERSIONS
+from tsc.cache import NOT_KNOWN, TLS_VERSIONS
 
 Accept = Literal["data", "handshake", "caller"]
 """When a connection counts as established: see `tsc.SSLContext`."""
@@ -100,7 +100,7 @@ class Attempt(BaseAttempt):
                 session,
                 self._version,
                 session.ticket_lifetime_hint,
-                SESSION_BYTES,
+                NOT_KNOWN,
                 self._not_after,
             )
         except (_tsc.Error, OSError, ValueError):

@@ -30,9 +30,8 @@ Endpoint = Union[tuple[str, int], tuple[str, int, Optional[str]], HasAddress]
 Compared as given: "a" is not "A", nor the address of a host its name.
 """
 
-# What a session costs where nobody can tell: OpenSSL's object, with the server's certificates in it
-# (docs/cost.md).
-SESSION_BYTES = 12 * 1024
+# How long a session is. The `ssl` module does not tell, and the library knows what to take for it.
+NOT_KNOWN = 0
 
 TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
@@ -162,7 +161,7 @@ class TLSSessionCache:
         the caller's to avoid: `tsc.SSLContext` does that by itself. Returns False if it was not
         kept, because it has expired, the cache is disabled, or there is none (None).
         """
-        return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], SESSION_BYTES)
+        return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], NOT_KNOWN)
 
     def available(self, endpoint: Endpoint) -> int:
         """Say how many sessions `get_session` would find, one after the other."""
