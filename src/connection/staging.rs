@@ -77,6 +77,11 @@ impl Connection {
             self.publish(staged, lineage, stack_bound);
             return Ok(());
         }
+        if progress.staged.try_reserve(1).is_err() {
+            let why = Discard::NoMemory;
+            self.turn_away(progress, |stats| stats.discard(why, 1));
+            return Err((why, staged.payload));
+        }
         // A server may send any number before the caller says "established".
         if progress.staged.len() >= engine.options().max_sessions_per_endpoint as usize {
             displaced = Some(progress.staged.remove(0));

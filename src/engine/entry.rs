@@ -4,7 +4,7 @@ use super::event::EventKind;
 use super::key::{Key, Space};
 use super::stamp::Stamp;
 use super::visit::Visit;
-use super::{Kind, Session, Time};
+use super::{Kind, Options, Session, Time};
 use smallvec::SmallVec;
 
 pub(super) struct Entry {
@@ -40,8 +40,20 @@ impl Entry {
         *self.key == *key.bytes && self.space == key.space
     }
 
+    /// Whether there is memory for one session more, if it may have one more.
+    pub(super) fn can_grow(&mut self, options: &Options) -> bool {
+        let most = options.max_sessions_per_endpoint as usize;
+        self.sessions.len() >= most || self.sessions.try_reserve(1).is_ok()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.sessions.iter().map(|session| session.size).sum()
+    }
+
+    /// Its sessions, oldest first, each with the key.
+    pub(super) fn sessions_with_key(&self) -> impl Iterator<Item = (&[u8], &Session)> {
+        let key = &*self.key;
+        self.sessions.iter().map(move |session| (key, session))
     }
 
     /// Takes a session in, in the order in which they were received: one that comes back goes to

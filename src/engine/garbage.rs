@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::event::{Event, EventKind, Listener};
 use super::{Key, Session, Space};
+use std::collections::TryReserveError;
 use std::mem::{self, ManuallyDrop};
 
 /// Sessions that left the table, and what there is to tell. Dropping the sessions and telling may both
@@ -30,6 +31,11 @@ impl<'a> Garbage<'a> {
 
     pub(crate) fn push(&mut self, session: Session) {
         self.left.push(Left::Drop(session));
+    }
+
+    /// Makes room for so many sessions, so that taking them needs no memory.
+    pub(super) fn try_reserve(&mut self, sessions: usize) -> Result<(), TryReserveError> {
+        self.left.try_reserve(sessions)
     }
 
     pub(super) fn extend(&mut self, sessions: impl IntoIterator<Item = Session>) {

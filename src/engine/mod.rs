@@ -38,6 +38,7 @@ use crate::sys::{self, PerProcess};
 use era::Era;
 use foldhash::fast::SeedableRandomState;
 use shard::{Insertion, Shard};
+use std::collections::TryReserveError;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -362,7 +363,8 @@ impl Engine {
         for shard in &era.shards {
             let mut garbage = self.garbage();
             let mut visit = era.visit(now, &self.options, &mut garbage);
-            shard.lock().clear(&mut visit);
+            let dropped = shard.lock().clear(&mut visit);
+            drop(dropped);
         }
     }
 
@@ -370,8 +372,9 @@ impl Engine {
     /// and of each key the oldest first. If it says that all is well, those that are single-use and kept
     /// as bytes leave, at the same moment; the answer is how many sessions are kept as objects.
     ///
-    /// All shards are locked meanwhile, so `copy` does nothing but copy.
-    pub(crate) fn move_out<E>(
+    /// All shards are locked meanwhile, so `copy` does nothing but copy. Without memory for the list of them
+    /// the answer is an error, and nothing leaves.
+    pub(crate) fn move_out<E: From<TryReserveError>>(
         &self,
         space: Space,
         prefix: &[u8],
@@ -386,15 +389,17 @@ impl Engine {
         for shard in &mut shards {
             shard.purge_all(&mut visit);
         }
-        let mut entries: Vec<_> = shards
-            .iter()
-            .flat_map(|shard| shard.entries(space, prefix))
-            .collect();
-        entries.sort_by_key(|entry| entry.used);
-        let sessions: Vec<(&[u8], &Session)> = entries
-            .iter()
-            .flat_map(|entry| entry.sessions.iter().map(|session| (&*entry.key, session)))
-            .collect();
+        let all = || shards.iter().flat_map(|shard| shard.entries(space, prefix));
+        let mut entries = Vec::new();
+        entries.try_reserve_exact(all().count())?;
+        entries.extend(all());
+        entries.sort_unstable_by_key(|entry| entry.used);
+        let all = || entries.iter().flat_map(|entry| entry.sessions_with_key());
+        let mut sessions = Vec::new();
+        sessions.try_reserve_exact(all().count())?;
+        sessions.extend(all());
+        let leave = sessions.iter().filter(|(_, session)| session.moves());
+        visit.garbage.try_reserve(leave.count())?;
         copy(&sessions, now)?;
         let objects = sessions.iter().filter(|(_, session)| session.is_object());
         let objects = objects.count();
@@ -491,6 +496,11 @@ impl Engine {
                     return Ok(());
                 }
                 Insertion::Full(back) => session = back,
+                Insertion::NoMemory(session) => {
+                    drop(state);
+                    drop(session);
+                    return Err(Discard::NoMemory);
+                }
             }
             drop(state);
             if !era.evict(key, &mut visit) {

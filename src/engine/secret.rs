@@ -24,16 +24,14 @@ const ALIGN: usize = 64;
 type Allocator = Tlsf<'static, u32, u16, 28, 16>;
 
 /// Pages that session bytes are kept in.
-#[derive(Default)]
 pub(crate) struct Arena {
     generation: u32,
     pages: Mutex<Pages>,
 }
 
 /// Whoever holds a piece of it holds the arena.
-#[derive(Default)]
 struct Pages {
-    allocator: Option<Box<Allocator>>,
+    allocator: Allocator,
     mapped: Vec<SecretPages>,
 }
 
@@ -41,7 +39,10 @@ impl Arena {
     pub(crate) fn new(generation: u32) -> Arc<Self> {
         Arc::new(Self {
             generation,
-            pages: Mutex::default(),
+            pages: Mutex::new(Pages {
+                allocator: Allocator::new(),
+                mapped: Vec::new(),
+            }),
         })
     }
 
@@ -72,7 +73,7 @@ impl Arena {
 
 impl Pages {
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.allocator.as_mut()?.allocate(layout)
+        self.allocator.allocate(layout)
     }
 
     fn grow(&mut self, layout: Layout) -> Option<()> {
@@ -89,10 +90,7 @@ impl Pages {
         let block = unsafe {
             std::slice::from_raw_parts_mut(pages.as_ptr().cast::<MaybeUninit<u8>>(), pages.len())
         };
-        let _ = self
-            .allocator
-            .get_or_insert_with(|| Box::new(Allocator::new()))
-            .insert_free_block(block);
+        let _ = self.allocator.insert_free_block(block);
         Some(())
     }
 }
@@ -136,9 +134,7 @@ impl Drop for SecretBytes {
         // SAFETY: the block is ours and `len` long, and is not used after.
         unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len) }.zeroize();
         let mut pages = self.arena.pages.lock();
-        if let Some(allocator) = &mut pages.allocator {
-            // SAFETY: it came from this allocator, with this alignment.
-            unsafe { allocator.deallocate(self.block, ALIGN) };
-        }
+        // SAFETY: it came from this allocator, with this alignment.
+        unsafe { pages.allocator.deallocate(self.block, ALIGN) };
     }
 }

@@ -60,6 +60,11 @@ impl Session {
         !matches!(self.payload, Payload::Bytes(_))
     }
 
+    /// Whether it leaves with an export, or else it could be offered twice.
+    pub(super) fn moves(&self) -> bool {
+        self.kind == Kind::SingleUse && !self.is_object()
+    }
+
     /// A second one of a session that stays in the cache, for a connection to offer: it does not go
     /// back, so it counts as reusable. `None`: memory cannot be had, or it cannot be shared.
     pub(crate) fn share(&self) -> Option<Self> {

@@ -10,7 +10,7 @@ use super::visit::Visit;
 use super::{Kind, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::HashTable;
-use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
+use hashbrown::hash_table::OccupiedEntry;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// In this order, a look-up changes nothing outside the cache line that the lock is in.
@@ -45,6 +45,8 @@ pub(super) enum Insertion {
     Displaced(Session),
     /// There is no room: evict something and try again.
     Full(Session),
+    /// Memory could not be had, and nothing was changed.
+    NoMemory(Session),
 }
 
 impl Shard {
@@ -129,10 +131,13 @@ impl State {
         // Before anything is reserved: who finds no room finds this shard, and waits for its lock.
         oldest.fetch_min(stamp.0, Relaxed);
         let size = session.size;
-        match table.entry(key.hash, |entry| entry.is_of(key), |entry| hash(&entry.key)) {
-            Slot::Occupied(mut slot) => {
+        match table.find_entry(key.hash, |entry| entry.is_of(key)) {
+            Ok(mut slot) => {
                 let bucket = slot.get_mut();
                 let entry = &mut **bucket;
+                if !entry.can_grow(visit.options) {
+                    return Insertion::NoMemory(session);
+                }
                 entry.used = stamp;
                 stats.expired += entry.expire(visit);
                 let room = entry.make_room(&session, visit);
@@ -148,13 +153,18 @@ impl State {
                 entry.add(session);
                 bucket.mark_newest();
             }
-            Slot::Vacant(slot) => {
+            Err(absent) => {
+                let table = absent.into_table();
+                let hash = |entry: &Bucket| hash(&entry.key);
+                if table.try_reserve(1, hash).is_err() {
+                    return Insertion::NoMemory(session);
+                }
                 if !visit.usage.reserve(visit.options, true, size) {
                     return Insertion::Full(session);
                 }
                 let mut entry = Entry::new(key, stamp);
                 entry.add(session);
-                slot.insert(Bucket::new(entry));
+                table.insert_unique(key.hash, Bucket::new(entry), hash);
                 // The next use anywhere counts as later than all before.
                 visit.epoch.fetch_add(1, Relaxed);
             }
@@ -287,14 +297,16 @@ impl State {
         dropped
     }
 
-    pub(super) fn clear(&mut self, visit: &mut Visit<'_, '_>) {
+    /// Takes everything out, for the caller to drop once the lock is gone. The table goes as it is: no
+    /// memory is needed to give memory back.
+    #[must_use]
+    pub(super) fn clear(&mut self, visit: &mut Visit<'_, '_>) -> HashTable<Bucket> {
         self.purge_all(visit);
-        for bucket in std::mem::take(&mut self.table) {
-            let entry = bucket.into_entry();
+        for entry in &self.table {
             visit.usage.release(true, entry.bytes());
             self.stats.removed += entry.sessions.len() as u64;
-            visit.garbage.extend(entry.sessions);
         }
+        std::mem::take(&mut self.table)
     }
 
     /// Looks at a few buckets, further on at each call, and drops what is over in them: without a
@@ -349,8 +361,7 @@ impl State {
             if entry.space != space || !entry.key.starts_with(prefix) {
                 continue;
             }
-            let moves = |session: &Session| session.kind == Kind::SingleUse && !session.is_object();
-            self.stats.removed += entry.extract(moves, visit);
+            self.stats.removed += entry.extract(Session::moves, visit);
             if entry.is_over() {
                 remove(slot, visit);
             }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::sys::SecretPages;
 use record::{Record, Records};
+use std::collections::TryReserveError;
 use zeroize::Zeroizing;
 
 pub(crate) use aead::KEY;
@@ -54,6 +55,12 @@ pub struct Export {
     pub sealed: Vec<u8>,
     /// Number of sessions that stayed in the cache because they are objects.
     pub left_out: usize,
+}
+
+impl From<TryReserveError> for Refused {
+    fn from(_: TryReserveError) -> Self {
+        Self::NoMemory
+    }
 }
 
 impl From<Refused> for Error {
@@ -222,8 +229,7 @@ impl<'a> Scope<'a> {
                     return Err(Refused::TooSmall(len));
                 }
                 // All memory that there is need of, before anything leaves.
-                let reserved = sealed.try_reserve_exact(len);
-                reserved.map_err(|_| Refused::NoMemory)?;
+                sealed.try_reserve_exact(len)?;
                 let text = text.insert(secret(text_len)?);
                 let mut rest = &mut text[..];
                 records().for_each(|record| record.write(&mut rest));
