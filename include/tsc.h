@@ -225,7 +225,11 @@ enum tsc_status
     TSC_TOO_SMALL = 3,
     // A key, name or session is over its limit (TSC_MAX_KEY, TSC_MAX_NAME, max_session_bytes).
     TSC_TOO_LARGE = 4,
-    // Memory could not be had. Nothing was lost or changed.
+    // There is no memory. Nothing was lost or changed. Answered for everything whose size the caller's data
+    // or the number of sessions decides: sessions stored or staged, tables that grow, exports, imports,
+    // text. If the heap cannot give a small block (a handle, a key, a place in a queue) or the list
+    // of what a call drops at once, the process is aborted, as Rust's allocator does. tsc_clear and
+    // tsc_cache_free need no such list.
     TSC_NO_MEMORY = 5,
     // The cache was closed or freed, or the handle was made before a fork in the parent process.
     TSC_CLOSED = 6,
@@ -713,7 +717,7 @@ tsc_status tsc_stats_get(const tsc_cache *cache,
 // buf, cap: where the text goes; (NULL, 0) asks for the length alone.
 // len: gets the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
 // TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
-// TSC_TOO_SMALL: cap is below the length. A closed cache still answers.
+// TSC_TOO_SMALL: cap is below the length. TSC_NO_MEMORY. A closed cache still answers.
 tsc_status tsc_stats_prometheus(const tsc_cache *cache,
                                 const char *labels,
                                 size_t labels_len,
@@ -977,7 +981,10 @@ tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
 //
 // TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
 // lent until tsc_attempt_free; poll it for reading, do not read or close it, and take it out of the
-// event loop when it is readable.
+// event loop when it is readable, or else before tsc_attempt_free. The library closes it, once, but not
+// before another thread that is just ending the wait is done with it: for that moment it stays open, so an
+// event loop that still has it could report it after tsc_attempt_free. Its number is not used for anything
+// else meanwhile.
 // TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
 // had. Other statuses: see tsc_attempt_wait.
 tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,

@@ -1,6 +1,6 @@
-use super::guard::{borrow, check_output, guard};
+use super::guard::{StatusResult, borrow, check_output, guard};
 use super::slice::{bytes, check_buffer, write_bytes};
-use super::tsc_status::TSC_INVALID_ARGUMENT;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY};
 use super::{tsc_cache, tsc_status};
 use crate::engine::{Stats, each_stat, help};
 use std::ffi::c_char;
@@ -17,7 +17,7 @@ use std::fmt::{self, Write};
 /// buf, cap: where the text goes; (NULL, 0) asks for the length alone.
 /// len: gets the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
 /// TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
-/// TSC_TOO_SMALL: cap is below the length. A closed cache still answers.
+/// TSC_TOO_SMALL: cap is below the length. TSC_NO_MEMORY. A closed cache still answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_stats_prometheus(
     cache: *const tsc_cache,
@@ -30,18 +30,33 @@ pub unsafe extern "C" fn tsc_stats_prometheus(
     guard(|| {
         let cache = borrow(cache)?;
         let labels = std::str::from_utf8(bytes(labels.cast(), labels_len)?);
-        let labels = labels.ok().filter(|labels| are_labels(labels));
-        let labels = labels.ok_or(TSC_INVALID_ARGUMENT)?;
+        let labels = labels.map_err(|_| TSC_INVALID_ARGUMENT)?;
+        check_labels(labels)?;
         check_output(len)?;
         check_buffer(buf.cast(), cap)?;
+        let stats = cache.engine().stats();
+        // Neither writing fails, and the second one needs the room that the first one has found out.
+        let mut needed = Length(0);
+        let _ = expose(&stats, labels, &mut needed);
         let mut text = String::new();
-        // Writing to a String does not fail.
-        let _ = expose(&cache.engine().stats(), labels, &mut text);
+        let reserved = text.try_reserve_exact(needed.0);
+        reserved.map_err(|_| TSC_NO_MEMORY)?;
+        let _ = expose(&stats, labels, &mut text);
         write_bytes(text.as_bytes(), buf.cast(), cap, len)
     })
 }
 
-fn expose(stats: &Stats, labels: &str, text: &mut String) -> fmt::Result {
+/// Counts the bytes that are written to it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+fn expose(stats: &Stats, labels: &str, text: &mut impl Write) -> fmt::Result {
     let (open, close) = if labels.is_empty() {
         ("", "")
     } else {
@@ -63,25 +78,24 @@ fn expose(stats: &Stats, labels: &str, text: &mut String) -> fmt::Result {
 }
 
 /// Whether this is `name="value"` any number of times with commas between, and no name twice.
-fn are_labels(text: &str) -> bool {
+fn check_labels(text: &str) -> StatusResult {
     let mut names = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let Some((name, after)) = label(rest) else {
-            return false;
-        };
+        let (name, after) = label(rest).ok_or(TSC_INVALID_ARGUMENT)?;
         if names.contains(&name) {
-            return false;
+            return Err(TSC_INVALID_ARGUMENT);
         }
+        names.try_reserve(1).map_err(|_| TSC_NO_MEMORY)?;
         names.push(name);
         rest = match after.strip_prefix(',') {
-            Some("") => return false,
+            Some("") => return Err(TSC_INVALID_ARGUMENT),
             Some(next) => next,
             None if after.is_empty() => after,
-            None => return false,
+            None => return Err(TSC_INVALID_ARGUMENT),
         };
     }
-    true
+    Ok(())
 }
 
 /// Splits off one label: its name, and what comes after its value.

@@ -19,7 +19,11 @@ pub enum tsc_status {
     TSC_TOO_SMALL = 3,
     /// A key, name or session is over its limit (TSC_MAX_KEY, TSC_MAX_NAME, max_session_bytes).
     TSC_TOO_LARGE = 4,
-    /// Memory could not be had. Nothing was lost or changed.
+    /// There is no memory. Nothing was lost or changed. Answered for everything whose size the caller's data
+    /// or the number of sessions decides: sessions stored or staged, tables that grow, exports, imports,
+    /// text. If the heap cannot give a small block (a handle, a key, a place in a queue) or the list
+    /// of what a call drops at once, the process is aborted, as Rust's allocator does. tsc_clear and
+    /// tsc_cache_free need no such list.
     TSC_NO_MEMORY = 5,
     /// The cache was closed or freed, or the handle was made before a fork in the parent process.
     TSC_CLOSED = 6,

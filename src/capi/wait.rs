@@ -90,7 +90,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
 ///
 /// TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
 /// lent until tsc_attempt_free; poll it for reading, do not read or close it, and take it out of the
-/// event loop when it is readable.
+/// event loop when it is readable, or else before tsc_attempt_free. The library closes it, once, but not
+/// before another thread that is just ending the wait is done with it: for that moment it stays open, so an
+/// event loop that still has it could report it after tsc_attempt_free. Its number is not used for anything
+/// else meanwhile.
 /// TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
 /// had. Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]

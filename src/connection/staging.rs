@@ -26,6 +26,11 @@ pub(super) struct Staging {
 }
 
 impl Staging {
+    /// Whether there is memory for one more.
+    fn can_grow(&mut self) -> bool {
+        self.sessions.try_reserve(1).is_ok()
+    }
+
     /// Sets aside room for one more, whose bytes are so many, in place of the oldest if need be; what those were
     /// goes to `displaced`. False: others leave no room.
     fn make_room(&mut self, engine: &Engine, size: usize, displaced: &mut Vec<Staged>) -> bool {
@@ -138,7 +143,14 @@ impl Connection {
             self.publish(staged, lineage, stack_bound);
             return Ok(());
         }
-        let room = progress.staged.make_room(engine, staged.size, &mut displaced);
+        if !progress.staged.can_grow() {
+            let why = Discard::NoMemory;
+            self.turn_away(progress, |stats| stats.discard(why, 1));
+            return Err((why, staged.payload));
+        }
+        let room = progress
+            .staged
+            .make_room(engine, staged.size, &mut displaced);
         progress.info.discarded += u32::try_from(displaced.len()).unwrap_or(u32::MAX);
         let surplus = displaced.len() as u64 + u64::from(!room);
         let back = if room {

@@ -6,7 +6,7 @@ use super::secret::Stash;
 use super::sessions::Sessions;
 use super::stamp::Stamp;
 use super::visit::Visit;
-use super::{Kind, Session, Time};
+use super::{Kind, Options, Session, Time};
 use smallvec::SmallVec;
 
 pub(super) struct Entry {
@@ -46,6 +46,12 @@ impl Entry {
     /// Whether its key begins so.
     pub(super) fn begins(&self, space: Space, prefix: &[u8]) -> bool {
         self.space == space && self.key.starts_with(prefix)
+    }
+
+    /// Whether there is memory for one session more, if it may have one more.
+    pub(super) fn can_grow(&mut self, options: &Options) -> bool {
+        let most = options.max_sessions_per_endpoint as usize;
+        self.sessions.len() >= most || self.sessions.can_grow()
     }
 
     /// Takes a session in, in the order in which they were received: one that comes back goes to

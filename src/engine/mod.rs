@@ -471,7 +471,6 @@ impl Engine {
                 let mut visit = era.visit(now, &self.options, &mut garbage);
                 expired += entry.expire(&mut visit);
                 removed += entry.sessions.len() as u64;
-                garbage.extend(entry.sessions);
             }
             let stats = &mut shard.lock().stats;
             stats.expired += expired;
@@ -642,6 +641,11 @@ impl Engine {
                     return Ok(());
                 }
                 Insertion::Full(back) => session = back,
+                Insertion::NoMemory(session) => {
+                    drop(state);
+                    drop(session);
+                    return Err(Discard::NoMemory);
+                }
             }
             drop(state);
             if !era.take_spare() && !era.evict(key, &mut visit) {

@@ -18,20 +18,30 @@ pub(super) struct Moved {
     pub(super) key: Box<[u8]>,
     pub(super) session: Session,
     used: Stamp,
+    number: usize,
 }
 
 impl MovedOut {
+    /// Whether there is memory for so many more. If not, that is noted.
+    pub(super) fn can_grow(&mut self, sessions: usize) -> bool {
+        self.no_memory |= self.sessions.try_reserve(sessions).is_err();
+        !self.no_memory
+    }
+
     pub(super) fn push(&mut self, entry: &Entry, session: Session) {
         self.sessions.push(Moved {
             key: (&*entry.key).into(),
             session,
             used: entry.used,
+            number: self.sessions.len(),
         });
     }
 
     /// Those of the least recently used key come first and of each key the oldest.
     pub(super) fn sort(&mut self) {
-        self.sessions.sort_by_key(|moved| moved.used);
+        // In place: a stable sort asks for memory.
+        self.sessions
+            .sort_unstable_by_key(|moved| (moved.used, moved.number));
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Session)> {

@@ -17,6 +17,14 @@ impl Sessions {
         }
     }
 
+    /// Whether there is memory for one more.
+    pub(super) fn can_grow(&mut self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Many(sessions) => sessions.try_reserve(1).is_ok(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -55,6 +55,8 @@ pub(super) enum Insertion {
     Displaced(Session),
     /// There is no room: evict something and try again.
     Full(Session),
+    /// Memory could not be had, and nothing was changed.
+    NoMemory(Session),
 }
 
 impl Shard {
@@ -168,6 +170,9 @@ impl State {
         if let Some(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) {
             let bucket = slot.get_mut();
             let entry = &mut **bucket;
+            if !entry.can_grow(visit.options) {
+                return Insertion::NoMemory(session);
+            }
             entry.used = stamp;
             stats.expired += entry.expire(visit);
             let room = entry.make_room(&session, stash, visit);
@@ -185,13 +190,17 @@ impl State {
             entry.add(session);
             bucket.mark_newest();
         } else {
+            let rehash = |entry: &Bucket| hash(&entry.key);
+            if !table.make_room(rehash) {
+                return Insertion::NoMemory(session);
+            }
             if !held.reserve(visit, true, size) {
                 return Insertion::Full(session);
             }
             held.add(&session);
             let mut entry = Entry::new(key, stamp);
             entry.add(session);
-            table.insert(key.hash, Bucket::new(entry), |entry| hash(&entry.key));
+            table.insert(key.hash, Bucket::new(entry), rehash);
             // The next use anywhere counts as later than all before.
             visit.epoch.fetch_add(1, Relaxed);
         }
@@ -423,6 +432,9 @@ impl State {
                 return;
             };
             let entry = &mut **slot.get_mut();
+            if !out.can_grow(entry.sessions.len()) {
+                return;
+            }
             for session in std::mem::take(&mut entry.sessions) {
                 if session.is_object() {
                     out.objects += 1;

@@ -64,17 +64,20 @@ impl Table {
         }
     }
 
-    /// Takes in an entry whose key it has not. `rehash` hashes what is in the table.
+    /// Whether there is a place for one more, or memory for a larger table. `rehash` hashes what is in it.
+    #[inline]
+    pub(super) fn make_room(&mut self, rehash: impl Fn(&Bucket) -> u64) -> bool {
+        self.entries.len() < self.entries.capacity() || self.grow(rehash)
+    }
+
+    /// Takes in an entry whose key it has not, and for which room was made.
     pub(super) fn insert(&mut self, hash: u64, bucket: Bucket, rehash: impl Fn(&Bucket) -> u64) {
-        if self.entries.len() == self.entries.capacity() {
-            self.grow(&rehash);
-        }
         self.entries.insert_unique(hash, bucket, &rehash);
         self.step(rehash);
     }
 
     #[cold]
-    fn grow(&mut self, rehash: impl Fn(&Bucket) -> u64) {
+    fn grow(&mut self, rehash: impl Fn(&Bucket) -> u64) -> bool {
         while self.old.is_some() {
             self.step(&rehash);
         }
@@ -82,11 +85,16 @@ impl Table {
         // as many insertions as it takes to move everything.
         let places = self.entries.num_buckets();
         let room = (2 * self.entries.len()).max(places / 4).max(3);
-        let entries = mem::replace(&mut self.entries, HashTable::with_capacity(room));
+        let mut larger = HashTable::new();
+        if larger.try_reserve(room, &rehash).is_err() {
+            return false;
+        }
+        let entries = mem::replace(&mut self.entries, larger);
         self.number += 1;
         if !entries.is_empty() {
             self.old = Some(Box::new(Old { entries, moved: 0 }));
         }
+        true
     }
 
     /// Moves a few entries of the old table.
