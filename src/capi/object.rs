@@ -93,7 +93,7 @@ pub unsafe extern "C" fn tsc_put_object(
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, bytes, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(engine, Payload::Value(value), size, engine.now());
+        let session = info.alone(engine, Payload::Value(value), size);
         engine.put(&key, session).map_err(|why| {
             // It stays the caller's: not to be released here.
             let _ = object.hand_over();
