@@ -1,6 +1,8 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
-use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Payload, Session, Time, expiry};
+use crate::engine::{
+    Discard, Engine, Key, Kind, Lifetime, Lineage, Payload, Session, Time, expiry,
+};
 use crate::error::Error;
 use crate::size::{Certificates, Size};
 
@@ -104,28 +106,39 @@ impl Received {
         key: &Key<'_>,
         bytes: &[u8],
     ) -> Result<(), Discard> {
-        engine.put_bytes(key, bytes, |payload, now| {
-            self.alone(engine, payload, bytes.len(), now)
+        let now = engine.now();
+        let (lineage, expires) = self.ends_alone(engine, now);
+        engine.put_bytes(key, bytes, (now, expires), |payload| Session {
+            payload,
+            kind: self.kind,
+            label: self.tls_version,
+            size: bytes.len(),
+            received: now,
+            expires,
+            lineage,
         })
     }
 
-    /// A session of no connection that the library knows. Nobody will ask for its lineage.
-    pub(crate) fn alone(
-        &self,
-        engine: &Engine,
-        payload: Payload,
-        size: usize,
-        now: Time,
-    ) -> Session {
-        let lineage = engine.numbered_lineage(0, now).until(now, self.not_after);
+    /// A session of no connection that the library knows.
+    pub(crate) fn alone(&self, engine: &Engine, payload: Payload, size: usize) -> Session {
+        let now = engine.now();
+        let (lineage, expires) = self.ends_alone(engine, now);
         Session {
             payload,
             kind: self.kind,
             label: self.tls_version,
             size,
             received: now,
-            expires: expiry(engine.options(), now, self.lifetime, lineage),
+            expires,
             lineage,
         }
+    }
+
+    /// Nobody will ask for the lineage.
+    #[inline]
+    fn ends_alone(&self, engine: &Engine, now: Time) -> (Lineage, Time) {
+        let lineage = engine.numbered_lineage(0, now).until(now, self.not_after);
+        let expires = expiry(engine.options(), now, self.lifetime, lineage);
+        (lineage, expires)
     }
 }

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn tsc_put_object(
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, len, &info, release)?;
         let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(&engine, Payload::Value(value), size.alone(), engine.now());
+        let session = info.alone(&engine, Payload::Value(value), size.alone());
         let admitted = engine.admit_at(&key, size.length, size.alone());
         admitted
             .and_then(|()| engine.put(&key, session))

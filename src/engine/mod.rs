@@ -194,35 +194,33 @@ impl Engine {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, now, |_| Ok(session), |stats| stats.stored += 1)
+            self.insert(key, now, |_| Some(session), |stats| stats.stored += 1)
         };
         self.tell_stored(key, done)
     }
 
-    /// Stores a copy of a session's bytes, which `describe` makes a session of.
+    /// Stores a copy of a session's bytes, which `describe` makes a session of that ends then.
     pub(crate) fn put_bytes(
         &self,
         key: &Key<'_>,
         bytes: &[u8],
-        describe: impl FnOnce(Payload, Time) -> Session,
+        (now, expires): (Time, Time),
+        describe: impl FnOnce(Payload) -> Session,
     ) -> Result<(), Discard> {
-        let now = self.clock.now();
         let make = |state: &mut State| {
-            self.admit(bytes.len(), bytes.len())?;
-            let kept = match state.stash.take(bytes) {
-                Some(kept) => kept,
-                None => self.keep(key, bytes)?,
-            };
-            let session = describe(Payload::Bytes(kept), now);
-            if session.expires <= now {
-                return Err(Discard::Lifetime);
-            }
-            Ok(session)
+            let at_hand = state.stash.take(bytes);
+            let kept = at_hand.or_else(|| self.keep(key, bytes).ok())?;
+            Some(describe(Payload::Bytes(kept)))
         };
-        let done = self.insert(key, now, make, |stats| stats.stored += 1);
+        let done = match self.admit(bytes.len(), bytes.len()) {
+            Ok(()) if expires <= now => Err(Discard::Lifetime),
+            Ok(()) => self.insert(key, now, make, |stats| stats.stored += 1),
+            Err(why) => Err(why),
+        };
         self.tell_stored(key, done)
     }
 
+    #[inline]
     fn tell_stored(&self, key: &Key<'_>, done: Result<(), Discard>) -> Result<(), Discard> {
         match done {
             Ok(()) => self.tell(key, EventKind::Stored, 1),
@@ -238,7 +236,7 @@ impl Engine {
         if session.kind == Kind::Reusable || session.expires <= now {
             self.spoil(key, session, now);
         } else if self
-            .insert(key, now, |_| Ok(session), |stats| stats.returned += 1)
+            .insert(key, now, |_| Some(session), |stats| stats.returned += 1)
             .is_err()
         {
             // Closed meanwhile.
@@ -541,7 +539,7 @@ impl Engine {
             if moved.has_left() {
                 let key = self.key(space, &moved.key);
                 if self
-                    .insert(&key, now, |_| Ok(moved.session), |_| {})
+                    .insert(&key, now, |_| Some(moved.session), |_| {})
                     .is_err()
                 {
                     self.count(&key, |stats| stats.removed += 1);
@@ -593,7 +591,7 @@ impl Engine {
         for shard in &era.shards {
             let state = shard.lock();
             all.add(&state.stats);
-            all.sessions += state.held().sessions as u64;
+            all.sessions += u64::from(state.held().sessions);
             spare += state.held().spare;
         }
         all.endpoints = era.usage.endpoints() as u64;
@@ -602,13 +600,13 @@ impl Engine {
         all
     }
 
-    /// `make` makes the session under the lock of its shard; `counted` is how it counts if it is taken in.
+    /// `make` makes the session under the lock of its shard, unless there is no memory; `counted` is how it counts if it is taken in.
     #[inline]
     fn insert(
         &self,
         key: &Key<'_>,
         now: Time,
-        make: impl FnOnce(&mut State) -> Result<Session, Discard>,
+        make: impl FnOnce(&mut State) -> Option<Session>,
         counted: impl Fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
@@ -619,7 +617,9 @@ impl Engine {
         let mut garbage = self.garbage();
         let mut visit = era.visit(now, &self.options, &mut garbage);
         let mut state = shard.lock();
-        let mut session = make(&mut state)?;
+        let Some(mut session) = make(&mut state) else {
+            return Err(Discard::NoMemory);
+        };
         loop {
             // Under the lock, so that nothing comes in behind `close`.
             if let Err(why) = self.admit(0, session.size) {

@@ -21,15 +21,15 @@ const ALIGN: usize = 64;
 /// More pools than this would only scatter the bytes of a cache over more spans.
 const POOLS: usize = 16;
 
-/// The size of a block, one of a few. A new size costs an eighth more than was asked for at the most.
+/// The size of a block, one of a few. A block is an eighth larger than was asked for at the most.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Class(u8);
+struct Class(u32);
 
 impl Class {
     /// Larger ones have a span each.
     const LARGEST: usize = 64 << 10;
     const COUNT: usize = 64;
-    const ALONE: Self = Self(Self::COUNT as u8);
+    const ALONE: Self = Self(Self::COUNT as u32);
     /// So many sizes between a power of two and the next.
     const STEPS: usize = 8;
 
@@ -41,17 +41,17 @@ impl Class {
         }
         let units = len.div_ceil(ALIGN);
         if units <= 2 * Self::STEPS {
-            return Self(units as u8 - 1);
+            return Self(units as u32 - 1);
         }
         // units lies above 2^(shift + 3) and not above twice that.
         let shift = (units - 1).ilog2() as usize - 3;
         let steps = units.div_ceil(1 << shift);
-        Self((shift * Self::STEPS + steps - 1) as u8)
+        Self((shift * Self::STEPS + steps - 1) as u32)
     }
 
     /// Bytes of a block.
     fn size(self) -> usize {
-        let at = usize::from(self.0);
+        let at = self.0 as usize;
         if at < 2 * Self::STEPS {
             return (at + 1) * ALIGN;
         }
@@ -163,7 +163,6 @@ impl Pool {
         if bytes.is_empty() {
             return None;
         }
-        let len = u32::try_from(bytes.len()).ok()?;
         let class = Class::of(bytes.len());
         // SAFETY: the caller's promise.
         let mut spans = unsafe { pool.as_ref() }.spans.lock();
@@ -178,7 +177,10 @@ impl Pool {
         drop(spans);
         // SAFETY: the block is ours alone, and so long at least.
         unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
-        Some(SecretBytes { block, len, class })
+        Some(SecretBytes {
+            block,
+            len: bytes.len(),
+        })
     }
 
     /// # Safety
@@ -201,7 +203,7 @@ impl Pool {
 
 impl Spans {
     fn take(&mut self, pool: NonNull<Pool>, class: Class) -> Option<NonNull<u8>> {
-        let place = &mut self.with_room[usize::from(class.0)];
+        let place = &mut self.with_room[class.0 as usize];
         let mut span = match *place {
             Some(span) => span,
             None => *place.insert(Span::map(pool, class.span(), class.span())?),
@@ -252,7 +254,7 @@ impl Spans {
 
     /// Puts a span before those of its class that have room.
     fn link(&mut self, mut span: NonNull<Span>, class: Class) {
-        let first = &mut self.with_room[usize::from(class.0)];
+        let first = &mut self.with_room[class.0 as usize];
         // SAFETY: spans of this pool, under its lock.
         unsafe {
             if let Some(mut first) = *first {
@@ -270,7 +272,7 @@ impl Spans {
             let (next, previous) = (span.as_ref().next, span.as_ref().previous);
             match previous {
                 Some(mut previous) => previous.as_mut().next = next,
-                None => self.with_room[usize::from(class.0)] = next,
+                None => self.with_room[class.0 as usize] = next,
             }
             if let Some(mut next) = next {
                 next.as_mut().previous = previous;
@@ -317,8 +319,7 @@ impl Span {
 /// Bytes that are wiped when released. They have no `Debug` and are copied only on purpose.
 pub(crate) struct SecretBytes {
     block: NonNull<u8>,
-    len: u32,
-    class: Class,
+    len: usize,
 }
 
 impl SecretBytes {
@@ -330,14 +331,19 @@ impl SecretBytes {
 
     fn wipe(&mut self) {
         // SAFETY: the block is ours and `len` long.
-        unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len as usize) }.zeroize();
+        unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len) }.zeroize();
+    }
+
+    #[inline]
+    fn class(&self) -> Class {
+        Class::of(self.len)
     }
 
     fn span(&self) -> NonNull<Span> {
-        let before = if self.class == Class::ALONE {
+        let before = if self.class() == Class::ALONE {
             ALIGN
         } else {
-            self.block.addr().get() % self.class.span()
+            self.block.addr().get() % self.class().span()
         };
         // SAFETY: within the span that the block is in.
         unsafe { self.block.sub(before).cast() }
@@ -365,7 +371,7 @@ impl std::ops::Deref for SecretBytes {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: the block is ours and `len` long.
-        unsafe { std::slice::from_raw_parts(self.block.as_ptr(), self.len as usize) }
+        unsafe { std::slice::from_raw_parts(self.block.as_ptr(), self.len) }
     }
 }
 
@@ -376,7 +382,7 @@ impl Drop for SecretBytes {
         // SAFETY: alive while we have a block of it.
         let mut spans = unsafe { pool.as_ref() }.spans.lock();
         // SAFETY: wiped, of this class and span, and not used after.
-        unsafe { spans.release(self.block, self.span(), self.class) };
+        unsafe { spans.release(self.block, self.span(), self.class()) };
         spans.used -= 1;
         let over = spans.abandoned && spans.used == 0;
         drop(spans);
@@ -411,9 +417,9 @@ impl Stash {
     #[inline]
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<SecretBytes> {
         let class = Class::of(bytes.len());
-        let at = self.0.iter().rposition(|kept| kept.class == class)?;
+        let at = self.0.iter().rposition(|kept| kept.class() == class)?;
         let mut kept = self.0.swap_remove(at);
-        kept.len = bytes.len() as u32;
+        kept.len = bytes.len();
         // SAFETY: the block is ours alone, and of a class that so many bytes fit in.
         unsafe {
             kept.block
@@ -442,7 +448,7 @@ mod tests {
             assert!(class.span() - ALIGN >= class.size());
             before = class;
         }
-        assert_eq!(usize::from(before.0), Class::COUNT - 1);
+        assert_eq!(before.0 as usize, Class::COUNT - 1);
         assert!(Class::of(Class::LARGEST + 1) == Class::ALONE);
     }
 
@@ -466,7 +472,7 @@ mod tests {
     #[test]
     fn blocks_of_all_sizes_keep_their_bytes_apart_and_are_given_back() {
         let arena = Arena::new(1);
-        let every_class = (0..Class::COUNT).map(|class| Class(class as u8).size());
+        let every_class = (0..Class::COUNT).map(|class| Class(class as u32).size());
         let sizes = (0..4000usize)
             .map(|i| 1 + i * 7919 % 70_000)
             .chain(every_class);
@@ -489,7 +495,7 @@ mod tests {
         drop(odd);
         // One empty span for each class.
         let one_each: usize = (0..Class::COUNT)
-            .map(|class| Class(class as u8).span())
+            .map(|class| Class(class as u32).span())
             .sum();
         assert_eq!(mapped(&arena), one_each);
     }

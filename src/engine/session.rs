@@ -16,6 +16,10 @@ pub(crate) enum Kind {
 }
 
 /// What the TLS stack resumes from; opaque here.
+///
+/// With a tag as wide as what follows it, a session is moved in whole words: in odd pieces, the processor would
+/// wait for each to arrive before it could move it on.
+#[repr(usize)]
 pub(crate) enum Payload {
     /// Serialised; wiped when released.
     Bytes(SecretBytes),

@@ -62,9 +62,9 @@ impl Usage {
         fits
     }
 
-    fn release(&self, endpoints: usize, bytes: usize) {
+    fn release(&self, endpoints: u32, bytes: usize) {
         if endpoints != 0 {
-            self.endpoints.fetch_sub(endpoints, Relaxed);
+            self.endpoints.fetch_sub(endpoints as usize, Relaxed);
         }
         if bytes != 0 {
             self.bytes.fetch_sub(bytes, Relaxed);
@@ -110,8 +110,8 @@ impl Usage {
 /// What one shard holds, or what left it in one visit.
 #[derive(Default)]
 pub(super) struct Held {
-    pub(super) endpoints: usize,
-    pub(super) sessions: usize,
+    pub(super) endpoints: u32,
+    pub(super) sessions: u32,
     pub(super) bytes: usize,
     /// Set aside of the cache's bytes and not used: what comes and goes in one shard changes nothing that
     /// others read.
@@ -164,7 +164,7 @@ impl Held {
             .reserve(visit.options, new_endpoint, bytes - own);
         if reserved {
             self.spare -= own;
-            self.endpoints += usize::from(new_endpoint);
+            self.endpoints += u32::from(new_endpoint);
         }
         self.settle(visit);
         reserved
