@@ -537,6 +537,32 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
 }
 
 #[test]
+fn what_is_refused_while_it_goes_back_is_gone() {
+    in_many_orders(|| {
+        let config = Arc::new(config());
+        let host = Endpoint::new("host", 1);
+        let begin = || config.begin(&host).expect("a good endpoint");
+        let first = begin();
+        for number in 0..2u32 {
+            let info = super::received(0x0304, 1);
+            let payload = Payload::Value(Arc::new(number));
+            let received = first.connection().receive(payload, 1, &info);
+            received.expect("kept");
+        }
+        first.established(false).expect("open");
+        let [refused, holds] = [(); 2].map(|()| begin());
+        for attempt in [&refused, &holds] {
+            assert!(attempt.offer().expect("open").is_some());
+        }
+        together(vec![
+            Box::new(move || refused.established(false).expect("open")),
+            Box::new(move || holds.failed(Failure::NOT_SENT).expect("open")),
+        ]);
+        assert_eq!(config.engine().stats().sessions, 0);
+    });
+}
+
+#[test]
 fn one_that_sends_or_leaves_while_it_is_served_loses_no_ticket() {
     in_many_orders(|| {
         let config = Arc::new(config());
