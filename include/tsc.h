@@ -330,7 +330,8 @@ typedef struct {
     // Passed to clock.
     void *clock_arg;
     // How many full handshakes to one endpoint may be under way before further attempts that ask with
-    // tsc_attempt_wait and its kin wait for one to end. Default: any number.
+    // tsc_attempt_wait and its kin wait for one to end. One that hangs counts until it is overdue: see
+    // tsc_attempt_wait. Default: any number.
     uint32_t max_full_handshakes;
     // Connections to one endpoint that may fail within an hour because they offered a session, where a
     // full handshake would have made them; besides those under way at the same time. From two thirds of
@@ -656,7 +657,8 @@ tsc_status tsc_remove(const tsc_cache *cache, const uint8_t *key, size_t key_len
 tsc_status tsc_clear_expired(const tsc_cache *cache,
                              size_t *count);
 
-// Drops every session of every endpoint and config. Sessions that attempts have taken are not touched.
+// Drops every session of every endpoint and config, and those that are kept for attempts which waited.
+// Sessions that attempts have been offered are not touched.
 tsc_status tsc_clear(const tsc_cache *cache);
 
 // Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
@@ -847,6 +849,9 @@ tsc_status tsc_attempt_offer(const tsc_attempt *attempt,
 // Says that the ClientHello with the offered session may have left: a single-use session is used up,
 // whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
 // offered, is TSC_OK.
+//
+// An attempt that has not asked tsc_attempt_offer sent none: its wait is over, what was kept for it goes
+// back, and tsc_attempt_offer is TSC_WRONG_STATE from then on. So it is after tsc_attempt_receive.
 tsc_status tsc_attempt_sent(const tsc_attempt *attempt);
 
 // Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
@@ -955,6 +960,8 @@ void tsc_attempt_free(tsc_attempt *attempt);
 // Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 // docs/supply.md says when waiting pays.
 //
+// An attempt that hangs is not waited for to the end: after eight times what handshakes take here, between
+// one and ten seconds, nothing is expected of it, and the first in the line goes in its place.
 // max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
 // TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
 // before a fork.
@@ -967,8 +974,12 @@ tsc_status tsc_attempt_wait(const tsc_attempt *attempt,
 // wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
 // returned. It may call any function of this library, tsc_attempt_offer among them.
 // The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a first burst at a
-// server that issues no sessions waits to the end here, while the other two calls notice earlier.
+// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a burst that waits for
+// something which does not come (a first one, at a server that issues no sessions; an attempt that hangs)
+// learns of it by the next call about the same endpoint, whatever that is, or by one that waits with one
+// of the other two calls.
+// Callbacks run one after the other: if one ends the wait of another attempt, as by tsc_attempt_free, the
+// other one's is called after it has returned. So any number of them needs no deeper stack than one.
 // ready: not NULL. arg: passed to it.
 // Other statuses: see tsc_attempt_wait.
 tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
@@ -994,9 +1005,10 @@ tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
 // Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 //
 // TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or
-// ready was called, or is being called on another thread at this moment: leave the rest to it.
-// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it
-// was: use this first if what arg points to is to be freed.
+// ready was called, or is being called or about to be: leave the rest to it.
+// tsc_attempt_offer, tsc_attempt_sent, tsc_attempt_receive, tsc_attempt_established, tsc_attempt_failed and
+// tsc_attempt_free end a wait, too, but do not say which it was: use this first if what arg points to is to
+// be freed.
 tsc_status tsc_attempt_wait_end(const tsc_attempt *attempt);
 
 // Seals the sessions of a config for the next process to import, as for a warm restart.

@@ -80,7 +80,8 @@ impl Attempt {
     }
 
     /// Says that the ClientHello with the offered session may have left: a TLS 1.3 ticket is used up,
-    /// whatever comes. Call it before the first bytes are written.
+    /// whatever comes. Call it before the first bytes are written. An attempt that has not asked for an
+    /// offer sent none: a wait is over, and what was kept for it goes back.
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.
@@ -174,7 +175,8 @@ impl Attempt {
     ///
     /// A pool that opens many connections to one endpoint at once has more attempts than tickets. With
     /// this, the first does a full handshake and the others get what it brings, and what these bring in
-    /// turn. An attempt that cannot get a session in time is told so immediately. Wait once the TCP
+    /// turn. An attempt that cannot get a session in time is told so immediately, and one that hangs is not
+    /// waited for to the end. Wait once the TCP
     /// connection is established: a session that is kept for one attempt is kept from others.
     ///
     /// # Errors
@@ -189,7 +191,8 @@ impl Attempt {
     /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
     /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
-    /// at a server that issues no sessions waits to the end here, where [`wait`](Self::wait) notices earlier.
+    /// at a server that issues no sessions may wait to the end here, where [`wait`](Self::wait) notices earlier,
+    /// for all of them.
     ///
     /// The future borrows nothing, and may be spawned as a task of its own.
     ///

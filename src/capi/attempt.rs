@@ -151,6 +151,9 @@ pub unsafe extern "C" fn tsc_attempt_offer(
 /// Says that the ClientHello with the offered session may have left: a single-use session is used up,
 /// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
 /// offered, is TSC_OK.
+///
+/// An attempt that has not asked tsc_attempt_offer sent none: its wait is over, what was kept for it goes
+/// back, and tsc_attempt_offer is TSC_WRONG_STATE from then on. So it is after tsc_attempt_receive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(clone_connection(attempt)?.sent()?))

@@ -251,7 +251,8 @@ pub unsafe extern "C" fn tsc_clear_expired(
     })
 }
 
-/// Drops every session of every endpoint and config. Sessions that attempts have taken are not touched.
+/// Drops every session of every endpoint and config, and those that are kept for attempts which waited.
+/// Sessions that attempts have been offered are not touched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
     guard(|| {

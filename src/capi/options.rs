@@ -48,7 +48,8 @@ pub struct tsc_options {
     /// Passed to clock.
     pub clock_arg: *mut c_void,
     /// How many full handshakes to one endpoint may be under way before further attempts that ask with
-    /// tsc_attempt_wait and its kin wait for one to end. Default: any number.
+    /// tsc_attempt_wait and its kin wait for one to end. One that hangs counts until it is overdue: see
+    /// tsc_attempt_wait. Default: any number.
     pub max_full_handshakes: u32,
     /// Connections to one endpoint that may fail within an hour because they offered a session, where a
     /// full handshake would have made them; besides those under way at the same time. From two thirds of

@@ -49,6 +49,8 @@ fn status_of(plan: Plan) -> Result<(), tsc_status> {
 /// Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
 /// docs/supply.md says when waiting pays.
 ///
+/// An attempt that hangs is not waited for to the end: after eight times what handshakes take here, between
+/// one and ten seconds, nothing is expected of it, and the first in the line goes in its place.
 /// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
 /// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
 /// before a fork.
@@ -66,8 +68,12 @@ pub unsafe extern "C" fn tsc_attempt_wait(
 /// wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
 /// returned. It may call any function of this library, tsc_attempt_offer among them.
 /// The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-/// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a first burst at a
-/// server that issues no sessions waits to the end here, while the other two calls notice earlier.
+/// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a burst that waits for
+/// something which does not come (a first one, at a server that issues no sessions; an attempt that hangs)
+/// learns of it by the next call about the same endpoint, whatever that is, or by one that waits with one
+/// of the other two calls.
+/// Callbacks run one after the other: if one ends the wait of another attempt, as by tsc_attempt_free, the
+/// other one's is called after it has returned. So any number of them needs no deeper stack than one.
 /// ready: not NULL. arg: passed to it.
 /// Other statuses: see tsc_attempt_wait.
 #[unsafe(no_mangle)]
@@ -127,9 +133,10 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
 /// Gives up an attempt's place in the queue, as at its deadline: make the offer then.
 ///
 /// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or
-/// ready was called, or is being called on another thread at this moment: leave the rest to it.
-/// tsc_attempt_offer, tsc_attempt_failed and tsc_attempt_free end a wait, too, but do not say which it
-/// was: use this first if what arg points to is to be freed.
+/// ready was called, or is being called or about to be: leave the rest to it.
+/// tsc_attempt_offer, tsc_attempt_sent, tsc_attempt_receive, tsc_attempt_established, tsc_attempt_failed and
+/// tsc_attempt_free end a wait, too, but do not say which it was: use this first if what arg points to is to
+/// be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(clone_connection(attempt)?.end_wait()?))

@@ -540,6 +540,77 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
     });
 }
 
+#[test]
+fn what_is_refused_while_it_goes_back_is_gone() {
+    in_many_orders(|| {
+        let config = Arc::new(config());
+        let host = Endpoint::new("host", 1);
+        let begin = || config.begin(&host).expect("a good endpoint");
+        let first = begin();
+        for number in 0..2u32 {
+            let info = super::received(0x0304, 1);
+            let payload = Payload::Value(Arc::new(number));
+            let received = first.connection().receive(payload, 1, &info);
+            received.expect("kept");
+        }
+        first.established(false).expect("open");
+        let [refused, holds] = [(); 2].map(|()| begin());
+        for attempt in [&refused, &holds] {
+            assert!(attempt.offer().expect("open").is_some());
+        }
+        together(vec![
+            Box::new(move || refused.established(false).expect("open")),
+            Box::new(move || holds.failed(Failure::NOT_SENT).expect("open")),
+        ]);
+        assert_eq!(config.engine().stats().sessions, 0);
+    });
+}
+
+#[test]
+fn one_that_sends_or_leaves_while_it_is_served_loses_no_ticket() {
+    in_many_orders(|| {
+        let config = Arc::new(config());
+        let host = Endpoint::new("host", 1);
+        let begin = || config.begin(&host).expect("a good endpoint");
+        let leader = begin();
+        assert!(leader.offer().expect("open").is_none());
+        let [sends, frees, cancels, last] = [(); 4].map(|()| begin());
+        for attempt in [&sends, &frees, &cancels, &last] {
+            let plan = attempt.connection().plan(1000, Waker::new(|| ()));
+            assert_eq!(plan, Ok(Plan::Wait));
+        }
+        together(vec![
+            Box::new(move || {
+                let info = super::received(0x0304, 1);
+                let payload = Payload::Value(Arc::new(0u32));
+                let received = leader.connection().receive(payload, 1, &info);
+                received.expect("kept");
+                leader.established(false).expect("open");
+            }),
+            Box::new(move || {
+                sends.sent().expect("open");
+                assert!(sends.offer().is_err(), "it has sent without");
+                sends.established(false).expect("open");
+            }),
+            Box::new(move || drop(frees)),
+            Box::new(move || {
+                let _ = cancels.connection().end_wait();
+                cancels.failed(Failure::NOT_SENT).expect("open");
+            }),
+        ]);
+        // Whoever had it and did not use it has passed it on.
+        assert!(last.offer().expect("open").is_some());
+        let stats = config.engine().stats();
+        assert_eq!((stats.stored, stats.sessions, stats.refused), (1, 0, 0));
+        let forecast = config.forecast(&host).expect("a good endpoint");
+        assert_eq!(forecast.waiting, 0);
+        assert_eq!(
+            (forecast.full_in_flight, forecast.resumed_in_flight),
+            (0, 1)
+        );
+    });
+}
+
 /// A task that counts how often it was woken.
 #[derive(Default)]
 struct Task(AtomicU64);

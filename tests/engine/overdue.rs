@@ -301,6 +301,41 @@ fn those_whose_deadline_is_near_go_though_others_behind_them_may_wait() {
 }
 
 #[test]
+fn those_behind_go_though_others_before_them_may_wait() {
+    let world = World::new(WIDE);
+    let server = Server { tickets: [2, 0] };
+    for _ in 0..3 {
+        world.go(&world.connect(), server);
+    }
+    let leaders = [(); 2].map(|()| world.ask(0).attempt);
+    let waiting = [150, 150, LONG, LONG].map(|patience| world.ask(patience));
+    assert!(waiting.iter().all(|one| one.plan == Plan::Wait));
+    leaders[1].failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!(waiting.each_ref().map(|one| one.told()), [0, 0, 0, 1]);
+    drop(leaders);
+}
+
+#[test]
+fn tickets_have_their_time_from_when_the_verdict_was_told_to_all() {
+    let world = with_stock(3);
+    let tries = world.ask(LONG);
+    assert!(offer(&tries.attempt).expect("open").is_some());
+    let (waits, time) = (world.connect(), Arc::clone(&world.time));
+    // Whoever is told first takes half a second.
+    let slow = Waker::new(move || {
+        AtomicU64::fetch_add(&time, 500, Relaxed);
+    });
+    assert_eq!(waits.plan(LONG, slow), Ok(Plan::Wait));
+    tries.attempt.established(true).expect("open");
+    assert!(offer(&waits).expect("open").is_some());
+    let forecast = world.forecast();
+    assert_eq!(
+        (forecast.tickets_resumed, forecast.resumed_in_flight),
+        (None, 2)
+    );
+}
+
+#[test]
 fn nothing_is_miscounted_however_many_begin_and_end_when() {
     let world = World::new(WIDE);
     world.go(&world.connect(), DOUBLES);
