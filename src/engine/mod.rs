@@ -37,10 +37,11 @@ use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::PerProcess;
 use era::Era;
 use foldhash::fast::RandomState;
-use shard::{Insertion, Shard};
+use shard::{Insertion, Shard, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use visit::Visit;
 
 /// A bounded store of sessions.
 ///
@@ -170,7 +171,7 @@ impl Engine {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, session, now, |stats| stats.stored += 1)
+            self.insert(key, session, now, || true, |stats| stats.stored += 1)
         };
         match done {
             Ok(()) => self.tell(key, EventKind::Stored, 1),
@@ -179,17 +180,23 @@ impl Engine {
         done
     }
 
-    /// Puts back a single-use session that was taken and never used. A reusable one only goes: the
-    /// cache still has it.
+    /// Puts back a single-use session that was taken and never used.
+    #[cfg(test)]
     pub(crate) fn put_back(&self, key: &Key<'_>, session: Session) {
+        self.put_back_if(key, session, || true);
+    }
+
+    /// Puts back a single-use session that was taken and never used, if `may_stay` says so under the lock. A
+    /// reusable one only goes: the cache still has it.
+    pub(crate) fn put_back_if(&self, key: &Key<'_>, session: Session, may_stay: impl Fn() -> bool) {
         let now = self.clock.now();
         if session.kind == Kind::Reusable || session.expires <= now {
             self.spoil(key, session, now);
         } else if self
-            .insert(key, session, now, |stats| stats.returned += 1)
+            .insert(key, session, now, may_stay, |stats| stats.returned += 1)
             .is_err()
         {
-            // Closed meanwhile.
+            // Refused or closed meanwhile.
             self.count(key, |stats| {
                 stats.returned += 1;
                 stats.removed += 1;
@@ -289,13 +296,19 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn take(&self, key: &Key<'_>) -> Option<Session> {
         let mut taken = None;
-        self.take_at(key, self.clock.now(), &mut self.garbage(), &mut taken);
+        self.take_at(
+            key,
+            self.clock.now(),
+            &mut self.garbage(),
+            &mut taken,
+            |_| (),
+        );
         taken
     }
 
     /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time
     /// before, and drops what was over after, so that no foreign code runs here. `taken` is empty, and
-    /// stays so if there is none.
+    /// stays so if there is none. What is taken is shown to `see`, under the lock.
     #[inline]
     pub(crate) fn take_at(
         &self,
@@ -303,12 +316,16 @@ impl Engine {
         now: Time,
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
+        see: impl FnOnce(&Session),
     ) {
         self.newest(key, now, garbage, taken, |session, stays, taken| {
             if stays {
                 *taken = session.share();
-                return taken.is_some();
+                if taken.is_none() {
+                    return false;
+                }
             }
+            see(session);
             true
         });
     }
@@ -350,24 +367,63 @@ impl Engine {
     }
 
     /// Drops the sessions of a lineage.
+    #[cfg(test)]
     pub(crate) fn remove_lineage(&self, key: &Key<'_>, lineage: u64) {
-        self.remove_where(key, |session| session.lineage.id == lineage);
+        let garbage = &mut self.garbage();
+        self.remove_lineage_at(key, lineage, self.clock.now(), garbage, || ());
+    }
+
+    /// Drops the sessions of a lineage, for a caller that holds a lock of its own. `mark` is called under the
+    /// shard's lock, too: whoever took a session of the lineage did so before, and whoever puts one back does so
+    /// after, or it is dropped here.
+    pub(crate) fn remove_lineage_at(
+        &self,
+        key: &Key<'_>,
+        lineage: u64,
+        now: Time,
+        garbage: &mut Garbage,
+        mark: impl FnOnce(),
+    ) {
+        self.change_shard(key, now, garbage, |state, visit| {
+            mark();
+            state.remove_sessions(key, |session| session.lineage.id == lineage, visit);
+        });
+    }
+
+    /// Has the sessions of a lineage end when it does, which is earlier than was known; `mark` as above.
+    pub(crate) fn bound_lineage_at(
+        &self,
+        key: &Key<'_>,
+        lineage: Lineage,
+        now: Time,
+        garbage: &mut Garbage,
+        mark: impl FnOnce(),
+    ) {
+        self.change_shard(key, now, garbage, |state, visit| {
+            mark();
+            state.bound_lineage(key, lineage, visit);
+        });
     }
 
     /// Drops the reusable session of a key.
     #[cfg(any(test, feature = "rustls"))]
     pub(crate) fn remove_reusable(&self, key: &Key<'_>) {
-        self.remove_where(key, |session| session.kind == Kind::Reusable);
+        let now = self.clock.now();
+        self.change_shard(key, now, &mut self.garbage(), |state, visit| {
+            state.remove_sessions(key, |session| session.kind == Kind::Reusable, visit);
+        });
     }
 
-    fn remove_where(&self, key: &Key<'_>, which: impl Fn(&Session) -> bool) {
-        let now = self.clock.now();
+    fn change_shard(
+        &self,
+        key: &Key<'_>,
+        now: Time,
+        garbage: &mut Garbage,
+        change: impl FnOnce(&mut State, &mut Visit<'_, '_>),
+    ) {
         let era = self.era();
-        let mut garbage = self.garbage();
-        let mut visit = era.visit(now, &self.options, &mut garbage);
-        era.shard(key)
-            .lock()
-            .remove_sessions(key, which, &mut visit);
+        let mut visit = era.visit(now, &self.options, garbage);
+        change(&mut era.shard(key).lock(), &mut visit);
     }
 
     /// Drops what is over, and says how many sessions that were.
@@ -485,12 +541,13 @@ impl Engine {
         all
     }
 
-    /// `counted` is how it counts if it is taken in.
+    /// `may_stay` is asked under the lock, and `counted` is how it counts if it is taken in.
     fn insert(
         &self,
         key: &Key<'_>,
         mut session: Session,
         now: Time,
+        may_stay: impl Fn() -> bool,
         counted: impl Fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
@@ -507,6 +564,10 @@ impl Engine {
             if self.is_closed() {
                 drop(state);
                 return Err(Discard::Closed);
+            }
+            if !may_stay() {
+                drop(state);
+                return Err(Discard::Failed);
             }
             state.sweep(&mut visit);
             let done = state.insert(key, session, era.oldest(key), hash, &mut visit);

@@ -7,7 +7,7 @@ use super::key::{Key, Space};
 use super::stamp::{Stamp, Stamps};
 use super::usage::Usage;
 use super::visit::Visit;
-use super::{Kind, Session, Stats, Time};
+use super::{Kind, Lineage, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
@@ -252,6 +252,26 @@ impl State {
         if slot.get().is_over() {
             remove(slot, visit);
         }
+    }
+
+    /// Has the sessions of a lineage end when it does.
+    pub(super) fn bound_lineage(
+        &mut self,
+        key: &Key<'_>,
+        lineage: Lineage,
+        visit: &mut Visit<'_, '_>,
+    ) {
+        let Ok(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
+            return;
+        };
+        let entry = &mut **slot.get_mut();
+        let of_it = entry.sessions.iter_mut();
+        for session in of_it.filter(|session| session.lineage.id == lineage.id) {
+            session.lineage.ends = session.lineage.ends.min(lineage.ends);
+            session.expires = session.expires.min(lineage.ends);
+        }
+        entry.soonest = entry.soonest.min(lineage.ends);
+        expire(slot, &mut self.stats, visit);
     }
 
     /// Drops the oldest session of a key to make room for another one; false: that is the older one.

@@ -17,9 +17,7 @@ pub(crate) use flight::Flight;
 pub use forecast::Forecast;
 pub(crate) use wait::{Wait, Waker};
 
-#[cfg(any(feature = "rustls", feature = "capi"))]
-use crate::engine::Lineage;
-use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
+use crate::engine::{Engine, Garbage, Key, Lineage, OwnedKey, Reason, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
 use fate::Fate;
@@ -152,12 +150,11 @@ impl Supply {
         if self.is_guarded() && !self.allows(flight, now) {
             return;
         }
-        self.engine.take_at(&self.key(), now, garbage, place);
+        // Under the lock, so that a refusal finds either the session or who took it.
+        let see = |session: &Session| flight.begin_resumed(now, session.lineage);
+        self.engine.take_at(&self.key(), now, garbage, place, see);
         match place {
-            Some(session) => {
-                self.fate.taken(session);
-                flight.begin_resumed(now, session.lineage);
-            }
+            Some(session) => self.fate.taken(session),
             None => self.has_none(flight),
         }
     }
@@ -230,15 +227,13 @@ impl Supply {
         self.change(|queue, calls| queue.brought(self, flight, false, now, calls));
     }
 
-    /// Puts back what an attempt took and did not send, for whoever waits or comes next.
+    /// Puts back what an attempt took and did not send, for whoever waits or comes next, unless it was refused
+    /// meanwhile.
     pub(crate) fn put_back(&self, flight: &Flight, session: Session) {
-        let now = self.engine.now();
-        if flight.is_refused() {
-            self.spoil(session, now);
-            return;
-        }
         self.fate.returned(&session);
-        self.engine.put_back(&self.key(), session);
+        let may_stay = || !flight.is_refused();
+        self.engine.put_back_if(&self.key(), session, may_stay);
+        let now = self.engine.now();
         self.change(|queue, calls| queue.serve(self, now, calls));
     }
 
@@ -249,12 +244,25 @@ impl Supply {
 
     /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
     /// wherever they are.
-    pub(crate) fn refuse(&self, lineage: u64) {
-        for flight in &self.queue.lock().flights {
-            flight.refuse(lineage);
-        }
+    pub(crate) fn refuse(&self, lineage: u64, now: Time) {
         self.fate.refused();
-        self.engine.remove_lineage(&self.key(), lineage);
+        // Those that wait are given sessions under the queue's lock, so that is held as well.
+        self.change(|queue, calls| {
+            let mark = || queue.refuse(lineage);
+            let garbage = &mut calls.garbage;
+            self.engine
+                .remove_lineage_at(&self.key(), lineage, now, garbage, mark);
+        });
+    }
+
+    /// A lineage ends earlier than was known. What is on loan of it does not come back.
+    pub(crate) fn bound(&self, lineage: Lineage, now: Time) {
+        self.change(|queue, calls| {
+            let mark = || queue.refuse(lineage.id);
+            let garbage = &mut calls.garbage;
+            self.engine
+                .bound_lineage_at(&self.key(), lineage, now, garbage, mark);
+        });
     }
 
     /// Why an attempt finds nothing to offer.
@@ -334,7 +342,8 @@ impl Supply {
         }
         let mut taken = None;
         let garbage = &mut calls.garbage;
-        self.engine.take_at(&self.key(), now, garbage, &mut taken);
+        self.engine
+            .take_at(&self.key(), now, garbage, &mut taken, |_| ());
         if let Some(session) = &taken {
             self.fate.taken(session);
         }

@@ -50,6 +50,13 @@ impl Queue {
         })
     }
 
+    /// What attempts have on loan of this lineage is not to come back.
+    pub(super) fn refuse(&self, lineage: u64) {
+        for flight in &self.flights {
+            flight.refuse(lineage);
+        }
+    }
+
     /// Tells the breaker how an attempt ended.
     fn judge(
         &mut self,
