@@ -897,7 +897,8 @@ tsc_status tsc_attempt_receive_object(const tsc_attempt *attempt,
 tsc_status tsc_attempt_wants_another(const tsc_attempt *attempt);
 
 // Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
-// this attempt received and will receive. not_after: Unix seconds, above 0.
+// this attempt received and will receive. After tsc_attempt_established that holds for what is in the cache
+// of its lineage, and what others have taken of that does not come back. not_after: Unix seconds, above 0.
 tsc_status tsc_attempt_set_not_after(const tsc_attempt *attempt,
                                      int64_t not_after);
 

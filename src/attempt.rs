@@ -133,7 +133,8 @@ impl Attempt {
     }
 
     /// Says when the server's certificate ends, in Unix seconds, where only the connection knows. Bounds
-    /// all that this attempt received and will receive.
+    /// all that this attempt received and will receive. After [`established`](Self::established) that holds for
+    /// what is in the cache of its lineage, and what others have taken of that does not come back.
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.

@@ -17,9 +17,10 @@ const BUCKETS_AT_A_TIME: usize = 8;
 /// However many there are, no call takes longer: what is over room is dropped, and a table that is too small or
 /// too large is exchanged, bit by bit.
 pub(crate) struct Registry<T> {
-    table: HashTable<Entry<T>>,
+    /// Of boxes, so that a table is small: to make and to drop one takes as long as it is large.
+    table: HashTable<Box<Entry<T>>>,
     /// The table before it was exchanged; each call moves some of it.
-    old: HashTable<Entry<T>>,
+    old: HashTable<Box<Entry<T>>>,
     /// The bucket at which the next call goes on, of the old table if it is not empty.
     hand: usize,
     hasher: SeedableRandomState,
@@ -36,7 +37,7 @@ struct Entry<T> {
 /// What left a registry, to be dropped once no lock is held.
 pub(crate) struct Leftovers<T> {
     idle: Vec<Arc<T>>,
-    table: HashTable<Entry<T>>,
+    table: HashTable<Box<Entry<T>>>,
 }
 
 impl<T> Default for Leftovers<T> {
@@ -98,13 +99,14 @@ impl<T> Registry<T> {
         }
         self.tidy(room.saturating_sub(1), leftovers);
         let value = Arc::new(make());
-        let entry = Entry {
+        let entry = Box::new(Entry {
             hash,
             key: key.into(),
             value: Arc::clone(&value),
             used: true,
-        };
-        self.table.insert_unique(hash, entry, Entry::rehash);
+        });
+        self.table
+            .insert_unique(hash, entry, |entry| entry.rehash());
         value
     }
 
@@ -121,9 +123,9 @@ impl<T> Registry<T> {
     }
 
     fn find(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry<T>> {
-        let is_it = |entry: &Entry<T>| *entry.key == *key;
-        let found = self.table.find_mut(hash, is_it);
-        found.or_else(|| self.old.find_mut(hash, is_it))
+        let found = self.table.find_mut(hash, |entry| *entry.key == *key);
+        let found = found.or_else(|| self.old.find_mut(hash, |entry| *entry.key == *key));
+        found.map(|entry| &mut **entry)
     }
 
     /// Goes on with what there is to do: moves some of the old table, or else drops what there is no room for.
@@ -144,7 +146,8 @@ impl<T> Registry<T> {
             steps::count();
             if let Ok(slot) = self.old.get_bucket_entry(bucket) {
                 let (entry, _) = slot.remove();
-                self.table.insert_unique(entry.hash, entry, Entry::rehash);
+                self.table
+                    .insert_unique(entry.hash, entry, |entry| entry.rehash());
             }
         }
         self.hand += BUCKETS_AT_A_TIME;

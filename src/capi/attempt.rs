@@ -243,7 +243,8 @@ pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) 
 }
 
 /// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
-/// this attempt received and will receive. not_after: Unix seconds, above 0.
+/// this attempt received and will receive. After tsc_attempt_established that holds for what is in the cache
+/// of its lineage, and what others have taken of that does not come back. not_after: Unix seconds, above 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_set_not_after(
     attempt: *const tsc_attempt,

@@ -157,7 +157,7 @@ impl Connection {
         self.return_kept(wait);
         let supply = &self.supply;
         if let Some(refused) = refused {
-            supply.refuse(refused.id);
+            supply.refuse(refused.id, now);
         }
         supply.established(&self.flight, now, offered.is_some(), resumed);
         self.publish_staged(staged, lineage, not_after);
@@ -191,12 +191,15 @@ impl Connection {
     /// (RFC 8446, 6), and is dropped.
     pub(crate) fn failed(&self, why: Failure) -> Result<(), NotNow> {
         self.check_process()?;
+        let now = self.now();
         let mut progress = self.progress.lock();
         match progress.ended {
             None => {}
             Some(Ended::Established(lineage)) if why.alert => {
+                // What still arrives, or is just being published, is as little to be kept.
+                progress.ended = Some(Ended::Failed(Discard::Failed));
                 drop(progress);
-                self.supply.refuse(lineage.id);
+                self.supply.refuse(lineage.id, now);
                 return Ok(());
             }
             Some(_) => return Err(NotNow::WrongState),
@@ -222,7 +225,7 @@ impl Connection {
         });
         self.end(progress, Discard::Failed, end);
         if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
-            self.supply.refuse(lineage.id);
+            self.supply.refuse(lineage.id, now);
         }
         self.count(|stats| {
             stats.failed += 1;

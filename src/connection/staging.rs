@@ -203,11 +203,18 @@ impl Connection {
         Ok(false)
     }
 
-    /// Says when the server's certificate ends, which bounds all that is received.
+    /// Says when the server's certificate ends, which bounds all that is received and what was published.
     pub(crate) fn set_not_after(&self, unix_seconds: i64) -> Result<(), NotNow> {
         self.check_process()?;
+        let now = self.now();
         let mut progress = self.progress.lock();
         progress.not_after = progress.not_after.min_some(Some(unix_seconds));
+        let ended = progress.ended;
+        drop(progress);
+        if let Some(Ended::Established(lineage)) = ended {
+            let bounded = self.bounded(lineage, now, Some(unix_seconds));
+            self.supply.bound(bounded, now);
+        }
         Ok(())
     }
 
@@ -244,7 +251,14 @@ impl Connection {
         let mut progress = self.progress.lock();
         progress.info.stored += u32::from(stored);
         progress.info.discarded += u32::from(!stored);
+        // What was said on another thread meanwhile came before there was something to find.
+        let (known, ended) = (progress.not_after, progress.ended);
         drop(progress);
+        if let Some(Ended::Failed(_)) = ended {
+            self.supply.refuse(lineage.id, now);
+        } else if known != not_after {
+            self.supply.bound(self.bounded(lineage, now, known), now);
+        }
         drop(calls);
     }
 }

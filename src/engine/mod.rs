@@ -45,6 +45,7 @@ use shard::{Insertion, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use visit::Visit;
 
 /// Places of a table that are looked at before its lock is given to others.
 const PLACES_UNDER_A_LOCK: usize = 64;
@@ -194,7 +195,8 @@ impl Engine {
         let done = if session.expires <= now {
             Err(Discard::Lifetime)
         } else {
-            self.insert(key, now, |_| Some(session), |stats| stats.stored += 1)
+            let counted = |stats: &mut Stats| stats.stored += 1;
+            self.insert(key, now, &mut self.garbage(), |_| Some(session), counted)
         };
         self.tell_stored(key, done)
     }
@@ -214,7 +216,10 @@ impl Engine {
         };
         let done = match self.admit(bytes.len(), bytes.len()) {
             Ok(()) if expires <= now => Err(Discard::Lifetime),
-            Ok(()) => self.insert(key, now, make, |stats| stats.stored += 1),
+            Ok(()) => {
+                let counted = |stats: &mut Stats| stats.stored += 1;
+                self.insert(key, now, &mut self.garbage(), make, counted)
+            }
             Err(why) => Err(why),
         };
         self.tell_stored(key, done)
@@ -229,16 +234,28 @@ impl Engine {
         done
     }
 
-    /// Puts back a single-use session that was taken and never used. A reusable one only goes: the
-    /// cache still has it.
+    /// Puts back a single-use session that was taken and never used.
+    #[cfg(test)]
     pub(crate) fn put_back(&self, key: &Key<'_>, session: Session) {
-        let now = self.clock.now();
+        self.put_back_at(key, session, self.clock.now(), &mut self.garbage());
+    }
+
+    /// Puts back a single-use session that was taken and never used, for a caller that holds a lock of its own. A
+    /// reusable one only goes: the cache still has it.
+    pub(crate) fn put_back_at(
+        &self,
+        key: &Key<'_>,
+        session: Session,
+        now: Time,
+        garbage: &mut Garbage<'_>,
+    ) {
         if session.kind == Kind::Reusable || session.expires <= now {
-            self.spoil(key, session, now);
-        } else if self
-            .insert(key, now, |_| Some(session), |stats| stats.returned += 1)
-            .is_err()
-        {
+            self.spoil(key, session, now, garbage);
+            return;
+        }
+        let counted = |stats: &mut Stats| stats.returned += 1;
+        let done = self.insert(key, now, garbage, |_| Some(session), counted);
+        if done.is_err() {
             // Closed meanwhile.
             self.count(key, |stats| {
                 stats.returned += 1;
@@ -249,19 +266,25 @@ impl Engine {
 
     /// Drops a session that was taken and comes back when it is of no use any more: it is over, or its lineage
     /// was refused. A reusable one was never away.
-    pub(crate) fn spoil(&self, key: &Key<'_>, session: Session, now: Time) {
-        if session.kind == Kind::Reusable {
-            return;
-        }
+    pub(crate) fn spoil(
+        &self,
+        key: &Key<'_>,
+        session: Session,
+        now: Time,
+        garbage: &mut Garbage<'_>,
+    ) {
         let expired = session.expires <= now;
-        self.count(key, |stats| {
-            stats.returned += 1;
-            stats.expired += u64::from(expired);
-            stats.removed += u64::from(!expired);
-        });
-        if expired {
-            self.tell(key, EventKind::Expired, 1);
+        if session.kind == Kind::SingleUse {
+            self.count(key, |stats| {
+                stats.returned += 1;
+                stats.expired += u64::from(expired);
+                stats.removed += u64::from(!expired);
+            });
+            if expired {
+                garbage.tell(EventKind::Expired, 1, key);
+            }
         }
+        garbage.push(session);
     }
 
     /// Shows the newest session of a key to `copy`, under a lock, so `copy` does nothing but copy. If
@@ -409,24 +432,57 @@ impl Engine {
     }
 
     /// Drops the sessions of a lineage.
+    #[cfg(test)]
     pub(crate) fn remove_lineage(&self, key: &Key<'_>, lineage: u64) {
-        self.remove_where(key, |session| session.lineage.id == lineage);
+        let garbage = &mut self.garbage();
+        self.remove_lineage_at(key, lineage, self.clock.now(), garbage);
+    }
+
+    /// Drops the sessions of a lineage, for a caller that holds a lock of its own.
+    pub(crate) fn remove_lineage_at(
+        &self,
+        key: &Key<'_>,
+        lineage: u64,
+        now: Time,
+        garbage: &mut Garbage<'_>,
+    ) {
+        self.change_shard(key, now, garbage, |state, visit| {
+            state.remove_sessions(key, |session| session.lineage.id == lineage, visit);
+        });
+    }
+
+    /// Has the sessions of a lineage end when it does, which is earlier than was known; for such a caller, too.
+    pub(crate) fn bound_lineage_at(
+        &self,
+        key: &Key<'_>,
+        lineage: Lineage,
+        now: Time,
+        garbage: &mut Garbage<'_>,
+    ) {
+        self.change_shard(key, now, garbage, |state, visit| {
+            state.bound_lineage(key, lineage, visit);
+        });
     }
 
     /// Drops the reusable session of a key.
     #[cfg(any(test, feature = "rustls"))]
     pub(crate) fn remove_reusable(&self, key: &Key<'_>) {
-        self.remove_where(key, |session| session.kind == Kind::Reusable);
+        let now = self.clock.now();
+        self.change_shard(key, now, &mut self.garbage(), |state, visit| {
+            state.remove_sessions(key, |session| session.kind == Kind::Reusable, visit);
+        });
     }
 
-    fn remove_where(&self, key: &Key<'_>, which: impl Fn(&Session) -> bool) {
-        let now = self.clock.now();
+    fn change_shard(
+        &self,
+        key: &Key<'_>,
+        now: Time,
+        garbage: &mut Garbage,
+        change: impl FnOnce(&mut State, &mut Visit<'_, '_>),
+    ) {
         let era = self.era();
-        let mut garbage = self.garbage();
-        let mut visit = era.visit(now, &self.options, &mut garbage);
-        era.shard(key)
-            .lock()
-            .remove_sessions(key, which, &mut visit);
+        let mut visit = era.visit(now, &self.options, garbage);
+        change(&mut era.shard(key).lock(), &mut visit);
     }
 
     /// Drops what is over, and says how many sessions that were.
@@ -538,8 +594,9 @@ impl Engine {
         for moved in out.sessions {
             if moved.has_left() {
                 let key = self.key(space, &moved.key);
+                let garbage = &mut self.garbage();
                 if self
-                    .insert(&key, now, |_| Some(moved.session), |_| {})
+                    .insert(&key, now, garbage, |_| Some(moved.session), |_| {})
                     .is_err()
                 {
                     self.count(&key, |stats| stats.removed += 1);
@@ -600,22 +657,23 @@ impl Engine {
         all
     }
 
-    /// `make` makes the session under the lock of its shard, unless there is no memory; `counted` is how it counts if it is taken in.
+    /// `make` makes the session under the lock of its shard, unless there is no memory; `counted` is how it
+    /// counts if it is taken in. What goes for it is in `garbage`, which is dropped after, whichever way this
+    /// ends: foreign code that stores something each time that something goes would take the room again
+    /// and again.
     #[inline]
     fn insert(
         &self,
         key: &Key<'_>,
         now: Time,
+        garbage: &mut Garbage<'_>,
         make: impl FnOnce(&mut State) -> Option<Session>,
         counted: impl Fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
         let hash = |bytes: &[u8]| self.hash(bytes);
-        // Dropped after the lock is gone, whichever way this ends, and not before: foreign code that
-        // stores something each time that something goes would take the room again and again.
-        let mut garbage = self.garbage();
-        let mut visit = era.visit(now, &self.options, &mut garbage);
+        let mut visit = era.visit(now, &self.options, garbage);
         let mut state = shard.lock();
         let Some(mut session) = make(&mut state) else {
             return Err(Discard::NoMemory);
@@ -642,8 +700,7 @@ impl Engine {
                 }
                 Insertion::Full(back) => session = back,
                 Insertion::NoMemory(session) => {
-                    drop(state);
-                    drop(session);
+                    visit.garbage.push(session);
                     return Err(Discard::NoMemory);
                 }
             }

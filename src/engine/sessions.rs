@@ -37,6 +37,14 @@ impl Sessions {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        let (one, many) = match self {
+            Self::One(session) => (Some(session), None),
+            Self::Many(sessions) => (None, Some(sessions)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     #[inline]
     pub(super) fn newest(&self) -> Option<&Session> {
         match self {

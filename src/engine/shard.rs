@@ -10,7 +10,7 @@ use super::stamp::{Stamp, Stamps};
 use super::table::{Cursor, Place, Table};
 use super::usage::{Held, Usage};
 use super::visit::Visit;
-use super::{Kind, Session, Stats, Time};
+use super::{Kind, Lineage, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::hash_table::OccupiedEntry;
 use std::sync::atomic::Ordering::Relaxed;
@@ -300,6 +300,29 @@ impl State {
         if slot.get().is_over() {
             remove(slot, visit);
         }
+        self.held.settle(visit);
+    }
+
+    /// Has the sessions of a lineage end when it does.
+    pub(super) fn bound_lineage(
+        &mut self,
+        key: &Key<'_>,
+        lineage: Lineage,
+        visit: &mut Visit<'_, '_>,
+    ) {
+        let Some(mut slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) else {
+            return;
+        };
+        let entry = &mut **slot.get_mut();
+        let of_it = entry.sessions.iter_mut();
+        for session in of_it.filter(|session| session.lineage.id == lineage.id) {
+            session.lineage.ends = session.lineage.ends.min(lineage.ends);
+            session.expires = session.expires.min(lineage.ends);
+        }
+        entry.soonest = entry.soonest.min(lineage.ends);
+        self.soonest = self.soonest.min(lineage.ends);
+        self.soonest_swept = self.soonest_swept.min(lineage.ends);
+        expire(slot, &mut self.stats, visit);
         self.held.settle(visit);
     }
 

@@ -277,31 +277,38 @@ impl<'a> Scope<'a> {
         let opened = opened.ok_or(Refused::NotAuthentic)?;
 
         // All of it is looked at before any of it is taken.
-        let mut lineages = 0;
+        let mut lineages = Vec::new();
         for record in Records(opened) {
             let record = record.filter(|record| self.is_key(record.key));
             let record = record.ok_or(Refused::NotAuthentic)?;
-            lineages = lineages.max(record.lineage.saturating_add(1));
+            if lineages.try_reserve(1).is_err() {
+                return Err(Refused::NoMemory);
+            }
+            lineages.push(record.lineage);
         }
+        lineages.sort_unstable();
+        lineages.dedup();
         let passed = self.engine().wall_ms().checked_sub(exported);
         let passed = passed.and_then(|passed| u64::try_from(passed).ok());
         let passed = passed.ok_or(Refused::ClockBehind)?;
-        let lineages = self.engine().reserve_lineages(lineages);
+        // Numbered anew, so that they are not taken for lineages of this process: one after the other, whatever
+        // their numbers were, of which there are enough for ever.
+        let first = self.engine().reserve_lineages(lineages.len() as u64);
         let prefix = self.prefix();
-        let taken = Records(opened)
-            .flatten()
-            .filter(|record| self.take(record, &prefix, passed, lineages));
+        let taken = Records(opened).flatten().filter(|record| {
+            let at = lineages.partition_point(|&number| number < record.lineage);
+            self.take(record, &prefix, passed, first + at as u64)
+        });
         Ok(taken.count())
     }
 
     /// Puts one session into the cache, `passed` milliseconds after the export.
-    fn take(&self, record: &Record<'_>, prefix: &[u8], passed: u64, lineages: u64) -> bool {
+    fn take(&self, record: &Record<'_>, prefix: &[u8], passed: u64, lineage: u64) -> bool {
         let engine = self.engine();
         let key = [prefix, record.key].concat();
         let key = engine.key(self.space(), &key);
         let now = engine.now();
-        // Numbered anew, so that they are not taken for lineages of this process.
-        let begun = engine.numbered_lineage(lineages.wrapping_add(record.lineage), now);
+        let begun = engine.numbered_lineage(lineage, now);
         let left = now.plus_ms(record.lineage_left.saturating_sub(passed));
         let lineage = Lineage {
             ends: begun.ends.min(left),
@@ -348,12 +355,16 @@ mod tests {
     }
 
     fn record(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+        record_of(u64::MAX, key, bytes)
+    }
+
+    fn record_of(lineage: u64, key: &[u8], bytes: &[u8]) -> Vec<u8> {
         let record = Record {
             kind: Kind::SingleUse,
             label: 0x0304,
             age: 0,
             left: 1000,
-            lineage: u64::MAX,
+            lineage,
             lineage_left: u64::MAX,
             key,
             bytes,
@@ -398,5 +409,33 @@ mod tests {
             assert_eq!(config.engine().stats().stored, before);
             assert_eq!(import(&both), Ok(2));
         }
+    }
+
+    /// Whatever numbers lineages have in an export, here they get the next ones: the same that were the same.
+    #[test]
+    fn no_number_of_a_lineage_is_taken_over_from_an_export() {
+        let clock = Clock::BothDriven(Box::new(|| 5), Box::new(|| 0));
+        let cache = Cache::over(Options::default(), clock, None);
+        let engine = cache.engine();
+        let scope = Scope::Caller(engine);
+        let before = engine.reserve_lineages(1);
+        let numbers = [u64::MAX, 0, 7, u64::MAX, u64::MAX - 1];
+        let text: Vec<u8> = numbers
+            .iter()
+            .zip(1u8..)
+            .flat_map(|(&lineage, byte)| record_of(lineage, b"key", &[byte]))
+            .collect();
+        assert_eq!(scope.import(&KEY_OF_ALL, &sealed(&scope, &text)), Ok(5));
+        let key = engine.key(Space::Caller, b"key");
+        let taken = std::iter::from_fn(|| engine.take(&key));
+        let mut lineages: Vec<_> = taken
+            .map(|session| match session.payload {
+                Payload::Bytes(bytes) => (bytes[0], session.lineage.id - before),
+                _ => panic!("bytes were imported"),
+            })
+            .collect();
+        lineages.sort_unstable();
+        assert_eq!(lineages, [(1, 4), (2, 1), (3, 2), (4, 4), (5, 3)]);
+        assert_eq!(engine.reserve_lineages(1), before + 5);
     }
 }

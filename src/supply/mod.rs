@@ -21,9 +21,7 @@ pub(crate) use flight::Flight;
 pub use forecast::Forecast;
 pub(crate) use wait::{Kept, Wait, Waker};
 
-#[cfg(any(feature = "rustls", feature = "capi"))]
-use crate::engine::Lineage;
-use crate::engine::{Engine, Garbage, Key, OwnedKey, Reason, Session, Stats, Time};
+use crate::engine::{Engine, Garbage, Key, Lineage, OwnedKey, Reason, Session, Stats, Time};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
 use fate::Fate;
@@ -262,22 +260,20 @@ impl Supply {
         });
     }
 
-    /// Puts back what an attempt took and did not send, for whoever waits or comes next.
+    /// Puts back what an attempt took and did not send, for whoever waits or comes next, unless its lineage was
+    /// refused meanwhile.
     pub(crate) fn put_back(&self, session: Session) {
         let now = self.engine.now();
-        let lineage = session.lineage.id;
-        if self.is_refused(lineage) {
-            self.spoil(session, now);
-            return;
-        }
-        self.fate.returned(&session);
-        self.engine.put_back(&self.key(), session);
-        // Who refuses it says so before looking for it in the cache.
-        if self.is_refused(lineage) {
-            self.engine.remove_lineage(&self.key(), lineage);
-            return;
-        }
-        self.change(now, |queue, calls| queue.serve(self, now, calls));
+        self.change(now, |queue, calls| {
+            let garbage = &mut calls.garbage;
+            if queue.refused.contains(session.lineage.id) {
+                self.engine.spoil(&self.key(), session, now, garbage);
+            } else {
+                self.fate.returned(&session);
+                self.engine.put_back_at(&self.key(), session, now, garbage);
+                queue.serve(self, now, calls);
+            }
+        });
     }
 
     /// Puts back what was kept for an attempt that did not come for it.
@@ -300,15 +296,30 @@ impl Supply {
 
     /// Drops what an attempt took and did not send, which is of no use any more.
     pub(crate) fn spoil(&self, session: Session, now: Time) {
-        self.engine.spoil(&self.key(), session, now);
+        let mut garbage = self.engine.garbage();
+        self.engine.spoil(&self.key(), session, now, &mut garbage);
     }
 
     /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
     /// wherever they are.
-    pub(crate) fn refuse(&self, lineage: u64) {
-        self.queue.lock().refused.add(lineage);
+    pub(crate) fn refuse(&self, lineage: u64, now: Time) {
         self.fate.refused();
-        self.engine.remove_lineage(&self.key(), lineage);
+        self.change(now, |queue, calls| {
+            queue.refused.add(lineage);
+            let garbage = &mut calls.garbage;
+            self.engine
+                .remove_lineage_at(&self.key(), lineage, now, garbage);
+        });
+    }
+
+    /// A lineage ends earlier than was known. What is on loan of it does not come back.
+    pub(crate) fn bound(&self, lineage: Lineage, now: Time) {
+        self.change(now, |queue, calls| {
+            queue.refused.add(lineage.id);
+            let garbage = &mut calls.garbage;
+            self.engine
+                .bound_lineage_at(&self.key(), lineage, now, garbage);
+        });
     }
 
     /// Why an attempt finds nothing to offer.

@@ -18,7 +18,7 @@ const THREADS: usize = 4;
 struct Object(Arc<AtomicUsize>);
 
 impl Object {
-    fn new(alive: &Arc<AtomicUsize>) -> Payload {
+    fn payload(alive: &Arc<AtomicUsize>) -> Payload {
         alive.fetch_add(1, Relaxed);
         Payload::Value(Arc::new(Self(Arc::clone(alive))))
     }
@@ -59,7 +59,7 @@ impl Driver<'_> {
             let lifetime = [0, 1, 3, HOUR][self.random.below(4)];
             let size = 1 + self.random.below(600);
             let payload = if self.once_in(2) {
-                Object::new(self.objects)
+                Object::payload(self.objects)
             } else {
                 match attempt.keep(&vec![1; size]) {
                     Ok(bytes) => Payload::Bytes(bytes),
@@ -139,7 +139,7 @@ impl Driver<'_> {
             0 | 1 => {
                 let kind = [Kind::Reusable, Kind::SingleUse, Kind::SingleUse];
                 let session = Session {
-                    payload: Object::new(self.objects),
+                    payload: Object::payload(self.objects),
                     ..session(kind[self.random.below(3)], size, engine.now().0)
                 };
                 let _ = engine.put(&key, session);

@@ -458,6 +458,42 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
     });
 }
 
+#[test]
+fn nothing_of_a_refused_lineage_comes_back() {
+    in_many_orders(|| {
+        let config = Arc::new(config());
+        let host = Endpoint::new("host", 1);
+        let connect =
+            |config: &Arc<Config>| Connection::new(config, &host).expect("a good endpoint");
+        let first = connect(&config);
+        for number in 0..3u32 {
+            let info = super::received(0x0304, 1);
+            let received = first.receive(Payload::Value(Arc::new(number)), 1, &info);
+            received.expect("kept");
+        }
+        first.established(false).expect("open");
+        let refused = connect(&config);
+        assert!(refused.offer(|_, _| ()).expect("open").is_some());
+        // Two that take what there is and put it back.
+        let borrows = || -> Box<dyn FnOnce() + Send> {
+            let config = Arc::clone(&config);
+            Box::new(move || {
+                for _ in 0..2 {
+                    let attempt = Connection::new(&config, &host).expect("a good endpoint");
+                    let _ = attempt.offer(|_, _| ());
+                    attempt.failed(Failure::NOT_SENT).expect("open");
+                }
+            })
+        };
+        together(vec![
+            borrows(),
+            borrows(),
+            Box::new(move || refused.established(false).expect("open")),
+        ]);
+        assert_eq!(config.available(&host), Ok(0));
+    });
+}
+
 /// An attempt that waits, and how often it was told to go.
 type Waiting = (Arc<Connection>, Arc<AtomicU64>);
 

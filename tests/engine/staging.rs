@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::connection::{AttemptState, Failure};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 fn phase(attempt: &Connection) -> AttemptState {
     attempt.info().expect("this process").state
@@ -210,4 +211,45 @@ fn a_connection_that_is_gone_has_nothing_staged() {
     assert_eq!(bytes_staged(&world), 1);
     drop(attempt);
     assert_eq!(bytes_staged(&world), 0);
+}
+
+#[test]
+fn a_certificate_that_is_known_late_bounds_what_was_published() {
+    let world = World::new(WIDE);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i64::try_from(now.expect("after 1970").as_secs()).expect("small");
+    let attempt = world.full(&[1, 2]);
+    let (lent, other) = (world.connect(), world.full(&[3]));
+    assert_eq!(offer(&lent), Ok(Some(3)));
+    lent.failed(Failure::NOT_SENT).expect("open");
+    assert_eq!(offer(&lent), Err(NotNow::WrongState));
+    attempt.set_not_after(now + 100).expect("this process");
+    receive(&attempt, 4, TLS_1_3, HOUR).expect("published");
+    world.at(50_000);
+    assert_eq!(world.available(), 4);
+    world.at(150_000);
+    assert_eq!(world.available(), 1, "that of another full handshake");
+    // One that is over drops what there is, also what is on loan.
+    let lent = world.connect();
+    assert_eq!(offer(&lent), Ok(Some(3)));
+    receive(&other, 5, TLS_1_3, HOUR).expect("published");
+    other.set_not_after(1).expect("this process");
+    lent.failed(Failure::NOT_SENT).expect("open");
+    assert_eq!(world.available(), 0);
+    let stats = world.engine().stats();
+    assert_eq!((stats.expired, stats.removed), (4, 1));
+}
+
+#[test]
+fn what_comes_after_a_fatal_alert_is_not_kept() {
+    let world = World::new(WIDE);
+    let attempt = world.full(&[1]);
+    let alert = Failure {
+        alert: true,
+        ..Failure::HANDSHAKE
+    };
+    attempt.failed(alert).expect("established");
+    assert_eq!(receive(&attempt, 2, TLS_1_3, HOUR), Err(Discard::Failed));
+    assert_eq!(world.available(), 0);
+    assert_eq!(attempt.failed(alert), Err(NotNow::WrongState));
 }
