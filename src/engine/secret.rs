@@ -33,6 +33,8 @@ pub(crate) struct Arena {
 struct Pages {
     allocator: Allocator,
     mapped: Vec<SecretPages>,
+    /// Pieces that somebody has.
+    used: usize,
 }
 
 impl Arena {
@@ -42,6 +44,7 @@ impl Arena {
             pages: Mutex::new(Pages {
                 allocator: Allocator::new(),
                 mapped: Vec::new(),
+                used: 0,
             }),
         })
     }
@@ -60,6 +63,7 @@ impl Arena {
                 pages.allocate(layout)?
             }
         };
+        pages.used += 1;
         drop(pages);
         // SAFETY: the block is new, ours alone, and of the length of `bytes`.
         unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
@@ -83,15 +87,31 @@ impl Pages {
             .checked_add(layout.size() / 8)?
             .checked_add(1024)?;
         self.mapped.try_reserve(1).ok()?;
-        let mapped = SecretPages::map(len)?;
+        self.add(SecretPages::map(len)?);
+        Some(())
+    }
+
+    /// Has the allocator cut up pages of which nobody has a piece.
+    fn add(&mut self, mapped: SecretPages) {
         let pages = mapped.whole();
         self.mapped.push(mapped);
-        // SAFETY: just mapped, zeroed, ours alone, and unmapped only when the allocator is gone.
+        // SAFETY: nobody has a piece of them, and they are unmapped only when the allocator is gone.
         let block = unsafe {
             std::slice::from_raw_parts_mut(pages.as_ptr().cast::<MaybeUninit<u8>>(), pages.len())
         };
         let _ = self.allocator.insert_free_block(block);
-        Some(())
+    }
+
+    /// Takes out, once nobody has a piece any more, what goes back to the system when dropped. A little
+    /// stays, or sessions that come and go one by one would map it each time.
+    fn take_idle(&mut self) -> Vec<SecretPages> {
+        if self.used != 0 || self.mapped.len() < 2 {
+            return Vec::new();
+        }
+        self.allocator = Allocator::new();
+        let mut idle = std::mem::take(&mut self.mapped);
+        self.add(idle.swap_remove(0));
+        idle
     }
 }
 
@@ -136,5 +156,9 @@ impl Drop for SecretBytes {
         let mut pages = self.arena.pages.lock();
         // SAFETY: it came from this allocator, with this alignment.
         unsafe { pages.allocator.deallocate(self.block, ALIGN) };
+        pages.used -= 1;
+        let idle = pages.take_idle();
+        drop(pages);
+        drop(idle);
     }
 }
