@@ -79,7 +79,8 @@ impl Drop for Garbage<'_> {
                 }
             }
         }
-        if !self.left.is_empty() {
+        // Room that was made is given back, also if nothing came.
+        if self.left.capacity() != 0 {
             settle(self.listener, mem::take(&mut self.left));
         }
     }

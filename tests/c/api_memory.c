@@ -348,11 +348,67 @@ static void a_child_has_no_sessions_of_an_export_that_was_in_the_making(void **s
     tsc_cache_free(cache);
 }
 
+/* How many bytes of this process are mapped for secrets: left out of core dumps and wiped in a
+ * child. */
+static size_t secret_pages(void) {
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    assert_non_null(maps);
+    size_t found = 0, len = 0;
+    char line[512];
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from, to;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+            len = to - from;
+        if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd") && strstr(line, " wf"))
+            found += len;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void pages_go_back_to_the_system_with_what_was_in_them(void **state) {
+    (void)state;
+    skip_under_a_checker();
+    static const uint8_t data[60000] = {1};
+    cache = new_cache((tsc_options){.max_endpoints = 100000, .max_bytes = 1 << 30});
+    tsc_config *config = new_config(cache);
+    assert_int_equal(secret_pages(), 0);
+    const size_t lens[] = {60000, 1000};
+    for (int i = 0; i < 2; i++) {
+        const size_t many = (32 << 20) / lens[i];
+        char name[16];
+        for (size_t k = 0; k < many; k++) {
+            snprintf(name, sizeof name, "key %zu", k);
+            assert_ok(put_bytes(cache, name, TLS13, data, lens[i]));
+        }
+        assert_true(secret_pages() >= many * lens[i]);
+        assert_ok(tsc_clear(cache));
+        assert_true(secret_pages() < many * lens[i] / 4);
+    }
+
+    /* Staged, and never published. */
+    tsc_attempt *attempts[64];
+    tsc_session_info info = session_info(TLS13, LONG);
+    for (int i = 0; i < 64; i++) {
+        attempts[i] = new_attempt(config);
+        for (int k = 0; k < 8; k++)
+            assert_ok(tsc_attempt_receive(attempts[i], &info, sizeof info, data, sizeof data));
+    }
+    assert_true(secret_pages() >= 64 * 8 * sizeof data);
+    for (int i = 0; i < 64; i++)
+        tsc_attempt_free(attempts[i]);
+    assert_true(secret_pages() < 64 * 8 * sizeof data / 4);
+    tsc_config_free(config);
+    tsc_cache_free(cache);
+    assert_int_equal(secret_pages(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_memory_is_a_status),
         cmocka_unit_test(secrets_are_wiped_and_not_inherited),
         cmocka_unit_test(staged_and_lent_secrets_are_wiped_too),
+        cmocka_unit_test(pages_go_back_to_the_system_with_what_was_in_them),
         cmocka_unit_test(an_export_leaves_neither_sessions_nor_its_key_behind),
         cmocka_unit_test(a_child_has_no_sessions_of_an_export_that_was_in_the_making),
     };

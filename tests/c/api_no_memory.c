@@ -19,6 +19,12 @@ static bool pages_too;
 static int nth;
 static int refusals, requests;
 
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ && defined __GLIBC__
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+
 static bool refuses(size_t size) {
     if (!armed || size <= SMALL || (nth != 0 && ++requests != nth))
         return false;
@@ -26,12 +32,6 @@ static bool refuses(size_t size) {
     errno = ENOMEM;
     return true;
 }
-
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ && defined __GLIBC__
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void *__libc_memalign(size_t align, size_t size);
 
 void *malloc(size_t size) {
     return refuses(size) ? NULL : __libc_malloc(size);
@@ -182,7 +182,10 @@ static void an_export_that_memory_cannot_hold_takes_nothing(void **state) {
         assert_ok(put(cache, name, TLS13, LONG, "session"));
     }
     size_t len = 0, count = 0;
-    tsc_status status = TSC_NO_MEMORY;
+    /* aws-lc's random numbers ask for memory once in each thread, and abort without. */
+    tsc_status status = tsc_cache_export(cache, key, sizeof key, NULL, 0, &len, NULL);
+    assert_status(status, TSC_TOO_SMALL);
+    status = TSC_NO_MEMORY;
     pages_too = true;
     for (nth = 1; status == TSC_NO_MEMORY; nth++) {
         refusals = requests = 0;
