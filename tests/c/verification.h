@@ -12,6 +12,10 @@
 
 #include "peer.h"
 
+#if defined(OPENSSL_IS_BORINGSSL) || defined(OPENSSL_IS_AWSLC)
+#define CASES_BORING 1
+#endif
+
 enum {
     CASE_FULL,     // it does a full handshake
     CASE_REJECTED, // it rejects the server
@@ -30,9 +34,11 @@ typedef struct {
 static void case_another_name(SSL *ssl) {
     SSL_set1_host(ssl, "elsewhere.example");
 }
+#ifndef CASES_BORING
 static void case_a_further_name(SSL *ssl) {
     SSL_add1_host(ssl, "elsewhere.example");
 }
+#endif
 static void case_no_name(SSL *ssl) {
     SSL_set1_host(ssl, NULL);
 }
@@ -60,18 +66,22 @@ static void case_crl_check(SSL *ssl) {
 static void case_time(SSL *ssl) {
     X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), 86400);
 }
+#ifndef CASES_BORING
 static void case_inheritance(SSL *ssl) {
     X509_VERIFY_PARAM_set_inh_flags(SSL_get0_param(ssl), X509_VP_FLAG_LOCKED);
 }
+#endif
 static void case_depth(SSL *ssl) {
     SSL_set_verify_depth(ssl, 7);
 }
+#ifndef CASES_BORING
 static void case_auth_level(SSL *ssl) {
     X509_VERIFY_PARAM_set_auth_level(SSL_get0_param(ssl), 5);
 }
 static void case_security_level(SSL *ssl) {
     SSL_set_security_level(ssl, 3);
 }
+#endif
 static void case_no_verification(SSL *ssl) {
     SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 }
@@ -89,6 +99,7 @@ static void case_client_certificate(SSL *ssl) {
     SSL_use_certificate_file(ssl, peer_client_certificate(), SSL_FILETYPE_PEM);
     SSL_use_PrivateKey_file(ssl, peer_client_key(), SSL_FILETYPE_PEM);
 }
+#ifndef CASES_BORING
 static void case_no_extended_master_secret(SSL *ssl) {
 #ifdef SSL_OP_NO_EXTENDED_MASTER_SECRET
     SSL_set_options(ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
@@ -96,6 +107,7 @@ static void case_no_extended_master_secret(SSL *ssl) {
     SSL_set_options(ssl, SSL_OP_NO_ENCRYPT_THEN_MAC); // there is no such option yet
 #endif
 }
+#endif
 static void case_no_tickets(SSL *ssl) {
     SSL_set_options(ssl, SSL_OP_NO_TICKET);
 }
@@ -108,9 +120,12 @@ static void case_newest_version(SSL *ssl) {
 static void case_ciphers(SSL *ssl) {
     SSL_set_cipher_list(ssl, "ECDHE-ECDSA-CHACHA20-POLY1305");
 }
+#ifndef OPENSSL_IS_BORINGSSL
 static void case_ciphersuites(SSL *ssl) {
     SSL_set_ciphersuites(ssl, "TLS_CHACHA20_POLY1305_SHA256");
 }
+#endif
+#ifndef CASES_BORING
 static void case_status(SSL *ssl) {
     SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 }
@@ -120,7 +135,8 @@ static void case_dane(SSL *ssl) {
     SSL_dane_enable(ssl, "localhost");
     SSL_dane_tlsa_add(ssl, 3, 1, 1, (unsigned char *)nobody, sizeof nobody);
 }
-#ifndef OPENSSL_NO_CT
+#endif
+#if !defined(OPENSSL_NO_CT) && !defined(CASES_BORING)
 static void case_transparency(SSL *ssl) { // asks for a status as well
     SSL_enable_ct(ssl, SSL_CT_VALIDATION_PERMISSIVE);
 }
@@ -139,7 +155,9 @@ static void case_purpose(SSL *ssl) {
 
 static const verification_case verification_cases[] = {
     {"another name", case_another_name, CASE_REJECTED, 0},
+#ifndef CASES_BORING
     {"a further name", case_a_further_name, CASE_FULL, 1},
+#endif
     {"no name", case_no_name, CASE_FULL, 1},
     {"another address", case_another_address, CASE_REJECTED, 0},
     {"an address besides", case_an_address_besides, CASE_FULL, 1},
@@ -149,23 +167,33 @@ static const verification_case verification_cases[] = {
     {"host flags", case_host_flags, CASE_FULL, 0},
     {"CRL checks", case_crl_check, CASE_EITHER, 0},
     {"the time", case_time, CASE_REJECTED, 0},
+#ifndef CASES_BORING
     {"inheritance", case_inheritance, CASE_FULL, 0},
+#endif
     {"the depth", case_depth, CASE_FULL, 0},
+#ifndef CASES_BORING
     {"the auth level", case_auth_level, CASE_REJECTED, 0},
     {"the security level", case_security_level, CASE_FULL, 0},
+#endif
     {"no verification", case_no_verification, CASE_FULL, 0},
     {"a verify callback", case_verify_callback, CASE_FULL, 0},
     {"other trust", case_trust, CASE_REJECTED, 0},
     {"a client certificate", case_client_certificate, CASE_FULL, 0},
+#ifndef CASES_BORING
     {"no extended master secret", case_no_extended_master_secret, CASE_FULL, 0},
+#endif
     {"no tickets", case_no_tickets, CASE_FULL, 0},
     {"the oldest version", case_oldest_version, CASE_FULL, 0},
     {"the newest version", case_newest_version, CASE_FULL, 0},
     {"the ciphers", case_ciphers, CASE_FULL, 0},
+#ifndef OPENSSL_IS_BORINGSSL
     {"the cipher suites", case_ciphersuites, CASE_FULL, 0},
+#endif
+#ifndef CASES_BORING
     {"an OCSP status", case_status, CASE_REFUSED, 0},
     {"DANE", case_dane, CASE_REFUSED, 0},
-#ifndef OPENSSL_NO_CT
+#endif
+#if !defined(OPENSSL_NO_CT) && !defined(CASES_BORING)
     {"certificate transparency", case_transparency, CASE_REFUSED, 0},
 #endif
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
