@@ -21,9 +21,9 @@ test-asan: deps-test c-tests-asan ## Run the C tests under the address and undef
 test-valgrind: deps-test c-tests ## Run the C tests under valgrind
 	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
 
-# The newest 3.x. All of them: make test-stacks STACKS='111 300 400'
+# The newest 3.x. All of them: make test-stacks STACKS='111 300 400 awslc boringssl'
 STACKS = 300
-test-stacks: deps-test build ## Run the C tests with another OpenSSL than the machine's
+test-stacks: deps-test build ## Run the C tests with another stack than the machine's OpenSSL
 	@CC="$(CC)" sh tests/stacks/run.sh $(STACKS)
 
 # Each binding's file adds its tests.

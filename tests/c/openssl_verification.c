@@ -182,9 +182,11 @@ static void each_property_keeps_apart_on_start(void **state) {
 }
 
 // Two that both differ from most, and from each other only in a value.
+#ifndef CASES_BORING
 static void check_now(SSL *ssl) {
     X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), time(NULL));
 }
+#endif
 static void another_cipher(SSL *ssl) {
     assert_int_equal(SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
 }
@@ -193,9 +195,11 @@ static void values_keep_apart(void **state) {
     (void)state;
     peer *server = server_of(TLS1_2_VERSION);
     fixture it = set_up(server, TSC_SSL_WITHOUT_STATUS);
+#ifndef CASES_BORING
     assert_false(resumes(it, by_host, check_now));
     const result then = connects(it, by_host, case_time);
     assert_true(!then.connected && !then.offered);
+#endif
     assert_false(resumes(it, by_host, case_ciphers));
     assert_false(resumes(it, by_host, another_cipher));
     assert_true(resumes(it, by_host, another_cipher));
@@ -303,7 +307,12 @@ static void a_config_speaks_for_what_is_usual(void **state) {
             SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);
         assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
         assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
-        assert_false(resumes(it, by_host, verifies ? NULL : case_no_name));
+#ifdef CASES_BORING
+        void (*usual)(SSL *) = NULL;
+#else
+        void (*usual)(SSL *) = verifies ? NULL : case_no_name;
+#endif
+        assert_false(resumes(it, by_host, usual));
         assert_int_equal(client_available(it.ctx, server), 1);
         tear_down(it);
     }

@@ -489,7 +489,8 @@ static SSL_CTX *own_context(const peer *self) {
     if (manner->lifetime_seconds)
         SSL_CTX_set_timeout(ctx, manner->lifetime_seconds);
 #ifdef TSC_SSL_BORING_
-    assert_true(manner->harm == PEER_SOUND && !manner->zero_lifetime && !manner->renews);
+    if (manner->harm != PEER_SOUND || manner->zero_lifetime || manner->renews || manner->doubles)
+        skip();
 #else
     if (manner->zero_lifetime) {
         SSL_CTX_set_session_ticket_cb(ctx, zero_lifetime, NULL, NULL);
@@ -502,7 +503,9 @@ static SSL_CTX *own_context(const peer *self) {
 #endif
     if (manner->shares_keys) {
         static char keys[80] = "the same ticket keys for every server that shares them";
-        assert_int_equal(SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof keys), 1);
+        long length = SSL_CTX_set_tlsext_ticket_keys(ctx, NULL, 0);
+        assert_in_range(length, 1, sizeof keys);
+        assert_int_equal(SSL_CTX_set_tlsext_ticket_keys(ctx, keys, length), 1);
     }
     assert_int_equal(SSL_CTX_use_certificate_chain_file(ctx, brief ? peer_short_certificate()
                                                                    : peer_server_certificate()),

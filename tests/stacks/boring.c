@@ -1,5 +1,5 @@
-// What is BoringSSL's and AWS-LC's alone: a handshake configuration that is shed. Client and server are
-// in this process, of that stack both, and talk through memory.
+// What is BoringSSL's and AWS-LC's alone: a handshake configuration that is shed. Client and server
+// are in this process, of that stack both, and talk through memory.
 
 #include <setjmp.h>
 #include <stdarg.h>
