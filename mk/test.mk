@@ -24,9 +24,9 @@ test-valgrind: deps-test c-tests ## Run the C tests under valgrind
 test-crowd: deps-test build/bench/crowd ## Check that no call costs more where more attempts wait
 	@LD_LIBRARY_PATH=build/core sh tests/crowd.sh build/bench/crowd
 
-# The newest 3.x. All of them: make test-stacks STACKS='111 300 400'
+# The newest 3.x. All of them: make test-stacks STACKS='111 300 400 awslc boringssl'
 STACKS = 300
-test-stacks: deps-test build ## Run the C tests with another OpenSSL than the machine's
+test-stacks: deps-test build ## Run the C tests with another stack than the machine's OpenSSL
 	@CC="$(CC)" sh tests/stacks/run.sh $(STACKS)
 
 # Each binding's file adds its tests.

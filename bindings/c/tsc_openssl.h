@@ -178,9 +178,9 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // Returns TSC_OK, whether there was something to offer or not. With any other status ssl is as it
 // was and may be used, without the cache: TSC_INVALID_ARGUMENT if ssl or host is NULL, host is
 // empty, or port is over 65535; TSC_WRONG_STATE if the SSL_CTX of ssl is not attached, or the
-// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL with DANE, which cannot be
-// read, and for one that asks for an OCSP status (see TSC_SSL_WITHOUT_STATUS); TSC_TOO_LARGE if a
-// name is over TSC_MAX_NAME; TSC_NO_MEMORY.
+// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL with DANE, or on BoringSSL
+// and AWS-LC with a time to verify at, which cannot be read, and for one that asks for an OCSP
+// status (see TSC_SSL_WITHOUT_STATUS); TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port);
 
 // Does what tsc_ssl_begin does, for an endpoint that the caller describes.
@@ -800,12 +800,23 @@ static inline int tsc_ssl_wants_status_(SSL *ssl) {
 #endif
 }
 
+// Whether an SSL verifies as of a time that cannot be read.
+static inline int tsc_ssl_hidden_time_(SSL *ssl) {
+#ifdef TSC_SSL_BORING_
+    return (X509_VERIFY_PARAM_get_flags(SSL_get0_param(ssl)) & X509_V_FLAG_USE_CHECK_TIME) != 0;
+#else
+    (void)ssl;
+    return 0;
+#endif
+}
+
 // tsc_ssl_endpoint, which may leave errors in the queue.
 static inline tsc_status tsc_ssl_endpoint_of_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
                                               tsc_endpoint *endpoint, uint8_t *room) {
     tsc_endpoint it = *endpoint;
     const char *name;
     if (SSL_is_dtls(ssl) || SSL_version(ssl) == 1 /* OSSL_QUIC1_VERSION */ || tsc_ssl_dane_(ssl) ||
+        tsc_ssl_hidden_time_(ssl) ||
         (tsc_ssl_wants_status_(ssl) && !(attachment->flags & TSC_SSL_WITHOUT_STATUS)))
         return TSC_UNSUPPORTED;
     if (it.verification_len > TSC_MAX_NAME)

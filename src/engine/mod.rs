@@ -179,6 +179,7 @@ impl Engine {
     }
 
     /// `admit`, for what is to be stored at once: what may not come in counts as discarded.
+    #[cfg(any(feature = "rustls", feature = "capi"))]
     pub(crate) fn admit_at(
         &self,
         key: &Key<'_>,

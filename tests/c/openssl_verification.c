@@ -17,7 +17,7 @@
 #include "tsc_openssl.h"
 #include "verification.h"
 
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+#ifdef TSC_SSL_NAMES_
 #define NAMES_READ true
 #else
 #define NAMES_READ false
@@ -183,9 +183,11 @@ static void each_property_keeps_apart_on_start(void **state) {
 }
 
 // Two that both differ from most, and from each other only in a value.
+#ifndef CASES_BORING
 static void check_now(SSL *ssl) {
     X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), time(NULL));
 }
+#endif
 static void another_cipher(SSL *ssl) {
     assert_int_equal(SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
 }
@@ -194,13 +196,15 @@ static void values_keep_apart(void **state) {
     (void)state;
     peer *server = server_of(TLS1_2_VERSION);
     fixture it = set_up(server, TSC_SSL_WITHOUT_STATUS);
+#ifndef CASES_BORING
     assert_false(resumes(it, by_host, check_now));
     const result then = connects(it, by_host, case_time);
     assert_true(!then.connected && !then.offered);
+#endif
     assert_false(resumes(it, by_host, case_ciphers));
     assert_false(resumes(it, by_host, another_cipher));
     assert_true(resumes(it, by_host, another_cipher));
-#ifndef OPENSSL_NO_CT
+#if !defined(OPENSSL_NO_CT) && !defined(CASES_BORING)
     assert_false(resumes(it, by_host, case_status));
     assert_false(resumes(it, by_host, case_transparency));
     assert_true(resumes(it, by_host, case_transparency));
@@ -243,6 +247,7 @@ static void what_the_caller_says_counts_besides(void **state) {
     peer_free(server);
 }
 
+#ifndef CASES_BORING
 // An application whose callback takes a missing status for good on a resumed connection.
 static void a_status_may_be_done_without(void **state) {
     (void)state;
@@ -256,6 +261,7 @@ static void a_status_may_be_done_without(void **state) {
         peer_free(server);
     }
 }
+#endif
 
 // What a completed endpoint finds is what an SSL would.
 static void an_endpoint_can_be_completed(void **state) {
@@ -280,10 +286,12 @@ static void an_endpoint_can_be_completed(void **state) {
         assert_int_equal(tsc_ssl_endpoint(NULL, &endpoint, room), TSC_INVALID_ARGUMENT);
         assert_int_equal(tsc_ssl_endpoint(ssl, NULL, room), TSC_INVALID_ARGUMENT);
         assert_int_equal(tsc_ssl_endpoint(ssl, &endpoint, NULL), TSC_INVALID_ARGUMENT);
+#ifndef CASES_BORING
         case_status(ssl);
         const tsc_endpoint before = endpoint;
         assert_int_equal(tsc_ssl_endpoint(ssl, &endpoint, room), TSC_UNSUPPORTED);
         assert_memory_equal(&endpoint, &before, sizeof before);
+#endif
         SSL_free(ssl);
     }
     tear_down(it);
@@ -300,7 +308,12 @@ static void a_config_speaks_for_what_is_usual(void **state) {
             SSL_CTX_set_verify(it.ctx, SSL_VERIFY_NONE, NULL);
         assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
         assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
-        assert_false(resumes(it, by_host, verifies ? NULL : case_no_name));
+#ifdef CASES_BORING
+        void (*usual)(SSL *) = NULL;
+#else
+        void (*usual)(SSL *) = verifies ? NULL : case_no_name;
+#endif
+        assert_false(resumes(it, by_host, usual));
         assert_int_equal(client_available(it.ctx, server), 1);
         tear_down(it);
     }
@@ -472,7 +485,9 @@ int main(void) {
         cmocka_unit_test(each_property_keeps_apart_on_start),
         cmocka_unit_test(values_keep_apart),
         cmocka_unit_test(what_the_caller_says_counts_besides),
+#ifndef CASES_BORING
         cmocka_unit_test(a_status_may_be_done_without),
+#endif
         cmocka_unit_test(an_endpoint_can_be_completed),
         cmocka_unit_test(a_config_speaks_for_what_is_usual),
         cmocka_unit_test(a_rotated_client_certificate_starts_over),

@@ -115,6 +115,14 @@ def test_contexts_are_apart_in_one_cache(serve, cert, version):
         lambda context, cert: context.set_default_verify_paths(),
         lambda context, cert: context.set_alpn_protocols(["x"]),
         lambda context, cert: context.set_ciphers("ECDHE"),
+        lambda context, cert: setattr(context, "minimum_version", ssl.TLSVersion.TLSv1_3),
+        lambda context, cert: setattr(
+            context, "verify_flags", context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN
+        ),
+        lambda context, cert: setattr(
+            context, "options", context.options ^ ssl.OP_NO_RENEGOTIATION
+        ),
+        lambda context, cert: setattr(context, "post_handshake_auth", True),
     ],
 )
 def test_a_changed_context_starts_over(serve, cert, change, tmp_path):
