@@ -1,14 +1,12 @@
 ##@ Fuzz
 
-# Seconds that `make fuzz` spends on each target.
-SECONDS = 60
-fuzz: ## Fuzz the C API, a minute each target, with a nightly Rust that rustup fetches; SECONDS=, TARGETS=
+fuzz: deps-build deps-cpp ## Fuzz the C API, a minute each target, with a nightly Rust that rustup fetches; SECONDS=, TARGETS=
 	@tools/fuzz find $(SECONDS) $(TARGETS)
 
 fuzz-replay: deps-build lint-fuzz ## Run the committed inputs of the fuzzer
 	@tools/fuzz replay
 
-fuzz-shrink: ## Write the smallest corpora that reach what the fuzzer has reached
+fuzz-shrink: deps-build deps-cpp ## Write the smallest corpora that reach what the fuzzer has reached
 	@tools/fuzz shrink $(TARGETS)
 
 # As the replay builds it: the library's own lockfile has no fuzzer.
