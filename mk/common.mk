@@ -18,6 +18,11 @@ FEATURES_core = --features capi
 # What cargo calls the static library.
 CARGO_ARCHIVE = liblibtsc.a
 
+# ---- Fuzzing ------------------------------------------------------------------------------------------
+
+# Seconds for each target.
+SECONDS = 60
+
 # ---- C -----------------------------------------------------------------------------------------------
 
 STRICT  = -Wall -Wextra -Wpedantic -Werror

@@ -26,6 +26,9 @@ lint-go: deps-go build/go/tsc.pc ## Check format and lints of the Go binding
 	    [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
+fuzz-go: deps-go build/go/tsc.pc ## Fuzz the Go binding, a minute each function; SECONDS=
+	@export $(GO_ENV) && tools/fuzz go $(SECONDS)
+
 bench-go: deps-go build/go/tsc.pc ## Measure the Go binding
 	@$(IN_GO) go test -run '^$$' -bench . -benchmem
 
@@ -39,4 +42,4 @@ build/go/tsc.pc: mk/go.mk | build
 	@printf '%s\n' 'Name: tsc' 'Description: libtsc in its build tree' 'Version: 0' \
 	    'Cflags: -I$(CURDIR)/include' 'Libs: -L$(CURDIR)/build/core -ltsc' >$@
 
-.PHONY: test-go test-go-oldest test-go-cassandra lint-go bench-go bundle-go
+.PHONY: test-go test-go-oldest test-go-cassandra lint-go fuzz-go bench-go bundle-go

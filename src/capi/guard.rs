@@ -62,3 +62,15 @@ pub(super) unsafe fn free_handle<T>(handle: *mut T) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status() {
+        // Without the hook that would print it.
+        let answer = guard(|| std::panic::resume_unwind(Box::new("on purpose")));
+        assert_eq!(answer, tsc_status::TSC_PANIC);
+    }
+}

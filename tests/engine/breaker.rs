@@ -537,3 +537,91 @@ fn threads_that_visit_at_once_are_harmed_no_more_than_the_budget_and_once_their_
     // Within the hour: the budget, those under way when the first one failed, and when the last one did.
     assert!(failed <= BUDGET + 2 * THREADS, "{failed}");
 }
+
+/// How long it is, in seconds, from each connection that was resumed to the next.
+fn gaps(visits: &[Visit]) -> Vec<u64> {
+    let resumed = visits.iter().filter(|visit| visit.resumed);
+    let at: Vec<u64> = resumed.map(|visit| visit.at / 1000).collect();
+    at.windows(2).map(|two| two[1] - two[0]).collect()
+}
+
+#[test]
+fn the_pause_doubles_each_time_that_the_server_does_harm_again_up_to_an_hour() {
+    let world = World::new(Options {
+        failure_budget: 60,
+        ..WIDE
+    });
+    let all = visits(&world, 14_400, 1000, TLS_1_3, |_, resumed| {
+        if resumed {
+            Does::BreakHandshake
+        } else {
+            Does::Serve
+        }
+    });
+    let gaps = gaps(&all);
+    let paused: Vec<u64> = gaps.into_iter().filter(|&gap| gap >= 60).take(7).collect();
+    let expected = [60, 120, 240, 480, 960, 1920, 3600];
+    for (gap, expected) in paused.iter().zip(expected) {
+        assert!((expected..expected + 10).contains(gap), "{paused:?}");
+    }
+    assert_eq!(paused.len(), expected.len());
+}
+
+#[test]
+fn the_pause_is_kept_when_the_breaker_closes() {
+    let world = world();
+    let offers = std::cell::Cell::new(0);
+    // The first eight open it, and the ninth is served.
+    let all = visits(&world, 400, 1000, TLS_1_3, |_, resumed| {
+        offers.set(offers.get() + u32::from(resumed));
+        if resumed && offers.get() != 9 {
+            Does::BreakHandshake
+        } else {
+            Does::Serve
+        }
+    });
+    let paused: Vec<u64> = gaps(&all).into_iter().filter(|&gap| gap >= 60).collect();
+    assert!((60..70).contains(&paused[0]), "{paused:?}");
+    assert!((120..130).contains(&paused[1]), "{paused:?}");
+}
+
+#[test]
+fn the_budget_is_kept_also_where_full_handshakes_explain_most_of_the_harm() {
+    let world = World::new(Options {
+        failure_budget: 1,
+        ..WIDE
+    });
+    for ticket in 0..20 {
+        world.full(&[ticket]);
+    }
+    let harmed = world.connect();
+    offer(&harmed).expect("open").expect("a ticket");
+    harmed.failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!(world.engine().stats().breaker_opened, 1);
+    // A full handshake fails as well, so the breaker closes; but that explains not all.
+    let full = world.connect();
+    assert_eq!(offer(&full), Ok(None));
+    full.failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!(world.engine().stats().breaker_closed, 1);
+    let next = world.connect();
+    assert_eq!(offer(&next), Ok(None));
+    assert_eq!(counts(&next).reason, Reason::Withheld);
+}
+
+#[test]
+fn a_full_handshake_that_fails_as_well_clears_an_offer_of_suspicion() {
+    let world = world();
+    world.full(&[1]);
+    world.full(&[2]);
+    let (full, offered) = (world.connect(), world.connect());
+    full.sent().expect("open");
+    offer(&offered).expect("open").expect("a ticket");
+    world.at(1000);
+    offered.failed(Failure::HANDSHAKE).expect("open");
+    full.failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!(
+        offer(&world.connect()),
+        Ok(Some(1)),
+        "there is nothing to compare"
+    );
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::connection::Failure;
+use crate::connection::Plan;
+use crate::supply::Waker;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u32 = 24 * HOUR;
@@ -314,4 +316,18 @@ fn a_clock_at_its_end_overflows_nothing() {
     assert!(is_offered(&world));
     world.time.store(u64::MAX, Relaxed);
     assert!(!is_offered(&world));
+}
+
+#[test]
+fn what_was_kept_for_one_that_waited_is_not_offered_past_its_end_either() {
+    let world = World::new(WIDE);
+    let (first, waits) = (world.connect(), world.connect());
+    assert_eq!(offer(&first), Ok(None));
+    assert_eq!(waits.plan(5000, Waker::new(|| ())), Ok(Plan::Wait));
+    receive(&first, 1, TLS_1_3, 10).expect("kept");
+    first.established(false).expect("open");
+    assert_eq!(world.engine().stats().waits_served, 1);
+    world.at(10_000);
+    assert_eq!(offer(&waits), Ok(None));
+    assert_eq!(world.engine().stats().expired, 1);
 }
