@@ -1,7 +1,7 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
 use crate::engine::{
-    Discard, Engine, Key, Kind, Lifetime, Lineage, Payload, Session, Time, expiry,
+    Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, expiry,
 };
 use crate::error::Error;
 
@@ -103,7 +103,8 @@ impl Received {
     }
 
     /// A session of no connection that the library knows.
-    pub(crate) fn alone(&self, engine: &Engine, payload: Payload, size: usize) -> Session {
+    #[cfg(feature = "capi")]
+    pub(crate) fn alone(&self, engine: &Engine, payload: crate::engine::Payload, size: usize) -> Session {
         let now = engine.now();
         let (lineage, expires) = self.ends_alone(engine, now);
         Session {
