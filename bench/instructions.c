@@ -1,5 +1,5 @@
-/* One kind of call, many times, for callgrind to count: tools/instructions runs it for each kind, and
- * counts only what happens inside `measured`. */
+/* One kind of call, many times, for callgrind to count: tools/instructions runs it for each kind,
+ * and counts only what happens inside `measured`. */
 
 #include "tsc.h"
 
@@ -32,7 +32,9 @@ static tsc_status get(const uint8_t *key) {
     return tsc_get(cache, key, KEY, buffer, sizeof buffer, &len, NULL, 0);
 }
 
-static void get_reusable(int round) { check(get(keys[round % ENDPOINTS])); }
+static void get_reusable(int round) {
+    check(get(keys[round % ENDPOINTS]));
+}
 
 static void miss(int round) {
     if (get(keys[round % ENDPOINTS]) != TSC_NOT_FOUND)
@@ -40,7 +42,9 @@ static void miss(int round) {
 }
 
 /* Each takes the place of the one before it. */
-static void put_reusable(int round) { put(keys[round % ENDPOINTS], 0x0303); }
+static void put_reusable(int round) {
+    put(keys[round % ENDPOINTS], 0x0303);
+}
 
 /* Endpoints are full after the first rounds, so the oldest tickets go. */
 static void take_one_put_two(int round) {
@@ -53,7 +57,8 @@ static void take_one_put_two(int round) {
 /* An attempt that resumes: offer, send, receive two tickets, established. */
 static void attempt(int round) {
     (void)round;
-    tsc_endpoint endpoint = {.host = (const uint8_t *)"node-1.db.example.com", .host_len = 21, .port = 9142};
+    tsc_endpoint endpoint = {
+        .host = (const uint8_t *)"node-1.db.example.com", .host_len = 21, .port = 9142};
     tsc_attempt *attempt;
     check(tsc_attempt_new(config, &endpoint, sizeof endpoint, &attempt));
     tsc_session offered;
@@ -74,8 +79,8 @@ static const struct {
     uint32_t first;
     void (*call)(int round);
 } kinds[] = {
-    {"get", 0x0303, get_reusable},         {"miss", 0, miss},
-    {"put", 0, put_reusable},              {"take-one-put-two", 0x0304, take_one_put_two},
+    {"get", 0x0303, get_reusable}, {"miss", 0, miss},
+    {"put", 0, put_reusable},      {"take-one-put-two", 0x0304, take_one_put_two},
     {"attempt", 0, attempt},
 };
 

@@ -1,7 +1,7 @@
 ##@ Check
 
 CHECKS = check-header check-features check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-readme check-deps check-yard size
+    check-static check-readme check-deps check-yard check-instructions size
 
 check: deps-check $(CHECKS) ## Run the checks below, except check-oldest
 
@@ -51,8 +51,19 @@ check-yard: ## Check makefiles, the folders in CONTRIBUTING, and the layers of s
 	@tools/tree
 	@tools/layers
 
+check-instructions: deps-test build/bench/instructions ## Compare the instructions of each call with bench/instructions.txt
+	@tools/instructions check build/bench/instructions bench/instructions.txt
+
+update-instructions: deps-test build/bench/instructions ## Write bench/instructions.txt after a change that is meant
+	@tools/instructions update build/bench/instructions bench/instructions.txt
+
+build/bench/instructions: bench/instructions.c $(HEADERS) | build
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(STRICT) $(INCLUDE) -o $@ $< -Lbuild/core -ltsc \
+	    '-Wl,-rpath,$$ORIGIN/../core'
+
 size: build ## Compare the size of the stripped libraries with their limits
 	@tools/size build/core 600
 	@tools/size build/full 5000
 
-.PHONY: check $(CHECKS) check-oldest update-abi
+.PHONY: check $(CHECKS) check-oldest update-abi update-instructions

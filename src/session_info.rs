@@ -1,8 +1,6 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
-use crate::engine::{
-    Discard, Engine, Key, Kind, Lifetime, Lineage, Payload, Session, Time, expiry,
-};
+use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, expiry};
 use crate::error::Error;
 use crate::size::{Certificates, Size};
 
@@ -120,7 +118,13 @@ impl Received {
     }
 
     /// A session of no connection that the library knows.
-    pub(crate) fn alone(&self, engine: &Engine, payload: Payload, size: usize) -> Session {
+    #[cfg(feature = "capi")]
+    pub(crate) fn alone(
+        &self,
+        engine: &Engine,
+        payload: crate::engine::Payload,
+        size: usize,
+    ) -> Session {
         let now = engine.now();
         let (lineage, expires) = self.ends_alone(engine, now);
         Session {

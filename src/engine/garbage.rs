@@ -33,6 +33,10 @@ impl<'a> Garbage<'a> {
         self.left.push(Left::Drop(session));
     }
 
+    pub(super) fn extend(&mut self, sessions: impl IntoIterator<Item = Session>) {
+        self.left.extend(sessions.into_iter().map(Left::Drop));
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.left.is_empty()

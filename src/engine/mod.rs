@@ -676,44 +676,44 @@ impl Engine {
         let hash = |bytes: &[u8]| self.hash(bytes);
         let mut visit = era.visit(now, &self.options, garbage);
         let mut state = shard.lock();
-        let Some(mut session) = make(&mut state) else {
-            return Err(Discard::NoMemory);
-        };
+        let mut waiting = make(&mut state);
         loop {
+            let Some(session) = &waiting else {
+                return Err(Discard::NoMemory);
+            };
+            let received = session.received;
             // Under the lock, so that nothing comes in behind `close`.
             if let Err(why) = self.admit(0, session.size) {
-                drop(state);
-                visit.garbage.push(session);
+                visit.garbage.extend(waiting);
                 return Err(why);
             }
             state.sweep(&mut visit);
-            let done = state.insert(key, session, era.oldest(key), hash, &mut visit);
-            match done {
+            let oldest = era.oldest(key);
+            match state.insert(key, &mut waiting, oldest, hash, &mut visit) {
                 Insertion::Done => {
                     counted(&mut state.stats);
                     return Ok(());
                 }
-                Insertion::Displaced(session) => {
+                Insertion::Displaced => {
                     counted(&mut state.stats);
                     state.stats.displaced += 1;
-                    visit.garbage.push(session);
+                    visit.garbage.extend(waiting);
                     return Ok(());
                 }
-                Insertion::Full(back) => session = back,
-                Insertion::NoMemory(session) => {
-                    visit.garbage.push(session);
+                Insertion::Full => {}
+                Insertion::NoMemory => {
+                    visit.garbage.extend(waiting);
                     return Err(Discard::NoMemory);
                 }
             }
             drop(state);
             if !era.take_spare() && !era.evict(key, &mut visit) {
                 state = shard.lock();
-                if !state.drop_oldest(key, session.received, &mut visit) {
+                if !state.drop_oldest(key, received, &mut visit) {
                     counted(&mut state.stats);
                     state.stats.evicted += 1;
                     visit.garbage.tell(EventKind::Evicted, 1, key);
-                    drop(state);
-                    visit.garbage.push(session);
+                    visit.garbage.extend(waiting);
                     return Ok(());
                 }
                 drop(state);

@@ -52,11 +52,11 @@ pub(super) enum Eviction {
 pub(super) enum Insertion {
     Done,
     /// Older than all that its entry has, and that is full: it was not taken in.
-    Displaced(Session),
+    Displaced,
     /// There is no room: evict something and try again.
-    Full(Session),
+    Full,
     /// Memory could not be had, and nothing was changed.
-    NoMemory(Session),
+    NoMemory,
 }
 
 impl Shard {
@@ -141,12 +141,13 @@ impl State {
         }
     }
 
-    /// Puts a session into the entry of a key, which it makes if need be. `oldest` is what the era
+    /// Puts the session that waits into the entry of a key, which it makes if need be; where there is no room
+    /// for it, it waits on. `oldest` is what the era
     /// remembers of this shard, and `hash` hashes a key that the table has.
     pub(super) fn insert(
         &mut self,
         key: &Key<'_>,
-        session: Session,
+        waiting: &mut Option<Session>,
         oldest: &AtomicU64,
         hash: impl Fn(&[u8]) -> u64,
         visit: &mut Visit<'_, '_>,
@@ -165,41 +166,49 @@ impl State {
         if oldest.load(Relaxed) > stamp.0 {
             oldest.fetch_min(stamp.0, Relaxed);
         }
-        let size = session.size;
-        let expires = session.expires;
+        let Some(session) = waiting.as_ref() else {
+            return Insertion::Done;
+        };
+        let (size, expires) = (session.size, session.expires);
         if let Some(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) {
             let bucket = slot.get_mut();
             let entry = &mut **bucket;
             if !entry.can_grow(visit.options) {
-                return Insertion::NoMemory(session);
+                return Insertion::NoMemory;
             }
             entry.used = stamp;
             stats.expired += entry.expire(visit);
-            let room = entry.make_room(&session, stash, visit);
+            let room = entry.make_room(session, stash, visit);
             stats.displaced += room.displaced;
             if room.too_old {
                 held.settle(visit);
-                return Insertion::Displaced(session);
+                return Insertion::Displaced;
             }
             if !held.reserve(visit, false, size) {
                 // Others go first, in whichever shard they are.
                 entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
-                return Insertion::Full(session);
+                return Insertion::Full;
             }
-            held.add(&session);
-            entry.add(session);
+            held.add(session);
+            waiting
+                .take()
+                .into_iter()
+                .for_each(|session| entry.add(session));
             bucket.mark_newest();
         } else {
             let rehash = |entry: &Bucket| hash(&entry.key);
             if !table.make_room(rehash) {
-                return Insertion::NoMemory(session);
+                return Insertion::NoMemory;
             }
             if !held.reserve(visit, true, size) {
-                return Insertion::Full(session);
+                return Insertion::Full;
             }
-            held.add(&session);
+            held.add(session);
             let mut entry = Entry::new(key, stamp);
-            entry.add(session);
+            waiting
+                .take()
+                .into_iter()
+                .for_each(|session| entry.add(session));
             table.insert(key.hash, Bucket::new(entry), rehash);
             // The next use anywhere counts as later than all before.
             visit.epoch.fetch_add(1, Relaxed);

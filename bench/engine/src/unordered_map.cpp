@@ -37,7 +37,9 @@ Cache *map_new(std::size_t capacity, std::size_t each) {
     return cache;
 }
 
-void map_free(Cache *cache) { delete cache; }
+void map_free(Cache *cache) {
+    delete cache;
+}
 
 bool map_get(Cache *cache, const std::uint8_t *key, std::size_t len, std::uint8_t *out, bool take) {
     std::lock_guard lock(cache->mutex);
