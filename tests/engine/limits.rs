@@ -179,3 +179,33 @@ fn an_expired_session_counts_as_expired_however_it_is_dropped() {
         );
     }
 }
+
+/// Other threads may map something where one was, but not where all were.
+#[cfg(target_os = "linux")]
+#[test]
+fn caches_that_are_gone_give_their_pages_back() {
+    const MANY: usize = 50;
+    let cache = |_| {
+        let cache = Cache::new(Options::default());
+        let info = crate::session_info::SessionInfo::tls12(HOUR);
+        cache.put(b"key", &info, b"session").expect("kept");
+        let session = cache.get(b"key").expect("there");
+        let at = session.bytes().expect("bytes").as_ptr().addr();
+        (cache, at)
+    };
+    let (caches, places): (Vec<_>, Vec<usize>) = (0..MANY).map(cache).unzip();
+    let mapped = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("readable");
+        let range = |line: &str| {
+            let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+            let number = |hex| usize::from_str_radix(hex, 16).ok();
+            Some(number(from)?..number(to)?)
+        };
+        let ranges: Vec<_> = maps.lines().filter_map(range).collect();
+        let is_mapped = |at: &&usize| ranges.iter().any(|range| range.contains(*at));
+        places.iter().filter(is_mapped).count()
+    };
+    assert_eq!(mapped(), MANY);
+    drop(caches);
+    assert!(mapped() < MANY);
+}
