@@ -462,6 +462,7 @@ mod tests {
                 .with_room
                 .iter()
                 .flatten()
+                // SAFETY: a span of this pool, under its lock.
                 .map(|span| unsafe { span.as_ref() }.len)
                 .collect::<Vec<_>>()
         });
