@@ -1,13 +1,14 @@
 import weakref
 
 import pytest
-import tsc
 from peer import cert, serve  # noqa: F401
+
+import tsc
 
 
 @pytest.fixture(autouse=True)
 def books(monkeypatch):
-    """What came into a cache went for one of the reasons in ``Stats``, or is there, when a test ends."""
+    """A test ends with books that balance: what came in went for a reason, or is there."""
     made = weakref.WeakSet()
     init = tsc.TLSSessionCache.__init__
 

@@ -40,8 +40,8 @@ TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3"
 class Stats:
     """What happened in a cache since it was made, and what is in it now. See ``tsc_stats``.
 
-    Whenever no call is under way, ``stored + returned == taken + expired + evicted + displaced + removed
-    + sessions``.
+    Whenever no call is under way, ``stored + returned`` is ``taken + expired + evicted + displaced
+    + removed + sessions``.
     """
 
     offered: int
