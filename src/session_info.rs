@@ -1,8 +1,6 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
-use crate::engine::{
-    Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, expiry,
-};
+use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, expiry};
 use crate::error::Error;
 
 /// What the driver knows of a session that it received. The rules that follow from it are the library's.
@@ -104,7 +102,12 @@ impl Received {
 
     /// A session of no connection that the library knows.
     #[cfg(feature = "capi")]
-    pub(crate) fn alone(&self, engine: &Engine, payload: crate::engine::Payload, size: usize) -> Session {
+    pub(crate) fn alone(
+        &self,
+        engine: &Engine,
+        payload: crate::engine::Payload,
+        size: usize,
+    ) -> Session {
         let now = engine.now();
         let (lineage, expires) = self.ends_alone(engine, now);
         Session {
