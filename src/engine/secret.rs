@@ -462,6 +462,7 @@ mod tests {
                 .with_room
                 .iter()
                 .flatten()
+                // SAFETY: under its pool's lock.
                 .map(|span| unsafe { span.as_ref() }.len)
                 .collect::<Vec<_>>()
         });

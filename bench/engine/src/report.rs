@@ -88,7 +88,7 @@ pub fn write(path: &str, page: &str) {
     let met = judged.iter().filter(|(_, goal, is)| is >= goal).count();
     let mut text = String::from(
         "# Benchmarks\n\n\
-        Written by `make bench-docs` from the results of `make bench`, not by hand. All caches do the same work in one\n\
+        Written by `make bench-docs` from the results of `make bench` (benchmarks.csv), not by hand. All caches do the same work in one\n\
         run, one after the other in each round: keys of 40 bytes, sessions copied in and copied out, room for 10,000\n\
         endpoints with 8 tickets each. libtsc is called through the C functions of `libtsc.so`.\n\n\
         **The other caches neither wipe what they release nor keep it in pages of its own. libtsc does both, also here.**\n\n\
