@@ -172,3 +172,90 @@ impl IntoIterator for Table {
         self.entries.into_iter().chain(old)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::entry::Entry;
+    use crate::engine::stamp::Stamp;
+    use crate::engine::{Key, Space};
+    use std::cell::Cell;
+    use std::collections::HashSet;
+
+    fn hash(number: u64) -> u64 {
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn number_of(bucket: &Bucket) -> u64 {
+        u64::from_be_bytes((&*bucket.key).try_into().expect("eight bytes"))
+    }
+
+    /// Puts a number in and says how many entries were moved for that.
+    fn insert(table: &mut Table, number: u64) -> usize {
+        let bytes = number.to_be_bytes();
+        let (hash, space) = (hash(number), Space::Caller);
+        let key = Key {
+            hash,
+            space,
+            bytes: &bytes,
+        };
+        let bucket = Bucket::new(Entry::new(&key, Stamp::NEVER));
+        let moved = Cell::new(0);
+        table.insert(hash, bucket, |bucket| {
+            moved.set(moved.get() + 1);
+            self::hash(number_of(bucket))
+        });
+        moved.get()
+    }
+
+    fn has(table: &Table, number: u64) -> bool {
+        let found = table.find(hash(number), |bucket| number_of(bucket) == number);
+        found.is_some()
+    }
+
+    #[test]
+    fn no_insertion_moves_more_than_a_few_entries_however_large_the_table() {
+        let mut table = Table::default();
+        for number in 0..100_000 {
+            let moved = insert(&mut table, number);
+            assert!(moved <= STEP, "{moved} at {number}");
+            assert!(has(&table, number / 2) && has(&table, number));
+        }
+        assert_eq!(table.len(), 100_000);
+    }
+
+    #[test]
+    fn nor_where_as_many_go_as_come() {
+        let mut table = Table::default();
+        for number in 0..100_000 {
+            assert!(insert(&mut table, number) <= STEP);
+            if let Some(before) = number.checked_sub(1000) {
+                let is = |bucket: &Bucket| number_of(bucket) == before;
+                table.find_entry(hash(before), is).expect("there").remove();
+            }
+        }
+        assert_eq!(table.len(), 1000);
+    }
+
+    #[test]
+    fn a_walk_comes_across_everything_while_the_table_grows() {
+        for before in [1, 5, 100, 3000] {
+            let mut table = Table::default();
+            (0..before).for_each(|number| _ = insert(&mut table, number));
+            let (mut cursor, mut seen) = (table.start(), HashSet::new());
+            let mut number = before;
+            loop {
+                match table.at(&mut cursor) {
+                    Place::Entry(entry) => drop(seen.insert(number_of(entry.get()))),
+                    Place::Empty => {}
+                    Place::End => break,
+                }
+                if number < 8 * before {
+                    insert(&mut table, number);
+                    number += 1;
+                }
+            }
+            assert!((0..before).all(|number| seen.contains(&number)), "{before}");
+        }
+    }
+}

@@ -1,36 +1,67 @@
+//! Measures libtsc beside other caches, in one run that takes them in turn: `engine-bench RESULTS [quick]`.
+//!
+//! Writes each measurement to RESULTS (CSV), and says at the end which goals were not met. `engine-bench
+//! RESULTS report PAGE` writes the page from the results.
+
 mod peer;
+mod report;
 mod tsc;
 mod work;
+
+use std::io::Write;
 use work::Mix;
 
-fn median(mut v: Vec<f64>) -> f64 { v.sort_by(f64::total_cmp); v[v.len()/2] }
-
 fn main() {
-    let rounds: usize = std::env::args().nth(1).map_or(9, |a| a.parse().unwrap());
-    let bytes: usize = std::env::args().nth(2).map_or(1024, |a| a.parse().unwrap());
-    let n = 10_000;
-    let keys: Vec<_> = (0..n).map(work::key).collect();
-    assert_eq!(keys[0].len(), 40);
-    let orders = [("hot", work::uniform(1<<16, 8)), ("zipf", work::zipf(1<<16, n))];
-    let data = work::session(bytes);
-    for (name, order) in &orders {
-        for mix in Mix::ALL {
-            let used = if *name == "hot" { &keys[..8] } else { &keys[..] };
-            let peers: Vec<_> = peer::PEERS.iter().map(|(name, make)| { let p = make(n); mix.fill(&*p, used, &data); (*name, p) }).collect();
-            for threads in [1, 2, 8] {
-                let mut t = vec![Vec::new(); peers.len()];
-                for _ in 0..rounds {
-                    for (i, (_, p)) in peers.iter().enumerate() {
-                        t[i].push(mix.run(&**p, threads, 40_000, order, &keys, &data).1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [results, verb, page] if verb == "report" => report::write(results, page),
+        [results] => measure(results, false),
+        [results, quick] if quick == "quick" => measure(results, true),
+        _ => {
+            eprintln!("usage: engine-bench RESULTS [quick] | RESULTS report PAGE");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn measure(results: &str, quick: bool) {
+    let mut out = std::fs::File::create(results).expect("the results can be written");
+    writeln!(out, "{}", report::HEADER).unwrap();
+    let endpoints = 10_000;
+    let keys: Vec<_> = (0..endpoints).map(work::key).collect();
+    let orders = [
+        ("hot", work::uniform(1 << 16, 8)),
+        ("zipf", work::zipf(1 << 16, endpoints)),
+    ];
+    let (sizes, threads, rounds, steps): (&[usize], &[usize], _, _) = if quick {
+        (&[1024], &[1, 8], 5, 20_000)
+    } else {
+        (&[200, 1024, 2560], &[1, 2, 8], 15, 40_000)
+    };
+    for &bytes in sizes {
+        let data = work::session(bytes);
+        for (order_name, order) in &orders {
+            let used = &keys[..if *order_name == "hot" { 8 } else { endpoints }];
+            for mix in Mix::ALL {
+                let peers: Vec<_> = peer::PEERS
+                    .iter()
+                    .map(|(name, make)| {
+                        let peer = make(endpoints);
+                        mix.fill(&*peer, used, &data);
+                        (*name, peer)
+                    })
+                    .collect();
+                for &threads in threads {
+                    for round in 0..rounds {
+                        for (name, peer) in &peers {
+                            let (wall, cpu) = mix.run(&**peer, threads, steps, order, &keys, &data);
+                            let mix = mix.name();
+                            writeln!(out, "{name},{order_name},{mix},{bytes},{threads},{round},{wall:.1},{cpu:.1}").unwrap();
+                        }
                     }
                 }
-                print!("{name:5} {:5} {threads} |", mix.name());
-                for i in 0..peers.len() {
-                    let r: Vec<f64> = (0..rounds).map(|k| t[i][k]/t[0][k]).collect();
-                    print!(" {} {:.0} ({:.2})", peers[i].0, median(t[i].clone()), median(r));
-                }
-                println!();
             }
         }
     }
+    report::goals(results);
 }

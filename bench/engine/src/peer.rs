@@ -28,7 +28,9 @@ pub const PEERS: [(&str, Make); 8] = [
     ("rustls", |n| Box::new(Locked::new(Limited::new(n)))),
     ("lru", |n| Box::new(Locked::new(Lru::new(n)))),
     ("lru16", |n| {
-        Box::new(Sharded((0..16).map(|_| Locked::new(Lru::new(n / 8))).collect()))
+        Box::new(Sharded(
+            (0..16).map(|_| Locked::new(Lru::new(n / 8))).collect(),
+        ))
     }),
     ("moka", |n| Box::new(Moka::new(n))),
     ("quick_cache", |n| Box::new(Quick::new(n))),
@@ -280,7 +282,14 @@ unsafe extern "C" {
     fn map_new(capacity: usize, each: usize) -> *mut c_void;
     fn map_free(cache: *mut c_void);
     fn map_get(cache: *mut c_void, key: *const u8, len: usize, out: *mut u8, take: bool) -> bool;
-    fn map_put(cache: *mut c_void, key: *const u8, len: usize, data: *const u8, data_len: usize, ticket: bool);
+    fn map_put(
+        cache: *mut c_void,
+        key: *const u8,
+        len: usize,
+        data: *const u8,
+        data_len: usize,
+        ticket: bool,
+    );
 }
 
 /// unordered_map.cpp
@@ -305,7 +314,16 @@ impl Peer for Map {
     }
     fn put(&self, key: &[u8], data: &[u8]) {
         // SAFETY: alive, and slices' parts.
-        unsafe { map_put(self.0, key.as_ptr(), key.len(), data.as_ptr(), data.len(), false) }
+        unsafe {
+            map_put(
+                self.0,
+                key.as_ptr(),
+                key.len(),
+                data.as_ptr(),
+                data.len(),
+                false,
+            )
+        }
     }
     fn take(&self, key: &[u8], buf: &mut [u8]) -> bool {
         // SAFETY: alive, slices' parts, and room for a session.
@@ -313,7 +331,16 @@ impl Peer for Map {
     }
     fn put_ticket(&self, key: &[u8], data: &[u8]) {
         // SAFETY: alive, and slices' parts.
-        unsafe { map_put(self.0, key.as_ptr(), key.len(), data.as_ptr(), data.len(), true) }
+        unsafe {
+            map_put(
+                self.0,
+                key.as_ptr(),
+                key.len(),
+                data.as_ptr(),
+                data.len(),
+                true,
+            )
+        }
     }
 }
 

@@ -2,8 +2,6 @@
 
 #include "tsc.h"
 
-#include <string.h>
-
 tsc_cache *bench_new(uint32_t endpoints, uint32_t each) {
     tsc_options options = {.max_endpoints = endpoints,
                            .max_sessions_per_endpoint = each,
@@ -22,16 +20,4 @@ int bench_get(const tsc_cache *cache, const uint8_t *key, size_t key_len, uint8_
               size_t cap) {
     size_t len;
     return tsc_get(cache, key, key_len, buf, cap, &len, NULL, 0);
-}
-
-void bench_stats(const tsc_cache *cache) {
-    tsc_stats stats;
-    tsc_stats_get(cache, &stats, sizeof stats);
-}
-
-size_t bench_export_len(const tsc_cache *cache) {
-    uint8_t key[32] = {1};
-    size_t len = 0, left_out = 0;
-    tsc_cache_export(cache, key, sizeof key, NULL, 0, &len, &left_out);
-    return len;
 }

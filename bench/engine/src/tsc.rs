@@ -5,11 +5,21 @@ use std::ffi::{c_int, c_void};
 
 unsafe extern "C" {
     fn bench_new(endpoints: u32, each: u32) -> *mut c_void;
-    fn bench_put(cache: *const c_void, key: *const u8, len: usize, data: *const u8, data_len: usize, ticket: c_int) -> c_int;
-    fn bench_get(cache: *const c_void, key: *const u8, len: usize, buf: *mut u8, cap: usize) -> c_int;
-    fn bench_stats(cache: *const c_void);
-    fn bench_export_len(cache: *const c_void) -> usize;
-    fn tsc_clear(cache: *const c_void) -> c_int;
+    fn bench_put(
+        cache: *const c_void,
+        key: *const u8,
+        len: usize,
+        data: *const u8,
+        data_len: usize,
+        ticket: c_int,
+    ) -> c_int;
+    fn bench_get(
+        cache: *const c_void,
+        key: *const u8,
+        len: usize,
+        buf: *mut u8,
+        cap: usize,
+    ) -> c_int;
     fn tsc_cache_free(cache: *mut c_void);
 }
 
@@ -30,23 +40,17 @@ impl Tsc {
 
     fn store(&self, key: &[u8], data: &[u8], ticket: c_int) {
         // SAFETY: a handle that is alive, and slices' parts.
-        let done = unsafe { bench_put(self.0, key.as_ptr(), key.len(), data.as_ptr(), data.len(), ticket) };
+        let done = unsafe {
+            bench_put(
+                self.0,
+                key.as_ptr(),
+                key.len(),
+                data.as_ptr(),
+                data.len(),
+                ticket,
+            )
+        };
         assert_eq!(done, 0);
-    }
-
-    pub fn stats(&self) {
-        // SAFETY: a handle that is alive.
-        unsafe { bench_stats(self.0) }
-    }
-
-    pub fn export_len(&self) -> usize {
-        // SAFETY: a handle that is alive.
-        unsafe { bench_export_len(self.0) }
-    }
-
-    pub fn clear(&self) {
-        // SAFETY: a handle that is alive.
-        unsafe { tsc_clear(self.0) };
     }
 }
 

@@ -98,7 +98,15 @@ impl Mix {
     }
 
     /// Nanoseconds per step, by the wall clock and of the processor, while so many threads make `steps` of them, each from its own place in `order`.
-    pub fn run(self, peer: &dyn Peer, threads: usize, steps: usize, order: &[u32], keys: &[Vec<u8>], data: &[u8]) -> (f64, f64) {
+    pub fn run(
+        self,
+        peer: &dyn Peer,
+        threads: usize,
+        steps: usize,
+        order: &[u32],
+        keys: &[Vec<u8>],
+        data: &[u8],
+    ) -> (f64, f64) {
         let barrier = Barrier::new(threads);
         let each = steps / threads;
         // The threads look at the clock: one that watched them would be late, there are more of them than
@@ -122,7 +130,10 @@ impl Mix {
                     })
                 })
                 .collect();
-            workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .collect()
         });
         let begun = ran.iter().map(|&(begun, ..)| begun).min().unwrap();
         let ended = ran.iter().map(|&(_, ended, _)| ended).max().unwrap();
@@ -134,7 +145,10 @@ impl Mix {
 
 /// Nanoseconds that this thread has had of a processor.
 pub fn thread_cpu() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a place for a timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
