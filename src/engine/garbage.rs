@@ -83,8 +83,7 @@ impl Drop for Garbage<'_> {
                 }
             }
         }
-        // Room that was made is given back, also if nothing came.
-        if self.left.capacity() != 0 {
+        if !self.left.is_empty() {
             settle(self.listener, mem::take(&mut self.left));
         }
     }
