@@ -27,7 +27,7 @@ pub(crate) fn map_secret_pages(len: usize) -> Option<NonNull<[u8]>> {
     if start == libc::MAP_FAILED {
         return None;
     }
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
         // SAFETY: the mapping is ours and new. A kernel that lacks an advice (WIPEONFORK came with
         // 4.14) says so and changes nothing; the cache is sound without it.
