@@ -75,7 +75,10 @@ pub(crate) fn watch_forks() -> bool {
 }
 
 /// A word in a page that has nothing else on it and that the kernel wipes in a child.
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"),
+    not(miri)
+))]
 fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
     use std::cell::UnsafeCell;
     const LARGEST_PAGE: usize = 64 * 1024;
@@ -99,12 +102,15 @@ fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
     })
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+#[cfg(any(
+    not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")),
+    miri
+))]
 fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
     None
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
     const NO_ADVICE: libc::c_int = -1;
     // SAFETY: the page is ours, and neither advice changes what is on it in this process.
@@ -124,7 +130,7 @@ fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
 }
 
 /// Has a handler wipe `HANDLED`. False: memory for one could not be had.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn wipe_by_a_handler() -> bool {
     extern "C" fn child() {
         HANDLED.store(0, Relaxed);
@@ -135,7 +141,7 @@ fn wipe_by_a_handler() -> bool {
 }
 
 /// No forks.
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 fn wipe_by_a_handler() -> bool {
     true
 }
