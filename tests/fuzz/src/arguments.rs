@@ -130,6 +130,8 @@ impl World {
             lifetime_seconds: Self::number(input),
             not_after: input.pick(&[0, 0, 1, -1, i64::MAX, i64::MIN]),
             age_ms: u64::from(Self::number(input)),
+            certificates: Self::number(input),
+            certificate_bytes: Self::number(input),
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) single: bool,
     pub(crate) object: bool,
     pub(crate) size: usize,
+    /// What it takes in memory.
+    pub(crate) memory: usize,
     pub(crate) received: u64,
     pub(crate) expires: u64,
     /// `None`: the library knows, and the ledger does not.
@@ -134,6 +136,7 @@ impl<K: Hash + Eq> Ledger<K> {
             single,
             object: false,
             size,
+            memory: size,
             received: self.now,
             expires: self.now + seconds * 1000,
             lineage: None,
@@ -142,10 +145,23 @@ impl<K: Hash + Eq> Ledger<K> {
         })
     }
 
-    /// Whether a session of this size comes in at all.
-    pub(crate) fn admits(&self, size: usize) -> bool {
-        let most = self.limits.session_bytes.min(self.limits.bytes);
-        self.limits.enabled && !self.closed && size as u64 <= most
+    /// Says whether it is an object, which takes more memory than its length.
+    pub(crate) fn set_object(&mut self, number: Number, object: bool) {
+        /// As in the library's `src/size.rs`.
+        const OBJECT: usize = 640;
+        let record = &mut self.records[number];
+        record.object = object;
+        if object {
+            record.memory += OBJECT;
+        }
+    }
+
+    /// Whether it comes in at all.
+    pub(crate) fn admits(&self, number: Number) -> bool {
+        let record = &self.records[number];
+        let fits = record.size as u64 <= self.limits.session_bytes
+            && record.memory as u64 <= self.limits.bytes;
+        self.limits.enabled && !self.closed && fits
     }
 
     fn is_alive(&self, record: &Record) -> bool {
@@ -174,7 +190,7 @@ impl<K: Hash + Eq> Ledger<K> {
     pub(crate) fn insert(&mut self, number: Number) {
         let record = &self.records[number];
         let (scope, single, received, size) =
-            (record.scope, record.single, record.received, record.size);
+            (record.scope, record.single, record.received, record.memory);
         self.records[number].place = Place::Gone;
         if self.closed || self.records[number].expires <= self.now {
             return;
@@ -191,7 +207,7 @@ impl<K: Hash + Eq> Ledger<K> {
             .records
             .iter()
             .filter(|record| record.place == Place::Held);
-        let bytes: usize = all.clone().map(|record| record.size).sum();
+        let bytes: usize = all.clone().map(|record| record.memory).sum();
         let mut scopes: Vec<_> = all.map(|record| record.scope).chain([scope]).collect();
         scopes.sort_unstable();
         scopes.dedup();
@@ -308,7 +324,7 @@ impl<K: Hash + Eq> Ledger<K> {
             return None;
         }
         let alive = self.records.iter().filter(|record| self.is_alive(record));
-        let bytes = alive.clone().map(|record| record.size as u64).sum();
+        let bytes = alive.clone().map(|record| record.memory as u64).sum();
         Some((alive.count() as u64, bytes))
     }
 }
