@@ -106,9 +106,13 @@ impl State {
             };
             ahead -= 1;
             let used = slot.get().used;
-            if slot.get().soonest <= visit.now && purge(slot, &mut self.stats, visit) {
-                purged = true;
-                continue;
+            if slot.get().soonest <= visit.now {
+                let before = self.stats.expired;
+                let stays = expire(slot, &mut self.stats, visit).is_some();
+                purged |= !stays || self.stats.expired != before;
+                if !stays {
+                    continue;
+                }
             }
             if used < oldest.0 {
                 next = oldest.0;
@@ -391,7 +395,7 @@ impl State {
                 Place::Entry(slot) => {
                     let soonest = slot.get().soonest;
                     if soonest <= visit.now {
-                        purge(slot, &mut self.stats, visit);
+                        drop(expire(slot, &mut self.stats, visit));
                     }
                     // Whatever is left of it is looked at again when that is over.
                     self.soonest_swept = self.soonest_swept.min(soonest);
@@ -414,7 +418,7 @@ impl State {
         visit: &mut Visit<'_, '_>,
     ) -> bool {
         let more = each_entry(&mut self.table, cursor, places, |slot| {
-            purge(slot, &mut self.stats, visit);
+            drop(expire(slot, &mut self.stats, visit));
         });
         self.held.settle(visit);
         more
@@ -521,13 +525,6 @@ fn each_entry(
         }
     }
     true
-}
-
-/// Drops what is over in an entry, and says whether that was anything.
-fn purge(slot: OccupiedEntry<'_, Bucket>, stats: &mut Stats, visit: &mut Visit<'_, '_>) -> bool {
-    let before = stats.expired;
-    let over = expire(slot, stats, visit).is_none();
-    over || stats.expired != before
 }
 
 /// Drops what is over of an entry, and the entry if nothing is left of it.

@@ -201,10 +201,12 @@ mod tests {
         };
         let bucket = Bucket::new(Entry::new(&key, Stamp::NEVER));
         let moved = Cell::new(0);
-        table.insert(hash, bucket, |bucket| {
+        let rehash = |bucket: &Bucket| {
             moved.set(moved.get() + 1);
             self::hash(number_of(bucket))
-        });
+        };
+        assert!(table.make_room(rehash));
+        table.insert(hash, bucket, rehash);
         moved.get()
     }
 

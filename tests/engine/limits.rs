@@ -209,3 +209,28 @@ fn caches_that_are_gone_give_their_pages_back() {
     drop(caches);
     assert!(mapped() < MANY);
 }
+
+#[test]
+fn an_endpoint_of_which_a_part_is_over_can_still_be_evicted() {
+    // More than one shard.
+    let world = World::new(Options {
+        max_endpoints: 1000,
+        max_bytes: 100,
+        ..WIDE
+    });
+    let cache = world.engine();
+    let put = |name: &[u8], size, at| {
+        let session = session(Kind::SingleUse, size, START + at);
+        cache
+            .put(&cache.key(Space::Caller, name), session)
+            .expect("kept");
+    };
+    put(b"first", 40, 0);
+    put(b"first", 40, LIFETIME / 2);
+    world.at(LIFETIME);
+    // The first look finds what is over, and that makes room. The next ones have to find the rest.
+    put(b"second", 50, LIFETIME);
+    put(b"third", 100, LIFETIME);
+    let stats = cache.stats();
+    assert_eq!((stats.expired, stats.evicted, stats.sessions), (1, 2, 1));
+}

@@ -161,7 +161,11 @@ impl<K: Hash + Eq> Ledger<K> {
         let record = &self.records[number];
         let fits = record.size as u64 <= self.limits.session_bytes
             && record.memory as u64 <= self.limits.bytes;
-        self.limits.enabled && !self.closed && fits
+        self.is_open() && fits
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.limits.enabled && !self.closed
     }
 
     fn is_alive(&self, record: &Record) -> bool {
