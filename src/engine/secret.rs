@@ -29,6 +29,7 @@ impl Class {
     /// Larger ones have a span each.
     const LARGEST: usize = 64 << 10;
     const COUNT: usize = 64;
+    const SMALLEST_SPAN: usize = 64 << 10;
     const ALONE: Self = Self(Self::COUNT as u32);
     /// So many sizes between a power of two and the next.
     const STEPS: usize = 8;
@@ -61,9 +62,8 @@ impl Class {
 
     /// Bytes of a span, which begins at a multiple of them.
     fn span(self) -> usize {
-        const SMALLEST: usize = 64 << 10;
         const BLOCKS: usize = 16;
-        SMALLEST.max((self.size() * BLOCKS).next_power_of_two())
+        Self::SMALLEST_SPAN.max((self.size() * BLOCKS).next_power_of_two())
     }
 }
 
@@ -244,8 +244,13 @@ impl Spans {
         header.used -= 1;
         if !had_room {
             self.link(span, class);
-        } else if header.used == 0 && (header.next.is_some() || header.previous.is_some()) {
-            // One that is empty is kept, or sessions that come and go would map one each time.
+        } else if header.used == 0
+            && (header.next.is_some()
+                || header.previous.is_some()
+                || class.span() > Class::SMALLEST_SPAN)
+        {
+            // A small one that is the last of its class is kept, or sessions that come and go would map one
+            // each time.
             self.unlink(span, class);
             // SAFETY: all of its blocks are here.
             unsafe { Span::unmap(span) };
@@ -494,11 +499,10 @@ mod tests {
             .partition(|(at, _)| at % 2 == 0);
         drop(even);
         drop(odd);
-        // One empty span for each class.
-        let one_each: usize = (0..Class::COUNT)
-            .map(|class| Class(class as u32).span())
-            .sum();
-        assert_eq!(mapped(&arena), one_each);
+        // One empty span for each class, if it is a small one.
+        let spans = (0..Class::COUNT).map(|class| Class(class as u32).span());
+        let kept: usize = spans.filter(|&span| span == Class::SMALLEST_SPAN).sum();
+        assert_eq!(mapped(&arena), kept);
     }
 
     #[cfg(not(shuttle))]
