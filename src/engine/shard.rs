@@ -395,7 +395,7 @@ impl State {
                 Place::Entry(slot) => {
                     let soonest = slot.get().soonest;
                     if soonest <= visit.now {
-                        drop(expire(slot, &mut self.stats, visit));
+                        let _ = expire(slot, &mut self.stats, visit);
                     }
                     // Whatever is left of it is looked at again when that is over.
                     self.soonest_swept = self.soonest_swept.min(soonest);
@@ -418,7 +418,7 @@ impl State {
         visit: &mut Visit<'_, '_>,
     ) -> bool {
         let more = each_entry(&mut self.table, cursor, places, |slot| {
-            drop(expire(slot, &mut self.stats, visit));
+            let _ = expire(slot, &mut self.stats, visit);
         });
         self.held.settle(visit);
         more
