@@ -21,7 +21,7 @@ help: ## List the targets
 
 test: ## Run everything that CI runs
 	@tools/deps $(DEPS_TEST)
-	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-crowd fuzz-replay \
+	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-crowd fuzz-replay mutants-apply \
 	    test-stacks test-demo test-install test-bindings storm-quick
 
 # How often `make test-busy` runs `make test`, and beside what: tools/busy.

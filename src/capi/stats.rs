@@ -98,7 +98,7 @@ each_stat!(from_stats);
 ///
 /// The books balance: whenever no call is under way,
 ///
-///     stored + returned == taken + expired + evicted + displaced + removed + sessions
+/// `stored + returned == taken + expired + evicted + displaced + removed + sessions`
 ///
 /// What came into the cache, for the first time or back from an attempt, left it for one of these reasons or
 /// is in it now. What was discarded (discarded_*) never came in. A forked child begins with zeros.
