@@ -234,3 +234,33 @@ fn an_endpoint_of_which_a_part_is_over_can_still_be_evicted() {
     let stats = cache.stats();
     assert_eq!((stats.expired, stats.evicted, stats.sessions), (1, 2, 1));
 }
+
+#[test]
+fn bytes_that_shards_hold_and_do_not_use_make_room_before_anything_is_evicted() {
+    const ENDPOINTS: u8 = 65;
+    let world = World::new(Options {
+        max_endpoints: ENDPOINTS.into(),
+        max_bytes: 3200,
+        ..WIDE
+    });
+    let cache = world.engine();
+    let put = |name: &[u8], size| {
+        let session = session(Kind::SingleUse, size, START);
+        cache.put(&cache.key(Space::Caller, name), session)
+    };
+    // With an endpoint in each shard, each keeps what one of them no longer uses.
+    for name in 0..ENDPOINTS {
+        put(&[name], 100).expect("kept");
+        cache
+            .take(&cache.key(Space::Caller, &[name]))
+            .expect("it is there");
+    }
+    // The second only fits without what shards keep.
+    put(b"large", 2500).expect("kept");
+    put(b"small", 600).expect("kept");
+    let stats = cache.stats();
+    assert_eq!(
+        (stats.evicted, stats.sessions, stats.bytes),
+        (0, 2, 2500 + 600)
+    );
+}
