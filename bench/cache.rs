@@ -38,8 +38,8 @@ const SESSION: [u8; SESSION_BYTES] = {
 fn main() {
     let mut report = Report::new();
     for (what, endpoints, goal) in [
-        ("8 hot endpoints", 8, 1.2),
-        ("10,000 endpoints", 10_000, 1.7),
+        ("8 hot endpoints", 8, 1.1),
+        ("10,000 endpoints", 10_000, 1.6),
     ] {
         let name = format!("tsc_get / floor, {what}");
         report.compare(&name, AtMost(goal), || get_against_floor(endpoints, true));
@@ -76,7 +76,7 @@ fn main() {
             rustls_against_threads(8, &zipf, 1_000)
         });
     }
-    report.bytes("memory per endpoint beyond key and session", 300, || {
+    report.bytes("memory per endpoint beyond key and session", 250, || {
         support::overhead(10_000, SESSION_BYTES)
     });
     report.finish();
