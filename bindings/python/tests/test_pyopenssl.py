@@ -214,8 +214,9 @@ OWN = {
     "verify mode": lambda connection, cert: connection.set_verify(SSL.VERIFY_NONE),
     "verify callback": lambda connection, cert: connection.set_verify(SSL.VERIFY_PEER, ignore),
     "certificate": lambda connection, cert: connection.use_certificate(own_certificate(cert)),
-    "options": lambda connection, cert: connection.set_options(SSL.OP_NO_TLSv1_1),
 }
+if hasattr(SSL.Connection, "set_options"):  # newer pyOpenSSL only
+    OWN["options"] = lambda connection, cert: connection.set_options(SSL.OP_NO_TLSv1_1)
 
 
 def own_certificate(cert):
