@@ -32,10 +32,9 @@ fuzz-go: deps-go build/go/tsc.pc ## Fuzz the Go binding, a minute each function;
 bench-go: deps-go build/go/tsc.pc ## Measure the Go binding
 	@$(IN_GO) go test -run '^$$' -bench . -benchmem
 
-# The folder that the build tag tsc_static looks into first.
-bundle-go: build ## Put header and static library where the build tag tsc_static looks
-	@mkdir -p bindings/go/lib
-	@cp include/tsc.h build/core/libtsc.a bindings/go/lib/
+# The folders that the build tag tsc_static looks into first. Releases carry them: tools/release-go.
+bundle-go: build deps-go ## Put header and static library where the build tag tsc_static looks
+	@cp include/tsc.h build/core/libtsc.a bindings/go/lib/linux_$$(go env GOARCH)/
 
 build/go/tsc.pc: mk/go.mk | build
 	@mkdir -p $(@D)
