@@ -387,6 +387,10 @@ typedef struct {
     int started; // the handshake has started
     int watched; // the function of tsc_ssl_on_start began the attempt
     int silent;  // the ClientHello has left, and the server has not finished the handshake
+    // What a binding keeps with an attempt, and its last word before the attempt goes, or NULL. Its
+    // SSL is NULL where it is not known, and may be half freed (tsc_ssl_before_handshake_).
+    void *companion;
+    void (*companion_free)(SSL *, void *companion);
 } tsc_ssl_state_;
 
 // Their ex_data indexes plus one, or 0. There is one copy per program or shared object, however
@@ -552,7 +556,9 @@ static inline void tsc_ssl_offer_end_(tsc_ssl_state_ *state) {
     state->transport = NULL;
 }
 
-static inline void tsc_ssl_state_free_(tsc_ssl_state_ *state, int unsent) {
+static inline void tsc_ssl_state_free_(SSL *ssl, tsc_ssl_state_ *state, int unsent) {
+    if (state->companion_free)
+        state->companion_free(ssl, state->companion);
     if (!unsent)
         tsc_attempt_sent(state->attempt);
     // The library has lost patience. The server may hang because of the session.
@@ -578,8 +584,9 @@ static inline void tsc_ssl_on_ssl_free_(void *ssl, void *state, CRYPTO_EX_DATA *
     if (ssl && of->established && tsc_ssl_alerted_((const SSL *)ssl, of))
         tsc_attempt_failed(of->attempt, tsc_ssl_facts_((const SSL *)ssl, of));
     // Newer BoringSSLs pass no SSL. Then the ticket counts as sent: better lost than sent twice.
-    tsc_ssl_state_free_(of, ssl && tsc_ssl_before_handshake_((const SSL *)ssl) &&
-                                tsc_ssl_wrote_nothing_((const SSL *)ssl, of));
+    tsc_ssl_state_free_((SSL *)ssl, of,
+                        ssl && tsc_ssl_before_handshake_((const SSL *)ssl) &&
+                            tsc_ssl_wrote_nothing_((const SSL *)ssl, of));
 }
 
 static inline void tsc_ssl_on_ctx_free_(void *ctx, void *attachment, CRYPTO_EX_DATA *data,
@@ -1210,10 +1217,10 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
             state->watch = before->watch;
             state->next_info = before->next_info;
             SSL_set_session(ssl, NULL);
-            tsc_ssl_state_free_(before, unsent);
+            tsc_ssl_state_free_(ssl, before, unsent);
         }
     } else if (state) {
-        tsc_ssl_state_free_(state, 1);
+        tsc_ssl_state_free_(ssl, state, 1);
         status = TSC_NO_MEMORY;
     }
     ERR_pop_to_mark();
