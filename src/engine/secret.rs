@@ -426,14 +426,14 @@ impl Drop for SecretBytes {
 pub(super) struct Stash(SmallVec<[SecretBytes; 2]>);
 
 impl Stash {
-    const MOST: usize = 4;
-    /// Of larger ones, to keep some would cost more memory than time is saved.
-    const LARGEST: usize = 8 << 10;
-
     /// Wipes bytes and keeps their block, or gives them back.
+    #[cfg(any(test, feature = "capi"))]
     #[inline]
     pub(super) fn put(&mut self, mut bytes: SecretBytes) -> Option<SecretBytes> {
-        if self.0.len() == Self::MOST || bytes.len() > Self::LARGEST {
+        const MOST: usize = 4;
+        // Of larger ones, to keep some would cost more memory than time is saved.
+        const LARGEST: usize = 8 << 10;
+        if self.0.len() == MOST || bytes.len() > LARGEST {
             return Some(bytes);
         }
         bytes.wipe();

@@ -1,6 +1,5 @@
 //! What one resumption needs.
 
-use super::secret::Stash;
 use super::{Lineage, Options, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
@@ -115,8 +114,9 @@ impl Session {
     }
 
     /// Keeps its block for the next session, wiped; what has none, or no room there, comes back.
+    #[cfg(any(test, feature = "capi"))]
     #[inline]
-    pub(super) fn recycle(self, stash: &mut Stash) -> Option<Self> {
+    pub(super) fn recycle(self, stash: &mut super::secret::Stash) -> Option<Self> {
         match self.payload {
             Payload::Bytes(bytes) => {
                 let payload = Payload::Bytes(stash.put(bytes)?);
