@@ -215,15 +215,21 @@ impl Engine {
             let kept = at_hand.or_else(|| self.keep(key, bytes).ok())?;
             Some(describe(Payload::Bytes(kept)))
         };
+        // Dropped at the very end: the caller may hold nothing of the engine but what foreign code can free.
+        let mut garbage = self.garbage();
         let done = match self.admit(bytes.len(), bytes.len()) {
             Ok(()) if expires <= now => Err(Discard::Lifetime),
             Ok(()) => {
                 let counted = |stats: &mut Stats| stats.stored += 1;
-                self.insert(key, now, &mut self.garbage(), make, counted)
+                self.insert(key, now, &mut garbage, make, counted)
             }
             Err(why) => Err(why),
         };
-        self.tell_stored(key, done)
+        match done {
+            Ok(()) => garbage.tell(EventKind::Stored, 1, key),
+            Err(why) => self.count(key, |stats| stats.discard(why, 1)),
+        }
+        done
     }
 
     #[inline]
