@@ -10,8 +10,10 @@ PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -nam
 test-bindings: test-python test-python-versions test-python-cassandra
 
 test-python: lint-python build/python/installed build/test/tap ## Test the Python binding: sockets, asyncio, drivers, fork
-	@$(PY) -m pytest -q -p no:cacheprovider --ignore=bindings/python/tests/test_cassandra.py \
-	    bindings/python/tests
+	@for direct in 1 0; do \
+	    TSC_DIRECT=$$direct $(PY) -m pytest -q -p no:cacheprovider \
+	        --ignore=bindings/python/tests/test_cassandra.py bindings/python/tests || exit 1; \
+	done
 
 test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py

@@ -7,7 +7,7 @@ PyTypeObject *CacheType;
 /* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
  * last. */
 static uint64_t read_clock(void *arg) {
-    Cache *self = arg;
+    callbacks *self = arg;
     PyGILState_STATE state = PyGILState_Ensure();
     if (self->clock != NULL) {
         PyObject *type, *value, *traceback;
@@ -51,17 +51,25 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;
-    if (clock != Py_None) {
-        Py_INCREF(clock);
-        self->clock = clock;
-        options.clock = read_clock;
-        options.clock_arg = self;
-    }
-    if (on_event != Py_None) {
-        Py_INCREF(on_event);
-        self->on_event = on_event;
-        options.on_event = cache_event;
-        options.event_arg = self;
+    if (clock != Py_None || on_event != Py_None) {
+        callbacks *called = calloc(1, sizeof *called);
+        if (called == NULL) {
+            Py_DECREF(self);
+            return PyErr_NoMemory();
+        }
+        self->callbacks = called;
+        if (clock != Py_None) {
+            Py_INCREF(clock);
+            called->clock = clock;
+            options.clock = read_clock;
+            options.clock_arg = called;
+        }
+        if (on_event != Py_None) {
+            Py_INCREF(on_event);
+            called->on_event = on_event;
+            options.on_event = cache_event;
+            options.event_arg = called;
+        }
     }
     tsc_status status = tsc_cache_new(&options, sizeof options, &self->cache);
     if (status != TSC_OK) {
@@ -73,14 +81,20 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(((Cache *)object)->clock);
-    Py_VISIT(((Cache *)object)->on_event);
+    callbacks *called = ((Cache *)object)->callbacks;
+    if (called != NULL) {
+        Py_VISIT(called->clock);
+        Py_VISIT(called->on_event);
+    }
     return cached_objects_visit(((Cache *)object)->objects, visit, arg);
 }
 
 static int cache_clear(PyObject *object) {
-    Py_CLEAR(((Cache *)object)->clock);
-    Py_CLEAR(((Cache *)object)->on_event);
+    callbacks *called = ((Cache *)object)->callbacks;
+    if (called != NULL) {
+        Py_CLEAR(called->clock);
+        Py_CLEAR(called->on_event);
+    }
     cached_objects_clear(&((Cache *)object)->objects);
     return 0;
 }

@@ -14,7 +14,7 @@ static const char *const kinds[] = {
 };
 
 void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {
-    Cache *self = arg;
+    callbacks *self = arg;
     PyGILState_STATE state = PyGILState_Ensure();
     if (self->on_event != NULL) {
         /* The library may have been called while something was raised. */

@@ -25,7 +25,24 @@ PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     return NULL;
 }
 
-static PyMethodDef functions[] = {{"ticket_filter", ticket_filter, METH_O, NULL}, {0}};
+static PyMethodDef functions[] = {
+    {"ticket_filter", ticket_filter, METH_O, NULL},
+    {"direct_check", direct_check, METH_VARARGS, NULL},
+    {"direct_attach", direct_attach, METH_VARARGS, NULL},
+    {"direct_detach", direct_detach, METH_O, NULL},
+    {"direct_changed", direct_changed, METH_O, NULL},
+    {"direct_lend_messages", direct_lend_messages, METH_VARARGS, NULL},
+    {"direct_data_came", direct_data_came, METH_O, NULL},
+    {"direct_prepare", direct_prepare, METH_VARARGS, NULL},
+    {"direct_hand_over", direct_hand_over, METH_VARARGS, NULL},
+    {"direct_peer", direct_peer, METH_O, NULL},
+    {"direct_offer", direct_offer, METH_O, NULL},
+    {"direct_wait_fd", direct_wait_fd, METH_VARARGS, NULL},
+    {"direct_established", direct_established, METH_O, NULL},
+    {"direct_failed", direct_failed, METH_VARARGS, NULL},
+    {"direct_keep_nodelay", direct_keep_nodelay, METH_O, NULL},
+    {"direct_reason", direct_reason, METH_O, NULL},
+    {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "tsc._tsc", .m_size = -1,
                                         .m_methods = functions};
 

@@ -16,6 +16,14 @@ typedef struct cached_object {
     size_t references;
 } cached_object;
 
+/* What the library calls. It stays when its Cache goes: the library's cache lasts as long as an
+ * SSL_CTX is attached to it, and calls until then, to no effect. */
+typedef struct {
+    PyObject *clock;
+    PyObject *on_event;
+    uint64_t last_ms;
+} callbacks;
+
 /* What the cache knows an endpoint by, for sessions that are got and put without an Attempt. */
 typedef struct {
     size_t len;
@@ -26,9 +34,7 @@ typedef struct {
  * ssl.SSLSession refers to its ssl.SSLContext, and that to both. */
 typedef struct {
     PyObject_HEAD tsc_cache *cache;
-    PyObject *clock;
-    PyObject *on_event;
-    uint64_t last_ms;
+    callbacks *callbacks;   /* NULL: there are none */
     cached_object *objects; /* those that were put without an Attempt */
 } Cache;
 
@@ -68,7 +74,7 @@ PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 /* The name of a TSC_REASON_*; NULL for TSC_REASON_NONE. */
 const char *reason_name(uint32_t reason);
 /* For the library: what happened in a cache. */
-void cache_event(void *cache, const tsc_event *event, size_t size);
+void cache_event(void *callbacks, const tsc_event *event, size_t size);
 /* Makes the key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a
  * driver's object with an address and a port. Returns 0 if it raised. */
 int key_of(PyObject *endpoint, key *key);
@@ -78,5 +84,22 @@ void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint);
 PyObject *config_new(Cache *cache, long long client_not_after);
 PyObject *attempt_new(Config *config, const tsc_endpoint *endpoint);
 PyObject *ticket_filter(PyObject *module, PyObject *callback);
+
+/* direct.c */
+PyObject *direct_check(PyObject *module, PyObject *args);
+PyObject *direct_attach(PyObject *module, PyObject *args);
+PyObject *direct_detach(PyObject *module, PyObject *context);
+PyObject *direct_changed(PyObject *module, PyObject *context);
+PyObject *direct_lend_messages(PyObject *module, PyObject *args);
+PyObject *direct_data_came(PyObject *module, PyObject *connection);
+PyObject *direct_prepare(PyObject *module, PyObject *args);
+PyObject *direct_hand_over(PyObject *module, PyObject *args);
+PyObject *direct_peer(PyObject *module, PyObject *connection);
+PyObject *direct_offer(PyObject *module, PyObject *connection);
+PyObject *direct_wait_fd(PyObject *module, PyObject *args);
+PyObject *direct_established(PyObject *module, PyObject *connection);
+PyObject *direct_failed(PyObject *module, PyObject *args);
+PyObject *direct_keep_nodelay(PyObject *module, PyObject *connection);
+PyObject *direct_reason(PyObject *module, PyObject *connection);
 
 #endif

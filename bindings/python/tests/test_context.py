@@ -19,6 +19,7 @@ from peer import ask, certificate, connect, visit
 
 import tsc
 
+FALLBACK = pytest.mark.skipif(tsc.status().direct, reason="of the fallback")
 BOTH = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
 
@@ -177,6 +178,7 @@ def pump(call, tcp, incoming, outgoing):
             tcp.sendall(outgoing.read())
 
 
+@FALLBACK
 def test_a_connection_made_while_the_context_changes_does_without(serve, cert):
     server, context = serve(), context_for(cert)
     visit(context, server.port)
@@ -186,6 +188,7 @@ def test_a_connection_made_while_the_context_changes_does_without(serve, cert):
     assert stats.established == 1 and stats.offered == 0
 
 
+@FALLBACK
 def test_a_connection_of_another_class_does_without(serve, cert):
     """As Eventlet's; or none at all."""
     server, context = serve(), context_for(cert)

@@ -206,7 +206,7 @@ def test_a_login_that_is_not_answered_has_failed(serve, cert):
     assert failures(context) == (1, 0, 0)
 
 
-@LATER
+@pytest.mark.xfail(not tsc.status().direct, reason="the fallback sees reads only", strict=True)
 def test_a_connection_that_breaks_while_it_writes_has_failed(serve, cert):
     server, context = serve(), context_for(cert)
     with connect(context, server.port) as tls, pytest.raises(OSError):

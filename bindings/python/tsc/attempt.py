@@ -5,14 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from typing import Literal, Union
+from typing import Union
 
 from tsc import _tsc
+from tsc.attached import Accept
 from tsc.base_attempt import BaseAttempt
 from tsc.cache import NOT_KNOWN, TLS_VERSIONS
-
-Accept = Literal["data", "handshake", "caller"]
-"""When a connection counts as established: see `tsc.SSLContext`."""
 
 TLS = Union[ssl.SSLSocket, ssl.SSLObject]
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from tsc import _tsc
 from tsc.reason import Reason
-from tsc.wait import wait_async, wait_blocking
+from tsc.wait import wait_blocking
 
 
 class BaseAttempt:
@@ -27,9 +27,13 @@ class BaseAttempt:
             self.failed(sent=False)
             raise
 
-    async def wait_async(self, max_wait_ms: int) -> None:
-        """Wait for one in this task."""
-        await wait_async(self._attempt, max_wait_ms)
+    def wait_fd(self, max_wait_ms: int) -> int | None:
+        """See `tsc.wait.Waits`."""
+        return self._attempt.wait_fd(max_wait_ms)
+
+    def give_up(self) -> None:
+        """Say that there will be no connection."""
+        self.failed(sent=False)
 
     def established(self) -> None:
         """Say that the connection is established; what was staged is published."""

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
+from typing import Protocol
 
 from tsc import _tsc
+
+
+class Waits(Protocol):
+    """What can be waited for."""
+
+    def wait_fd(self, max_wait_ms: int, /) -> int | None:
+        """Give a descriptor that tells when the wait is over; None: it is."""
 
 
 def milliseconds(max_wait: float) -> int:
@@ -19,13 +27,13 @@ def milliseconds(max_wait: float) -> int:
     return int(max_wait * 1000)
 
 
-def _ask(attempt: _tsc.Attempt, max_wait_ms: int) -> int | None:
+def _ask(attempt: Waits, max_wait_ms: int) -> int | None:
     with suppress(_tsc.Error):
         return attempt.wait_fd(max_wait_ms)
     return None
 
 
-def wait_blocking(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
+def wait_blocking(attempt: Waits, max_wait_ms: int) -> None:
     """Wait in this thread, or in this greenlet where gevent or Eventlet has patched `select`."""
     fd = _ask(attempt, max_wait_ms)
     if fd is None:
@@ -38,7 +46,7 @@ def wait_blocking(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
         select.select([fd], [], [])
 
 
-async def wait_async(attempt: _tsc.Attempt, max_wait_ms: int) -> None:
+async def wait_async(attempt: Waits, max_wait_ms: int) -> None:
     """Wait in this task, on an event loop that has ``add_reader``."""
     import asyncio  # only those who wait here have to load it
 

@@ -1,36 +1,35 @@
-"""Connections that resume: `ssl.SSLSocket` and `ssl.SSLObject`, and what they have in common.
-
-The classes derive from what `ssl` holds when this is imported: after gevent's patching, gevent's.
-"""
+"""Connections that resume without reaching OpenSSL: they offer before the handshake, and read."""
 
 from __future__ import annotations
 
 import socket
-import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from tsc import _tsc, bio_peer
 from tsc.attempt import Attempt
+from tsc.connection import Connection
 from tsc.endpoint import named, of_peername
 from tsc.reason import Reason
 
 if TYPE_CHECKING:
-    from tsc.context import SSLContext
+    import ssl
 
-    _Base = ssl.SSLObject
+    from tsc.fallback_context import FallbackContext
+
+    _Socket = ssl.SSLSocket
 else:
-    _Base = object
+    _Socket = object
 
 
-class _Resuming(_Base):
+class Resuming(Connection):
     """Offers before the handshake, takes what comes with each read.
 
     A client's connection only, and not one that was given a session of the caller's.
     """
 
     _tsc_config: _tsc.Config | None = None
-    """What it was made under: see `tsc.SSLContext._tsc_bound`."""
+    """What it was made under: see `FallbackContext._tsc_bound`."""
     _tsc_attempt: Attempt | None = None
     _tsc_begun = False
 
@@ -40,14 +39,14 @@ class _Resuming(_Base):
     def _tsc_begin(self) -> Attempt | None:
         """Begin an attempt, once: handshakes are called again when they would have blocked."""
         if not self._tsc_begun:
-            config, context = self._tsc_config, cast("SSLContext", self.context)
+            config, context = self._tsc_config, cast("FallbackContext", self.context)
             if config is not None and not self.server_side and self.session is None:
                 where = named() or self._tsc_endpoint()
                 if where is not None:
                     attempt = context._tsc_attempt_for(config, (*where, self.server_hostname))
                     if attempt is not None:
-                        if context._tsc_max_wait_ms and self._tsc_may_block():
-                            attempt.wait(context._tsc_max_wait_ms)
+                        if context._tsc.max_wait_ms and self._tsc_may_block():
+                            attempt.wait(context._tsc.max_wait_ms)
                         attempt.offer(self)
                     self._tsc_attempt = attempt
             self._tsc_begun = True
@@ -60,6 +59,7 @@ class _Resuming(_Base):
         """Set TCP_NODELAY, unless the driver did, or unset it again."""
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLSocket.do_handshake`."""
         attempt = self._tsc_begin()
         if attempt is None:
             return super().do_handshake(*args, **kwargs)
@@ -73,6 +73,7 @@ class _Resuming(_Base):
             self._tsc_set_nodelay(True)
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
+        """See `ssl.SSLSocket.read`."""
         attempt = self._tsc_attempt
         if attempt is None:
             return super().read(*args, **kwargs)
@@ -94,31 +95,15 @@ class _Resuming(_Base):
                 attempt.failed()
         return data
 
-    def tsc_established(self) -> None:
-        """Say that TLS is verified and the application's own login done.
-
-        What the connection received is published, and what it still receives goes straight into the
-        cache. For contexts with ``accept="caller"``; does nothing if it is known already.
-        """
+    def _tsc_say_established(self) -> None:
         if self._tsc_attempt is not None and self._tsc_attempt.open:
             self._tsc_attempt.established()
 
-    def tsc_failed(self) -> None:
-        """Say that the login failed: nothing that was received is kept.
-
-        For what the server did. A connection that you gave up yourself is only closed.
-        """
+    def _tsc_say_failed(self) -> None:
         if self._tsc_attempt is not None and self._tsc_attempt.open:
             self._tsc_attempt.failed()
 
-    @property
-    def tsc_reason(self) -> Reason | None:
-        """Why it did not resume.
-
-        None if it did, if that is not decided yet, and where this package took no part: the
-        endpoint was not found (`tsc.endpoint` names it), the cache is disabled, or the session was
-        the caller's own.
-        """
+    def _tsc_why(self) -> Reason | None:
         return None if self._tsc_attempt is None else self._tsc_attempt.reason()
 
 
@@ -127,15 +112,15 @@ def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
     return length == 0 or (buffer is not None and memoryview(buffer).nbytes == 0)
 
 
-class SSLObject(_Resuming, ssl.SSLObject):
-    """An `ssl.SSLObject` that resumes, for asyncio and other users of memory BIOs."""
+class FallbackObject(Resuming):
+    """Memory BIOs."""
 
     def _tsc_endpoint(self) -> tuple[str, int] | None:
         return bio_peer.peer()
 
 
-class SSLSocket(_Resuming, ssl.SSLSocket):  # type: ignore[misc,override]
-    """An `ssl.SSLSocket` that resumes."""
+class FallbackSocket(Resuming, _Socket):  # type: ignore[misc,override]
+    """Sockets."""
 
     _tsc_nodelay_is_ours = False
 

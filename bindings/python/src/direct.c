@@ -1,0 +1,519 @@
+#include "direct.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* What follows is called by OpenSSL, without the GIL: no Python in it. */
+
+/* When a connection counts as established. */
+enum { ACCEPT_DATA, ACCEPT_HANDSHAKE, ACCEPT_CALLER };
+
+/* What an SSL_CTX keeps for as long as it lasts. */
+typedef struct {
+    int on;                /* it is attached */
+    int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
+    int accept;
+    uint32_t changes; /* of settings that cannot be read; see endpoint_complete */
+    /* As they were before it was attached. */
+    int cache_mode;
+    void (*info)(const SSL *, int, int);
+    /* Attachments that were detached: another thread may be using them. */
+    struct retired {
+        tsc_ssl_attachment_ *attachment;
+        struct retired *next;
+    } * retired;
+} settings;
+
+/* What an SSL keeps with its attempt. */
+typedef struct {
+    tsc_ssl_state_ *state; /* what holds this */
+    int accept;
+    int done;            /* the handshake */
+    int open;            /* nobody has said yet how it ended */
+    int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
+    uint32_t verification[2];
+    BIO *transport; /* a reference, from the end of the handshake to the verdict */
+} connection;
+
+static int settings_index = -1;
+
+static connection *connection_of(const SSL *ssl) {
+    tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+    return state != NULL ? state->companion : NULL;
+}
+
+static void verdict(connection *of) {
+    of->open = 0;
+    BIO_free_all(of->transport); /* as tsc_ssl_offer_end_ does, and for its reason */
+    of->transport = NULL;
+}
+
+static void established(SSL *ssl, connection *of) {
+    if (of->open && tsc_ssl_established(ssl) == TSC_OK)
+        verdict(of);
+}
+
+/* After the handshake. */
+static void failed(const SSL *ssl, connection *of, uint32_t facts) {
+    facts |= TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE;
+    if (SSL_session_reused(ssl))
+        facts |= TSC_FACT_RESUMED;
+    tsc_attempt_failed(tsc_ssl_attempt(ssl), facts);
+    verdict(of);
+}
+
+/* Before TLS 1.3 the client speaks last in a resumed handshake. A request after it waits for that
+ * message to be acknowledged, unless the socket has TCP_NODELAY, and servers delay that by some
+ * 40 ms. */
+static void set_nodelay(const SSL *ssl, int on) {
+    int fd = SSL_get_fd(ssl);
+    if (fd >= 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static int has_nodelay(const SSL *ssl) {
+    int fd = SSL_get_fd(ssl), on = 0;
+    socklen_t size = sizeof on;
+    return fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size) != 0 || on;
+}
+
+static void data_came(SSL *ssl, connection *of) {
+    if (of->nodelay_is_ours)
+        set_nodelay(ssl, 0);
+    of->nodelay_is_ours = 0;
+    if (of->accept == ACCEPT_DATA)
+        established(ssl, of);
+}
+
+/* Waits for the first application data, and is gone with it. In TLS 1.3 a record has been found
+ * authentic by then; before that only its header has come. */
+static void on_message(int write_p, int version, int content_type, const void *buf, size_t len,
+                       SSL *ssl, void *arg) {
+    (void)version, (void)arg;
+    if (write_p || len == 0 || *(const uint8_t *)buf != SSL3_RT_APPLICATION_DATA ||
+        content_type !=
+            (SSL_version(ssl) < TLS1_3_VERSION ? SSL3_RT_HEADER : SSL3_RT_INNER_CONTENT_TYPE))
+        return;
+    SSL_set_msg_callback(ssl, NULL);
+    connection *of = connection_of(ssl);
+    if (of != NULL)
+        data_came(ssl, of);
+}
+
+/* tsc_ssl_info calls it after it has done its own part. */
+static void on_info(const SSL *info_of, int where, int ret) {
+    SSL *ssl = (SSL *)info_of;
+    connection *of = SSL_is_server(ssl) ? NULL : connection_of(ssl);
+    settings *its = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), settings_index);
+    int fatal = ret >> 8 == SSL3_AL_FATAL, description = ret & 0xff;
+    if (of != NULL && (where & SSL_CB_HANDSHAKE_DONE) && !of->done) {
+        of->done = 1;
+        of->transport = SSL_get_rbio(ssl);
+        if (of->transport != NULL)
+            BIO_up_ref(of->transport);
+        if (SSL_session_reused(ssl) && SSL_version(ssl) < TLS1_3_VERSION && !has_nodelay(ssl)) {
+            of->nodelay_is_ours = 1;
+            set_nodelay(ssl, 1);
+        }
+        if (of->accept == ACCEPT_HANDSHAKE)
+            established(ssl, of);
+        if ((of->accept == ACCEPT_DATA || of->nodelay_is_ours) && its != NULL &&
+            !its->messages_are_lent)
+            SSL_set_msg_callback(ssl, on_message);
+    } else if (of != NULL && of->done && where == SSL_CB_READ_ALERT) {
+        if (fatal)
+            failed(ssl, of, TSC_FACT_ALERT);
+        else if (of->open && description == SSL3_AD_CLOSE_NOTIFY)
+            failed(ssl, of, 0);
+    } else if (of != NULL && of->done && where == SSL_CB_WRITE_ALERT && fatal) {
+        /* OpenSSL sends this one when the server is gone without a farewell. */
+        if (description != SSL_AD_DECODE_ERROR)
+            failed(ssl, of, TSC_FACT_ALERT);
+        else if (of->open)
+            failed(ssl, of, 0);
+    }
+    if (its != NULL && its->info != NULL)
+        its->info(ssl, where, ret);
+}
+
+/* Before the attempt goes: did the server, or the network, end a connection that was not
+ * established? If nobody did, its user has given it up, which says nothing. */
+static void connection_free(SSL *ssl, void *companion) {
+    connection *of = companion;
+    of->state->silent = 0; /* it may have lost a race: who knows that it timed out has said so */
+    if (ssl != NULL && of->open && of->done) {
+        int waits = SSL_want(ssl) == SSL_READING || SSL_want(ssl) == SSL_WRITING;
+        if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ||
+            (waits && of->transport != NULL && !BIO_should_retry(of->transport)))
+            failed(ssl, of, 0);
+    }
+    verdict(of);
+    free(of);
+}
+
+/* What cannot be read off an SSL, and yet decides whom it trusts: revocation lists of the store,
+ * which may be added to, and other settings, as far as somebody has said that they changed. */
+static void note_rest(const SSL *ssl, const settings *its, uint32_t rest[2]) {
+    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+    rest[0] = its->changes;
+    rest[1] = 0;
+    if (store == NULL || !X509_STORE_lock(store))
+        return;
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
+        rest[1] += X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL;
+    X509_STORE_unlock(store);
+}
+
+/* Makes an attempt, and what goes with it. offer: at once, as there is nothing to wait for. */
+static tsc_status connection_begin(SSL *ssl, settings *its, const char *host, size_t host_len,
+                                   uint32_t port, int offer) {
+    connection *of = calloc(1, sizeof *of);
+    if (of == NULL)
+        return TSC_NO_MEMORY;
+    note_rest(ssl, its, of->verification);
+    of->accept = its->accept;
+    of->open = 1;
+    tsc_endpoint endpoint = {.host = (const uint8_t *)host,
+                             .host_len = host_len,
+                             .port = port,
+                             .verification = (const uint8_t *)of->verification,
+                             .verification_len = sizeof of->verification};
+    tsc_status status = tsc_ssl_prepare_endpoint(ssl, &endpoint);
+    tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+    if (status != TSC_OK || state == NULL) {
+        free(of);
+        return status;
+    }
+    of->state = state;
+    state->companion = of;
+    state->companion_free = connection_free;
+    state->watched = 1; /* by tsc_ssl_info, whoever begins it */
+    return offer ? tsc_ssl_offer(ssl) : TSC_OK;
+}
+
+/* The peer of a descriptor, as Python writes it; 0 if there is none. */
+static size_t peer_of(int fd, char *host, size_t size, uint32_t *port) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+        struct sockaddr_storage room;
+    } peer;
+    socklen_t length = sizeof peer;
+    if (fd < 0 || getpeername(fd, &peer.any, &length) != 0)
+        return 0;
+    *port = 0;
+    if (peer.any.sa_family == AF_UNIX) {
+        size_t path =
+            length > offsetof(struct sockaddr_un, sun_path)
+                ? strnlen(peer.path.sun_path, length - offsetof(struct sockaddr_un, sun_path))
+                : 0;
+        if (path >= size)
+            return 0;
+        memcpy(host, peer.path.sun_path, path);
+        return path;
+    }
+    if (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)
+        return 0;
+    *port = ntohs(peer.any.sa_family == AF_INET ? peer.v4.sin_port : peer.v6.sin6_port);
+    if (getnameinfo(&peer.any, length, host, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+        return 0;
+    return strlen(host);
+}
+
+/* A handshake starts, and nobody began it by hand. */
+static void on_start(void *arg, SSL *ssl) {
+    settings *its = arg;
+    char host[1025];
+    uint32_t port;
+    if (!its->on || SSL_get_session(ssl) != NULL) /* the caller's own */
+        return;
+    size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
+    if (length > 0)
+        connection_begin(ssl, its, host, length, port, 1);
+}
+
+static void settings_free(void *ctx, void *ptr, CRYPTO_EX_DATA *data, int index, long argl,
+                          void *argp) {
+    (void)ctx, (void)data, (void)index, (void)argl, (void)argp;
+    settings *its = ptr;
+    if (its == NULL)
+        return;
+    while (its->retired != NULL) {
+        struct retired *one = its->retired;
+        its->retired = one->next;
+        tsc_ssl_attachment_free_(one->attachment);
+        free(one);
+    }
+    free(its);
+}
+
+/* What follows is called from Python, with the GIL. */
+
+static PyTypeObject *context_type, *socket_type; /* NULL until the check has passed */
+
+static PyObject *not_direct(void) {
+    PyErr_SetString(PyExc_TypeError, "not an object of _ssl, or not a usable one");
+    return NULL;
+}
+
+static SSL_CTX *ctx_of(PyObject *context) {
+    return context_type != NULL && PyObject_TypeCheck(context, context_type)
+               ? ((ssl_context *)context)->ctx
+               : NULL;
+}
+
+/* The SSL of a _ssl._SSLSocket, which every SSLSocket and SSLObject has as `_sslobj`. */
+static SSL *ssl_of(PyObject *object) {
+    if (socket_type == NULL || Py_TYPE(object) != socket_type)
+        return NULL;
+    SSL *ssl = ((ssl_socket *)object)->ssl;
+    return ssl != NULL && SSL_get_ex_data(ssl, 0) == object ? ssl : NULL;
+}
+
+static settings *settings_of(SSL_CTX *ctx) {
+    return settings_index >= 0 && ctx != NULL ? SSL_CTX_get_ex_data(ctx, settings_index) : NULL;
+}
+
+PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *function, *context, *socket;
+    const char *version;
+    unsigned long long options;
+    if (!PyArg_ParseTuple(args, "OOOsK", &function, &context, &socket, &version, &options))
+        return NULL;
+    const char *reason =
+        openssl_find(function, (ssl_context *)context, (ssl_socket *)socket, version, options);
+    if (reason == NULL && settings_index < 0) {
+        settings_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, settings_free);
+        if (settings_index < 0)
+            reason = "libssl has no room for more data";
+    }
+    if (reason != NULL)
+        return PyUnicode_FromString(reason);
+    Py_INCREF(Py_TYPE(context));
+    Py_INCREF(Py_TYPE(socket));
+    context_type = Py_TYPE(context);
+    socket_type = Py_TYPE(socket);
+    Py_RETURN_NONE;
+}
+
+/* Gives whether it is attached now; it may have been before. */
+PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context;
+    Cache *cache;
+    const char *identity;
+    Py_ssize_t identity_len;
+    long long client_not_after;
+    int accept;
+    if (!PyArg_ParseTuple(args, "OO!z#Li", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept))
+        return NULL;
+    SSL_CTX *ctx = ctx_of(context);
+    if (ctx == NULL)
+        return not_direct();
+    settings *its = settings_of(ctx);
+    if (its == NULL) {
+        its = calloc(1, sizeof *its);
+        if (its == NULL || !SSL_CTX_set_ex_data(ctx, settings_index, its)) {
+            free(its);
+            return PyErr_NoMemory();
+        }
+    }
+    tsc_config_options options = {.client_not_after = client_not_after,
+                                  .identity = (const uint8_t *)identity,
+                                  .identity_len = (size_t)identity_len};
+    int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
+    tsc_status status = tsc_ssl_attach(ctx, cache->cache, &options, 0);
+    if (status != TSC_OK)
+        return raise_status(status);
+    its->cache_mode = cache_mode;
+    its->info = SSL_CTX_get_info_callback(ctx);
+    its->accept = accept;
+    its->on = 1;
+    SSL_CTX_set_info_callback(ctx, on_info);
+    tsc_ssl_on_start(ctx, on_start, its);
+    Py_RETURN_NONE;
+}
+
+/* Connections that are open go on without: what they still receive is not kept. */
+PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
+    SSL_CTX *ctx = ctx_of(context);
+    settings *its = settings_of(ctx);
+    tsc_ssl_attachment_ *attachment = ctx == NULL ? NULL : tsc_ssl_attachment_of_(ctx);
+    if (its == NULL || !its->on || attachment == NULL)
+        return not_direct();
+    struct retired *one = malloc(sizeof *one);
+    if (one == NULL)
+        return PyErr_NoMemory();
+    its->on = 0;
+    *one = (struct retired){attachment, its->retired};
+    its->retired = one;
+    SSL_CTX_set_info_callback(ctx, its->info);
+    SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session);
+    SSL_CTX_set_session_cache_mode(ctx, its->cache_mode);
+    SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1, NULL);
+    Py_RETURN_NONE;
+}
+
+/* Somebody changed what cannot be read. */
+PyObject *direct_changed(PyObject *Py_UNUSED(module), PyObject *context) {
+    settings *its = settings_of(ctx_of(context));
+    if (its != NULL)
+        its->changes++;
+    Py_RETURN_NONE;
+}
+
+PyObject *direct_lend_messages(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context;
+    int lend;
+    if (!PyArg_ParseTuple(args, "Op", &context, &lend))
+        return NULL;
+    settings *its = settings_of(ctx_of(context));
+    if (its != NULL)
+        its->messages_are_lent = lend;
+    Py_RETURN_NONE;
+}
+
+PyObject *direct_data_came(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    connection *of = ssl == NULL ? NULL : connection_of(ssl);
+    if (of != NULL)
+        data_came(ssl, of);
+    Py_RETURN_NONE;
+}
+
+/* Begins an attempt for an endpoint that somebody names, and offers nothing yet. Gives whether
+ * there is one. */
+PyObject *direct_prepare(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *object;
+    const char *host;
+    Py_ssize_t host_len;
+    unsigned int port;
+    if (!PyArg_ParseTuple(args, "Os#I", &object, &host, &host_len, &port))
+        return NULL;
+    SSL *ssl = ssl_of(object);
+    if (ssl == NULL)
+        return not_direct();
+    settings *its = settings_of(SSL_get_SSL_CTX(ssl));
+    if (its == NULL || !its->on || SSL_is_server(ssl) || SSL_get_session(ssl) != NULL)
+        Py_RETURN_FALSE;
+    return PyBool_FromLong(connection_begin(ssl, its, host, (size_t)host_len, port, 0) == TSC_OK);
+}
+
+/* The peer of a socket's descriptor, or None. */
+PyObject *direct_peer(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    char host[1025];
+    uint32_t port;
+    if (ssl == NULL)
+        return not_direct();
+    size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
+    if (length == 0)
+        Py_RETURN_NONE;
+    return Py_BuildValue("s#I", host, (Py_ssize_t)length, port);
+}
+
+/* Gives the attempt that was prepared on one connection to another that would have prepared the
+ * same. Gives whether it would. */
+PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *from, *to;
+    if (!PyArg_ParseTuple(args, "OO", &from, &to))
+        return NULL;
+    SSL *prepared = ssl_of(from), *ssl = ssl_of(to);
+    if (prepared == NULL || ssl == NULL)
+        return not_direct();
+    int index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
+    tsc_ssl_state_ *state = tsc_ssl_state_of_(prepared);
+    settings *its = settings_of(SSL_get_SSL_CTX(ssl));
+    uint32_t rest[2];
+    if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
+        !its->on || SSL_get_session(ssl) != NULL || !tsc_ssl_is_as_begun_(ssl, state))
+        Py_RETURN_FALSE;
+    note_rest(ssl, its, rest);
+    if (memcmp(rest, ((connection *)state->companion)->verification, sizeof rest) != 0 ||
+        !SSL_set_ex_data(ssl, index, state))
+        Py_RETURN_FALSE;
+    SSL_set_ex_data(prepared, index, NULL);
+    Py_RETURN_TRUE;
+}
+
+PyObject *direct_offer(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    if (ssl == NULL)
+        return not_direct();
+    tsc_ssl_offer(ssl);
+    Py_RETURN_NONE;
+}
+
+PyObject *direct_wait_fd(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *object;
+    unsigned int max_wait_ms;
+    int32_t fd;
+    if (!PyArg_ParseTuple(args, "OI", &object, &max_wait_ms))
+        return NULL;
+    SSL *ssl = ssl_of(object);
+    if (ssl == NULL)
+        return not_direct();
+    tsc_status status = tsc_attempt_wait_fd(tsc_ssl_attempt(ssl), max_wait_ms, &fd);
+    return status == TSC_WAIT ? PyLong_FromLong(fd) : none_or_raise(status);
+}
+
+PyObject *direct_established(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    if (ssl == NULL)
+        return not_direct();
+    connection *of = connection_of(ssl);
+    if (of != NULL)
+        established(ssl, of);
+    Py_RETURN_NONE;
+}
+
+/* cancelled: this process gave up, and that says nothing of the server. */
+PyObject *direct_failed(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *object;
+    int cancelled;
+    if (!PyArg_ParseTuple(args, "Op", &object, &cancelled))
+        return NULL;
+    SSL *ssl = ssl_of(object);
+    if (ssl == NULL)
+        return not_direct();
+    connection *of = connection_of(ssl);
+    if (of != NULL && of->open) {
+        tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+        if (cancelled && !tsc_ssl_unsent_(ssl, state))
+            tsc_attempt_failed(state->attempt, TSC_FACT_SENT | TSC_FACT_CANCELLED);
+        else
+            tsc_ssl_failed(ssl);
+        state->silent = 0;
+        verdict(of);
+    }
+    Py_RETURN_NONE;
+}
+
+/* The driver has set TCP_NODELAY as it wishes. */
+PyObject *direct_keep_nodelay(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    connection *of = ssl == NULL ? NULL : connection_of(ssl);
+    if (of != NULL)
+        of->nodelay_is_ours = 0;
+    Py_RETURN_NONE;
+}
+
+PyObject *direct_reason(PyObject *Py_UNUSED(module), PyObject *object) {
+    SSL *ssl = ssl_of(object);
+    tsc_attempt_info info = {0};
+    if (ssl == NULL)
+        return not_direct();
+    const tsc_attempt *attempt = tsc_ssl_attempt(ssl);
+    if (attempt == NULL)
+        Py_RETURN_NONE;
+    tsc_status status = tsc_attempt_info_get(attempt, &info, sizeof info);
+    return status == TSC_OK ? Py_BuildValue("z", reason_name(info.reason)) : raise_status(status);
+}

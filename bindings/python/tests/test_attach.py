@@ -1,0 +1,252 @@
+"""`tsc.attach`: any context, and in the direct way sessions that outlive what they came from."""
+
+import gc
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+from peer import ask, connect, visit
+from test_context import BOTH
+
+import tsc
+
+DIRECT = pytest.mark.skipif(not tsc.status().direct, reason="of the direct way")
+
+
+def plain(cert):
+    return ssl.create_default_context(cafile=cert[0])
+
+
+class Subclass(ssl.SSLContext):
+    """As libraries have them: with data of its own, and no call of its base."""
+
+    def __init__(self, protocol):
+        self.label = "mine"
+
+
+def subclass(cert):
+    context = Subclass(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cert[0])
+    return context
+
+
+@BOTH
+@pytest.mark.parametrize("make", [plain, subclass])
+def test_an_attached_context_resumes(serve, cert, version, make):
+    server, context = serve(version), make(cert)
+    kind = type(context)
+    cache = tsc.attach(context)
+    assert isinstance(context, kind) and context.session_cache is cache
+    assert [visit(context, server.port) for _ in range(3)] == [False, True, True]
+    assert cache.stats().resumed == 2 and cache.stats().unfinished == 0
+
+
+@BOTH
+def test_a_detached_context_is_as_it_was(serve, cert, version):
+    server, context = serve(version), plain(cert)
+    before = dict(context.__dict__)
+    for cache in (tsc.TLSSessionCache(), tsc.TLSSessionCache()):
+        tsc.attach(context, cache)
+        assert [visit(context, server.port) for _ in range(2)] == [False, True]
+        tsc.detach(context)
+        assert (type(context), context.__dict__) == (ssl.SSLContext, before)
+        assert visit(context, server.port) is False
+        assert cache.stats().established == 2
+
+
+def test_a_connection_goes_on_when_its_context_is_detached(serve, cert):
+    server, context = serve(), plain(cert)
+    cache = tsc.attach(context)
+    with connect(context, server.port) as tls:
+        tsc.detach(context)
+        ask(tls)
+    assert visit(context, server.port) is False
+    tsc.attach(context, cache)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+
+
+def test_what_cannot_be_attached(cert):
+    with pytest.raises(ValueError):
+        tsc.attach(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context = plain(cert)
+    with pytest.raises(ValueError):
+        tsc.detach(context)
+    tsc.attach(context)
+    with pytest.raises(ValueError):
+        tsc.attach(context)
+    with pytest.raises(ValueError):
+        tsc.attach(plain(cert), accept="perhaps")
+
+
+def test_the_way_is_told():
+    status = tsc.status()
+    assert status.direct == (status.reason is None)
+    code = "import tsc; print(tsc.status())"
+    told = subprocess.check_output(
+        [sys.executable, "-c", code], env={**os.environ, "TSC_DIRECT": "0"}, text=True
+    )
+    assert told == "Status(direct=False, reason='TSC_DIRECT=0 is set')\n"
+
+
+@DIRECT
+def test_objects_that_are_not_as_known_are_refused(cert):
+    """Each look that the check has, at objects which are not what it is told."""
+    module = ssl._ssl
+
+    def check(function=module.RAND_status, **other):
+        context = module._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost")
+        given = {"context": context, "tls": tls, "version": ssl.OPENSSL_VERSION}
+        given["options"] = context.options
+        given.update(other)
+        return tsc._tsc.direct_check(function, *given.values())
+
+    assert check() is None
+    another = module._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    assert check(function=len) == "_ssl does not show the functions of its OpenSSL"
+    assert check(function=check) == "where the module _ssl is cannot be seen"
+    assert check(version="OpenSSL 0") == "there is more than one OpenSSL"
+    assert "as they were known" in check(context=another)
+    assert "what they seemed" in check(options=0)
+
+
+@DIRECT
+@BOTH
+def test_contexts_of_one_identity_share(serve, cert, version):
+    server, cache = serve(version), tsc.TLSSessionCache()
+    resumed = []
+    for identity in (b"mine", b"mine", b"another's", None):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=identity)
+        resumed.append(visit(context, server.port))
+    assert resumed == [False, True, False, False]
+
+
+@DIRECT
+def test_one_identity_does_not_excuse_from_verifying(serve, cert):
+    server, cache = serve(), tsc.TLSSessionCache()
+    lax, strict = ssl.create_default_context(), ssl.create_default_context()
+    lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
+    for context in (lax, strict):
+        tsc.attach(context, cache, identity=b"one")
+    visit(lax, server.port)
+    assert len(cache) == 2
+    with pytest.raises(ssl.SSLCertVerificationError):
+        visit(strict, server.port)
+
+
+@DIRECT
+def test_a_revocation_list_that_is_loaded_later_counts(serve, cert, tmp_path):
+    """Its issuer is the server's certificate, which is its own; and it revokes nothing."""
+    (tmp_path / "index").touch()
+    config, crl = tmp_path / "config", tmp_path / "crl.pem"
+    config.write_text(
+        f"[ca]\ndefault_ca=it\n[it]\ndatabase={tmp_path}/index\ndefault_md=sha256\n"
+        "default_crl_days=9\n"
+    )
+    subprocess.run(
+        ["openssl", "ca", "-gencrl", "-config", config, "-cert", cert[0], "-keyfile", cert[1]]
+        + ["-out", crl],
+        check=True,
+        capture_output=True,
+    )
+    server, context = serve(), plain(cert)
+    tsc.attach(context)
+    visit(context, server.port)
+    assert visit(context, server.port) is True
+    # Not by the method that would notice.
+    ssl.SSLContext.load_verify_locations(context, str(crl))
+    assert visit(context, server.port) is False
+
+
+@DIRECT
+@BOTH
+def test_either_may_go_first(serve, cert, version):
+    """A context, its connections and the cache, in any order; and cycles."""
+    server = serve(version)
+    for _ in range(3):
+        context = plain(cert)
+        cache = tsc.attach(context)
+        open_now = [connect(context, server.port) for _ in range(3)]
+        for tls in open_now[:2]:
+            ask(tls)
+        gone = weakref.ref(context)
+        del context, cache
+        gc.collect()
+        assert gone() is not None, "its connections hold it"
+        ask(open_now.pop())
+        while open_now:
+            open_now.pop().close()
+        del tls
+        gc.collect()
+        assert gone() is None
+
+
+def test_a_context_in_a_cycle_with_its_cache_is_collected(serve, cert):
+    server, context = serve(), plain(cert)
+    told = []
+
+    def on_event(event, context=context):
+        told.append((event, context))
+
+    tsc.attach(context, tsc.TLSSessionCache(on_event=on_event))
+    visit(context, server.port)
+    assert told
+    gone = weakref.ref(context)
+    del context, on_event
+    told.clear()
+    gc.collect()
+    assert gone() is None
+
+
+@DIRECT
+def test_threads_may_connect_while_a_context_is_detached_and_attached(serve, cert):
+    server, context, over, errors = serve(), plain(cert), threading.Event(), []
+
+    def run():
+        try:
+            while not over.is_set():
+                visit(context, server.port)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    cache = tsc.attach(context)
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        before = cache.stats().established
+        while cache.stats().established < before + 3 and not errors:
+            over.wait(0.001)
+        tsc.detach(context)
+        tsc.attach(context, cache)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@DIRECT
+def test_a_connection_leaves_nothing_behind(serve, cert):
+    """Where `ssl` itself, asked for a session, would lose 6 KB (python/cpython#116810)."""
+    server, context = serve(), plain(cert)
+    tsc.attach(context, tsc.TLSSessionCache(max_sessions_per_endpoint=2))
+
+    def resident():
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def run(count):
+        for _ in range(count):
+            visit(context, server.port)
+        server.resumed.clear()
+        gc.collect()
+        return resident()
+
+    run(150)
+    before = run(150)
+    assert run(400) - before < 400 * 2048

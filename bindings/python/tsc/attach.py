@@ -1,0 +1,133 @@
+"""Attaching: any `ssl.SSLContext` becomes one whose connections resume."""
+
+from __future__ import annotations
+
+import operator
+import ssl
+from dataclasses import dataclass
+from functools import cache as memoized
+from typing import Any
+
+from tsc.attached import Accept, Attachment, of
+from tsc.cache import TLSSessionCache
+from tsc.connection import SSLObject, SSLSocket
+from tsc.direct_context import DirectContext, obstacle
+from tsc.direct_socket import DirectObject, DirectSocket
+from tsc.fallback_context import FallbackContext
+from tsc.fallback_socket import FallbackObject, FallbackSocket
+from tsc.wait import milliseconds
+
+
+@dataclass(frozen=True)
+class Status:
+    """How this interpreter's sessions are reached."""
+
+    direct: bool
+    """Whether it is directly, in OpenSSL. Otherwise it is by way of what `ssl` shows of them."""
+    reason: str | None
+    """Why it is not."""
+
+
+@memoized
+def status() -> Status:
+    """Say which of the two ways is taken in this interpreter, and why."""
+    reason = obstacle()
+    return Status(reason is None, reason)
+
+
+def attach(
+    context: ssl.SSLContext,
+    cache: TLSSessionCache | None = None,
+    *,
+    accept: Accept = "data",
+    max_wait: float = 0,
+    identity: bytes | None = None,
+    client_not_after: int = 0,
+) -> TLSSessionCache:
+    """Have the client connections of a context find, offer, keep and publish sessions.
+
+    Any context will do: from `ssl.create_default_context`, a subclass's, one that a driver holds.
+    Call it once, when the context is set up. The context gets what `tsc.SSLContext` has
+    (``session_cache``, ``ticket``), its connections what `tsc.SSLSocket` has.
+
+    cache: where sessions are kept. None: a cache of its own, with the defaults. Contexts may share
+    a cache.
+    accept: when a connection counts as established, so that others are offered what it received.
+    "data": with the first application data from the server, so that no driver has to know of this.
+    A server that sends data and then refuses the login is taken for one that accepted.
+    "handshake": after the handshake. "caller": when the driver calls ``tsc_established()`` on the
+    connection, or never.
+    max_wait: seconds for which a connection waits at most for a ticket that others are about to
+    bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
+    the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
+    ``ticket``. Only on Linux.
+    identity: bytes that name the configuration. Contexts of one cache and identity share sessions;
+    you vouch that they trust the same roots and are the same client. None: no other context is
+    offered its sessions. Without effect where `status` is not direct.
+    client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
+
+    Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
+    """
+    if accept not in ("data", "handshake", "caller"):
+        raise ValueError(f"accept is {accept!r}, not 'data', 'handshake' or 'caller'")
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError("a server's context has no sessions to offer")
+    if of(context) is not None:
+        raise ValueError("the context is attached already")
+    attachment = Attachment(
+        cache=TLSSessionCache() if cache is None else cache,
+        accept=accept,
+        max_wait_ms=milliseconds(max_wait),
+        identity=identity,
+        client_not_after=operator.index(client_not_after),
+        detached_class=type(context),
+    )
+    way = DirectContext if status().direct else FallbackContext
+    base: Any = type(context)
+    connections: Any = context.sslsocket_class, context.sslobject_class
+    kind = _attached(base, way, *connections)
+    context.__class__ = kind
+    try:
+        kind._tsc_attach(context, attachment)
+    except BaseException:
+        context.__class__ = attachment.detached_class
+        raise
+    return attachment.cache
+
+
+def detach(context: ssl.SSLContext) -> None:
+    """Have a context do full handshakes again, as before `attach`.
+
+    Connections that are open go on. What the cache has stays there until it expires. Raises
+    ValueError for a context that is not attached.
+    """
+    attachment = of(context)
+    if attachment is None:
+        raise ValueError("the context is not attached")
+    type(context)._tsc_detach(context)  # type: ignore[attr-defined]
+    context.__class__ = attachment.detached_class
+
+
+@memoized
+def _attached(context: type, way: type, sslsocket: type, sslobject: type) -> Any:
+    direct = way is DirectContext
+    members = {
+        "__module__": context.__module__,
+        "__doc__": context.__doc__,
+        "sslsocket_class": _connection(
+            sslsocket, DirectSocket if direct else FallbackSocket, SSLSocket
+        ),
+        "sslobject_class": _connection(
+            sslobject, DirectObject if direct else FallbackObject, SSLObject
+        ),
+    }
+    return type(context.__name__, (way, context), members)
+
+
+@memoized
+def _connection(base: type, way: type, usual: type) -> type:
+    """Give a class of connections that derives from that of the context."""
+    base = usual if issubclass(usual, base) else base
+    return type(
+        base.__name__, (way, base), {"__module__": base.__module__, "__doc__": base.__doc__}
+    )

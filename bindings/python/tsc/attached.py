@@ -1,0 +1,112 @@
+"""What attached contexts have in common, whichever way sessions are reached."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tsc import bio_peer
+from tsc.cache import TLSSessionCache
+from tsc.endpoint import named
+from tsc.prepared import Place, prepared
+from tsc.wait import milliseconds
+
+if TYPE_CHECKING:
+    import ssl
+
+    _Base = ssl.SSLContext
+else:
+    _Base = object
+
+Accept = Literal["data", "handshake", "caller"]
+"""When a connection counts as established: see `tsc.attach`."""
+
+
+@dataclass
+class Attachment:
+    """What a context keeps while it is attached."""
+
+    cache: TLSSessionCache
+    accept: Accept
+    max_wait_ms: int
+    identity: bytes | None
+    client_not_after: int
+    detached_class: type
+    """What the context was an instance of, and is again when it is detached."""
+    user_callback: Callable[..., object] | None = None
+    """The context's own ``_msg_callback``."""
+
+
+class Attached(_Base):
+    """An `ssl.SSLContext` whose client connections find, offer, keep and publish sessions."""
+
+    _tsc: Attachment
+
+    @property
+    def session_cache(self) -> TLSSessionCache:
+        """The cache, for as long as the context is attached."""
+        return self._tsc.cache
+
+    def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Place | None:
+        """Begin an attempt that is to wait, if there can be one."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def ticket(
+        self,
+        host: str,
+        port: int,
+        *,
+        server_hostname: str | None = None,
+        max_wait: float | None = None,
+    ) -> AsyncIterator[None]:
+        """Wait for a ticket that others are about to bring; the connection begun inside offers it.
+
+        For asyncio, whose handshakes cannot wait by themselves::
+
+            async with context.ticket(host, port):
+                reader, writer = await asyncio.open_connection(host, port, ssl=context)
+
+        It is for the first connection of this context that begins its handshake inside, in this
+        task or in what is begun from it, if that is to this endpoint; any other goes on as without.
+        When the block is left, or the wait cancelled, what was not used is at once others' again.
+        So leave it soon: open one connection in it, and use that outside. There is no error here:
+        without a ticket it is a full handshake.
+
+        host, port: as given to the connection. A name is looked up, and its first address counts;
+        inside `tsc.endpoint`, what that names. Where you make the TCP connection yourself, make it
+        first and give its peer's address: then no ticket is kept for a node that is down.
+        server_hostname: as given to the connection. None: host. "": none.
+        max_wait: seconds; None: the context's. The time that the look-up takes comes on top.
+
+        An event loop without ``add_reader`` raises `NotImplementedError`.
+        """
+        max_wait_ms = self._tsc.max_wait_ms if max_wait is None else milliseconds(max_wait)
+        place = None
+        if max_wait_ms and self.session_cache.enabled:
+            where = named() or await bio_peer.address(host, port)
+            if where is not None:
+                place = self._tsc_prepare(
+                    where, _as_sent(host if server_hostname is None else server_hostname)
+                )
+        if place is None:
+            yield
+        else:
+            async with prepared(place, max_wait_ms):
+                yield
+
+
+def _as_sent(server_hostname: str) -> str | None:
+    """Write a name as `ssl` does."""
+    try:
+        return server_hostname.encode("idna").decode() or None
+    except UnicodeError:  # which the connection will meet as well
+        return None
+
+
+def of(context: Any) -> Attachment | None:
+    """Give what a context is attached by, or None."""
+    attachment: Attachment | None = getattr(context, "__dict__", {}).get("_tsc")
+    return attachment

@@ -1,0 +1,124 @@
+"""The way of interpreters whose OpenSSL can be reached: ``tsc_openssl.h`` on their own objects."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from typing import Any
+
+from tsc import _tsc
+from tsc.attached import Attached, Attachment
+from tsc.direct_socket import Prepared
+
+# Those whose `_ssl.c` was read for how its objects begin. Add one when it has been.
+_VERSIONS = range(9, 15)
+
+_APPLICATION_DATA, _HEADER, _INNER_CONTENT_TYPE = 23, 0x100, 0x101
+_message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
+
+
+def obstacle() -> str | None:
+    """Check whether this interpreter's OpenSSL can be reached; say what stands in the way."""
+    if os.environ.get("TSC_DIRECT") == "0":
+        return "TSC_DIRECT=0 is set"
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} is not CPython"
+    if sys.version_info[0] != 3 or sys.version_info[1] not in _VERSIONS:
+        return f"CPython {sys.version_info[0]}.{sys.version_info[1]} has not been looked at"
+    # Made by the C types themselves: `ssl` may have been patched.
+    module = ssl._ssl  # type: ignore[attr-defined]
+    context = module._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls = context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost")
+    if type(context) is not module._SSLContext or type(tls) is not module._SSLSocket:
+        return "_ssl makes objects of other types than its own"
+    return _tsc.direct_check(
+        module.RAND_status, context, tls, ssl.OPENSSL_VERSION, context.options & (2**64 - 1)
+    )
+
+
+class DirectContext(Attached):
+    """What `tsc.attach` adds to a context there.
+
+    What a connection verifies is read off its OpenSSL. Roots, ALPN and post-handshake
+    authentication cannot be, so that here it is the context's methods that tell of a change.
+    """
+
+    def _tsc_attach(self, attachment: Attachment) -> None:
+        if attachment.cache.enabled:
+            _tsc.direct_attach(
+                self,
+                attachment.cache._cache,
+                attachment.identity,
+                attachment.client_not_after,
+                ("data", "handshake", "caller").index(attachment.accept),
+            )
+        self._tsc = attachment
+        self._msg_callback = _message_property.__get__(self)
+
+    def _tsc_detach(self) -> None:
+        callback = self._tsc.user_callback
+        if self._tsc.cache.enabled:
+            _tsc.direct_detach(self)
+        for name in ("_tsc", "_tsc_alpn"):
+            self.__dict__.pop(name, None)
+        _message_property.__set__(self, callback)
+
+    def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Prepared | None:
+        bios = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self._wrap_bio(*bios, False, name)  # type: ignore[attr-defined]
+        return Prepared(tls, where, name) if _tsc.direct_prepare(tls, *where) else None
+
+    @property
+    def _msg_callback(self) -> Any:
+        return self._tsc.user_callback
+
+    @_msg_callback.setter
+    def _msg_callback(self, callback: Any) -> None:
+        # OpenSSL has room for one, and the first data is seen by it.
+        self._tsc.user_callback = callback
+        _tsc.direct_lend_messages(self, callback is not None)
+        if callback is None:
+            _message_property.__set__(self, None)
+            return
+
+        def both(tls: Any, direction: str, version: int, content: int, kind: int, data: Any) -> Any:
+            if direction == "read" and kind == _APPLICATION_DATA:
+                is_1_3 = tls.version() == "TLSv1.3"
+                if content == (_INNER_CONTENT_TYPE if is_1_3 else _HEADER):
+                    _tsc.direct_data_came(tls._sslobj)
+            return callback(tls, direction, version, content, kind, data)
+
+        _message_property.__set__(self, both)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "post_handshake_auth" and value != self.post_handshake_auth:
+            _tsc.direct_changed(self)  # which a client's OpenSSL does not tell
+        super().__setattr__(name, value)
+
+    def load_verify_locations(
+        self, cafile: Any = None, capath: Any = None, cadata: Any = None
+    ) -> None:
+        """See `ssl.SSLContext.load_verify_locations`."""
+        before = self.cert_store_stats()
+        super().load_verify_locations(cafile, capath, cadata)
+        if capath is not None or self.cert_store_stats() != before:
+            _tsc.direct_changed(self)
+
+    def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLContext.load_default_certs`."""
+        super().load_default_certs(*args, **kwargs)
+        _tsc.direct_changed(self)
+
+    def set_default_verify_paths(self) -> None:
+        """See `ssl.SSLContext.set_default_verify_paths`."""
+        super().set_default_verify_paths()
+        _tsc.direct_changed(self)
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        """See `ssl.SSLContext.set_alpn_protocols`."""
+        protocols = list(alpn_protocols)
+        super().set_alpn_protocols(protocols)
+        if protocols != self.__dict__.get("_tsc_alpn"):
+            _tsc.direct_changed(self)
+        self._tsc_alpn = protocols
