@@ -34,6 +34,11 @@ test-python-versions: build/python/wheel ## Test one wheel with each CPython fro
 	        bindings/python/tests || exit 1; \
 	done
 
+# Debian 13's CPython 3.13.5 no longer copies the sessions that it hands out.
+SUITES ?= trixie
+test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
+	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
+
 build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@rm -rf $@
 	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
@@ -48,8 +53,9 @@ lint-python: build/python/venv/made ## Check format, lints and types of the Pyth
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
 
-bench-python: build/python/installed ## Compare the Python binding with a lock and an OrderedDict
+bench-python: build/python/installed ## Compare the Python binding with the design of the request, by call and by connection
 	@$(PY) bindings/python/bench/cache.py
+	@$(PY) bindings/python/bench/connections.py
 
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
@@ -65,5 +71,5 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-.PHONY: test-python test-python-versions test-python-cassandra lint-python bench-python \
+.PHONY: test-python test-python-versions test-python-debian test-python-cassandra lint-python bench-python \
     bench-python-cassandra
