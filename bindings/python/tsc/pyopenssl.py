@@ -57,10 +57,13 @@ class Context(SSL.Context):
         accept: Literal["handshake", "caller"] = "caller",
     ) -> None:
         super().__init__(method)
+        self._tsc_attach(TLSSessionCache() if cache is None else cache, accept)
+
+    def _tsc_attach(self, cache: TLSSessionCache, accept: Literal["handshake", "caller"]) -> None:
         if accept not in ("handshake", "caller"):
             raise ValueError(f"accept is {accept!r}, not 'handshake' or 'caller'")
-        self.session_cache = TLSSessionCache() if cache is None else cache
-        self._tsc_config = self.session_cache._cache.config()
+        self.session_cache = cache
+        self._tsc_config = cache._cache.config()
         self._tsc_accept = accept
         self._tsc_user_callback: Callable[..., object] | None = None
         super().set_info_callback(self._tsc_info)
@@ -77,6 +80,25 @@ class Context(SSL.Context):
             attempt.info(connection, where, result)
         if self._tsc_user_callback is not None:
             self._tsc_user_callback(connection, where, result)
+
+
+def attach(
+    context: SSL.Context,
+    cache: TLSSessionCache | None = None,
+    *,
+    accept: Literal["handshake", "caller"] = "caller",
+) -> TLSSessionCache:
+    """Make any ``OpenSSL.SSL.Context`` a `Context`, once everything else is set on it.
+
+    Gives the cache. An info callback that it had is not called any more: set it again.
+    """
+    if isinstance(context, Context):
+        raise ValueError("the context is attached already")
+    cache = TLSSessionCache() if cache is None else cache
+    base: Any = type(context)
+    context.__class__ = type(base.__name__, (Context, base), {"__module__": base.__module__})
+    context._tsc_attach(cache, accept)  # type: ignore[attr-defined]
+    return cache
 
 
 class _Attempt(BaseAttempt):
