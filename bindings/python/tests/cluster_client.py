@@ -24,6 +24,7 @@ elif reactor == "eventlet":
 from cassandra.auth import PlainTextAuthProvider  # noqa: E402
 from reactors import CLASSES  # noqa: E402
 
+import tsc.cassandra.connection  # noqa: E402
 from tsc.cassandra import Cluster  # noqa: E402
 
 if reactor in ("eventlet", "twisted"):
@@ -37,9 +38,11 @@ else:
 
     context = ssl.create_default_context(cafile=certificate)
 
+tsc.cassandra.connection._MAX_WAIT = 20  # however slow this machine is
 settings = {name: json.loads(value) for name, value in (one.split("=") for one in options)}
 if "password" in settings:
     settings["auth_provider"] = PlainTextAuthProvider("cassandra", settings.pop("password"))
+settings.setdefault("protocol_version", 4)
 shards = settings.pop("shards", 1)
 module = importlib.import_module(f"cassandra.io.{reactor}reactor")
 
@@ -58,7 +61,8 @@ for turn in range(3):
         port=int(port),
         ssl_context=context,
         connection_class=getattr(module, CLASSES[reactor]),
-        protocol_version=4,
+        connect_timeout=100,
+        control_connection_timeout=60,
         compression=False,
         schema_metadata_enabled=False,
         token_metadata_enabled=False,

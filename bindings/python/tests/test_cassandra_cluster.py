@@ -52,9 +52,10 @@ def run(reactor, node, cert, *options):
 
 
 def cluster_for(node, context, **options):
-    options.setdefault("protocol_version", 4)
+    options = {"protocol_version": 4, "connect_timeout": 60, **options}
     return Cluster(
         ["127.0.0.1"],
+        control_connection_timeout=60,
         port=node.port,
         ssl_context=context,
         compression=False,
