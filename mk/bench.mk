@@ -30,6 +30,13 @@ build/bench/openssl_storage: bench/openssl_storage.c $(HEADERS) | deps-demo buil
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
 
+bench-share: deps-test build/bench/share ## Measure libtsc's share of a resumed connection of OpenSSL's
+	@LD_LIBRARY_PATH=build/core sh bench/share.sh $(word 2,$^)
+
+build/bench/share: bench/share.c examples/certificate.h $(HEADERS) | deps-demo build
+	@mkdir -p $(@D)
+	$(CC_BENCH) -Iexamples -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
+
 bench-crowd: build/bench/crowd ## Measure a call where ten thousand attempts wait
 	@LD_LIBRARY_PATH=build/core $< 10000
 
@@ -63,4 +70,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench bench-quick bench-docs bench-floor bench-openssl bench-crowd bench-objects storm storm-quick storm-docs
+.PHONY: bench bench-quick bench-docs bench-floor bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs

@@ -1,7 +1,7 @@
 ##@ Check
 
 CHECKS = check-header check-features check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-readme check-deps check-yard check-instructions size
+    check-static check-readme check-deps check-yard check-release check-instructions size
 
 check: deps-check $(CHECKS) ## Run the checks below, except check-oldest
 
@@ -50,6 +50,9 @@ check-yard: ## Check makefiles, the folders in CONTRIBUTING, and the layers of s
 	@awk -f tools/makefiles.awk mk/*.mk Makefile
 	@tools/tree
 	@tools/layers
+
+check-release: deps-build ## Check what a release needs and takes no build: versions, changelog, package lists
+	@tools/release-check quick
 
 check-instructions: deps-test build/bench/instructions ## Compare the instructions of each call with bench/instructions.txt
 	@tools/instructions check build/bench/instructions bench/instructions.txt

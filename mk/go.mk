@@ -22,7 +22,7 @@ test-go-cassandra: deps-go build/go/tsc.pc build/test/tap cassandra ## Test gocq
 	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Check format and lints of the Go binding
-	@unformatted=$$(gofmt -l bindings/go tests/install); \
+	@unformatted=$$(gofmt -l bindings/go bench/linking tests/install tests/release); \
 	    [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@$(IN_GO) go vet ./... && cd drivers && go vet ./...
 
@@ -32,14 +32,19 @@ fuzz-go: deps-go build/go/tsc.pc ## Fuzz the Go binding, a minute each function;
 bench-go: deps-go build/go/tsc.pc ## Measure the Go binding
 	@$(IN_GO) go test -run '^$$' -bench . -benchmem
 
-# The folder that the build tag tsc_static looks into first.
-bundle-go: build ## Put header and static library where the build tag tsc_static looks
-	@mkdir -p bindings/go/lib
-	@cp include/tsc.h build/core/libtsc.a bindings/go/lib/
+bench-linking: deps-go build ## Compare cgo and purego: docs/decisions/0032-go-linking.md
+	@mkdir -p build/bench
+	@cd bench/linking && CGO_ENABLED=1 go build -o ../../build/bench/linking-cgo . && \
+	    CGO_ENABLED=0 go build -o ../../build/bench/linking-purego .
+	@build/bench/linking-cgo build/core/$(SONAME)
+
+# The folders that the build tag tsc_static looks into first. Releases carry them: tools/release-go.
+bundle-go: build deps-go ## Put header and static library where the build tag tsc_static looks
+	@cp include/tsc.h build/core/libtsc.a bindings/go/lib/linux_$$(go env GOARCH)/
 
 build/go/tsc.pc: mk/go.mk | build
 	@mkdir -p $(@D)
 	@printf '%s\n' 'Name: tsc' 'Description: libtsc in its build tree' 'Version: 0' \
 	    'Cflags: -I$(CURDIR)/include' 'Libs: -L$(CURDIR)/build/core -ltsc' >$@
 
-.PHONY: test-go test-go-oldest test-go-cassandra lint-go fuzz-go bench-go bundle-go
+.PHONY: test-go test-go-oldest test-go-cassandra lint-go fuzz-go bench-go bench-linking bundle-go

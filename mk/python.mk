@@ -64,8 +64,9 @@ lint-python: build/python/venv/made ## Check format, lints and types of the Pyth
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
 
-bench-python: build/python/installed ## Compare the Python binding with a lock and an OrderedDict
+bench-python: build/python/installed ## Compare the Python binding with the design of the request, by call and by connection
 	@$(PY) bindings/python/bench/cache.py
+	@$(PY) bindings/python/bench/connections.py
 
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py

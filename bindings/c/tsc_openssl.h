@@ -337,11 +337,19 @@ static inline void tsc_ssl_info(const SSL *ssl, int where, int ret);
 
 // ---- What an SSL_CTX and an SSL carry -----------------------------------------------------------
 
+// What decides whom an SSL trusts and who it is, as bytes that are the same for two SSLs only if
+// all of it is the same. When there are too many, their digest takes their place.
+typedef struct {
+    uint8_t bytes[1024];
+    size_t length;
+    int failed;
+} tsc_ssl_notes_;
+
 // What an SSL_CTX carries.
 typedef struct {
     tsc_config *config;
-    uint8_t verification[TSC_SSL_VERIFICATION]; // the config's: what the SSL_CTX verified when it
-                                                // was attached
+    tsc_ssl_notes_ notes;                       // what the SSL_CTX verified when it was attached
+    uint8_t verification[TSC_SSL_VERIFICATION]; // their digest, the config's
     X509_STORE *store; // what it trusted then; a reference, so that no other has its address
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
@@ -626,14 +634,6 @@ static inline int tsc_ssl_indexes_make_(void) {
 
 // ---- What an SSL verifies -----------------------------------------------------------------------
 
-// What decides whom an SSL trusts and who it is, as bytes that are the same for two SSLs only if
-// all of it is the same. When there are too many, their digest takes their place.
-typedef struct {
-    uint8_t bytes[1024];
-    size_t length;
-    int failed;
-} tsc_ssl_notes_;
-
 static inline void tsc_ssl_note_end_(tsc_ssl_notes_ *notes, uint8_t digest[TSC_SSL_VERIFICATION]) {
     if (!EVP_Digest(notes->bytes, notes->length, digest, NULL, EVP_sha256(), NULL))
         notes->failed = 1;
@@ -702,47 +702,46 @@ static inline void tsc_ssl_note_names_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM 
 }
 #endif
 
-// The digest of what an SSL verifies and is.
+// What an SSL verifies and is.
 //
 // endpoint: with its server name; NULL for the SSL of a program that verifies that name, whatever
 // it is, if it verifies at all.
 // certificate: whether the client certificate counts.
-// Returns 0 if there was no memory.
-static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
-                                        const tsc_endpoint *endpoint, int certificate,
-                                        uint8_t digest[TSC_SSL_VERIFICATION]) {
-    tsc_ssl_notes_ notes;
+static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                     const tsc_endpoint *endpoint, int certificate,
+                                     tsc_ssl_notes_ *notes) {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     STACK_OF(SSL_CIPHER) *ciphers = SSL_get_ciphers(ssl);
     int mode = SSL_get_verify_mode(ssl), count = ciphers ? (int)sk_SSL_CIPHER_num(ciphers) : 0, i;
     int (*callback)(int, X509_STORE_CTX *) = SSL_get_verify_callback(ssl);
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     X509 *own = certificate ? SSL_get_certificate(ssl) : NULL;
-    notes.length = 0;
-    notes.failed = 0;
+    uint16_t ids[64];
+    notes->length = 0;
+    notes->failed = 0;
 
-    tsc_ssl_note_(&notes, (uint64_t)mode);
-    tsc_ssl_note_bytes_(&notes, &callback, sizeof callback);
+    tsc_ssl_note_(notes, (uint64_t)mode);
+    tsc_ssl_note_bytes_(notes, &callback, sizeof callback);
     // SSL_CTXs of one identity have a store each, and vouch for its being the same. One that was
     // set later is another.
-    tsc_ssl_note_(&notes, store == attachment->store ? 0 : (uint64_t)(uintptr_t)store);
-    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_flags(param));
-    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
+    tsc_ssl_note_(notes, store == attachment->store ? 0 : (uint64_t)(uintptr_t)store);
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_flags(param));
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
 #ifndef OPENSSL_IS_BORINGSSL
-    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_hostflags(param));
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_hostflags(param));
 #endif
 #ifndef TSC_SSL_BORING_
-    tsc_ssl_note_(&notes, (uint64_t)SSL_get_security_level(ssl));
-    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
-    tsc_ssl_note_(&notes, X509_VERIFY_PARAM_get_inh_flags(param));
+    tsc_ssl_note_(notes, (uint64_t)SSL_get_security_level(ssl));
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_inh_flags(param));
     if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
-        tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
+        tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
     store = NULL;
     SSL_get0_verify_cert_store(ssl, &store);
-    tsc_ssl_note_(&notes, (uint64_t)(uintptr_t)store);
-    tsc_ssl_note_(&notes, (uint64_t)SSL_get_tlsext_status_type(ssl));
+    tsc_ssl_note_(notes, (uint64_t)(uintptr_t)store);
+    tsc_ssl_note_(notes, (uint64_t)SSL_get_tlsext_status_type(ssl));
 #ifndef OPENSSL_NO_CT
-    tsc_ssl_note_(&notes, (uint64_t)SSL_ct_is_enabled(ssl));
+    tsc_ssl_note_(notes, (uint64_t)SSL_ct_is_enabled(ssl));
 #endif
 #endif
 #if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30200000L
@@ -750,39 +749,53 @@ static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *att
         unsigned char *types = NULL;
         size_t length = 0;
         if (SSL_get0_server_cert_type(ssl, &types, &length))
-            tsc_ssl_note_text_(&notes, types, types ? length : 0);
+            tsc_ssl_note_text_(notes, types, types ? length : 0);
     }
 #endif
 #if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30500000L
-    tsc_ssl_note_(&notes, (uint64_t)X509_VERIFY_PARAM_get_purpose(param));
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_purpose(param));
 #endif
-    tsc_ssl_note_(&notes, (uint64_t)SSL_get_options(ssl));
-    tsc_ssl_note_(&notes, (uint64_t)SSL_get_min_proto_version(ssl));
-    tsc_ssl_note_(&notes, (uint64_t)SSL_get_max_proto_version(ssl));
-    tsc_ssl_note_(&notes, (uint64_t)count);
+    tsc_ssl_note_(notes, (uint64_t)SSL_get_options(ssl));
+    tsc_ssl_note_(notes, (uint64_t)SSL_get_min_proto_version(ssl));
+    tsc_ssl_note_(notes, (uint64_t)SSL_get_max_proto_version(ssl));
+    tsc_ssl_note_(notes, (uint64_t)count);
     for (i = 0; i < count; i++) {
-        uint16_t id = (uint16_t)SSL_CIPHER_get_id(sk_SSL_CIPHER_value(ciphers, i));
-        tsc_ssl_note_bytes_(&notes, &id, sizeof id);
+        ids[i % 64] = (uint16_t)SSL_CIPHER_get_id(sk_SSL_CIPHER_value(ciphers, i));
+        if (i % 64 == 63 || i == count - 1)
+            tsc_ssl_note_bytes_(notes, ids, (size_t)(i % 64 + 1) * sizeof *ids);
     }
     if (own) {
         // No two certificates have the same, and it is there to be read.
         const ASN1_BIT_STRING *signature = NULL;
         X509_get0_signature(&signature, NULL, own);
-        tsc_ssl_note_text_(&notes, ASN1_STRING_get0_data(signature),
+        tsc_ssl_note_text_(notes, ASN1_STRING_get0_data(signature),
                            (size_t)ASN1_STRING_length(signature));
     }
 #ifdef TSC_SSL_NAMES_
     if (!endpoint && !(mode & SSL_VERIFY_PEER)) {
         tsc_endpoint nobody; // as an SSL without a name to verify has it
         memset(&nobody, 0, sizeof nobody);
-        tsc_ssl_note_names_(&notes, param, &nobody);
+        tsc_ssl_note_names_(notes, param, &nobody);
     } else {
-        tsc_ssl_note_names_(&notes, param, endpoint);
+        tsc_ssl_note_names_(notes, param, endpoint);
     }
 #endif
     if (endpoint && endpoint->verification_len > 0)
-        tsc_ssl_note_text_(&notes, endpoint->verification, endpoint->verification_len);
-    tsc_ssl_note_end_(&notes, digest);
+        tsc_ssl_note_text_(notes, endpoint->verification, endpoint->verification_len);
+}
+
+// The digest of what an SSL verifies and is. Returns 0 if there was no memory.
+static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                        const tsc_endpoint *endpoint, int certificate,
+                                        uint8_t digest[TSC_SSL_VERIFICATION]) {
+    tsc_ssl_notes_ notes;
+    tsc_ssl_note_all_(ssl, attachment, endpoint, certificate, &notes);
+    // Most often nothing was set on the SSL itself, and a digest costs more than all the rest.
+    if (notes.length == attachment->notes.length &&
+        memcmp(notes.bytes, attachment->notes.bytes, notes.length) == 0)
+        memcpy(digest, attachment->verification, TSC_SSL_VERIFICATION);
+    else
+        tsc_ssl_note_end_(&notes, digest);
     return !notes.failed;
 }
 
@@ -867,12 +880,25 @@ static inline SSL_SESSION *tsc_ssl_session_own_(SSL_SESSION *session) {
 static inline int64_t tsc_ssl_not_after_(const X509 *certificate) {
     int days = 0, seconds = 0;
     int64_t end = 0;
+#ifdef TSC_SSL_BORING_
     ASN1_TIME *epoch = certificate ? ASN1_TIME_set(NULL, 0) : NULL;
     if (epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate))) {
         end = (int64_t)days * 86400 + seconds;
-        end = end > 0 ? end : 1; // 0 would say "not known", and this one ended before 1970
+        end = end > 0 ? end : 1; // as below
     }
     ASN1_TIME_free(epoch);
+#else
+    // The same without memory.
+    struct tm epoch, last;
+    memset(&epoch, 0, sizeof epoch);
+    epoch.tm_year = 70;
+    epoch.tm_mday = 1;
+    if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &last) &&
+        OPENSSL_gmtime_diff(&days, &seconds, &epoch, &last)) {
+        end = (int64_t)days * 86400 + seconds;
+        end = end > 0 ? end : 1; // 0 would say "not known", and this one ended before 1970
+    }
+#endif
     return end;
 }
 
@@ -942,6 +968,15 @@ static inline void tsc_ssl_count_certificates_(const SSL *ssl, tsc_ssl_state_ *s
     }
 }
 
+// About how many bytes a session would be as bytes, beside certificates: its ticket, keys and
+// names. To serialise it would tell, and take longer than all the rest.
+static inline size_t tsc_ssl_session_length_(const SSL_SESSION *session) {
+    const unsigned char *ticket;
+    size_t length;
+    SSL_SESSION_get0_ticket(session, &ticket, &length);
+    return length + 256;
+}
+
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
@@ -955,10 +990,10 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
         !tsc_ssl_is_as_begun_(ssl, state))
         return;
-    int length = i2d_SSL_SESSION(session, NULL);
-    if (length <= 0)
-        return;
     if (state->flags & TSC_SSL_SERIALISE) {
+        int length = i2d_SSL_SESSION(session, NULL);
+        if (length <= 0)
+            return;
         unsigned char *bytes = (unsigned char *)OPENSSL_malloc((size_t)length), *end = bytes;
         if (bytes && i2d_SSL_SESSION(session, &end) == length)
             tsc_attempt_receive(state->attempt, &info, sizeof info, bytes, (size_t)length);
@@ -972,7 +1007,8 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
         info.certificates = state->certificates;
         info.certificate_bytes = state->certificate_bytes;
         if (!own || tsc_attempt_receive_object(state->attempt, &info, sizeof info, own,
-                                               (size_t)length, tsc_ssl_session_release_) != TSC_OK)
+                                               tsc_ssl_session_length_(session),
+                                               tsc_ssl_session_release_) != TSC_OK)
             SSL_SESSION_free(own);
     }
 }
@@ -1061,10 +1097,15 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
             X509_STORE_up_ref(attachment->store);
         // An SSL_CTX of which there can be no SSL is nobody's concern.
         sample = SSL_new(ctx);
-        if (sample &&
-            tsc_ssl_verification_(sample, attachment, NULL, 1, attachment->verification)) {
+        if (sample) {
+            tsc_ssl_note_all_(sample, attachment, NULL, 1, &attachment->notes);
+            tsc_ssl_note_end_(&attachment->notes, attachment->verification);
+        }
+        if (sample && !attachment->notes.failed) {
             as_ctx.verification = attachment->verification;
             as_ctx.verification_len = sizeof attachment->verification;
+        } else {
+            attachment->notes.length = 0; // as no SSL's are
         }
         SSL_free(sample);
         status = tsc_config_new(cache, &as_ctx, sizeof as_ctx, &attachment->config);

@@ -52,6 +52,19 @@ unsafe fn borrow_engine<'a>(cache: *const tsc_cache) -> StatusResult<&'a Arc<Eng
     }
 }
 
+/// Has `call` use the cache of a handle, unless that is closed. It is held for the call only if foreign code may
+/// run before the end of it, a clock or a listener, in which the caller may free the handle: to count the users of
+/// a cache takes longer than a look-up, where several threads do it. What `call` does last may be foreign code, too.
+#[inline]
+unsafe fn with_engine(
+    cache: *const tsc_cache,
+    call: impl FnOnce(&Engine) -> StatusResult,
+) -> StatusResult {
+    let engine = borrow_engine(cache)?;
+    let held = engine.calls_back().then(|| Arc::clone(engine));
+    call(held.as_ref().unwrap_or(engine))
+}
+
 /// The cache of a handle, unless it is closed. Held for the call, which may run a callback in which the caller
 /// frees the handle.
 pub(super) unsafe fn open_engine(cache: *const tsc_cache) -> StatusResult<Arc<Engine>> {
@@ -157,14 +170,15 @@ pub unsafe extern "C" fn tsc_put(
     len: usize,
 ) -> tsc_status {
     guard(|| {
-        let engine = open_engine(cache)?;
-        let key = caller_key(&engine, key, key_len)?;
-        let info = read_info(info, info_size)?;
-        let data = bytes(data, len)?;
-        if data.is_empty() {
-            return Err(TSC_INVALID_ARGUMENT);
-        }
-        Ok(info.put_alone(&engine, &key, data)?)
+        with_engine(cache, |engine| {
+            let key = caller_key(engine, key, key_len)?;
+            let info = read_info(info, info_size)?;
+            let data = bytes(data, len)?;
+            if data.is_empty() {
+                return Err(TSC_INVALID_ARGUMENT);
+            }
+            Ok(info.put_alone(engine, &key, data)?)
+        })
     })
 }
 
@@ -187,13 +201,11 @@ pub unsafe extern "C" fn tsc_get(
     info_size: usize,
 ) -> tsc_status {
     guard(|| {
-        let engine = borrow_engine(cache)?;
-        // Otherwise the last that runs is foreign code: a look-up need not count its caches' users.
-        let held = engine.calls_back().then(|| Arc::clone(engine));
-        let engine: &Engine = held.as_ref().unwrap_or(engine);
-        let key = caller_key(engine, key, key_len)?;
-        let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
-        out.copy_by(|copy| engine.copy_out(&key, copy))
+        with_engine(cache, |engine| {
+            let key = caller_key(engine, key, key_len)?;
+            let out = SessionOutput::check((buf, cap, len), (info, info_size))?;
+            out.copy_by(|copy| engine.copy_out(&key, copy))
+        })
     })
 }
 

@@ -137,8 +137,8 @@ static void is_bounded(int version, uint32_t policy, int threads, int wrong, int
     pool *it = pool_new(version, HARMFUL, policy, true);
     crowd(it, 1, 1); // something to resume
     it->wrong = wrong;
-    // Chance decides which connections offer a session, so how many it takes is not known. A wrong password
-    // on a full handshake may close the breaker again.
+    // Chance decides which connections offer a session, so how many it takes is not known. A wrong
+    // password on a full handshake may close the breaker again.
     tsc_stats stats;
     do {
         crowd(it, threads, 20);

@@ -1,7 +1,10 @@
 """`tsc.attach`: any context, and in the direct way sessions that outlive what they came from."""
 
+import contextlib
 import gc
 import os
+import pathlib
+import signal
 import ssl
 import subprocess
 import sys
@@ -161,6 +164,42 @@ def test_a_revocation_list_that_is_loaded_later_counts(serve, cert, tmp_path):
     # Not by the method that would notice.
     ssl.SSLContext.load_verify_locations(context, str(crl))
     assert visit(context, server.port) is False
+
+
+@DIRECT
+@BOTH
+def test_what_a_killed_server_gave_resumes(cert, version):
+    """OpenSSL marks the session of a connection that ends without a farewell; ours is a copy."""
+    script = pathlib.Path(__file__).parent / "respawn.py"
+    server = subprocess.Popen(
+        [sys.executable, str(script), *cert, version.name], stdout=subprocess.PIPE, text=True
+    )
+    workers = []
+    try:
+        port = int(server.stdout.readline())
+        workers.append(int(server.stdout.readline()))
+        context = plain(cert)
+        tsc.attach(context, tsc.TLSSessionCache(max_sessions_per_endpoint=32))
+        open_now = [connect(context, port) for _ in range(16)]
+        for tls in open_now:
+            ask(tls)
+        os.kill(workers[0], signal.SIGKILL)
+        workers.append(int(server.stdout.readline()))
+        for tls in open_now:
+            with contextlib.suppress(OSError):
+                assert tls.recv(1) == b""
+            tls.close()
+        again = [connect(context, port) for _ in range(16)]
+        assert [tls.session_reused for tls in again] == [True] * 16
+        for tls in again:
+            ask(tls)
+            tls.close()
+    finally:
+        server.kill()
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        server.communicate()
 
 
 @DIRECT

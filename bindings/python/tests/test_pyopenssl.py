@@ -5,6 +5,7 @@ import socket
 import ssl
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from peer import certificate
 
@@ -21,16 +22,18 @@ def context_for(cert, **options):
     return context
 
 
-def open_(context, port, name=b"localhost"):
+def open_(context, port, name=b"localhost", change=None):
     connection = SSL.Connection(context, socket.create_connection(("127.0.0.1", port)))
     connection.set_tlsext_host_name(name)
+    if change is not None:
+        change(connection)
     connection.set_connect_state()
     connection.do_handshake()
     return connection
 
 
-def visit(context, port, name=b"localhost"):
-    connection = open_(context, port, name)
+def visit(context, port, name=b"localhost", change=None):
+    connection = open_(context, port, name, change)
     connection.sendall(b"hello\n")
     assert connection.recv(6) == b"hello\n"
     connection.sock_shutdown(socket.SHUT_RDWR)
@@ -164,6 +167,96 @@ def test_without_a_socket_the_endpoint_is_named(serve, cert):
     assert [talk(), talk()] == [False, False]
     with tsc.endpoint("127.0.0.1", server.port):
         assert [talk(), talk()] == [False, True]
+
+
+def ignore(*_arguments):
+    return True
+
+
+def change_used(context, change):
+    """Changes a context that has connections. pyOpenSSL 26 allows that no longer; older ones do."""
+    context._used = False
+    change(context)
+
+
+CHANGES = {
+    "roots": lambda context, cert: context.load_verify_locations(cert[0]),
+    "default roots": lambda context, cert: context.set_default_verify_paths(),
+    "verify mode": lambda context, cert: context.set_verify(SSL.VERIFY_NONE),
+    "verify callback": lambda context, cert: context.set_verify(SSL.VERIFY_PEER, ignore),
+    "depth": lambda context, cert: context.set_verify_depth(3),
+    "certificate": lambda context, cert: context.use_certificate_file(cert[0]),
+    "key": lambda context, cert: context.use_privatekey_file(cert[1]),
+    "ciphers": lambda context, cert: context.set_cipher_list(b"ECDHE"),
+    "version": lambda context, cert: context.set_min_proto_version(SSL.TLS1_2_VERSION),
+    "options": lambda context, cert: context.set_options(SSL.OP_NO_TLSv1_1),
+    "ALPN": lambda context, cert: context.set_alpn_protos([b"x"]),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_context_starts_over(serve, cert, version, change):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    change_used(context, lambda context: change(context, cert))
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+
+
+def test_reading_the_options_changes_nothing(serve, cert):
+    server, context = serve(), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    change_used(context, lambda context: context.set_options(0))
+    assert visit(context, server.port) is True
+
+
+OWN = {
+    "verify mode": lambda connection, cert: connection.set_verify(SSL.VERIFY_NONE),
+    "verify callback": lambda connection, cert: connection.set_verify(SSL.VERIFY_PEER, ignore),
+    "certificate": lambda connection, cert: connection.use_certificate(own_certificate(cert)),
+}
+if hasattr(SSL.Connection, "set_options"):  # newer pyOpenSSL only
+    OWN["options"] = lambda connection, cert: connection.set_options(SSL.OP_NO_TLSv1_1)
+
+
+def own_certificate(cert):
+    with open(cert[0], "rb") as file:
+        return load_pem_x509_certificate(file.read())
+
+
+@BOTH
+@pytest.mark.parametrize("change", OWN.values(), ids=OWN)
+def test_a_connection_with_settings_of_its_own_is_left_alone(serve, cert, version, change):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    before = context.session_cache.stats()
+    assert visit(context, server.port, change=lambda one: change(one, cert)) is False
+    assert context.session_cache.stats() == before
+    assert visit(context, server.port) is True
+
+
+@BOTH
+def test_a_connection_made_before_a_change_is_left_alone(serve, cert, tmp_path, version):
+    """OpenSSL copies the settings when a connection is made, not when it shakes hands."""
+    server = serve(version, cert=certificate(tmp_path))
+    context = context_for(cert, accept="handshake")  # which does not trust that one
+    context.set_verify(SSL.VERIFY_NONE)
+
+    def verify(_connection):
+        change_used(context, lambda context: context.set_verify(SSL.VERIFY_PEER))
+
+    visit(context, server.port, change=verify)
+    assert len(context.session_cache) == 0
+    with pytest.raises(SSL.Error):
+        open_(context, server.port)
+
+
+@BOTH
+def test_who_asks_for_an_ocsp_response_does_not_resume(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    change_used(context, lambda context: context.set_ocsp_client_callback(ignore))
+    assert [visit(context, server.port) for _ in range(2)] == [False, False]
 
 
 @BOTH

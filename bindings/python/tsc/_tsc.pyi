@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any, final
 
+# Also with a group and a verification behind.
 Address = tuple[str, int] | tuple[str, int, str | None]
 
 DISABLED: int
@@ -80,6 +81,7 @@ class Cache:
 @final
 class Config:
     def attempt(self, endpoint: Address, /) -> Attempt: ...
+    def available(self, endpoint: Address, /) -> int: ...
 
 @final
 class Attempt:

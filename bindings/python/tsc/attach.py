@@ -12,9 +12,7 @@ from tsc.attached import Accept, Attachment, of
 from tsc.cache import TLSSessionCache
 from tsc.connection import SSLObject, SSLSocket
 from tsc.direct_context import DirectContext, obstacle
-from tsc.direct_socket import DirectObject, DirectSocket
 from tsc.fallback_context import FallbackContext
-from tsc.fallback_socket import FallbackObject, FallbackSocket
 from tsc.wait import milliseconds
 
 
@@ -82,7 +80,7 @@ def attach(
         client_not_after=operator.index(client_not_after),
         detached_class=type(context),
     )
-    way = DirectContext if status().direct else FallbackContext
+    way: Any = DirectContext if status().direct else FallbackContext
     base: Any = type(context)
     connections: Any = context.sslsocket_class, context.sslobject_class
     kind = _attached(base, way, *connections)
@@ -109,17 +107,12 @@ def detach(context: ssl.SSLContext) -> None:
 
 
 @memoized
-def _attached(context: type, way: type, sslsocket: type, sslobject: type) -> Any:
-    direct = way is DirectContext
+def _attached(context: type, way: Any, sslsocket: type, sslobject: type) -> Any:
     members = {
         "__module__": context.__module__,
         "__doc__": context.__doc__,
-        "sslsocket_class": _connection(
-            sslsocket, DirectSocket if direct else FallbackSocket, SSLSocket
-        ),
-        "sslobject_class": _connection(
-            sslobject, DirectObject if direct else FallbackObject, SSLObject
-        ),
+        "sslsocket_class": _connection(sslsocket, way._tsc_socket, SSLSocket),
+        "sslobject_class": _connection(sslobject, way._tsc_object, SSLObject),
     }
     return type(context.__name__, (way, context), members)
 

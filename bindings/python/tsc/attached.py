@@ -43,6 +43,9 @@ class Attached(_Base):
     """An `ssl.SSLContext` whose client connections find, offer, keep and publish sessions."""
 
     _tsc: Attachment
+    _tsc_socket: type
+    _tsc_object: type
+    """What its connections are, besides what they were."""
 
     @property
     def session_cache(self) -> TLSSessionCache:

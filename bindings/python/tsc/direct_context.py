@@ -9,7 +9,7 @@ from typing import Any
 
 from tsc import _tsc
 from tsc.attached import Attached, Attachment
-from tsc.direct_socket import Prepared
+from tsc.direct_socket import DirectObject, DirectSocket, Prepared
 
 # Those whose `_ssl.c` was read for how its objects begin. Add one when it has been.
 _VERSIONS = range(9, 15)
@@ -43,6 +43,9 @@ class DirectContext(Attached):
     What a connection verifies is read off its OpenSSL. Roots, ALPN and post-handshake
     authentication cannot be, so that here it is the context's methods that tell of a change.
     """
+
+    _tsc_socket = DirectSocket
+    _tsc_object = DirectObject
 
     def _tsc_attach(self, attachment: Attachment) -> None:
         if attachment.cache.enabled:

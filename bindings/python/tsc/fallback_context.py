@@ -14,7 +14,7 @@ from typing import Any
 from tsc import _tsc
 from tsc.attached import Attached, Attachment
 from tsc.attempt import Attempt
-from tsc.fallback_socket import Resuming
+from tsc.fallback_socket import FallbackObject, FallbackSocket, Resuming
 from tsc.prepared import take
 
 # The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
@@ -41,6 +41,8 @@ class FallbackContext(Attached):
     offered any more.
     """
 
+    _tsc_socket = FallbackSocket
+    _tsc_object = FallbackObject
     _tsc_changes: list[object]
     """Changes of settings that are under way."""
 

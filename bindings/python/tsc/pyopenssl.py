@@ -8,6 +8,7 @@ missing, importing this fails.
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,12 +38,17 @@ _LIFETIME_HINT = 0xA9
 class Context(SSL.Context):
     """An ``OpenSSL.SSL.Context`` whose client connections find, offer, keep and publish sessions.
 
-    cache: as in `tsc.SSLContext`; None: one of its own. Make a new context to change roots, client
-    certificate, verification or ALPN: this one does not notice.
+    cache: as in `tsc.SSLContext`; None: one of its own.
     accept: "handshake": what a connection receives is published after its handshake, for drivers
     that do not know of this. "caller": when the driver calls `established`.
 
-    A connection that was given a session with ``set_session``, and a server's, is left alone.
+    A changed setting (roots, client certificate, verification, versions, ciphers, ALPN) makes it
+    start over: what was received under the former one is not offered any more. What it cannot see
+    is a change inside ``get_cert_store()``: make a new context for that.
+
+    A connection that was given a session with ``set_session``, and a server's, is left alone. So is
+    one with a verification, a client certificate or options of its own, and, once there is an OCSP
+    callback, every one: a resumed handshake brings no OCSP response.
 
     The endpoint is the peer of the socket or of Twisted's transport, and the name of
     `set_tlsext_host_name`. Another connection without a socket has the one that `tsc.endpoint` or
@@ -63,10 +69,31 @@ class Context(SSL.Context):
         if accept not in ("handshake", "caller"):
             raise ValueError(f"accept is {accept!r}, not 'handshake' or 'caller'")
         self.session_cache = cache
-        self._tsc_config = cache._cache.config()
         self._tsc_accept = accept
+        self._tsc_asks_ocsp = getattr(self, "_ocsp_helper", None) is not None
         self._tsc_user_callback: Callable[..., object] | None = None
+        self._tsc_start_over()
         super().set_info_callback(self._tsc_info)
+
+    def _tsc_start_over(self) -> None:
+        self._tsc_config: _tsc.Config | None = self.session_cache._cache.config()
+        # There is no other way to read the certificate that connections start with.
+        ssl = _ffi.gc(_lib.SSL_new(self._context), _lib.SSL_free)
+        self._tsc_own = _settings(ssl)
+
+    def _tsc_config_for(self, connection: SSL.Connection) -> _tsc.Config | None:
+        """Give what a connection's sessions belong to; None: it is to be left alone."""
+        as_here = (
+            _settings(connection._ssl) == self._tsc_own
+            and connection._verify_helper is self._verify_helper
+        )
+        usable = as_here and not self._tsc_asks_ocsp and self.session_cache.enabled
+        return self._tsc_config if usable else None
+
+    def set_ocsp_client_callback(self, *args: Any, **kwargs: Any) -> None:
+        """See ``OpenSSL.SSL.Context.set_ocsp_client_callback``; from then on, nothing resumes."""
+        self._tsc_asks_ocsp = True
+        super().set_ocsp_client_callback(*args, **kwargs)
 
     def set_info_callback(self, callback: Callable[[SSL.Connection, int, int], None]) -> None:
         """See ``OpenSSL.SSL.Context.set_info_callback``; the cache's own goes on besides."""
@@ -80,6 +107,58 @@ class Context(SSL.Context):
             attempt.info(connection, where, result)
         if self._tsc_user_callback is not None:
             self._tsc_user_callback(connection, where, result)
+
+
+def _starting_over(setter: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(setter)
+    def method(self: Context, *args: Any, **kwargs: Any) -> Any:
+        if not hasattr(self, "_tsc_config"):  # in `SSL.Context.__init__`
+            return setter(self, *args, **kwargs)
+        options = _lib.SSL_CTX_get_options(self._context)
+        current, self._tsc_config = self._tsc_config, None
+        try:
+            return setter(self, *args, **kwargs)
+        finally:
+            # That is also how the options are read.
+            if setter.__name__ == "set_options" and options == _lib.SSL_CTX_get_options(
+                self._context
+            ):
+                self._tsc_config = current
+            else:
+                self._tsc_start_over()
+
+    return method
+
+
+for _name in (
+    "add_extra_chain_cert",
+    "load_verify_locations",
+    "set_alpn_protos",
+    "set_cipher_list",
+    "set_default_verify_paths",
+    "set_max_proto_version",
+    "set_min_proto_version",
+    "set_options",
+    "set_tls13_ciphersuites",
+    "set_verify",
+    "set_verify_depth",
+    "use_certificate",
+    "use_certificate_chain_file",
+    "use_certificate_file",
+    "use_privatekey",
+    "use_privatekey_file",
+):
+    if hasattr(SSL.Context, _name):  # not every version has them all
+        setattr(Context, _name, _starting_over(getattr(SSL.Context, _name)))
+
+
+def _settings(ssl: Any) -> tuple[Any, ...]:
+    """Read what a connection can have of its own, but for its verify callback."""
+    return (
+        _lib.SSL_get_verify_mode(ssl),
+        _lib.SSL_get_options(ssl),
+        _lib.SSL_get_certificate(ssl),
+    )
 
 
 def attach(
@@ -173,9 +252,10 @@ def begin(
     max_wait_ms = milliseconds(max_wait)
     connection = _own(connection)
     context = connection.get_context()
-    if not isinstance(context, Context) or not context.session_cache.enabled:
+    if not isinstance(context, Context):
         return
-    if connection.get_session() is not None:  # the caller's own
+    config = context._tsc_config_for(connection)
+    if config is None or connection.get_session() is not None:  # the caller's own
         return
     where = (host, port) if host is not None else named()
     if where is None:
@@ -186,7 +266,7 @@ def begin(
         return
     name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
     with suppress(_tsc.Error):
-        attempt = _Attempt(context._tsc_config.attempt((*where, name)), context._tsc_accept)
+        attempt = _Attempt(config.attempt((*where, name)), context._tsc_accept)
         if max_wait_ms:
             attempt.wait(max_wait_ms)
         _attempts[connection] = attempt

@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package main
+
+func linked() map[string]library { return map[string]library{} }

@@ -1,0 +1,3 @@
+// Package lib holds libtsc.a and tsc.h for linux/arm64 in the tags of releases, where the build tag tsc_static
+// finds them. It has a Go file so that go mod vendor takes the folder along.
+package lib

@@ -1,0 +1,38 @@
+//! How many bytes a resumed handshake needs, and a full one.
+
+use crate::client::Visit;
+use serde::{Deserialize, Serialize};
+
+/// What fits a TCP segment on an Ethernet, over IPv6.
+const SEGMENT: usize = 1440;
+
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Size {
+    /// 0: the server gave an id, and keeps the session itself.
+    pub ticket: usize,
+    /// The first message, with the header of its record.
+    pub client_hello_full: usize,
+    pub client_hello_resumed: usize,
+    /// Whether the longer one still fits one TCP segment of 1440 bytes.
+    pub fits_one_segment: bool,
+    /// The server's certificates, which a resumed handshake does without.
+    pub certificates: usize,
+    /// Of the whole handshake, both ways.
+    pub full: usize,
+    pub resumed: usize,
+}
+
+pub fn look(visits: &[Visit]) -> Option<Size> {
+    let full = visits.iter().find(|visit| !visit.resumed)?;
+    let resumed = visits.iter().find(|visit| visit.resumed)?;
+    let tickets = visits.iter().flat_map(|visit| &visit.tickets);
+    Some(Size {
+        ticket: tickets.map(|arrival| arrival.ticket.length).max()?,
+        client_hello_full: full.client_hello,
+        client_hello_resumed: resumed.client_hello,
+        fits_one_segment: resumed.client_hello <= SEGMENT,
+        certificates: full.certificates,
+        full: full.sent + full.received,
+        resumed: resumed.sent + resumed.received,
+    })
+}

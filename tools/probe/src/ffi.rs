@@ -1,0 +1,35 @@
+//! The two questions about a session that the `openssl` crate does not ask.
+
+use foreign_types::ForeignTypeRef;
+use openssl::ssl::SslSessionRef;
+use openssl_sys::SSL_SESSION;
+use std::ffi::{c_uchar, c_ulong};
+
+unsafe extern "C" {
+    fn SSL_SESSION_get_ticket_lifetime_hint(session: *const SSL_SESSION) -> c_ulong;
+    fn SSL_SESSION_get0_ticket(
+        session: *const SSL_SESSION,
+        ticket: *mut *const c_uchar,
+        length: *mut usize,
+    );
+}
+
+/// The lifetime that the server gave with the ticket, in seconds; 0 if none.
+pub fn lifetime(session: &SslSessionRef) -> u32 {
+    // SAFETY: a live session, only read.
+    let seconds = unsafe { SSL_SESSION_get_ticket_lifetime_hint(session.as_ptr()) };
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// The ticket's bytes; empty for a TLS 1.2 session that the server knows by its id.
+pub fn ticket(session: &SslSessionRef) -> Vec<u8> {
+    let (mut bytes, mut length) = (std::ptr::null(), 0);
+    // SAFETY: a live session, only read; what is given belongs to it and is copied at once.
+    unsafe {
+        SSL_SESSION_get0_ticket(session.as_ptr(), &mut bytes, &mut length);
+        match bytes.is_null() {
+            true => Vec::new(),
+            false => std::slice::from_raw_parts(bytes, length).to_vec(),
+        }
+    }
+}

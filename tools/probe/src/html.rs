@@ -1,0 +1,203 @@
+//! The report as one page that needs nothing else.
+
+use crate::facts::Reaction;
+use crate::facts::pool::Burst;
+use crate::report::Report;
+use std::fmt::Write as _;
+
+pub fn page(report: &Report) -> String {
+    let mut out = String::new();
+    let title = escape(report.targets.first().map_or("", String::as_str));
+    let _ = write!(
+        out,
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+         <title>tsc-probe: {title}</title><style>{STYLE}</style><main><h1>{title}</h1><p class=verdict>{}</p>",
+        escape(&report.verdict)
+    );
+    if !report.verified {
+        out.push_str("<p class=warning>--insecure: nobody looked at whose server this is.</p>");
+    }
+    list(&mut out, "On the server", &report.advice);
+    let mut text = Vec::new();
+    let _ = crate::terminal::facts_and_versions(&mut text, report);
+    let plain = anstream::adapter::strip_bytes(&text).into_vec();
+    let _ = write!(
+        out,
+        "<h2>What was found</h2><pre>{}</pre>",
+        escape(String::from_utf8_lossy(&plain).trim())
+    );
+    if let Some(saving) = &report.saving {
+        out.push_str("<h2>Handshakes, in milliseconds</h2>");
+        distribution(
+            &mut out,
+            &saving.full_handshakes,
+            &saving.resumed_handshakes,
+        );
+    }
+    if let Some(pool) = &report.pool {
+        let _ = write!(out, "<h2>A pool of {} at once</h2>", pool.connections);
+        timeline(&mut out, "without waiting", &pool.without_waiting);
+        timeline(&mut out, "waiting for tickets", &pool.waiting);
+    }
+    if let Some(matrix) = report
+        .matrix
+        .as_ref()
+        .filter(|matrix| matrix.targets.len() > 1)
+    {
+        out.push_str("<h2>Who takes whose sessions</h2><p>Issued by the row, offered to the column.</p><div class=wide><table><tr><th>");
+        for n in 1..=matrix.targets.len() {
+            let _ = write!(out, "<th>{n}");
+        }
+        for (n, (target, row)) in matrix.targets.iter().zip(&matrix.taken).enumerate() {
+            let _ = write!(out, "<tr><th>{} {}", n + 1, escape(target));
+            match row {
+                None => {
+                    let _ = write!(out, "<td colspan={}>issues none", matrix.targets.len());
+                }
+                Some(row) => {
+                    for reaction in row {
+                        let class = match reaction {
+                            Reaction::Resumed => "good",
+                            other if other.is_harmful() => "bad",
+                            _ => "",
+                        };
+                        let _ = write!(out, "<td class='{class}'>{reaction}");
+                    }
+                }
+            }
+        }
+        out.push_str("</table></div>");
+    }
+    if !report.settings.is_empty() {
+        out.push_str("<h2>Settings of libtsc, to copy</h2>");
+        for snippet in &report.settings {
+            let _ = write!(
+                out,
+                "<h3>{}</h3><pre>{}</pre>",
+                escape(&snippet.language),
+                escape(&snippet.text)
+            );
+        }
+    }
+    list(&mut out, "Not found out", &report.unknown);
+    out.push_str("</main></html>\n");
+    out
+}
+
+/// Each handshake a dot, full above resumed, on one scale.
+fn distribution(out: &mut String, full: &[f64], resumed: &[f64]) {
+    let most = full.iter().chain(resumed).copied().fold(0.1, f64::max);
+    let _ = write!(
+        out,
+        "<div class=wide><svg viewBox='0 0 700 110' role=img aria-label='times of full and resumed handshakes'>"
+    );
+    for (y, name, class, samples) in [
+        (25, "full", "full", full),
+        (65, "resumed", "resumed", resumed),
+    ] {
+        let _ = write!(out, "<text x=0 y={}>{name}</text>", y + 5);
+        for sample in samples {
+            let x = 90.0 + sample / most * 590.0;
+            let _ = write!(out, "<circle class={class} cx={x:.1} cy={y} r=5 />");
+        }
+    }
+    axis(out, 90.0, 590.0, 90, most);
+    out.push_str("</svg></div>");
+}
+
+/// Each connection a bar: from where it began its handshake to where it was up.
+fn timeline(out: &mut String, name: &str, burst: &Burst) {
+    let rows = burst.timeline.len();
+    let height = rows * 8 + 30;
+    let most = burst.milliseconds.max(0.1);
+    let _ = write!(
+        out,
+        "<h3>{name}: {} resumed, up in {:.0} ms</h3><div class=wide><svg viewBox='0 0 700 {height}' role=img \
+         aria-label='when each connection was up'>",
+        burst.resumed, burst.milliseconds
+    );
+    for (row, bar) in burst.timeline.iter().enumerate() {
+        let class = if bar.resumed { "resumed" } else { "full" };
+        let x = 10.0 + bar.began / most * 680.0;
+        let width = ((bar.up - bar.began) / most * 680.0).max(1.0);
+        let _ = write!(
+            out,
+            "<rect class={class} x={x:.1} y={} width={width:.1} height=6 />",
+            row * 8
+        );
+    }
+    axis(out, 10.0, 680.0, rows * 8 + 8, most);
+    out.push_str("</svg></div>");
+}
+
+fn axis(out: &mut String, left: f64, width: f64, y: usize, most: f64) {
+    for part in 0..=4 {
+        let share = f64::from(part) / 4.0;
+        let anchor = match part {
+            0 => "start",
+            4 => "end",
+            _ => "middle",
+        };
+        let _ = write!(
+            out,
+            "<text class=axis x={:.0} y={} text-anchor={anchor}>{:.1} ms</text>",
+            left + share * width,
+            y + 14,
+            share * most
+        );
+    }
+}
+
+fn list(out: &mut String, title: &str, items: &[String]) {
+    if items.is_empty() {
+        return;
+    }
+    let _ = write!(out, "<h2>{title}</h2><ul>");
+    for item in items {
+        let _ = write!(out, "<li>{}", escape(item));
+    }
+    out.push_str("</ul>");
+}
+
+/// What a server says is shown here, and no server may write the page.
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #f2f4f7; --full: #c2570c; --resumed: #0a7d55; --bad: #c62828 }
+@media (prefers-color-scheme: dark) { :root { --back: #15181c; --text: #e3e6ea; --soft: #20252b; --full: #f0964f; --resumed: #3fc492; --bad: #ff7a70 } }
+body { background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; margin: 0 }
+main { max-width: 46rem; margin: 0 auto; padding: 1rem }
+.verdict { font-size: 1.15rem; font-weight: 600 }
+.warning { color: var(--bad); font-weight: 600 }
+pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius: 6px; font-size: .85rem }
+.wide { overflow-x: auto }
+svg { width: 100%; min-width: 30rem; font: 12px system-ui, sans-serif; fill: var(--text) }
+svg .full { fill: var(--full); fill-opacity: .7 } svg .resumed { fill: var(--resumed); fill-opacity: .7 }
+svg .axis { opacity: .7 }
+table { border-collapse: collapse } th, td { padding: .25rem .6rem; border: 1px solid var(--soft); text-align: left }
+td.good { color: var(--resumed) } td.bad { color: var(--bad) }
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_server_cannot_write_the_page() {
+        assert_eq!(
+            super::escape("<script>'\"&"),
+            "&lt;script&gt;&#39;&quot;&amp;"
+        );
+    }
+}

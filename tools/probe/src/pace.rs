@@ -1,0 +1,105 @@
+//! How many connections may be made, how fast, and for how long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub struct Pace {
+    most: u32,
+    made: AtomicU32,
+    interval: Duration,
+    next: std::sync::Mutex<Instant>,
+    end: Instant,
+    stopped: Arc<AtomicBool>,
+}
+
+/// Why there are no more connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    ByUser,
+    OutOfTime,
+    OutOfConnections,
+}
+
+impl Pace {
+    /// `rate`: connections a second, after which the next one waits for its turn.
+    pub fn new(most: u32, rate: u32, time: Duration, stopped: Arc<AtomicBool>) -> Self {
+        let now = Instant::now();
+        Self {
+            most,
+            made: AtomicU32::new(0),
+            interval: Duration::from_secs(1) / rate.max(1),
+            next: std::sync::Mutex::new(now),
+            end: now + time,
+            stopped,
+        }
+    }
+
+    /// Waits for the turn of one connection.
+    pub fn connection(&self) -> Result<(), Stopped> {
+        let turn = {
+            let mut next = self.next.lock().expect("nobody panics with it");
+            let turn = (*next).max(Instant::now());
+            *next = turn + self.interval;
+            turn
+        };
+        self.wait_until(turn)?;
+        self.count()
+    }
+
+    /// Lets so many connections begin at once, and waits afterwards for as long as they would have taken.
+    pub fn burst(&self, connections: u32) -> Result<(), Stopped> {
+        let turn = {
+            let mut next = self.next.lock().expect("nobody panics with it");
+            let turn = (*next).max(Instant::now());
+            *next = turn + self.interval * connections;
+            turn
+        };
+        self.wait_until(turn)?;
+        for _ in 0..connections {
+            self.count()?;
+        }
+        Ok(())
+    }
+
+    pub fn made(&self) -> u32 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// Waits, but not longer than the user or the limit of time allows.
+    pub fn wait_until(&self, then: Instant) -> Result<(), Stopped> {
+        loop {
+            let now = Instant::now();
+            if self.stopped.load(Ordering::Relaxed) {
+                return Err(Stopped::ByUser);
+            }
+            if now >= self.end {
+                return Err(Stopped::OutOfTime);
+            }
+            if now >= then {
+                return Ok(());
+            }
+            std::thread::sleep((then - now).min(Duration::from_millis(50)));
+        }
+    }
+
+    fn count(&self) -> Result<(), Stopped> {
+        if self.made.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.made.fetch_sub(1, Ordering::Relaxed);
+            return Err(Stopped::OutOfConnections);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ByUser => "stopped by you",
+            Self::OutOfTime => "out of time (--time)",
+            Self::OutOfConnections => "out of connections (--connections)",
+        })
+    }
+}
+
+impl std::error::Error for Stopped {}

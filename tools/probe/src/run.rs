@@ -1,0 +1,258 @@
+//! What is looked at, in which order.
+
+use crate::args::Args;
+use crate::client::{Client, Settings, Visit};
+use crate::embedded::Server;
+use crate::facts::{
+    Unknown, bad_ticket, lifetime, matrix, pool, saving, size, ticket_request, tickets, twice,
+};
+use crate::pace::Pace;
+use crate::protocol::Protocol;
+use crate::report::{Report, SCHEMA, Verdict, Version};
+use crate::target::{self, Target};
+use crate::{advice, verdict};
+use indicatif::{ProgressBar, ProgressStyle};
+use openssl::ssl::SslVersion;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many connections offer a session before it is judged.
+const ROUNDS: u32 = 5;
+
+/// The best first.
+const VERSIONS: [(&str, SslVersion); 2] = [
+    ("TLS 1.3", SslVersion::TLS1_3),
+    ("TLS 1.2", SslVersion::TLS1_2),
+];
+
+pub fn run(args: &Args) -> anyhow::Result<Report> {
+    let (targets, settings, _kept) = where_to(args)?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = stopped.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    let pace = Pace::new(
+        args.connections,
+        args.rate,
+        Duration::from_secs(args.time),
+        stopped,
+    );
+    let planned = planned(args, targets.len()).min(args.connections);
+    let first = &targets[0];
+    eprintln!(
+        "tsc-probe: at most {planned} connections to {}, at most {} a second",
+        targets
+            .iter()
+            .map(Target::label)
+            .collect::<Vec<_>>()
+            .join(", "),
+        args.rate
+    );
+    let bar = ProgressBar::new(u64::from(planned));
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
+
+    let mut report = Report {
+        schema: SCHEMA,
+        when: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+        targets: targets.iter().map(Target::label).collect(),
+        protocol: settings.protocol,
+        name: settings.name.clone(),
+        verified: !settings.insecure,
+        verdict: String::new(),
+        resumes: Verdict::Unreachable,
+        versions: Vec::new(),
+        version: None,
+        twice: None,
+        ticket_request: None,
+        bad_ticket: None,
+        matrix: None,
+        pool: None,
+        saving: None,
+        connections: 0,
+        advice: Vec::new(),
+        settings: Vec::new(),
+        unknown: Vec::new(),
+    };
+    let step = |message: &'static str| {
+        bar.set_message(message);
+        bar.set_position(u64::from(pace.made()));
+    };
+
+    step("sessions");
+    for (name, version) in VERSIONS {
+        let client = Client::new(&settings, version, 0)?;
+        match tickets::look(&pace, &client, first.address, ROUNDS) {
+            Ok((found, visits)) => report.versions.push(spoken(name, found, &visits)),
+            Err(Unknown::Refused(refusal)) => report.versions.push(Version {
+                version: name.to_owned(),
+                tickets: None,
+                lifetime: None,
+                size: None,
+                refused: Some(refusal.to_string()),
+            }),
+            Err(Unknown::Stopped(stopped)) => report.unknown.push(format!("{name}: {stopped}")),
+        }
+    }
+    let spoken = report
+        .versions
+        .iter()
+        .find(|version| version.tickets.is_some());
+    report.version = spoken.map(|version| version.version.clone());
+    report.resumes = verdict::word(&report);
+
+    let judged = VERSIONS
+        .iter()
+        .find(|(name, _)| report.version.as_deref() == Some(*name));
+    if let Some(&(_, version)) = judged {
+        let client = Client::new(&settings, version, 0)?;
+        let issued = report.resumes != Verdict::NothingIssued;
+        let mut unknown = Vec::new();
+        let mut note = |what: &str, why: Unknown| unknown.push(format!("{what}: {why}"));
+        if version == SslVersion::TLS1_3 {
+            step("ticket request");
+            let asking = Client::new(&settings, version, ticket_request::ASKED_FOR)?;
+            let unasked = report
+                .judged()
+                .and_then(|version| version.tickets.as_ref())
+                .map_or(0, |tickets| tickets.after_full.len());
+            match ticket_request::look(&pace, &asking, first.address, unasked) {
+                Ok(found) => report.ticket_request = Some(found),
+                Err(why) => note("ticket request", why),
+            }
+        }
+        if issued {
+            step("the same twice");
+            match twice::look(&pace, &client, first.address) {
+                Ok(found) => report.twice = found,
+                Err(why) => note("the same session twice", why),
+            }
+            step("a damaged ticket");
+            match bad_ticket::look(&pace, &client, first.address) {
+                Ok(found) => report.bad_ticket = found,
+                Err(why) => note("a damaged ticket", why),
+            }
+        }
+        if issued && targets.len() > 1 {
+            step("who takes whose");
+            let clients = targets
+                .iter()
+                .map(|target| {
+                    let mut own = settings.clone();
+                    if args.name.is_none() {
+                        own.name = target.host.clone();
+                    }
+                    Client::new(&own, version, 0)
+                })
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            match matrix::look(&pace, &targets, &clients) {
+                Ok(found) => report.matrix = Some(found),
+                Err(why) => note("who takes whose", why),
+            }
+        }
+        if matches!(report.resumes, Verdict::Yes | Verdict::Sometimes) {
+            step("what it saves");
+            let tick = || bar.set_position(u64::from(pace.made()));
+            match saving::look(&pace, &client, first.address, args.pairs as usize, tick) {
+                Ok(found) => report.saving = found,
+                Err(why) => note("what it saves", why),
+            }
+            step("a pool");
+            match pool::look(&pace, &client, first, args.burst) {
+                Ok(found) => report.pool = Some(found),
+                Err(why) => note("a pool", why),
+            }
+        }
+        report.unknown.append(&mut unknown);
+    }
+    bar.finish_and_clear();
+    report.connections = pace.made();
+    report.verdict = verdict::sentence(&report);
+    report.advice = advice::advice(&report);
+    report.settings = advice::settings(&report);
+    Ok(report)
+}
+
+fn spoken(name: &str, found: tickets::Tickets, visits: &[Visit]) -> Version {
+    Version {
+        version: name.to_owned(),
+        tickets: Some(found),
+        lifetime: lifetime::look(visits),
+        size: size::look(visits),
+        refused: None,
+    }
+}
+
+/// Where to connect and how; and a file to keep for as long as that lasts.
+fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<TemporaryFile>)> {
+    let mut targets = Vec::new();
+    let mut ca = args.ca.clone();
+    let mut kept = None;
+    let mut name = args.name.clone();
+    for host in &args.hosts {
+        let (host, port) = target::parse(host)?;
+        for target in target::resolve(&host, port)? {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+    }
+    let mut protocol = args.protocol;
+    if targets.is_empty() {
+        eprintln!(
+            "tsc-probe: no host was given, so this is a server of its own, on loopback (--help)"
+        );
+        let server = Server::start()?;
+        let file = TemporaryFile::with(&server.certificate.to_pem()?)?;
+        ca = Some(file.0.clone());
+        kept = Some(file);
+        name = Some("localhost".to_owned());
+        protocol.get_or_insert(Protocol::Redis); // anything that asks
+        targets.push(Target {
+            host: "localhost".to_owned(),
+            address: server.address,
+        });
+    }
+    let first = &targets[0];
+    let settings = Settings {
+        name: name.unwrap_or_else(|| first.host.clone()),
+        protocol: protocol.unwrap_or_else(|| Protocol::of_port(first.address.port())),
+        insecure: args.insecure,
+        ca,
+        certificate: args.cert.clone().zip(args.key.clone()),
+        alpn: args.alpn.clone(),
+        groups: args.groups.clone(),
+        patience: Duration::from_millis(args.patience),
+        quiet: Duration::from_millis(args.quiet),
+    };
+    Ok((targets, settings, kept))
+}
+
+/// How many connections it will be at most, if all goes well.
+fn planned(args: &Args, targets: usize) -> u32 {
+    let targets = targets as u32;
+    let matrix = if targets > 1 {
+        2 * targets * targets
+    } else {
+        0
+    };
+    2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + matrix + 2 * args.pairs + 2 * args.burst
+}
+
+struct TemporaryFile(std::path::PathBuf);
+
+impl TemporaryFile {
+    fn with(bytes: &[u8]) -> std::io::Result<Self> {
+        let name = format!("tsc-probe-{}-{}.pem", std::process::id(), fastrand::u64(..));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, bytes)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

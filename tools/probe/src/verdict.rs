@@ -1,0 +1,112 @@
+//! One word and one sentence about all that was found.
+
+use crate::facts::Reaction;
+use crate::facts::tickets::{Tickets, When};
+use crate::report::{Report, Verdict};
+use std::fmt::Write as _;
+
+pub fn word(report: &Report) -> Verdict {
+    let Some(tickets) = report.judged().and_then(|version| version.tickets.as_ref()) else {
+        return Verdict::Unreachable;
+    };
+    if tickets.failed_when_offered > 0 {
+        Verdict::Harmful
+    } else if tickets.offered == 0 {
+        Verdict::NothingIssued
+    } else if tickets.resumed == 0 {
+        Verdict::Refuses
+    } else if tickets.resumed < tickets.offered {
+        Verdict::Sometimes
+    } else {
+        Verdict::Yes
+    }
+}
+
+pub fn sentence(report: &Report) -> String {
+    let Some(version) = report.judged() else {
+        let why = report
+            .versions
+            .first()
+            .and_then(|version| version.refused.clone());
+        return format!(
+            "resumes: unknown; {}",
+            why.unwrap_or_else(|| "nothing was tried".into())
+        );
+    };
+    let Some(tickets) = &version.tickets else {
+        return "resumes: unknown".into();
+    };
+    let name = &version.version;
+    let mut text = match report.resumes {
+        Verdict::Yes => format!("resumes: yes, {name}"),
+        Verdict::Sometimes => format!(
+            "resumes: sometimes, {name}; {} of {} connections",
+            tickets.resumed, tickets.offered
+        ),
+        Verdict::Refuses => {
+            format!("resumes: no, {name}; it issues sessions and takes none of them")
+        }
+        Verdict::NothingIssued => {
+            format!("resumes: no, {name}; it issues no sessions that may be offered")
+        }
+        Verdict::Harmful => format!(
+            "resumes: no, {name}; {} of {} connections failed because they offered a session",
+            tickets.failed_when_offered, tickets.offered
+        ),
+        Verdict::Unreachable => return "resumes: unknown".into(),
+    };
+    if tickets.offered > 0 {
+        let _ = write!(text, "; {}", issued(tickets));
+        if let Some(lifetime) = &version.lifetime {
+            let _ = match lifetime.longest {
+                0 => write!(text, "; lifetime not given"),
+                seconds => write!(text, "; lifetime {seconds} s"),
+            };
+        }
+    }
+    if let Some(twice) = &report.twice {
+        text.push_str(match twice.one_after_the_other {
+            Reaction::Resumed => "; takes a session twice",
+            _ => "; takes a session once",
+        });
+    }
+    if let Some(cpu) = report.saving.as_ref().and_then(|saving| saving.client_cpu) {
+        let _ = match cpu.is_clear() {
+            true => write!(
+                text,
+                "; resumed handshakes cost {:.2} of a full one's client CPU here ({:.2} to {:.2})",
+                cpu.median, cpu.low, cpu.high
+            ),
+            false => write!(
+                text,
+                "; no difference in client CPU was found ({:.2} to {:.2} of a full one's)",
+                cpu.low, cpu.high
+            ),
+        };
+    }
+    text
+}
+
+/// How many, and when the last of them came.
+fn issued(tickets: &Tickets) -> String {
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    let full = tickets.after_full.len();
+    let mut text = format!("{full} session{} after a full handshake", plural(full));
+    if tickets.resumed > 0 {
+        let _ = write!(
+            text,
+            " and {} after a resumed one",
+            tickets.after_resumed.len()
+        );
+    }
+    if let Some(last) = last(&tickets.after_full) {
+        let _ = write!(text, ", {last:.0} ms after it");
+    }
+    text
+}
+
+fn last(when: &[When]) -> Option<f64> {
+    when.iter()
+        .map(|when| when.milliseconds)
+        .max_by(f64::total_cmp)
+}

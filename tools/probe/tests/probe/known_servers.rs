@@ -1,0 +1,318 @@
+//! The program against servers of which is known what they do. Each is looked at TSC_PROBE_RUNS times, 2 by
+//! default; `make test-probe-often` looks 20 times.
+
+use crate::servers::{self, Harm, Identity};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+fn runs() -> usize {
+    std::env::var("TSC_PROBE_RUNS").map_or(2, |runs| runs.parse().expect("a number"))
+}
+
+struct Probe {
+    ca: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.ca);
+    }
+}
+
+impl Probe {
+    fn trusting(identity: &Identity) -> Self {
+        let name = format!(
+            "tsc-probe-test-{}-{}.pem",
+            std::process::id(),
+            fastrand::u64(..)
+        );
+        let ca = std::env::temp_dir().join(name);
+        std::fs::write(&ca, identity.certificate.to_pem().unwrap()).unwrap();
+        Self {
+            ca,
+            arguments: Vec::new(),
+        }
+    }
+
+    fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    fn run(&self, addresses: &[SocketAddr]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+            .args(
+                addresses
+                    .iter()
+                    .map(|address| format!("localhost:{}", address.port())),
+            )
+            .arg("--ca")
+            .arg(&self.ca)
+            .args([
+                "--protocol",
+                "redis",
+                "--pairs",
+                "5",
+                "--burst",
+                "4",
+                "--rate",
+                "1000",
+                "--quiet",
+                "60",
+            ])
+            .args(["--json", "--patience", "1500"])
+            .args(&self.arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// The same in each run: the exit status, and what a test looks at.
+    fn always(&self, addresses: &[SocketAddr], status: i32, look: impl Fn(&Value)) {
+        for run in 0..runs() {
+            let output = self.run(addresses);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+                panic!(
+                    "run {run}: {error}: {text}{}",
+                    String::from_utf8_lossy(&output.stderr)
+                )
+            });
+            assert_eq!(output.status.code(), Some(status), "run {run}: {text}");
+            look(&report);
+        }
+    }
+}
+
+/// What was found about the version that was judged.
+fn judged(report: &Value) -> &Value {
+    let versions = report["versions"].as_array().unwrap();
+    versions
+        .iter()
+        .find(|version| version["version"] == report["version"])
+        .unwrap()
+}
+
+fn after_full(report: &Value) -> usize {
+    judged(report)["tickets"]["after_full"]
+        .as_array()
+        .unwrap()
+        .len()
+}
+
+#[test]
+fn tickets_are_counted() {
+    let identity = Identity::new(-1, 1);
+    for number in [1, 2, 8] {
+        let server = servers::tickets(&identity, number);
+        Probe::trusting(&identity).always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{report}");
+            assert_eq!(report["version"], "TLS 1.3");
+            assert_eq!(after_full(report), number);
+            // OpenSSL's servers renew by one.
+            assert_eq!(
+                judged(report)["tickets"]["after_resumed"]
+                    .as_array()
+                    .unwrap()
+                    .len(),
+                1
+            );
+            assert_eq!(judged(report)["lifetime"]["longest"], 7200);
+            assert_eq!(report["twice"]["one_after_the_other"], "resumed");
+            assert_eq!(report["bad_ticket"]["damaged"], "full");
+            assert_eq!(report["pool"]["waiting"]["failed"], 0);
+            assert_eq!(report["unknown"].as_array().unwrap().len(), 0, "{report}");
+            let saving = &report["saving"]["client_cpu"];
+            assert!(saving["low"].as_f64() <= saving["median"].as_f64());
+        });
+    }
+}
+
+#[test]
+fn a_server_that_issues_nothing() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::tickets(&identity, 0);
+    Probe::trusting(&identity).always(&[server], 1, |report| {
+        assert_eq!(report["resumes"], "nothing_issued", "{report}");
+        assert_eq!(after_full(report), 0);
+        assert!(
+            report["verdict"]
+                .as_str()
+                .unwrap()
+                .contains("issues no sessions")
+        );
+        assert!(!report["advice"].as_array().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn single_use_is_seen() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::single_use(&identity);
+    Probe::trusting(&identity).always(&[server], 0, |report| {
+        assert_eq!(report["resumes"], "yes", "{report}");
+        assert_eq!(report["twice"]["one_after_the_other"], "full");
+        assert!(report["twice"]["resumed_of_four_at_once"].as_u64() <= Some(1));
+        assert!(
+            report["verdict"]
+                .as_str()
+                .unwrap()
+                .contains("takes a session once")
+        );
+    });
+}
+
+#[test]
+fn ids_of_tls_1_2() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::ids(&identity);
+    Probe::trusting(&identity).always(&[server], 0, |report| {
+        assert_eq!(report["resumes"], "yes", "{report}");
+        assert_eq!(report["version"], "TLS 1.2");
+        assert_eq!(judged(report)["size"]["ticket"], 0);
+        assert_eq!(
+            report["bad_ticket"],
+            Value::Null,
+            "there is no ticket to damage"
+        );
+        assert!(report["versions"][0]["refused"].is_string());
+    });
+}
+
+#[test]
+fn a_server_that_takes_nothing_back() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    probe.always(&[servers::new_keys_always(identity)], 1, |report| {
+        assert_eq!(report["resumes"], "refuses", "{report}");
+        assert_eq!(after_full(report), 2);
+        assert_eq!(report["saving"], Value::Null);
+    });
+}
+
+#[test]
+fn two_processes_behind_one_port() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::two_behind_one(&identity);
+    Probe::trusting(&identity).always(&[server], 1, |report| {
+        assert_eq!(report["resumes"], "sometimes", "{report}");
+    });
+}
+
+#[test]
+fn a_server_that_harms_those_that_offer() {
+    let identity = Identity::new(-1, 1);
+    for harm in [Harm::Reset, Harm::Alert, Harm::Hang] {
+        let server = servers::harmful(servers::tickets(&identity, 2), harm);
+        Probe::trusting(&identity).always(&[server], 4, |report| {
+            assert_eq!(report["resumes"], "harmful", "{report}");
+            assert_eq!(judged(report)["tickets"]["failed_when_offered"], 5);
+        });
+    }
+}
+
+#[test]
+fn a_delay_changes_no_verdict() {
+    let identity = Identity::new(-1, 1);
+    let slow = Harm::Delay(Duration::from_millis(30));
+    let server = servers::harmful(servers::tickets(&identity, 2), slow);
+    let probe = Probe::trusting(&identity).with(&["--quiet", "200"]);
+    probe.always(&[server], 0, |report| {
+        assert_eq!(report["resumes"], "yes", "{report}");
+        assert_eq!(after_full(report), 2);
+    });
+}
+
+#[test]
+fn who_takes_whose() {
+    let identity = Identity::new(-1, 1);
+    let shared = identity.context(|_| {});
+    let one = servers::steady(shared.clone());
+    let same = servers::steady(shared);
+    let other = servers::steady(identity.context(|_| {}));
+    Probe::trusting(&identity).always(&[one, same, other], 0, |report| {
+        let taken = &report["matrix"]["taken"];
+        let (yes, no) = ("resumed", "full");
+        assert_eq!(taken[0], serde_json::json!([yes, yes, no]), "{report}");
+        assert_eq!(taken[1], serde_json::json!([yes, yes, no]));
+        assert_eq!(taken[2], serde_json::json!([no, no, yes]));
+        let advice = report["advice"].as_array().unwrap();
+        assert!(
+            advice
+                .iter()
+                .any(|text| text.as_str().unwrap().contains("share the ticket keys"))
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
+    let identity = Identity::new(-1, 1);
+    let ended = Identity::new(-10, -5);
+    let trusts_ended = Probe::trusting(&ended);
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let anybody = Probe::trusting(&identity);
+    for (probe, server, says) in [
+        (&anybody, servers::plain_text(), "wrong version number"),
+        (&anybody, servers::drops(), "closed the connection"),
+        (&anybody, servers::silent(), "did not answer"),
+        (&anybody, closed, "no connection"),
+        (&anybody, servers::tickets(&ended, 2), "not trusted"),
+        (&trusts_ended, servers::tickets(&ended, 2), "expired"),
+    ] {
+        probe.always(&[server], 3, |report| {
+            assert_eq!(report["resumes"], "unreachable");
+            assert!(
+                report["verdict"].as_str().unwrap().contains(says),
+                "{says}: {report}"
+            );
+        });
+    }
+}
+
+#[test]
+fn no_more_connections_than_allowed() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::tickets(&identity, 2);
+    let probe = Probe::trusting(&identity).with(&["--connections", "9"]);
+    probe.always(&[server], 0, |report| {
+        assert_eq!(report["connections"], 9);
+        assert!(!report["unknown"].as_array().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_committed() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+        .args(["--print", "schema"])
+        .output()
+        .unwrap();
+    let committed = include_str!("../../schema.json");
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        committed,
+        "tools/probe/schema.json is old"
+    );
+}
+
+#[test]
+fn the_page_is_one_file() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::tickets(&identity, 2);
+    let page = std::env::temp_dir().join(format!("tsc-probe-page-{}.html", std::process::id()));
+    let probe = Probe::trusting(&identity).with(&["--html", page.to_str().unwrap()]);
+    assert!(probe.run(&[server]).status.success());
+    let html = std::fs::read_to_string(&page).unwrap();
+    let _ = std::fs::remove_file(&page);
+    for foreign in ["http:", "https:", "src=", "<link", "<script"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    assert!(html.contains("resumes: yes") && html.contains("<svg"));
+}

@@ -1,0 +1,5 @@
+//! The program against servers, which the tests start.
+
+mod known_servers;
+mod real_servers;
+mod servers;

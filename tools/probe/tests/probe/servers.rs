@@ -1,0 +1,259 @@
+//! Servers of which is known what they do, on loopback, in threads.
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVersion,
+};
+use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::{X509, X509Name};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub struct Identity {
+    pub certificate: X509,
+    pub key: PKey<Private>,
+}
+
+impl Identity {
+    /// For localhost, from so many days ago to so many days from now.
+    pub fn new(from: i64, until: i64) -> Self {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut name = X509Name::builder().unwrap();
+        name.append_entry_by_nid(Nid::COMMONNAME, "localhost")
+            .unwrap();
+        let name = name.build();
+        let mut builder = X509::builder().unwrap();
+        let day = |days: i64| {
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap();
+            Asn1Time::from_unix(now.as_secs() as i64 + days * 86400).unwrap()
+        };
+        builder.set_version(2).unwrap();
+        builder
+            .set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap())
+            .unwrap();
+        builder.set_subject_name(&name).unwrap();
+        builder.set_issuer_name(&name).unwrap();
+        builder.set_not_before(&day(from)).unwrap();
+        builder.set_not_after(&day(until)).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        let names = SubjectAlternativeName::new()
+            .dns("localhost")
+            .build(&builder.x509v3_context(None, None))
+            .unwrap();
+        builder.append_extension(names).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        Self {
+            certificate: builder.build(),
+            key,
+        }
+    }
+
+    pub fn context(&self, set: impl FnOnce(&mut SslContextBuilder)) -> SslContext {
+        let mut builder = SslContext::builder(SslMethod::tls_server()).unwrap();
+        builder.set_certificate(&self.certificate).unwrap();
+        builder.set_private_key(&self.key).unwrap();
+        builder.set_session_id_context(b"probe").unwrap();
+        set(&mut builder);
+        builder.build()
+    }
+}
+
+/// Serves TLS with a context that may change: called with the number of the connection, from 0.
+pub fn tls(context: impl Fn(usize) -> SslContext + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let ssl = Ssl::new(&context(number)).unwrap();
+            std::thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let Ok(mut tls) = ssl.accept(stream) else {
+                    return;
+                };
+                let mut buffer = [0; 4096];
+                while tls.read(&mut buffer).is_ok_and(|read| read > 0)
+                    && tls.write_all(b".").is_ok()
+                {}
+                // Without a close_notify of its own, OpenSSL forgets a session that it keeps itself.
+                let _ = tls.shutdown();
+            });
+        }
+    });
+    address
+}
+
+/// Always the same context.
+pub fn steady(context: SslContext) -> SocketAddr {
+    tls(move |_| context.clone())
+}
+
+/// TLS 1.3 with so many tickets.
+pub fn tickets(identity: &Identity, number: usize) -> SocketAddr {
+    steady(identity.context(|builder| {
+        builder.set_num_tickets(number).unwrap();
+        if number == 0 {
+            builder.set_options(SslOptions::NO_TICKET);
+            builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+        }
+    }))
+}
+
+/// TLS 1.3 whose server keeps the sessions, and forgets each when it is used: OpenSSL's protection against
+/// replay, which comes with early data.
+pub fn single_use(identity: &Identity) -> SocketAddr {
+    steady(identity.context(|builder| {
+        builder.set_max_early_data(1 << 14).unwrap();
+        builder.set_options(SslOptions::NO_TICKET);
+        builder.set_session_cache_mode(SslSessionCacheMode::SERVER);
+    }))
+}
+
+/// TLS 1.2 by id alone.
+pub fn ids(identity: &Identity) -> SocketAddr {
+    steady(identity.context(|builder| {
+        builder
+            .set_max_proto_version(Some(SslVersion::TLS1_2))
+            .unwrap();
+        builder.set_options(SslOptions::NO_TICKET);
+        builder.set_session_cache_mode(SslSessionCacheMode::SERVER);
+    }))
+}
+
+/// What a broken server does to a ClientHello that offers a session.
+#[derive(Clone, Copy)]
+pub enum Harm {
+    Hang,
+    Reset,
+    Alert,
+    /// None, but each answer comes so much later.
+    Delay(Duration),
+}
+
+/// Stands before a server of TLS 1.3 and harms those that offer a session.
+pub fn harmful(server: SocketAddr, harm: Harm) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || relay(stream, server, harm));
+        }
+    });
+    address
+}
+
+fn relay(mut client: TcpStream, server: SocketAddr, harm: Harm) -> Option<()> {
+    let mut record = vec![0; 5];
+    client.read_exact(&mut record).ok()?;
+    let length = usize::from(record[3]) << 8 | usize::from(record[4]);
+    record.resize(5 + length, 0);
+    client.read_exact(&mut record[5..]).ok()?;
+    if offers(&record) {
+        match harm {
+            Harm::Hang => {
+                let _ = client.read(&mut [0; 1]);
+                return None;
+            }
+            Harm::Reset => return None,
+            Harm::Alert => {
+                client.write_all(&[21, 3, 3, 0, 2, 2, 80]).ok()?; // internal_error
+                let _ = client.shutdown(Shutdown::Write);
+                let _ = client.read(&mut [0; 1]);
+                return None;
+            }
+            Harm::Delay(_) => {}
+        }
+    }
+    let mut back = TcpStream::connect(server).ok()?;
+    let _ = (client.set_nodelay(true), back.set_nodelay(true));
+    back.write_all(&record).ok()?;
+    let (mut from_client, mut to_server) = (client.try_clone().ok()?, back.try_clone().ok()?);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Write);
+    });
+    let mut buffer = [0; 16384];
+    while let Ok(read @ 1..) = back.read(&mut buffer) {
+        if let Harm::Delay(delay) = harm {
+            std::thread::sleep(delay);
+        }
+        client.write_all(&buffer[..read]).ok()?;
+    }
+    let _ = client.shutdown(Shutdown::Both);
+    None
+}
+
+/// Whether a record is a ClientHello whose last extension is pre_shared_key.
+fn offers(record: &[u8]) -> bool {
+    let u16_at = |at: usize| usize::from(record[at]) << 8 | usize::from(record[at + 1]);
+    let mut at = 5 + 4 + 2 + 32;
+    at += 1 + usize::from(record[at]);
+    at += 2 + u16_at(at);
+    at += 1 + usize::from(record[at]);
+    let end = at + 2 + u16_at(at);
+    at += 2;
+    while at < end {
+        if u16_at(at) == 41 {
+            return true;
+        }
+        at += 4 + u16_at(at + 2);
+    }
+    false
+}
+
+/// Says something that is no TLS.
+pub fn plain_text() -> SocketAddr {
+    raw(|mut stream| {
+        let _ = stream.write_all(b"220 hello\r\n");
+        let _ = stream.read(&mut [0; 1024]);
+    })
+}
+
+/// Closes each connection at once.
+pub fn drops() -> SocketAddr {
+    raw(drop)
+}
+
+/// Never answers.
+pub fn silent() -> SocketAddr {
+    raw(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {})
+}
+
+fn raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// A server whose ticket keys change with each connection: it takes nothing that it issued.
+pub fn new_keys_always(identity: Identity) -> SocketAddr {
+    tls(move |_| identity.context(|_| {}))
+}
+
+/// Two processes behind one port, in turn, each with keys of its own.
+pub fn two_behind_one(identity: &Identity) -> SocketAddr {
+    let both = [identity.context(|_| {}), identity.context(|_| {})];
+    // Chosen anew after two of each three, so that some are taken and some not.
+    let turn = Mutex::new(AtomicUsize::new(0));
+    tls(move |_| {
+        let turn = turn.lock().unwrap().fetch_add(1, Ordering::Relaxed);
+        both[turn / 3 % 2].clone()
+    })
+}
