@@ -7,12 +7,12 @@ PY = build/python/venv/bin/python
 PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -name '*.pyi') \
     bindings/python/CMakeLists.txt bindings/python/pyproject.toml
 
-test-bindings: test-python test-python-versions test-python-cassandra
+test-bindings: test-python test-python-versions test-python-cassandra test-python-cluster
 
 test-python: lint-python build/python/installed build/test/tap ## Test the Python binding: sockets, asyncio, drivers, fork
 	@for direct in 1 0; do \
 	    TSC_DIRECT=$$direct $(PY) -m pytest -q -p no:cacheprovider \
-	        --ignore=bindings/python/tests/test_cassandra.py bindings/python/tests || exit 1; \
+	        --ignore-glob='*/test_cassandra*.py' bindings/python/tests || exit 1; \
 	done
 
 test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
@@ -29,7 +29,7 @@ test-python-versions: build/python/wheel ## Test one wheel with each CPython fro
 	        --force-reinstall build/python/wheel/*.whl || exit 1; \
 	    $$venv/bin/python --version; \
 	    $$venv/bin/python -m pytest -q -p no:cacheprovider -W 'ignore:This process' \
-	        --ignore-glob='*/test_cassandra.py' --ignore-glob='*/test_drivers.py' \
+	        --ignore-glob='*/test_cassandra*.py' --ignore-glob='*/test_drivers.py' \
 	        --ignore-glob='*/test_greenlets.py' \
 	        bindings/python/tests || exit 1; \
 	done
@@ -46,6 +46,22 @@ build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 
 build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/python/venv/made
 	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+# scylla-driver takes the place of cassandra-driver, so it has an environment of its own.
+SCYLLA_PY = build/python/venv-scylla/bin/python
+
+test-python-cluster: build/python/installed build/python/venv/cassandra build/python/venv-scylla/made ## Test tsc.cassandra with cassandra-driver and scylla-driver, each reactor
+	@$(PY) -m pytest -q -p no:cacheprovider $(CLUSTER_TESTS)
+	@$(SCYLLA_PY) -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
+	    --no-build-isolation -C build-dir=$(CURDIR)/build/python/cmake ./bindings/python
+	@$(SCYLLA_PY) -m pytest -q -p no:cacheprovider $(CLUSTER_TESTS)
+
+CLUSTER_TESTS = bindings/python/tests/test_cassandra_cluster.py
+
+build/python/venv-scylla/made: bindings/python/requirements-scylla.txt
+	@$(PYTHON) -m venv build/python/venv-scylla
+	@$(SCYLLA_PY) -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
 lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
@@ -71,5 +87,5 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-.PHONY: test-python test-python-versions test-python-debian test-python-cassandra lint-python bench-python \
-    bench-python-cassandra
+.PHONY: test-python test-python-versions test-python-debian test-python-cassandra test-python-cluster \
+    lint-python bench-python bench-python-cassandra

@@ -162,12 +162,16 @@ static int lifetime_of(PyObject *session, uint32_t *seconds) {
 
 static PyObject *cache_put(PyObject *object, PyObject *args) {
     Cache *self = (Cache *)object;
-    PyObject *endpoint, *session, *version, *size;
+    PyObject *endpoint, *session, *version, *size, *lifetime = NULL;
     tsc_session_info info = {0};
     key key;
     /* Not PyArg_ParseTuple, which takes a tenth of all the time. */
-    if (!PyArg_UnpackTuple(args, "put", 4, 4, &endpoint, &session, &version, &size) ||
-        !key_of(endpoint, &key) || !lifetime_of(session, &info.lifetime_seconds))
+    if (!PyArg_UnpackTuple(args, "put", 4, 5, &endpoint, &session, &version, &size, &lifetime) ||
+        !key_of(endpoint, &key))
+        return NULL;
+    if (lifetime != NULL)
+        info.lifetime_seconds = (uint32_t)PyLong_AsUnsignedLong(lifetime);
+    else if (!lifetime_of(session, &info.lifetime_seconds))
         return NULL;
     if (session == Py_None)
         Py_RETURN_FALSE; /* what a connection has that has no session yet */
@@ -196,6 +200,16 @@ static PyObject *cache_available(PyObject *self, PyObject *endpoint) {
     if (status != TSC_OK && status != TSC_CLOSED)
         return raise_status(status);
     return PyLong_FromSize_t(count);
+}
+
+static PyObject *cache_discard(PyObject *self, PyObject *endpoint) {
+    key key;
+    if (!key_of(endpoint, &key))
+        return NULL;
+    tsc_status status = tsc_remove(((Cache *)self)->cache, key.bytes, key.len);
+    if (status != TSC_OK && status != TSC_NOT_FOUND && status != TSC_CLOSED)
+        return raise_status(status);
+    return PyBool_FromLong(status == TSC_OK);
 }
 
 static PyObject *cache_config(PyObject *self, PyObject *args) {
@@ -253,6 +267,7 @@ static PyMethodDef methods[] = {{"close", cache_close, METH_NOARGS, NULL},
                                 {"clear_expired", cache_drop_expired, METH_NOARGS, NULL},
                                 {"get", cache_get, METH_O, NULL},
                                 {"put", cache_put, METH_VARARGS, NULL},
+                                {"discard", cache_discard, METH_O, NULL},
                                 {"available", cache_available, METH_O, NULL},
                                 {"config", cache_config, METH_VARARGS, NULL},
                                 {"stats", cache_stats, METH_NOARGS, NULL},

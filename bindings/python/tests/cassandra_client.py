@@ -17,17 +17,10 @@ elif reactor == "eventlet":
     eventlet.monkey_patch()
 
 from cassandra.cluster import Cluster  # noqa: E402
+from reactors import CLASSES  # noqa: E402
 
 import tsc  # noqa: E402
 
-CLASSES = {
-    "asyncio": "AsyncioConnection",
-    "asyncore": "AsyncoreConnection",
-    "libev": "LibevConnection",
-    "gevent": "GeventConnection",
-    "eventlet": "EventletConnection",
-    "twisted": "TwistedConnection",
-}
 module = importlib.import_module(f"cassandra.io.{reactor}reactor")
 connection_class = getattr(module, CLASSES[reactor])
 

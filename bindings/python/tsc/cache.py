@@ -163,6 +163,10 @@ class TLSSessionCache:
         """
         return self._cache.put(endpoint, session, TLS_VERSIONS[version or "TLSv1.3"], NOT_KNOWN)
 
+    def discard(self, endpoint: Endpoint) -> bool:
+        """Drop what `set_session` kept for an endpoint. Returns False if there was nothing."""
+        return self._cache.discard(endpoint)
+
     def available(self, endpoint: Endpoint) -> int:
         """Say how many sessions `get_session` would find, one after the other."""
         return self._cache.available(endpoint)

@@ -63,11 +63,14 @@ class Context(SSL.Context):
         accept: Literal["handshake", "caller"] = "caller",
     ) -> None:
         super().__init__(method)
+        self._tsc_attach(TLSSessionCache() if cache is None else cache, accept)
+
+    def _tsc_attach(self, cache: TLSSessionCache, accept: Literal["handshake", "caller"]) -> None:
         if accept not in ("handshake", "caller"):
             raise ValueError(f"accept is {accept!r}, not 'handshake' or 'caller'")
-        self.session_cache = TLSSessionCache() if cache is None else cache
+        self.session_cache = cache
         self._tsc_accept = accept
-        self._tsc_asks_ocsp = False
+        self._tsc_asks_ocsp = getattr(self, "_ocsp_helper", None) is not None
         self._tsc_user_callback: Callable[..., object] | None = None
         self._tsc_start_over()
         super().set_info_callback(self._tsc_info)
@@ -156,6 +159,25 @@ def _settings(ssl: Any) -> tuple[Any, ...]:
         _lib.SSL_get_options(ssl),
         _lib.SSL_get_certificate(ssl),
     )
+
+
+def attach(
+    context: SSL.Context,
+    cache: TLSSessionCache | None = None,
+    *,
+    accept: Literal["handshake", "caller"] = "caller",
+) -> TLSSessionCache:
+    """Make any ``OpenSSL.SSL.Context`` a `Context`, once everything else is set on it.
+
+    Gives the cache. An info callback that it had is not called any more: set it again.
+    """
+    if isinstance(context, Context):
+        raise ValueError("the context is attached already")
+    cache = TLSSessionCache() if cache is None else cache
+    base: Any = type(context)
+    context.__class__ = type(base.__name__, (Context, base), {"__module__": base.__module__})
+    context._tsc_attach(cache, accept)  # type: ignore[attr-defined]
+    return cache
 
 
 class _Attempt(BaseAttempt):
