@@ -4,14 +4,14 @@ demo: deps-demo build ## Reconnect to a TLS server without and with the cache; S
 	@$(MAKE) --quiet $(DEMO)
 	@if [ -n "$(SERVER)" ]; then build/demo/client; else build/demo/server build/demo/client --echo; fi
 
-examples: deps-demo build ## Compile the demo and the examples in C
+examples: deps-test build ## Compile the demo and the examples in C
 	@$(MAKE) --quiet $(DEMO) $(EXAMPLES)
 
 test-demo: examples ## Run the examples, and the demo against good and bad servers
 	@sh tests/demo.sh
 
 DEMO     = build/demo/client build/demo/server
-EXAMPLES = build/demo/openssl_client build/demo/pool_client build/demo/rustls_client
+EXAMPLES = build/demo/openssl_client build/demo/pool_client build/demo/rustls_client build/demo/gnutls_client
 
 CC_DEMO = $(CC) -std=gnu11 -O2 -g $(STRICT) $(INCLUDE)
 
@@ -23,6 +23,8 @@ build/demo/openssl_client: examples/openssl_client.c
 build/demo/openssl_client: LIBS = $(LINK_core) -lssl -lcrypto
 build/demo/pool_client: examples/pool_client.c
 build/demo/pool_client: LIBS = $(LINK_core) -lssl -lcrypto -pthread
+build/demo/gnutls_client: examples/gnutls_client.c
+build/demo/gnutls_client: LIBS = $(LINK_core) -lgnutls
 build/demo/rustls_client: examples/rustls_client.c
 build/demo/rustls_client: LIBS = $(LINK_full)
 

@@ -106,15 +106,16 @@ impl Received {
     ) -> Result<(), Discard> {
         let now = engine.now();
         let (lineage, expires) = self.ends_alone(engine, now);
-        engine.put_bytes(key, bytes, (now, expires), |payload| Session {
-            payload,
+        let session = Session {
+            payload: bytes,
             kind: self.kind,
             label: self.tls_version,
             size: bytes.len(),
             received: now,
             expires,
             lineage,
-        })
+        };
+        engine.put_bytes(key, now, session)
     }
 
     /// A session of no connection that the library knows.

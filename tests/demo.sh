@@ -64,7 +64,7 @@ stop_peer() {
     fi
 }
 
-for example in openssl_client rustls_client; do
+for example in openssl_client rustls_client gnutls_client; do
     test="$example does a full handshake and then resumes"
     run "$server" sh -c "build/demo/$example localhost \${SERVER#*:} \"\$CAFILE\""
     [ "$(cat "$dir/output")" = "full

@@ -1,81 +1,192 @@
-//! What the README shows is code that the tests compile and run: its blocks are made of regions of the
-//! examples, marked by `[tsc]` and `[/tsc]` in a comment, and each such region is shown.
+//! What the README and the other pages show of the examples is code that the tests compile and run. A block of code
+//! that follows a comment with the name of a file is made of regions of that file, marked by `[tsc]` and `[/tsc]` in
+//! comments, and each such region is shown somewhere.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The languages of the examples: where they are, how their files end, and what marks a region.
+const EXAMPLES: [(&str, &str, [&str; 2]); 5] = [
+    ("examples", ".c", ["/* [tsc] */", "/* [/tsc] */"]),
+    ("examples", ".cpp", ["/* [tsc] */", "/* [/tsc] */"]),
+    ("bindings/go", "example_test.go", ["// [tsc]", "// [/tsc]"]),
+    ("bindings/python/examples", ".py", ["# [tsc]", "# [/tsc]"]),
+    ("examples/rust/src/bin", ".rs", ["// [tsc]", "// [/tsc]"]),
+];
 
 #[test]
-fn the_readmes_c_is_that_of_the_examples() {
-    compare("c", "examples", ".c", ["/* [tsc] */", "/* [/tsc] */"]);
-}
-
-#[test]
-fn the_readmes_cpp_is_that_of_the_examples() {
-    compare("cpp", "examples", ".cpp", ["/* [tsc] */", "/* [/tsc] */"]);
-}
-
-#[test]
-fn the_readmes_go_is_that_of_the_example() {
-    compare(
-        "go",
-        "bindings/go",
-        "example_test.go",
-        ["// [tsc]", "// [/tsc]"],
-    );
-}
-
-#[test]
-fn the_readmes_python_is_that_of_the_example() {
-    compare(
-        "python",
-        "bindings/python/examples",
-        ".py",
-        ["# [tsc]", "# [/tsc]"],
-    );
-}
-
-#[test]
-fn the_readmes_rust_is_that_of_the_examples() {
-    compare(
-        "rust",
-        "examples/rust/src/bin",
-        ".rs",
-        ["// [tsc]", "// [/tsc]"],
-    );
-}
-
-/// Compares the README's blocks of a language with the regions of the files in a folder whose names
-/// end in a certain way.
-fn compare(language: &str, folder: &str, ending: &str, [open, close]: [&str; 2]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).expect("README.md is there");
-    let shown = between(&readme, &format!("```{language}"), "```");
-
-    let mut marked = Vec::new();
-    for entry in fs::read_dir(root.join(folder)).expect("the examples are there") {
-        let path = entry.expect("their folder can be read").path();
-        if path.to_string_lossy().ends_with(ending) {
-            let source = fs::read_to_string(&path).expect("an example can be read");
-            marked.extend(between(&source, open, close));
+fn what_the_pages_show_is_in_the_examples() {
+    let regions = regions();
+    let mut missing = regions.clone();
+    let mut blocks = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page can be read");
+        for (file, block) in quoted(&text) {
+            // Pages of a binding may quote what that binding's own tests hold them to.
+            let Some(of_file) = regions.get(&file) else {
+                assert!(
+                    root().join(&file).exists(),
+                    "{}: {file} is not there",
+                    page.display()
+                );
+                continue;
+            };
+            blocks += 1;
+            let rest = of_file.iter().fold(block.clone(), |rest, region| {
+                rest.replacen(region.as_str(), "", 1)
+            });
+            assert!(
+                rest.trim().is_empty(),
+                "{}: marked nowhere in {file}:\n{rest}",
+                page.display()
+            );
+            let left = missing.get_mut(&file).expect("as above");
+            left.retain(|region| !block.contains(region.as_str()));
         }
     }
-    assert!(!marked.is_empty(), "no example has a marked region");
+    assert!(blocks > 0, "no page shows anything");
+    missing.retain(|_, regions| !regions.is_empty());
+    assert!(
+        missing.is_empty(),
+        "marked, and shown on no page: {missing:#?}"
+    );
+}
 
-    for region in &marked {
+#[test]
+fn pages_lead_to_what_is_there() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page can be read");
+        // Every other piece is code.
+        let prose: String = text.split("```").step_by(2).collect();
+        for link in prose.split("](").skip(1) {
+            let link = link.split(')').next().expect("there is a first");
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().expect("it is in a folder").join(file),
+            };
+            let is_page = target.extension().is_some_and(|ending| ending == "md");
+            let leads = match is_page && !anchor.is_empty() {
+                true => fs::read_to_string(&target)
+                    .is_ok_and(|text| anchors(&text).contains(&anchor.to_owned())),
+                false => target.exists(),
+            };
+            if !leads {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "these lead nowhere: {broken:#?}");
+}
+
+#[test]
+fn the_promises_are_those_of_the_header_and_name_what_is_there() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("it can be read");
+    let page = read("docs/promises.md");
+    let header = read("include/tsc.h");
+    for number in 1..=10 {
         assert!(
-            shown.iter().any(|block| block.contains(region)),
-            "marked in an example, and not in the README:\n{region}"
+            header.contains(&format!("// - P{number}, ")),
+            "P{number} is not in tsc.h"
+        );
+        assert!(
+            page.contains(&format!("| P{number} ")),
+            "P{number} is not on the page"
         );
     }
-    for block in &shown {
-        let rest = marked.iter().fold(block.clone(), |rest, region| {
-            rest.replacen(region.as_str(), "", 1)
+    let makefiles = fs::read_dir(root().join("mk")).expect("it is there");
+    let targets: String = makefiles
+        .map(|file| fs::read_to_string(file.expect("it can be read").path()).expect("it is text"))
+        .collect();
+    let quoted = page.split('`').skip(1).step_by(2);
+    for name in quoted {
+        if let Some(target) = name.strip_prefix("make ") {
+            assert!(
+                targets.contains(&format!("\n{target}:")),
+                "there is no make {target}"
+            );
+        } else if name.contains('/') {
+            assert!(root().join(name).exists(), "{name} is not there");
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages in the root, in docs and in docs/decisions.
+fn pages() -> Vec<PathBuf> {
+    let folders = ["", "docs", "docs/decisions"].map(|folder| root().join(folder));
+    let files = folders.iter().flat_map(|folder| {
+        let entries = fs::read_dir(folder).expect("the folder is there");
+        entries.map(|entry| entry.expect("it can be read").path())
+    });
+    files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect()
+}
+
+/// The regions of each example, by its path.
+fn regions() -> BTreeMap<String, Vec<String>> {
+    let mut regions = BTreeMap::new();
+    for (folder, ending, [open, close]) in EXAMPLES {
+        for entry in fs::read_dir(root().join(folder)).expect("the examples are there") {
+            let path = entry.expect("their folder can be read").path();
+            if path.to_string_lossy().ends_with(ending) {
+                let source = fs::read_to_string(&path).expect("an example can be read");
+                let name = path.file_name().expect("it is a file").to_string_lossy();
+                let marked = between(&source, open, close);
+                if !marked.is_empty() {
+                    regions.insert(format!("{folder}/{name}"), marked);
+                }
+            }
+        }
+    }
+    regions
+}
+
+/// The blocks of code that follow a comment with a file's name, and that name.
+fn quoted(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(file) = line
+            .strip_prefix("<!-- ")
+            .and_then(|rest| rest.strip_suffix(" -->"))
+        else {
+            continue;
+        };
+        if lines.next().is_some_and(|line| line.starts_with("```")) {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push((file.to_owned(), block.join("\n")));
+        }
+    }
+    found
+}
+
+/// What links to the headings of a page, as GitHub names them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut anchors: Vec<String> = Vec::new();
+    for heading in text.lines().filter(|line| line.starts_with('#')) {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let name: String = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect();
+        let again = anchors.iter().filter(|anchor| **anchor == name).count();
+        anchors.push(match again {
+            0 => name,
+            again => format!("{name}-{again}"),
         });
-        assert!(
-            rest.trim().is_empty(),
-            "in the README, and marked in no example:\n{rest}"
-        );
     }
+    anchors
 }
 
 /// What stands between each line `open` and the next line `close`, without common indentation.

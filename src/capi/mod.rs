@@ -2,23 +2,30 @@
 //!
 //! # What it does
 //!
-//! Reconnecting to a server that a program has spoken to before can cost a resumed TLS handshake
-//! instead of a full one, if the program kept what the server gave it: a TLS 1.2 session, or TLS 1.3
-//! tickets. libtsc keeps them, under rules that hold for every caller:
+//! A program that reconnects to a server can resume its TLS session, which costs much less than a full
+//! handshake, if it kept what the server gave it: a TLS 1.2 session, or TLS 1.3 tickets. libtsc keeps them and
+//! promises this to every caller (docs/promises.md says how each promise is tested):
 //!
-//! - A session is offered only to the config and the endpoint that it came from.
-//! - What a connection receives is staged; others see it once the connection is established.
-//! - A TLS 1.3 ticket is handed out at most once. Taken and never sent, it goes back.
-//! - Nothing is offered past the smallest of: its own lifetime, the cache's TTL, seven days, the
-//!   certificates' ends where they are known, and the maximum age of its lineage (all the sessions
-//!   that descend, by resumption, from one full handshake).
-//! - Endpoints, sessions per endpoint and bytes are bounded; the least recently used endpoint goes
+//! - P1, isolation: a session is offered only to the config and the endpoint that it came from, and only to a
+//!   connection that verifies what was verified when the session was made.
+//! - P2, only after success: what a connection receives is staged. Others see it once the connection is
+//!   established.
+//! - P3, single use: a TLS 1.3 ticket is handed out at most once, unless TSC_REUSE_WHEN_DRY asks for more. A
+//!   ticket that was taken and never sent goes back.
+//! - P4, lifetime: nothing is offered past the smallest of: its own lifetime, the cache's TTL, seven days, the
+//!   certificates' ends where they are known, and the maximum age of its lineage (all the sessions that descend,
+//!   by resumption, from one full handshake).
+//! - P5, bounded: endpoints, sessions per endpoint and bytes have limits. The least recently used endpoint goes
 //!   first.
-//! - Sessions are secrets: in memory only, wiped when released, not inherited by a forked child. They
-//!   leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
-//! - Trouble in here means a full handshake, never an error for the user of the connection. A server can
-//!   break off, or refuse a login, because a session was offered: tsc_options.failure_budget bounds how
-//!   often that may happen.
+//! - P6, memory only: sessions are secrets. They are wiped when released and not inherited by a forked child, and
+//!   they leave the process only by tsc_config_export and tsc_cache_export, sealed with a key of yours.
+//! - P7, never worse than no cache: trouble in libtsc costs a full handshake, never a connection. A server can
+//!   break off a connection, or refuse its login, because a session was offered; tsc_options.failure_budget
+//!   bounds how often that may happen.
+//! - P8, safe at the boundary: any thread may call any function, no lock is held while your code runs, no thread
+//!   is started, and bad arguments get a status.
+//! - P9, accountable: the statistics add up. What was stored equals what left, by reason, plus what is held.
+//! - P10, stable: handles are opaque, structs grow at their end, and values of constants never change.
 //!
 //! # Three ways in
 //!

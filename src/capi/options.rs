@@ -17,7 +17,7 @@ pub const TSC_DISABLED: u32 = 1;
 /// full handshake. rustls does not let a TLS 1.3 session be used twice; there the flag does nothing.
 pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 
-/// How a cache is bounded. 0 in a field means its default; see the README for how to choose.
+/// How a cache is bounded. 0 in a field means its default; see docs/limits.md for how to choose.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_options {

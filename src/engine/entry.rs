@@ -2,11 +2,12 @@
 
 use super::event::EventKind;
 use super::key::{Key, Space};
-use super::secret::Stash;
+use super::session::Incoming;
 use super::sessions::Sessions;
 use super::stamp::Stamp;
+use super::usage::Held;
 use super::visit::Visit;
-use super::{Kind, Options, Session, Time};
+use super::{Kind, Options, Payload, Session, Time};
 use smallvec::SmallVec;
 
 pub(super) struct Entry {
@@ -61,19 +62,54 @@ impl Entry {
         self.sessions.add(session);
     }
 
-    /// Drops what a new session takes the place of.
-    pub(super) fn make_room(
+    /// Writes a session over the one that it takes the place of, if that is the only one to go and as large: the
+    /// usual case where sessions are renewed, in which no memory is asked for or given back, and what is
+    /// overwritten need not be wiped. False: it is to come in the long way.
+    pub(super) fn overwrite(
         &mut self,
-        session: &Session,
-        stash: &mut Stash,
+        session: &Session<Incoming<'_>>,
+        held: &mut Held,
         visit: &mut Visit<'_, '_>,
-    ) -> Room {
+    ) -> bool {
+        let Incoming::Lent(bytes) = session.payload else {
+            return false;
+        };
+        let most = visit.options.max_sessions_per_endpoint as usize;
+        let (Some(oldest), Some(newest)) = (self.sessions.oldest(), self.sessions.newest()) else {
+            return false;
+        };
+        let replaces = match session.kind {
+            Kind::Reusable => self.sessions.len() == 1 && oldest.kind == Kind::Reusable,
+            Kind::SingleUse => self.sessions.len() >= most && newest.received <= session.received,
+        };
+        let fits = matches!(&oldest.payload, Payload::Bytes(old) if old.has_room(bytes.len()));
+        if !replaces || !fits || !held.exchange(visit, oldest.size, session.size) {
+            return false;
+        }
+        let Some(place) = self.sessions.oldest_to_newest() else {
+            return false;
+        };
+        if let Payload::Bytes(old) = &mut place.payload {
+            old.overwrite(bytes);
+        }
+        place.kind = session.kind;
+        place.label = session.label;
+        place.size = session.size;
+        place.received = session.received;
+        place.expires = session.expires;
+        place.lineage = session.lineage;
+        self.soonest = self.soonest.min(session.expires);
+        true
+    }
+
+    /// Drops what a new session takes the place of.
+    pub(super) fn make_room<P>(&mut self, session: &Session<P>, visit: &mut Visit<'_, '_>) -> Room {
         let mut displaced = 0;
         if session.kind == Kind::Reusable {
             // One is enough, it can be used again and again.
             let which = |other: &Session| other.kind == Kind::Reusable;
             self.sessions.extract(which, |session| {
-                visit.recycle(session, stash);
+                visit.drop(session);
                 displaced += 1;
             });
         }
@@ -82,7 +118,7 @@ impl Entry {
         let too_old = full && oldest.is_some_and(|oldest| session.received < oldest.received);
         if full && !too_old {
             if let Some(oldest) = self.sessions.pop_oldest() {
-                visit.recycle(oldest, stash);
+                visit.drop(oldest);
             }
             displaced += 1;
         }

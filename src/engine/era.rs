@@ -55,6 +55,7 @@ impl Era {
             options,
             usage: &self.usage,
             epoch: &self.epoch,
+            arena: &self.arena,
             garbage,
             left: Held::default(),
         }
@@ -73,8 +74,7 @@ impl Era {
     /// Which shard a key is in.
     #[inline]
     pub(super) fn place(&self, key: &Key<'_>) -> usize {
-        // The table takes its bits from both ends of the hash, so these come from the middle.
-        (key.hash >> 32) as usize & (self.shards.len() - 1)
+        key.place() & (self.shards.len() - 1)
     }
 
     /// Takes back what shards have set aside and do not use; false: nothing.

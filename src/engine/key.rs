@@ -27,6 +27,12 @@ pub(crate) struct OwnedKey {
 }
 
 impl Key<'_> {
+    /// Chooses a shard and a pool. A table takes its bits from both ends of the hash, so these come from the middle.
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        (self.hash >> 32) as usize
+    }
+
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }

@@ -41,6 +41,7 @@ use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::{self, PerProcess};
 use era::Era;
 use foldhash::fast::SeedableRandomState;
+use session::Incoming;
 use shard::{Insertion, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -149,7 +150,7 @@ impl Engine {
     pub(crate) fn keep(&self, key: &Key<'_>, bytes: &[u8]) -> Result<SecretBytes, Discard> {
         self.admit(bytes.len(), bytes.len())?;
         let era = self.era();
-        let kept = era.arena.keep(era.place(key), bytes);
+        let kept = era.arena.keep(key.place(), bytes);
         kept.ok_or(Discard::NoMemory)
     }
 
@@ -197,31 +198,27 @@ impl Engine {
             Err(Discard::Lifetime)
         } else {
             let counted = |stats: &mut Stats| stats.stored += 1;
-            self.insert(key, now, &mut self.garbage(), |_| Some(session), counted)
+            self.insert(key, now, &mut self.garbage(), session.own(), counted)
         };
         self.tell_stored(key, done)
     }
 
-    /// Stores a copy of a session's bytes, which `describe` makes a session of that ends then.
+    /// Stores a copy of a session's bytes.
     pub(crate) fn put_bytes(
         &self,
         key: &Key<'_>,
-        bytes: &[u8],
-        (now, expires): (Time, Time),
-        describe: impl FnOnce(Payload) -> Session,
+        now: Time,
+        session: Session<&[u8]>,
     ) -> Result<(), Discard> {
-        let make = |state: &mut State| {
-            let at_hand = state.stash.take(bytes);
-            let kept = at_hand.or_else(|| self.keep(key, bytes).ok())?;
-            Some(describe(Payload::Bytes(kept)))
-        };
+        let bytes = session.payload;
         // Dropped at the very end: the caller may hold nothing of the engine but what foreign code can free.
         let mut garbage = self.garbage();
-        let done = match self.admit(bytes.len(), bytes.len()) {
-            Ok(()) if expires <= now => Err(Discard::Lifetime),
+        let done = match self.admit(bytes.len(), session.size) {
+            Ok(()) if session.expires <= now => Err(Discard::Lifetime),
             Ok(()) => {
                 let counted = |stats: &mut Stats| stats.stored += 1;
-                self.insert(key, now, &mut garbage, make, counted)
+                let lent = session.with(Incoming::Lent(bytes));
+                self.insert(key, now, &mut garbage, lent, counted)
             }
             Err(why) => Err(why),
         };
@@ -261,7 +258,7 @@ impl Engine {
             return;
         }
         let counted = |stats: &mut Stats| stats.returned += 1;
-        let done = self.insert(key, now, garbage, |_| Some(session), counted);
+        let done = self.insert(key, now, garbage, session.own(), counted);
         if done.is_err() {
             // Closed meanwhile.
             self.count(key, |stats| {
@@ -603,7 +600,7 @@ impl Engine {
                 let key = self.key(space, &moved.key);
                 let garbage = &mut self.garbage();
                 if self
-                    .insert(&key, now, garbage, |_| Some(moved.session), |_| {})
+                    .insert(&key, now, garbage, moved.session.own(), |_| {})
                     .is_err()
                 {
                     self.count(&key, |stats| stats.removed += 1);
@@ -664,38 +661,31 @@ impl Engine {
         all
     }
 
-    /// `make` makes the session under the lock of its shard, unless there is no memory; `counted` is how it
-    /// counts if it is taken in. What goes for it is in `garbage`, which is dropped after, whichever way this
-    /// ends: foreign code that stores something each time that something goes would take the room again
-    /// and again.
-    #[inline]
+    /// `counted` is how the session counts if it is taken in. What goes for it is in `garbage`, which is dropped
+    /// after, whichever way this ends: foreign code that stores something each time that something goes would take
+    /// the room again and again.
     fn insert(
         &self,
         key: &Key<'_>,
         now: Time,
         garbage: &mut Garbage<'_>,
-        make: impl FnOnce(&mut State) -> Option<Session>,
-        counted: impl Fn(&mut Stats),
+        mut session: Session<Incoming<'_>>,
+        counted: fn(&mut Stats),
     ) -> Result<(), Discard> {
         let era = self.era();
         let shard = era.shard(key);
         let hash = |bytes: &[u8]| self.hash(bytes);
         let mut visit = era.visit(now, &self.options, garbage);
         let mut state = shard.lock();
-        let mut waiting = make(&mut state);
         loop {
-            let Some(session) = &waiting else {
-                return Err(Discard::NoMemory);
-            };
-            let received = session.received;
             // Under the lock, so that nothing comes in behind `close`.
             if let Err(why) = self.admit(0, session.size) {
-                visit.garbage.extend(waiting);
+                visit.garbage.extend(session.take());
                 return Err(why);
             }
             state.sweep(&mut visit);
             let oldest = era.oldest(key);
-            match state.insert(key, &mut waiting, oldest, hash, &mut visit) {
+            match state.insert(key, &mut session, oldest, hash, &mut visit) {
                 Insertion::Done => {
                     counted(&mut state.stats);
                     return Ok(());
@@ -703,23 +693,23 @@ impl Engine {
                 Insertion::Displaced => {
                     counted(&mut state.stats);
                     state.stats.displaced += 1;
-                    visit.garbage.extend(waiting);
+                    visit.garbage.extend(session.take());
                     return Ok(());
                 }
                 Insertion::Full => {}
                 Insertion::NoMemory => {
-                    visit.garbage.extend(waiting);
+                    visit.garbage.extend(session.take());
                     return Err(Discard::NoMemory);
                 }
             }
             drop(state);
             if !era.take_spare() && !era.evict(key, &mut visit) {
                 state = shard.lock();
-                if !state.drop_oldest(key, received, &mut visit) {
+                if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);
                     state.stats.evicted += 1;
                     visit.garbage.tell(EventKind::Evicted, 1, key);
-                    visit.garbage.extend(waiting);
+                    visit.garbage.extend(session.take());
                     return Ok(());
                 }
                 drop(state);

@@ -334,6 +334,29 @@ impl SecretBytes {
         unsafe { Pool::keep(self.pool()?, self) }
     }
 
+    /// Whether so many bytes can take the place of these in their block.
+    #[inline]
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        len != 0 && self.class() == Class::of(len) && self.class() != Class::ALONE
+    }
+
+    /// Copies bytes over these, for which there is room, and wipes what they do not cover.
+    #[inline]
+    pub(super) fn overwrite(&mut self, bytes: &[u8]) {
+        debug_assert!(self.has_room(bytes.len()));
+        if let Some(left) = self.len.checked_sub(bytes.len()).filter(|&left| left != 0) {
+            // SAFETY: the block is ours and `len` long.
+            unsafe { std::slice::from_raw_parts_mut(self.block.add(bytes.len()).as_ptr(), left) }
+                .zeroize();
+        }
+        self.len = bytes.len();
+        // SAFETY: the block is ours alone, and of a class that so many bytes fit in.
+        unsafe {
+            self.block
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+        };
+    }
+
     fn wipe(&mut self) {
         // SAFETY: the block is ours and `len` long.
         unsafe { std::slice::from_raw_parts_mut(self.block.as_ptr(), self.len) }.zeroize();
@@ -403,14 +426,14 @@ impl Drop for SecretBytes {
 pub(super) struct Stash(SmallVec<[SecretBytes; 2]>);
 
 impl Stash {
-    const MOST: usize = 4;
-    /// Of larger ones, to keep some would cost more memory than time is saved.
-    const LARGEST: usize = 8 << 10;
-
     /// Wipes bytes and keeps their block, or gives them back.
+    #[cfg(any(test, feature = "capi"))]
     #[inline]
     pub(super) fn put(&mut self, mut bytes: SecretBytes) -> Option<SecretBytes> {
-        if self.0.len() == Self::MOST || bytes.len() > Self::LARGEST {
+        const MOST: usize = 4;
+        // Of larger ones, to keep some would cost more memory than time is saved.
+        const LARGEST: usize = 8 << 10;
+        if self.0.len() == MOST || bytes.len() > LARGEST {
             return Some(bytes);
         }
         bytes.wipe();
@@ -421,15 +444,9 @@ impl Stash {
     /// A copy of `bytes` in a block that is at hand.
     #[inline]
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<SecretBytes> {
-        let class = Class::of(bytes.len());
-        let at = self.0.iter().rposition(|kept| kept.class() == class)?;
+        let at = self.0.iter().rposition(|kept| kept.has_room(bytes.len()))?;
         let mut kept = self.0.swap_remove(at);
-        kept.len = bytes.len();
-        // SAFETY: the block is ours alone, and of a class that so many bytes fit in.
-        unsafe {
-            kept.block
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
-        };
+        kept.overwrite(bytes);
         Some(kept)
     }
 }
@@ -534,6 +551,22 @@ mod tests {
         let taken = stash.take(&[8; 990]).expect("of the same class");
         assert_eq!((&*taken, taken.block), (&[8; 990][..], block));
         assert!(stash.take(&[8; 990]).is_none());
+    }
+
+    #[cfg(not(shuttle))]
+    #[test]
+    fn what_is_overwritten_by_a_shorter_one_is_wiped_to_its_end() {
+        let arena = Arena::new(1);
+        let mut bytes = arena.keep(0, &[7; 1000]).expect("memory");
+        assert!(!bytes.has_room(900) && !bytes.has_room(0));
+        assert!(bytes.has_room(970) && bytes.has_room(1020));
+        bytes.overwrite(&[8; 970]);
+        assert_eq!(*bytes, [8; 970]);
+        // SAFETY: in the block, which is as large as its class.
+        let left = unsafe { std::slice::from_raw_parts(bytes.block.as_ptr().add(970), 30) };
+        assert_eq!(left, [0; 30]);
+        bytes.overwrite(&[9; 1020]);
+        assert_eq!(*bytes, [9; 1020]);
     }
 
     #[cfg(not(shuttle))]

@@ -1,6 +1,5 @@
 //! What one resumption needs.
 
-use super::secret::Stash;
 use super::{Lineage, Options, SecretBytes, Time};
 use std::any::Any;
 use std::fmt;
@@ -40,9 +39,16 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// A session before it is stored: what it is resumed from, or bytes that the caller lends, of which the cache keeps
+/// a copy.
+pub(super) enum Incoming<'a> {
+    Own(Payload),
+    Lent(&'a [u8]),
+}
+
 #[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) payload: Payload,
+pub(crate) struct Session<P = Payload> {
+    pub(crate) payload: P,
     pub(crate) kind: Kind,
     /// The caller's own label, handed back with the session (the C API's TLS version).
     pub(crate) label: u16,
@@ -53,7 +59,49 @@ pub(crate) struct Session {
     pub(crate) lineage: Lineage,
 }
 
+impl<P> Session<P> {
+    /// The same session with another payload.
+    #[inline]
+    pub(super) fn with<Q>(&self, payload: Q) -> Session<Q> {
+        let &Self {
+            kind,
+            label,
+            size,
+            received,
+            expires,
+            lineage,
+            ..
+        } = self;
+        Session {
+            payload,
+            kind,
+            label,
+            size,
+            received,
+            expires,
+            lineage,
+        }
+    }
+}
+
+impl Session<Incoming<'_>> {
+    /// What is kept of it; `None`: it is still lent.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Session> {
+        match std::mem::replace(&mut self.payload, Incoming::Lent(&[])) {
+            Incoming::Own(payload) => Some(self.with(payload)),
+            Incoming::Lent(_) => None,
+        }
+    }
+}
+
 impl Session {
+    /// As it comes into the cache.
+    #[inline]
+    pub(super) fn own<'a>(self) -> Session<Incoming<'a>> {
+        self.with(()).with(Incoming::Own(self.payload))
+    }
+
     /// Whether it can serve more than one connection, as the last one of its key.
     pub(crate) fn is_reusable(&self, options: &Options) -> bool {
         let shared = options.reuse_when_dry && !matches!(self.payload, Payload::Unique(_));
@@ -66,8 +114,9 @@ impl Session {
     }
 
     /// Keeps its block for the next session, wiped; what has none, or no room there, comes back.
+    #[cfg(any(test, feature = "capi"))]
     #[inline]
-    pub(super) fn recycle(self, stash: &mut Stash) -> Option<Self> {
+    pub(super) fn recycle(self, stash: &mut super::secret::Stash) -> Option<Self> {
         match self.payload {
             Payload::Bytes(bytes) => {
                 let payload = Payload::Bytes(stash.put(bytes)?);
@@ -86,9 +135,8 @@ impl Session {
             Payload::Unique(_) => return None,
         };
         Some(Self {
-            payload,
             kind: Kind::Reusable,
-            ..*self
+            ..self.with(payload)
         })
     }
 }

@@ -60,6 +60,20 @@ impl Sessions {
         }
     }
 
+    /// Has the oldest take the place of the newest.
+    #[inline]
+    pub(super) fn oldest_to_newest(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::One(session) => Some(session),
+            Self::Many(sessions) => {
+                if sessions.len() > 1 {
+                    sessions.rotate_left(1);
+                }
+                sessions.back_mut()
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn pop_newest(&mut self) -> Option<Session> {
         match self {

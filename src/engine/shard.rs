@@ -5,12 +5,13 @@ use super::entry::Entry;
 use super::event::EventKind;
 use super::key::{Key, Space};
 use super::moved::MovedOut;
-use super::secret::Stash;
+use super::secret::{Arena, Stash};
+use super::session::Incoming;
 use super::stamp::{Stamp, Stamps};
 use super::table::{Cursor, Place, Table};
 use super::usage::{Held, Usage};
 use super::visit::Visit;
-use super::{Kind, Lineage, Session, Stats, Time};
+use super::{Kind, Lineage, Payload, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::hash_table::OccupiedEntry;
 use std::sync::atomic::Ordering::Relaxed;
@@ -145,13 +146,13 @@ impl State {
         }
     }
 
-    /// Puts the session that waits into the entry of a key, which it makes if need be; where there is no room
-    /// for it, it waits on. `oldest` is what the era
-    /// remembers of this shard, and `hash` hashes a key that the table has.
+    /// Puts a session into the entry of a key, which it makes if need be; where there is no room for it, it stays
+    /// with the caller. `oldest` is what the era remembers of this shard, and `hash` hashes a key that the table
+    /// has.
     pub(super) fn insert(
         &mut self,
         key: &Key<'_>,
-        waiting: &mut Option<Session>,
+        session: &mut Session<Incoming<'_>>,
         oldest: &AtomicU64,
         hash: impl Fn(&[u8]) -> u64,
         visit: &mut Visit<'_, '_>,
@@ -170,10 +171,15 @@ impl State {
         if oldest.load(Relaxed) > stamp.0 {
             oldest.fetch_min(stamp.0, Relaxed);
         }
-        let Some(session) = waiting.as_ref() else {
-            return Insertion::Done;
-        };
         let (size, expires) = (session.size, session.expires);
+        let keep = |session: &mut Session<Incoming<'_>>, stash: &mut Stash, arena: &Arena| {
+            if let Incoming::Lent(bytes) = session.payload {
+                let kept = stash.take(bytes).or_else(|| arena.keep(key.place(), bytes));
+                let Some(kept) = kept else { return false };
+                session.payload = Incoming::Own(Payload::Bytes(kept));
+            }
+            true
+        };
         if let Some(mut slot) = table.find_entry(key.hash, |entry| entry.is_of(key)) {
             let bucket = slot.get_mut();
             let entry = &mut **bucket;
@@ -182,26 +188,34 @@ impl State {
             }
             entry.used = stamp;
             stats.expired += entry.expire(visit);
-            let room = entry.make_room(session, stash, visit);
-            stats.displaced += room.displaced;
-            if room.too_old {
-                held.settle(visit);
-                return Insertion::Displaced;
+            if entry.overwrite(session, held, visit) {
+                stats.displaced += 1;
+            } else {
+                if !keep(session, stash, visit.arena) {
+                    if entry.is_over() {
+                        remove(slot, visit);
+                    }
+                    held.settle(visit);
+                    return Insertion::NoMemory;
+                }
+                let room = entry.make_room(session, visit);
+                stats.displaced += room.displaced;
+                if room.too_old {
+                    held.settle(visit);
+                    return Insertion::Displaced;
+                }
+                if !held.reserve(visit, false, size) {
+                    // Others go first, in whichever shard they are.
+                    entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
+                    return Insertion::Full;
+                }
+                held.add(session);
+                session.take().into_iter().for_each(|one| entry.add(one));
             }
-            if !held.reserve(visit, false, size) {
-                // Others go first, in whichever shard they are.
-                entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
-                return Insertion::Full;
-            }
-            held.add(session);
-            waiting
-                .take()
-                .into_iter()
-                .for_each(|session| entry.add(session));
             bucket.mark_newest();
         } else {
             let rehash = |entry: &Bucket| hash(&entry.key);
-            if !table.make_room(rehash) {
+            if !table.make_room(rehash) || !keep(session, stash, visit.arena) {
                 return Insertion::NoMemory;
             }
             if !held.reserve(visit, true, size) {
@@ -209,7 +223,7 @@ impl State {
             }
             held.add(session);
             let mut entry = Entry::new(key, stamp);
-            waiting
+            session
                 .take()
                 .into_iter()
                 .for_each(|session| entry.add(session));

@@ -119,7 +119,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn add(&mut self, session: &Session) {
+    pub(super) fn add<P>(&mut self, session: &Session<P>) {
         self.sessions += 1;
         self.bytes += session.size;
     }
@@ -168,6 +168,24 @@ impl Held {
         }
         self.settle(visit);
         reserved
+    }
+
+    /// Sets aside room for a session that takes the place of another one; false: there is not enough at hand, and
+    /// nothing has changed.
+    #[inline]
+    pub(super) fn exchange(
+        &mut self,
+        visit: &mut Visit<'_, '_>,
+        gone: usize,
+        bytes: usize,
+    ) -> bool {
+        let Some(spare) = (self.spare + gone).checked_sub(bytes) else {
+            return false;
+        };
+        self.bytes = self.bytes - gone + bytes;
+        self.spare = spare;
+        self.settle(visit);
+        true
     }
 
     /// Gives up what is not used.

@@ -1,7 +1,7 @@
 //! One look into a shard.
 
 use super::garbage::Garbage;
-use super::secret::Stash;
+use super::secret::Arena;
 use super::usage::{Held, Usage};
 use super::{Options, Session, Time};
 use crate::sync::AtomicU64;
@@ -13,6 +13,8 @@ pub(super) struct Visit<'a, 'g> {
     pub(super) usage: &'a Usage,
     /// Counts the endpoints that came in; see `Stamp`.
     pub(super) epoch: &'a AtomicU64,
+    /// Where the bytes of what comes in are kept.
+    pub(super) arena: &'a Arena,
     /// Where goes what leaves the table.
     pub(super) garbage: &'a mut Garbage<'g>,
     /// What has left the table, and is still to be given up by the shard.
@@ -24,14 +26,5 @@ impl Visit<'_, '_> {
     pub(super) fn drop(&mut self, session: Session) {
         self.left.add(&session);
         self.garbage.push(session);
-    }
-
-    /// The same, and its block is kept for the next.
-    #[inline]
-    pub(super) fn recycle(&mut self, session: Session, stash: &mut Stash) {
-        self.left.add(&session);
-        if let Some(session) = session.recycle(stash) {
-            self.garbage.push(session);
-        }
     }
 }

@@ -18,48 +18,106 @@
 #define OPENSSL_VERSION_NUMBER 0x30000000L
 
 /* The first is looked up first. It is one of libssl. */
-#define OPENSSL_FUNCTIONS(X)                                                                                \
-    X(SSL_new)                                                                                              \
-    X(ASN1_STRING_get0_data) X(ASN1_STRING_length) X(ASN1_TIME_diff) X(ASN1_TIME_free) X(                   \
-        ASN1_TIME_set) X(BIO_free_all) X(BIO_number_written) X(BIO_test_flags) X(BIO_up_ref) X(CRYPTO_free) \
-        X(CRYPTO_get_ex_new_index) X(CRYPTO_malloc) X(ERR_clear_error) X(ERR_peek_error) X(                 \
-            ERR_pop_to_mark) X(ERR_set_mark) X(EVP_Digest) X(EVP_sha256) X(OPENSSL_cleanse)                 \
-            X(OPENSSL_sk_num) X(OPENSSL_sk_value) X(OpenSSL_version) X(OpenSSL_version_num) X(              \
-                SSL_CIPHER_get_id) X(SSL_CTX_ctrl) X(SSL_CTX_get_cert_store) X(SSL_CTX_get_ex_data)         \
-                X(SSL_CTX_get_info_callback) X(SSL_CTX_get_options) X(SSL_CTX_sess_get_new_cb) X(           \
-                    SSL_CTX_sess_set_new_cb) X(SSL_CTX_set_ex_data) X(SSL_CTX_set_info_callback)            \
-                    X(SSL_SESSION_dup) X(SSL_SESSION_free) X(SSL_SESSION_get0_peer) X(                      \
-                        SSL_SESSION_get_protocol_version) X(SSL_SESSION_get_ticket_lifetime_hint)           \
-                        X(SSL_SESSION_has_ticket) X(SSL_SESSION_is_resumable) X(SSL_ct_is_enabled) X(       \
-                            SSL_ctrl) X(SSL_dane_tlsa_add) X(SSL_free) X(SSL_get0_param)                    \
-                            X(SSL_get_SSL_CTX) X(SSL_get_certificate) X(SSL_get_ciphers) X(                 \
-                                SSL_get_ex_data) X(SSL_get_fd) X(SSL_get_finished) X(SSL_get_info_callback) \
-                                X(SSL_get_options) X(SSL_get_peer_cert_chain) X(                            \
-                                    SSL_get_peer_finished) X(SSL_get_rbio) X(SSL_get_security_level)        \
-                                    X(SSL_get_servername) X(SSL_get_session) X(SSL_get_shutdown) X(         \
-                                        SSL_get_verify_callback) X(SSL_get_verify_mode)                     \
-                                        X(SSL_get_verify_result) X(SSL_get_wbio) X(SSL_in_before) X(        \
-                                            SSL_in_init) X(SSL_is_dtls) X(SSL_is_init_finished)             \
-                                            X(SSL_is_server) X(SSL_session_reused) X(SSL_set_ex_data) X(    \
-                                                SSL_set_info_callback) X(SSL_set_msg_callback)              \
-                                                X(SSL_set_session) X(SSL_version) X(SSL_want) X(            \
-                                                    X509_OBJECT_get_type) X(X509_STORE_free)                \
-                                                    X(X509_STORE_get0_objects) X(X509_STORE_lock) X(        \
-                                                        X509_STORE_unlock) X(X509_STORE_up_ref)             \
-                                                        X(X509_VERIFY_PARAM_get0_email) X(                  \
-                                                            X509_VERIFY_PARAM_get0_host)                    \
-                                                            X(X509_VERIFY_PARAM_get1_ip_asc) X(             \
-                                                                X509_VERIFY_PARAM_get_auth_level)           \
-                                                                X(X509_VERIFY_PARAM_get_depth) X(           \
-                                                                    X509_VERIFY_PARAM_get_flags)            \
-                                                                    X(X509_VERIFY_PARAM_get_hostflags) X(   \
-                                                                        X509_VERIFY_PARAM_get_inh_flags)    \
-                                                                        X(X509_VERIFY_PARAM_get_time)       \
-                                                                            X(X509_get0_notAfter) X(        \
-                                                                                X509_get0_signature)        \
-                                                                                X(d2i_SSL_SESSION)          \
-                                                                                    X(i2d_SSL_SESSION)      \
-                                                                                        X(i2d_X509)
+// clang-format off: one a line
+#define OPENSSL_FUNCTIONS(X)                                                                       \
+    X(SSL_new)                                                                                     \
+    X(ASN1_STRING_get0_data)                                                                       \
+    X(ASN1_STRING_length)                                                                          \
+    X(ASN1_TIME_to_tm)                                                                             \
+    X(BIO_free_all)                                                                                \
+    X(BIO_number_written)                                                                          \
+    X(BIO_test_flags)                                                                              \
+    X(BIO_up_ref)                                                                                  \
+    X(CRYPTO_free)                                                                                 \
+    X(CRYPTO_get_ex_new_index)                                                                     \
+    X(CRYPTO_malloc)                                                                               \
+    X(ERR_clear_error)                                                                             \
+    X(ERR_peek_error)                                                                              \
+    X(ERR_pop_to_mark)                                                                             \
+    X(ERR_set_mark)                                                                                \
+    X(EVP_Digest)                                                                                  \
+    X(EVP_sha256)                                                                                  \
+    X(OPENSSL_cleanse)                                                                             \
+    X(OPENSSL_gmtime_diff)                                                                         \
+    X(OPENSSL_sk_num)                                                                              \
+    X(OPENSSL_sk_value)                                                                            \
+    X(OpenSSL_version)                                                                             \
+    X(OpenSSL_version_num)                                                                         \
+    X(SSL_CIPHER_get_id)                                                                           \
+    X(SSL_CTX_ctrl)                                                                                \
+    X(SSL_CTX_get_cert_store)                                                                      \
+    X(SSL_CTX_get_ex_data)                                                                         \
+    X(SSL_CTX_get_info_callback)                                                                   \
+    X(SSL_CTX_get_options)                                                                         \
+    X(SSL_CTX_sess_get_new_cb)                                                                     \
+    X(SSL_CTX_sess_set_new_cb)                                                                     \
+    X(SSL_CTX_set_ex_data)                                                                         \
+    X(SSL_CTX_set_info_callback)                                                                   \
+    X(SSL_SESSION_dup)                                                                             \
+    X(SSL_SESSION_free)                                                                            \
+    X(SSL_SESSION_get0_peer)                                                                       \
+    X(SSL_SESSION_get0_ticket)                                                                     \
+    X(SSL_SESSION_get_protocol_version)                                                            \
+    X(SSL_SESSION_get_ticket_lifetime_hint)                                                        \
+    X(SSL_SESSION_has_ticket)                                                                      \
+    X(SSL_SESSION_is_resumable)                                                                    \
+    X(SSL_ct_is_enabled)                                                                           \
+    X(SSL_ctrl)                                                                                    \
+    X(SSL_dane_tlsa_add)                                                                           \
+    X(SSL_free)                                                                                    \
+    X(SSL_get0_param)                                                                              \
+    X(SSL_get_SSL_CTX)                                                                             \
+    X(SSL_get_certificate)                                                                         \
+    X(SSL_get_ciphers)                                                                             \
+    X(SSL_get_ex_data)                                                                             \
+    X(SSL_get_fd)                                                                                  \
+    X(SSL_get_finished)                                                                            \
+    X(SSL_get_info_callback)                                                                       \
+    X(SSL_get_options)                                                                             \
+    X(SSL_get_peer_cert_chain)                                                                     \
+    X(SSL_get_peer_finished)                                                                       \
+    X(SSL_get_rbio)                                                                                \
+    X(SSL_get_security_level)                                                                      \
+    X(SSL_get_servername)                                                                          \
+    X(SSL_get_session)                                                                             \
+    X(SSL_get_shutdown)                                                                            \
+    X(SSL_get_verify_callback)                                                                     \
+    X(SSL_get_verify_mode)                                                                         \
+    X(SSL_get_verify_result)                                                                       \
+    X(SSL_get_wbio)                                                                                \
+    X(SSL_in_before)                                                                               \
+    X(SSL_in_init)                                                                                 \
+    X(SSL_is_dtls)                                                                                 \
+    X(SSL_is_init_finished)                                                                        \
+    X(SSL_is_server)                                                                               \
+    X(SSL_session_reused)                                                                          \
+    X(SSL_set_ex_data)                                                                             \
+    X(SSL_set_info_callback)                                                                       \
+    X(SSL_set_msg_callback)                                                                        \
+    X(SSL_set_session)                                                                             \
+    X(SSL_version)                                                                                 \
+    X(SSL_want)                                                                                    \
+    X(X509_OBJECT_get_type)                                                                        \
+    X(X509_STORE_free)                                                                             \
+    X(X509_STORE_get0_objects)                                                                     \
+    X(X509_STORE_lock)                                                                             \
+    X(X509_STORE_unlock)                                                                           \
+    X(X509_STORE_up_ref)                                                                           \
+    X(X509_VERIFY_PARAM_get0_email)                                                                \
+    X(X509_VERIFY_PARAM_get0_host)                                                                 \
+    X(X509_VERIFY_PARAM_get1_ip_asc)                                                               \
+    X(X509_VERIFY_PARAM_get_auth_level)                                                            \
+    X(X509_VERIFY_PARAM_get_depth)                                                                 \
+    X(X509_VERIFY_PARAM_get_flags)                                                                 \
+    X(X509_VERIFY_PARAM_get_hostflags)                                                             \
+    X(X509_VERIFY_PARAM_get_inh_flags)                                                             \
+    X(X509_VERIFY_PARAM_get_time)                                                                  \
+    X(X509_get0_notAfter)                                                                          \
+    X(X509_get0_signature)                                                                         \
+    X(d2i_SSL_SESSION)                                                                             \
+    X(i2d_SSL_SESSION)                                                                             \
+    X(i2d_X509)
+// clang-format on
 
 typedef struct {
 #define FIELD(name) __typeof__(name) *name##_;
@@ -74,9 +132,7 @@ extern openssl_functions openssl;
 #define SSL_new openssl.SSL_new_
 #define ASN1_STRING_get0_data openssl.ASN1_STRING_get0_data_
 #define ASN1_STRING_length openssl.ASN1_STRING_length_
-#define ASN1_TIME_diff openssl.ASN1_TIME_diff_
-#define ASN1_TIME_free openssl.ASN1_TIME_free_
-#define ASN1_TIME_set openssl.ASN1_TIME_set_
+#define ASN1_TIME_to_tm openssl.ASN1_TIME_to_tm_
 #define BIO_free_all openssl.BIO_free_all_
 #define BIO_number_written openssl.BIO_number_written_
 #define BIO_test_flags openssl.BIO_test_flags_
@@ -91,6 +147,7 @@ extern openssl_functions openssl;
 #define EVP_Digest openssl.EVP_Digest_
 #define EVP_sha256 openssl.EVP_sha256_
 #define OPENSSL_cleanse openssl.OPENSSL_cleanse_
+#define OPENSSL_gmtime_diff openssl.OPENSSL_gmtime_diff_
 #define OPENSSL_sk_num openssl.OPENSSL_sk_num_
 #define OPENSSL_sk_value openssl.OPENSSL_sk_value_
 #define OpenSSL_version openssl.OpenSSL_version_
@@ -108,6 +165,7 @@ extern openssl_functions openssl;
 #define SSL_SESSION_dup openssl.SSL_SESSION_dup_
 #define SSL_SESSION_free openssl.SSL_SESSION_free_
 #define SSL_SESSION_get0_peer openssl.SSL_SESSION_get0_peer_
+#define SSL_SESSION_get0_ticket openssl.SSL_SESSION_get0_ticket_
 #define SSL_SESSION_get_protocol_version openssl.SSL_SESSION_get_protocol_version_
 #define SSL_SESSION_get_ticket_lifetime_hint openssl.SSL_SESSION_get_ticket_lifetime_hint_
 #define SSL_SESSION_has_ticket openssl.SSL_SESSION_has_ticket_
