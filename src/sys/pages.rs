@@ -62,7 +62,7 @@ impl Drop for SecretPages {
 /// The largest pages that a system may have.
 const PAGES: usize = 64 * 1024;
 
-/// Zeroed pages for secrets: left out of core dumps and, in a forked child, empty, where the system
+/// Zeroed pages for secrets: left out of core dumps (on Windows: of crash reports) and, in a forked child, empty, where the system
 /// can do that. The length is rounded up to whole pages. They begin at a multiple of `align`, which is a
 /// power of two, and stay until `unmap`.
 #[cfg(unix)]
@@ -128,14 +128,121 @@ pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     unsafe { libc::munmap(pages.as_ptr().cast(), pages.len()) };
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+mod windows {
+    use std::ffi::{c_char, c_void};
+    use std::ptr::{NonNull, null_mut, slice_from_raw_parts_mut};
+
+    const MEM_COMMIT: u32 = 0x1000;
+    const MEM_RESERVE: u32 = 0x2000;
+    const MEM_RELEASE: u32 = 0x8000;
+    const PAGE_NOACCESS: u32 = 1;
+    const PAGE_READWRITE: u32 = 4;
+
+    unsafe extern "system" {
+        fn VirtualAlloc(at: *mut c_void, len: usize, kind: u32, access: u32) -> *mut c_void;
+        fn VirtualFree(at: *mut c_void, len: usize, kind: u32) -> i32;
+        fn GetModuleHandleA(name: *const c_char) -> *mut c_void;
+        fn GetProcAddress(
+            module: *mut c_void,
+            name: *const c_char,
+        ) -> Option<unsafe extern "system" fn() -> isize>;
+    }
+
+    pub(crate) fn map(len: usize, align: usize) -> Option<NonNull<[u8]>> {
+        // They begin at a multiple of 64 KiB, and of more only by chance.
+        let mut start = alloc(null_mut(), len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)?;
+        // A part of a reservation cannot be given back. So a larger one only finds the place, which
+        // another thread may take meanwhile.
+        for _ in 0..16 {
+            if start.addr().get() % align == 0 {
+                exclude(start, len);
+                return NonNull::new(slice_from_raw_parts_mut(start.as_ptr().cast(), len));
+            }
+            free(start);
+            let room = alloc(
+                null_mut(),
+                len.checked_add(align)?,
+                MEM_RESERVE,
+                PAGE_NOACCESS,
+            )?;
+            let at = room.as_ptr().map_addr(|at| at.next_multiple_of(align));
+            free(room);
+            start = alloc(at, len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)
+                .or_else(|| alloc(null_mut(), len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE))?;
+        }
+        free(start);
+        None
+    }
+
+    /// # Safety
+    /// `pages` came from `map` and nothing refers to it any more.
+    pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
+        if let Some(function) = find(c"WerUnregisterExcludedMemoryBlock") {
+            // SAFETY: its documented type; it only looks for the address in a list.
+            unsafe {
+                let unregister: unsafe extern "system" fn(*const c_void) -> i32 =
+                    std::mem::transmute(function);
+                unregister(pages.as_ptr().cast());
+            }
+        }
+        free(pages.cast());
+    }
+
+    fn alloc(at: *mut c_void, len: usize, kind: u32, access: u32) -> Option<NonNull<c_void>> {
+        // SAFETY: a new allocation touches nothing that exists.
+        NonNull::new(unsafe { VirtualAlloc(at, len, kind, access) })
+    }
+
+    /// Gives back what `alloc` gave.
+    fn free(start: NonNull<c_void>) {
+        // SAFETY: the callers in here have it from `alloc`, and nothing refers to it.
+        unsafe { VirtualFree(start.as_ptr(), 0, MEM_RELEASE) };
+    }
+
+    /// Leaves it out of the reports of crashes that Windows sends: from Windows 10 1703 on, for the first
+    /// 512 blocks of a process. What a debugger dumps has everything in it.
+    fn exclude(start: NonNull<c_void>, len: usize) {
+        let (Some(function), Ok(len)) = (find(c"WerRegisterExcludedMemoryBlock"), len.try_into())
+        else {
+            return;
+        };
+        // SAFETY: its documented type; it only keeps the address and the length.
+        unsafe {
+            let register: unsafe extern "system" fn(*const c_void, u32) -> i32 =
+                std::mem::transmute(function);
+            register(start.as_ptr(), len);
+        }
+    }
+
+    /// A function of kernel32 that not every Windows has.
+    fn find(name: &std::ffi::CStr) -> Option<unsafe extern "system" fn() -> isize> {
+        // SAFETY: both names end in a zero; kernel32 is always loaded.
+        unsafe { GetProcAddress(GetModuleHandleA(c"kernel32.dll".as_ptr()), name.as_ptr()) }
+    }
+}
+
+#[cfg(windows)]
+pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
+    windows::map(len.checked_next_multiple_of(PAGES)?, align)
+}
+
+/// # Safety
+/// `pages` came from `map_secret_pages` and nothing refers to it any more.
+#[cfg(windows)]
+pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
+    // SAFETY: the caller's promise.
+    unsafe { windows::unmap(pages) };
+}
+
+#[cfg(not(any(unix, windows)))]
 fn layout(len: usize) -> Option<std::alloc::Layout> {
     // Every caller's `align` divides its length, or is less than this.
     let align = len.checked_next_power_of_two()?.max(PAGES);
     std::alloc::Layout::from_size_align(len, align).ok()
 }
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
     let len = len.checked_next_multiple_of(PAGES.max(align))?;
     // SAFETY: of a length that is not zero.
@@ -145,7 +252,7 @@ pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>
 
 /// # Safety
 /// `pages` came from `map_secret_pages` and nothing refers to it any more.
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     if let Some(layout) = layout(pages.len()) {
         // SAFETY: the caller's promise.

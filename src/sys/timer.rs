@@ -57,8 +57,8 @@ impl Timer {
     fn set_to(&self, after: Duration) {
         // SAFETY: all-zero is a value.
         let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
-        let seconds = libc::time_t::try_from(after.as_secs());
-        time.it_value.tv_sec = seconds.unwrap_or(libc::time_t::MAX);
+        // At most u32::MAX milliseconds, so it fits into any type of seconds.
+        time.it_value.tv_sec = after.as_secs() as _;
         // Zero would be "never".
         time.it_value.tv_nsec = libc::c_long::from(after.subsec_nanos() as i32).max(1);
         // SAFETY: our own timer, and a valid time to read.

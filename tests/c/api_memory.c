@@ -1,6 +1,8 @@
 /* Memory that cannot be had is a status, and sessions are secrets in the memory that is had. What
  * these tests look at is not there under valgrind and the sanitizers, which bring memory of their
  * own: they skip (TSC_TEST_SLOW, tools/c-tests). */
+/* Addresses are offsets in /proc/self/mem. */
+#define _FILE_OFFSET_BITS 64
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>

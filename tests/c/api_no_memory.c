@@ -51,9 +51,13 @@ int posix_memalign(void **block, size_t align, size_t size) {
 }
 
 void *mmap(void *at, size_t len, int access, int flags, int file, off_t from) {
-    return pages_too && refuses(len)
-               ? MAP_FAILED
-               : (void *)syscall(SYS_mmap, at, len, access, flags, file, from);
+    if (pages_too && refuses(len))
+        return MAP_FAILED;
+#ifdef SYS_mmap2 /* SYS_mmap is an older call there; it takes a pointer. */
+    return (void *)syscall(SYS_mmap2, at, len, access, flags, file, from / 4096);
+#else
+    return (void *)syscall(SYS_mmap, at, len, access, flags, file, from);
+#endif
 }
 #define CAN_REFUSE true
 #else
