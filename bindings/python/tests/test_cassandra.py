@@ -1,5 +1,6 @@
 """cassandra-driver, unmodified, against Apache Cassandra; the proof is read from the wire."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -37,3 +38,19 @@ def test_reconnects_resume(cassandra, reactor):
     assert len(resumed) >= 6 and not resumed[0]
     assert all(resumed[2:]), resumed
     assert int(client.stdout) == resumed.count(True)
+
+
+@pytest.mark.parametrize("once", ["true", "false"], ids=["each ticket once", "tickets"])
+def test_a_burst_of_a_cluster_resumes(tmp_path, once):
+    port = free_port()
+    stateless = "false" if once == "true" else "true"
+    command = ["env", f"JAVA_OPTS=-Djdk.tls.server.enableSessionTicketExtension={stateless}"]
+    command += [str(RUN), str(tmp_path), str(port), str(free_port()), "TLSv1.3"]
+    with running(command, port, patience=120):
+        client = [sys.executable, str(HERE / "cluster_client.py"), "libev"]
+        client += [str(port), str(tmp_path / "cert.pem"), "16"]
+        done = subprocess.run(client, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    says = json.loads(done.stdout)
+    assert says["seen"] == [False] + [True] * 5
+    assert says["burst"].count(True) >= 15, says
