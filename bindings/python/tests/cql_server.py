@@ -1,6 +1,7 @@
 """A node that a driver of Cassandra can log in to, over TLS. With shards, one of Scylla."""
 
 import contextlib
+import ctypes
 import socket
 import ssl
 import struct
@@ -51,13 +52,21 @@ class Node:
 
     password: what a driver has to send, if it is set. shards: how many it has on a second port, if
     any, to which a connection's own port tells the shard. silent: it takes requests, and no more.
+    once: it takes each TLS 1.3 ticket once, as OpenSSL's servers do that would take early data.
     """
 
-    def __init__(self, cert, key, version=None, password=None, shards=0, silent=False):
+    def __init__(self, cert, key, version=None, password=None, shards=0, silent=False, once=False):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         if version is not None:
             self.context.minimum_version = self.context.maximum_version = version
+        if once:
+            # Or OpenSSL forgets what was sent on a connection that ends without close_notify.
+            self.context.options |= 1 << 7  # SSL_OP_IGNORE_UNEXPECTED_EOF
+            libssl = ctypes.CDLL(ssl._ssl.__file__)
+            begins = id(self.context) + object.__basicsize__  # with the SSL_CTX *
+            ctx = ctypes.c_void_p.from_address(begins)
+            assert libssl.SSL_CTX_set_max_early_data(ctx, 1) == 1
         self.password, self.shards, self.silent = password, shards, silent
         self.resumed, self.lock = [], threading.Lock()
         self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=128)]
@@ -86,28 +95,31 @@ class Node:
                 threading.Thread(target=self._serve, args=(tcp,), daemon=True).start()
 
     def _serve(self, tcp):
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(OSError):
             tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            port, their_port = tcp.getsockname()[1], tcp.getpeername()[1]
             with self.context.wrap_socket(tcp, server_side=True) as tls:
-                with self.lock:
-                    self.resumed.append((port, tls.session_reused))
-                    shard = len(self.resumed) % self.shards if self.shards else 0
-                if port != self.port:
-                    shard = their_port % self.shards
-                while True:
-                    version, _, stream, kind, length = struct.unpack(">BBhBi", exactly(tls, 9))
-                    body = exactly(tls, length)
-                    if self.silent:
-                        continue
-                    if version != VERSION:
-                        kind, answer = error(
-                            PROTOCOL_ERROR, "Invalid or unsupported protocol version"
-                        )
-                    else:
-                        kind, answer = self._answer(kind, body, shard)
-                    head = struct.pack(">BBhBi", 0x80 | VERSION, 0, stream, kind, len(answer))
-                    tls.sendall(head + answer)
+                with contextlib.suppress(EOFError):
+                    self._answer_all(tls)
+                tls.unwrap()
+
+    def _answer_all(self, tls):
+        port, their_port = tls.getsockname()[1], tls.getpeername()[1]
+        with self.lock:
+            self.resumed.append((port, tls.session_reused))
+            shard = len(self.resumed) % self.shards if self.shards else 0
+        if port != self.port:
+            shard = their_port % self.shards
+        while True:
+            version, _, stream, kind, length = struct.unpack(">BBhBi", exactly(tls, 9))
+            body = exactly(tls, length)
+            if self.silent:
+                continue
+            if version != VERSION:
+                kind, answer = error(PROTOCOL_ERROR, "Invalid or unsupported protocol version")
+            else:
+                kind, answer = self._answer(kind, body, shard)
+            head = struct.pack(">BBhBi", 0x80 | VERSION, 0, stream, kind, len(answer))
+            tls.sendall(head + answer)
 
     def _answer(self, kind, body, shard):
         if kind == OPTIONS:

@@ -84,6 +84,13 @@ def test_every_reactor_resumes(node, cert, reactor, version):
     assert all(says["burst"]), says
 
 
+def test_a_burst_resumes_where_each_ticket_is_taken_once(node, cert):
+    one = node(ssl.TLSVersion.TLSv1_3, once=True)
+    says = run("libev", one, cert)
+    assert says["seen"] == [False] + [True] * 5
+    assert says["burst"].count(True) >= BURST - 1, says
+
+
 def test_disabled_does_full_handshakes(node, cert):
     one = node()
     options = ["ssl_session_cache=null"] if SCYLLA else []  # the driver's own stays as it is told
