@@ -446,6 +446,8 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
         !SSL_set_ex_data(ssl, index, state))
         Py_RETURN_FALSE;
     SSL_set_ex_data(prepared, index, NULL);
+    if (!((connection *)state->companion)->messages_are_lent)
+        SSL_set_msg_callback(ssl, on_message);
     Py_RETURN_TRUE;
 }
 
