@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     tsc_ssl_state_ *state; /* what holds this */
     int accept;
+    int messages_are_lent;
     int done;            /* the handshake */
     int open;            /* nobody has said yet how it ended */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
@@ -90,8 +91,8 @@ static void data_came(SSL *ssl, connection *of) {
         established(ssl, of);
 }
 
-/* Waits for the first application data, and is gone with it. In TLS 1.3 a record has been found
- * authentic by then; before that only its header has come. */
+/* Waits for the first application data after the handshake, and is gone with it. In TLS 1.3 a
+ * record has been found authentic by then; before that only its header has come. */
 static void on_message(int write_p, int version, int content_type, const void *buf, size_t len,
                        SSL *ssl, void *arg) {
     (void)version, (void)arg;
@@ -99,10 +100,11 @@ static void on_message(int write_p, int version, int content_type, const void *b
         content_type !=
             (SSL_version(ssl) < TLS1_3_VERSION ? SSL3_RT_HEADER : SSL3_RT_INNER_CONTENT_TYPE))
         return;
-    SSL_set_msg_callback(ssl, NULL);
     connection *of = connection_of(ssl);
-    if (of != NULL)
-        data_came(ssl, of);
+    if (of == NULL || !of->done)
+        return;
+    SSL_set_msg_callback(ssl, NULL);
+    data_came(ssl, of);
 }
 
 /* tsc_ssl_info calls it after it has done its own part. */
@@ -122,9 +124,8 @@ static void on_info(const SSL *info_of, int where, int ret) {
         }
         if (of->accept == ACCEPT_HANDSHAKE)
             established(ssl, of);
-        if ((of->accept == ACCEPT_DATA || of->nodelay_is_ours) && its != NULL &&
-            !its->messages_are_lent)
-            SSL_set_msg_callback(ssl, on_message);
+        if (of->accept != ACCEPT_DATA && !of->nodelay_is_ours && !of->messages_are_lent)
+            SSL_set_msg_callback(ssl, NULL); /* nobody waits for it */
     } else if (of != NULL && of->done && where == SSL_CB_READ_ALERT) {
         if (fatal)
             failed(ssl, of, TSC_FACT_ALERT);
@@ -178,6 +179,7 @@ static tsc_status connection_begin(SSL *ssl, settings *its, const char *host, si
         return TSC_NO_MEMORY;
     note_rest(ssl, its, of->verification);
     of->accept = its->accept;
+    of->messages_are_lent = its->messages_are_lent;
     of->open = 1;
     tsc_endpoint endpoint = {.host = (const uint8_t *)host,
                              .host_len = host_len,
@@ -193,6 +195,9 @@ static tsc_status connection_begin(SSL *ssl, settings *its, const char *host, si
     of->state = state;
     state->companion = of;
     state->companion_free = connection_free;
+    /* Before the handshake: from 3.2 on OpenSSL asks only then. */
+    if (!of->messages_are_lent)
+        SSL_set_msg_callback(ssl, on_message);
     state->watched = 1; /* by tsc_ssl_info, whoever begins it */
     return offer ? tsc_ssl_offer(ssl) : TSC_OK;
 }
@@ -441,6 +446,8 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
         !SSL_set_ex_data(ssl, index, state))
         Py_RETURN_FALSE;
     SSL_set_ex_data(prepared, index, NULL);
+    if (!((connection *)state->companion)->messages_are_lent)
+        SSL_set_msg_callback(ssl, on_message);
     Py_RETURN_TRUE;
 }
 
