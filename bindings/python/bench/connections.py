@@ -5,7 +5,10 @@ own; each against full handshakes of the same round, the median of all rounds. T
 is a lock around an OrderedDict with one session an endpoint, offered and read by `ssl` itself.
 """
 
+import importlib
+import os
 import pathlib
+import signal
 import socket
 import ssl
 import statistics
@@ -21,7 +24,6 @@ from cache import PurePython
 from peer import certificate
 
 import tsc
-from tsc import attach
 from tsc.fallback_context import FallbackContext
 
 ROUNDS, CONNECTIONS = 9, 50
@@ -75,10 +77,11 @@ class Fallback(Full):
 
     def __init__(self, cafile):
         super().__init__(cafile)
-        before = attach.DirectContext
-        attach.DirectContext = FallbackContext
+        module = importlib.import_module("tsc.attach")  # whose function has the same name
+        before = module.DirectContext
+        module.DirectContext = FallbackContext
         tsc.attach(self.context)
-        attach.DirectContext = before
+        module.DirectContext = before
 
 
 def cpu(one, port):
@@ -101,9 +104,10 @@ def measure(cert, version, designs):
     try:
         rows = [[cpu(design(cert[0]), port) for design in designs] for _ in range(ROUNDS)]
     finally:
+        # The parent first: it would start another worker, which would hold its output open.
         server.kill()
+        os.kill(worker, signal.SIGKILL)
         server.communicate()
-        subprocess.run(["kill", str(worker)], check=False)
     print(f"{version.replace('v1_', ' 1.')}")
     for i, design in enumerate(designs):
         middle = statistics.median(row[i] for row in rows) * 1000
