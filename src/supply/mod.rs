@@ -266,7 +266,7 @@ impl Supply {
         let now = self.engine.now();
         self.change(now, |queue, calls| {
             let garbage = &mut calls.garbage;
-            if queue.refused.contains(session.lineage.id) {
+            if queue.refused.contains(session.lineage) {
                 self.engine.spoil(&self.key(), session, now, garbage);
             } else {
                 self.fate.returned(&session);
@@ -287,10 +287,10 @@ impl Supply {
 
     /// Whether what was kept for an attempt may still be offered, its time aside.
     pub(crate) fn is_good(&self, kept: &Kept) -> bool {
-        kept.clears == self.engine.clears() && !self.is_refused(kept.session.lineage.id)
+        kept.clears == self.engine.clears() && !self.is_refused(kept.session.lineage)
     }
 
-    fn is_refused(&self, lineage: u64) -> bool {
+    fn is_refused(&self, lineage: Lineage) -> bool {
         self.queue.lock().refused.contains(lineage)
     }
 
@@ -312,10 +312,11 @@ impl Supply {
         });
     }
 
-    /// A lineage ends earlier than was known. What is on loan of it does not come back.
+    /// A lineage ends perhaps earlier than was known. What is on loan of it and would outlive that does not come
+    /// back.
     pub(crate) fn bound(&self, lineage: Lineage, now: Time) {
         self.change(now, |queue, calls| {
-            queue.refused.add(lineage.id);
+            queue.refused.bound(lineage);
             let garbage = &mut calls.garbage;
             self.engine
                 .bound_lineage_at(&self.key(), lineage, now, garbage);

@@ -229,6 +229,12 @@ fn a_certificate_that_is_known_late_bounds_what_was_published() {
     assert_eq!(world.available(), 4);
     world.at(150_000);
     assert_eq!(world.available(), 1, "that of another full handshake");
+    // One that ends later than was known anyway changes nothing.
+    let lent = world.connect();
+    assert_eq!(offer(&lent), Ok(Some(3)));
+    other.set_not_after(i64::MAX).expect("this process");
+    lent.failed(Failure::NOT_SENT).expect("open");
+    assert_eq!(world.available(), 1);
     // One that is over drops what there is, also what is on loan.
     let lent = world.connect();
     assert_eq!(offer(&lent), Ok(Some(3)));
