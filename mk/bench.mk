@@ -7,15 +7,15 @@ $(ENGINE_BENCH): $(wildcard bench/engine/src/*) bench/engine/Cargo.toml bench/en
 	@$(CARGO) build --release --manifest-path bench/engine/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers
 	@cp $(CARGO_TARGET_DIR)/peers/release/engine-bench $@
 
-bench: $(ENGINE_BENCH) ## Measure the library beside other caches
+bench: $(ENGINE_BENCH) ## Measure the library beside other caches, and against its limits
 	@$(ENGINE_BENCH) build/bench/engine.csv
 
 bench-quick: $(ENGINE_BENCH) ## The same in short, under two minutes
 	@$(ENGINE_BENCH) build/bench/engine-quick.csv quick
 
-bench-docs: $(ENGINE_BENCH) ## Write docs/benchmarks.md from the latest `make bench`
+bench-docs: $(ENGINE_BENCH) ## Write docs/benchmarks.md and its plots from the latest `make bench`
 	@cp build/bench/engine.csv docs/benchmarks.csv
-	@$(ENGINE_BENCH) docs/benchmarks.csv report docs/benchmarks.md
+	@$(ENGINE_BENCH) report docs/benchmarks.csv docs
 
 bench-floor: deps-build ## Measure a get against what no cache can do without, and memory
 	$(CARGO) bench $(FEATURES_core)

@@ -139,10 +139,11 @@ impl Single for Limited {
                 true
             }
         };
-        if inserted && self.oldest.len() > self.max {
-            if let Some(oldest) = self.oldest.pop_front() {
-                self.map.remove(&oldest);
-            }
+        if inserted
+            && self.oldest.len() > self.max
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            self.map.remove(&oldest);
         }
     }
 }

@@ -1,36 +1,100 @@
 //! What the results say: the goals, and the page.
 
 use crate::peer::PEERS;
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use crate::plot;
+use std::collections::HashMap;
+use std::fmt::{self, Display, Write};
 
-pub const HEADER: &str = "peer,keys,mix,bytes,threads,round,wall_ns,cpu_ns";
+pub const HEADER: &str = "part,case,subject,round,value";
 
-/// What is compared: keys, mix, bytes, threads.
-type Case = (String, String, usize, usize);
+/// One measurement. The value is in nanoseconds or bytes.
+pub struct Row {
+    part: &'static str,
+    case: String,
+    subject: String,
+    round: usize,
+    value: f64,
+}
 
-/// Of each case, for each peer, the wall time and the processor's time of each round.
-type Results = BTreeMap<Case, BTreeMap<String, Vec<(f64, f64)>>>;
-
-fn read(path: &str) -> Results {
-    let mut results = Results::new();
-    let text = std::fs::read_to_string(path).expect("the results can be read");
-    for line in text.lines().skip(1) {
-        let fields: Vec<&str> = line.split(',').collect();
-        let number = |at: usize| fields[at].parse::<f64>().expect("a number");
-        let case = (
-            fields[1].into(),
-            fields[2].into(),
-            number(3) as usize,
-            number(4) as usize,
-        );
-        let rounds = results.entry(case).or_default();
-        rounds
-            .entry(fields[0].into())
-            .or_default()
-            .push((number(6), number(7)));
+impl Row {
+    pub fn new(part: &'static str, case: &str, subject: &str, round: usize, value: f64) -> Self {
+        Self {
+            part,
+            case: case.into(),
+            subject: subject.into(),
+            round,
+            value,
+        }
     }
-    results
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            part,
+            case,
+            subject,
+            round,
+            value,
+        } = self;
+        write!(f, "{part},{case},{subject},{round},{value:.1}")
+    }
+}
+
+/// For each subject, the values of the rounds.
+type Subjects = HashMap<String, Vec<f64>>;
+
+/// Part, case and subjects, in the order in which they were measured.
+struct Results(Vec<(String, String, Subjects)>);
+
+impl Results {
+    fn read(path: &str) -> Self {
+        let mut results = Vec::<(String, String, Subjects)>::new();
+        let text = std::fs::read_to_string(path).expect("the results can be read");
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some(HEADER), "{path} is from another version");
+        for line in lines {
+            let fields: Vec<&str> = line.split(',').collect();
+            let [part, case, subject, _, value] = fields[..] else {
+                panic!("{path}: {line}");
+            };
+            let known = results.iter().position(|(p, c, _)| p == part && c == case);
+            let at = known.unwrap_or_else(|| {
+                results.push((part.into(), case.into(), Subjects::new()));
+                results.len() - 1
+            });
+            let values = results[at].2.entry(subject.into()).or_default();
+            values.push(value.parse().expect("a number"));
+        }
+        Self(results)
+    }
+
+    fn cases(&self, part: &str) -> impl Iterator<Item = (&str, &Subjects)> {
+        let of_part = self.0.iter().filter(move |(of, ..)| of == part);
+        of_part.map(|(_, case, subjects)| (case.as_str(), subjects))
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.cases(part).next().is_some()
+    }
+
+    fn median(&self, part: &str, case: &str, subject: &str) -> f64 {
+        let found = self.cases(part).find(|(name, _)| *name == case);
+        let (_, subjects) = found.unwrap_or_else(|| panic!("{part}, {case} was not measured"));
+        quartiles(subjects[subject].clone())[1]
+    }
+
+    /// The sizes in the cases of a part, which end in them, in order.
+    fn sizes(&self, part: &str) -> Vec<usize> {
+        let last = |case: &str| case.rsplit(' ').next()?.parse().ok();
+        let mut sizes: Vec<usize> = self
+            .cases(part)
+            .filter_map(|(case, _)| last(case))
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
 }
 
 /// The lower quartile, the median and the upper quartile.
@@ -39,88 +103,266 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
-/// How many times as long as libtsc a peer takes, by the wall clock.
-fn ratio(peers: &BTreeMap<String, Vec<(f64, f64)>>, peer: &str) -> [f64; 3] {
-    let pairs = peers[peer].iter().zip(&peers["libtsc"]);
-    quartiles(pairs.map(|(peer, own)| peer.0 / own.0).collect())
+/// How many times as much one subject takes as another, in the same rounds.
+fn ratio(subjects: &Subjects, of: &str, to: &str) -> [f64; 3] {
+    let pairs = subjects[of].iter().zip(&subjects[to]);
+    quartiles(pairs.map(|(of, to)| of / to).collect())
 }
 
-/// With 8 threads. Everybody is to be matched; rustls's own cache is to be left behind.
-fn goal(peer: &str, keys: &str, mix: &str) -> f64 {
-    match (peer, keys, mix) {
-        ("rustls", "zipf", "churn") => 1.8,
-        ("rustls", ..) => 2.5,
+struct Goal {
+    what: String,
+    measured: f64,
+    limit: f64,
+    at_least: bool,
+}
+
+impl Goal {
+    fn met(&self) -> bool {
+        if self.at_least {
+            self.measured >= self.limit
+        } else {
+            self.measured <= self.limit
+        }
+    }
+
+    fn sign(&self) -> &'static str {
+        if self.at_least { "≥" } else { "≤" }
+    }
+}
+
+/// With 8 threads. Every cache is to be matched; rustls's own is to be left behind.
+fn peer_goal(peer: &str, case: &str) -> Option<f64> {
+    if peer == "libtsc" || !case.ends_with(" 8") {
+        return None;
+    }
+    Some(match peer {
+        "rustls" if case.starts_with("zipf churn") => 1.8,
+        "rustls" => 2.5,
         _ => 1.0,
-    }
+    })
 }
 
-/// Each goal: what it is of, what it is, what was measured.
-fn judge(results: &Results) -> Vec<(String, f64, f64)> {
-    let mut judged = Vec::new();
-    for ((keys, mix, bytes, threads), peers) in results {
-        if *threads != 8 {
-            continue;
-        }
-        for (peer, _) in PEERS.iter().filter(|(name, _)| *name != "libtsc") {
-            let what = format!("{peer} / libtsc, {keys}, {mix}, {bytes} B, 8 threads");
-            judged.push((what, goal(peer, keys, mix), ratio(peers, peer)[1]));
+fn judge(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (case, peers) in results.cases("throughput") {
+        for (peer, _) in PEERS {
+            if let Some(limit) = peer_goal(peer, case) {
+                goals.push(Goal {
+                    what: format!("{peer} / libtsc, {}", in_words(case)),
+                    measured: ratio(peers, peer, "libtsc")[1],
+                    limit,
+                    at_least: true,
+                });
+            }
         }
     }
-    judged
+    let mut at_most = |what: String, measured: f64, limit: f64| {
+        goals.push(Goal {
+            what,
+            measured,
+            limit,
+            at_least: false,
+        });
+    };
+    for (case, subjects) in results.cases("floor") {
+        let limit = if case == "8" { 1.1 } else { 1.6 };
+        let measured = ratio(subjects, "libtsc", "floor")[1];
+        at_most(
+            format!("tsc_get / floor, {} endpoints", count(case)),
+            measured,
+            limit,
+        );
+    }
+    for (case, _) in results.cases("memory") {
+        let measured = results.median("memory", case, "libtsc");
+        let what = format!(
+            "memory beyond key and session, {} endpoints, bytes each",
+            count(case)
+        );
+        at_most(what, measured, 250.0);
+    }
+    let sizes = results.sizes("scale");
+    if let (Some(few), Some(many)) = (sizes.first(), sizes.last()) {
+        for call in ["get", "put"] {
+            let of = |size| results.median("scale", &format!("{call} {size}"), "libtsc");
+            let growth = of(many) / of(few);
+            let what = format!(
+                "{call} with {} endpoints / with {}",
+                count(many),
+                count(few)
+            );
+            at_most(what, growth, 3.0);
+        }
+    }
+    for (case, _) in results.cases("p99") {
+        let measured = results.median("p99", case, "libtsc") / 1e3;
+        at_most(
+            format!("p99 of a get, {case}, 8 threads, µs"),
+            measured,
+            2.0,
+        );
+    }
+    for (case, _) in results.cases("longest") {
+        let measured = results.median("longest", case, "libtsc") / 1e6;
+        let (call, endpoints) = case.rsplit_once(' ').expect("a number of endpoints");
+        let what = format!("slowest {call}, {} endpoints, ms", count(endpoints));
+        at_most(what, measured, 1.0);
+    }
+    goals
+}
+
+/// 1000000 as 1,000,000.
+pub fn count(number: impl Display) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8(groups.join(&b',')).expect("digits")
+}
+
+/// The words of a case of the throughput, such as `hot 90/10 1024 8`.
+fn in_words(case: &str) -> String {
+    let words: Vec<&str> = case.split(' ').collect();
+    let plural = if words[3] == "1" { "" } else { "s" };
+    format!(
+        "{}, {}, {} bytes, {} thread{plural}",
+        words[0], words[1], words[2], words[3]
+    )
 }
 
 pub fn goals(path: &str) {
-    let judged = judge(&read(path));
-    let missed = judged.iter().filter(|(_, goal, is)| is < goal);
-    for (what, goal, is) in missed.clone() {
-        println!("not met: {what}: {is:.2}, goal {goal}");
+    let goals = judge(&Results::read(path));
+    let missed = goals.iter().filter(|goal| !goal.met());
+    for goal in missed.clone() {
+        println!(
+            "not met: {}: {:.2}, goal {} {}",
+            goal.what,
+            goal.measured,
+            goal.sign(),
+            goal.limit
+        );
     }
     println!(
         "bench: goals met {}/{}",
-        judged.len() - missed.count(),
-        judged.len()
+        goals.len() - missed.count(),
+        goals.len()
     );
 }
 
-pub fn write(path: &str, page: &str) {
-    let results = read(path);
-    let judged = judge(&results);
-    let met = judged.iter().filter(|(_, goal, is)| is >= goal).count();
-    let mut text = String::from(
-        "# Benchmarks\n\n\
-        Written by `make bench-docs` from the results of `make bench` (benchmarks.csv), not by hand. All caches do the same work in one\n\
-        run, one after the other in each round: keys of 40 bytes, sessions copied in and copied out, room for 10,000\n\
-        endpoints with 8 tickets each. libtsc is called through the C functions of `libtsc.so`.\n\n\
-        **The other caches neither wipe what they release nor keep it in pages of its own. libtsc does both, also here.**\n\n\
-        - *hot*: 8 endpoints. *zipf*: 10,000, the few often and the many seldom (0.99).\n\
-        - *90/10*: a get, and every tenth time a put. *churn*: take one and put two, as a connection does that resumes\n\
-        \x20 under TLS 1.3.\n\
-        - *ratio*: how many times as long as libtsc a cache takes by the wall clock, the median of the rounds with the\n\
-        \x20 quartiles. Above 1, libtsc is faster.\n\n",
-    );
-    writeln!(text, "Goals with 8 threads: rustls 2.5 (churn on zipf 1.8), every other cache 1. Met: {met} of {}.\n", judged.len()).unwrap();
-    for ((keys, mix, bytes, threads), peers) in &results {
+pub fn write(path: &str, folder: &str) {
+    let results = Results::read(path);
+    let page = page(&results);
+    std::fs::write(format!("{folder}/benchmarks.md"), page).expect("the page can be written");
+    let plot = |name: &str, svg: String| {
+        let path = format!("{folder}/benchmarks-{name}.svg");
+        std::fs::write(path, svg).expect("the plot can be written");
+    };
+    plot("throughput", throughput_plot(&results));
+    if results.has("scale") {
+        plot("scale", scale_plot(&results));
+    }
+}
+
+fn throughput_plot(results: &Results) -> String {
+    let panels = ["hot 90/10", "hot churn", "zipf 90/10", "zipf churn"].map(|mix| {
+        let (_, peers) = results
+            .cases("throughput")
+            .find(|(case, _)| *case == format!("{mix} 1024 8"))
+            .expect("the mix was measured");
+        let bars = PEERS.map(|(peer, _)| {
+            let took = quartiles(peers[peer].clone());
+            plot::Bar {
+                name: peer,
+                // Millions a second; the slow quartile is the low one.
+                values: [2, 1, 0].map(|quarter| 1e3 / took[quarter]),
+            }
+        });
+        (mix, bars.into())
+    });
+    plot::bars(
+        "Million steps per second (8 threads, 1 KiB), with quartiles",
+        &panels,
+    )
+}
+
+fn scale_plot(results: &Results) -> String {
+    let lines = ["get", "put"].map(|call| {
+        let points = results.sizes("scale").into_iter().map(|size| {
+            let took = results.median("scale", &format!("{call} {size}"), "libtsc");
+            (size as f64, took)
+        });
+        (call, points.collect())
+    });
+    plot::lines("Nanoseconds per call, by number of endpoints", &lines)
+}
+
+fn page(results: &Results) -> String {
+    let goals = judge(results);
+    let met = goals.iter().filter(|goal| goal.met()).count();
+    let mut text = String::from(INTRODUCTION);
+    if results.has("machine") {
+        let machine = |case| results.median("machine", case, "libtsc");
+        let load = machine("load");
+        let shared = if load < 1.0 {
+            ""
+        } else {
+            ": other programs used it too, which is in the\ntimes by the wall clock and in their spread"
+        };
+        writeln!(
+        text,
+        "The machine has {:.0} processors; before the run its load average was {load:.1}{shared}.\n",
+        machine("processors")
+    )
+    .unwrap();
+    }
+    writeln!(
+        text,
+        "## Goals\n\nMet: {met} of {}. Medians; the peers are compared with 8 threads.\n",
+        goals.len()
+    )
+    .unwrap();
+    text += "| what | measured | goal | |\n|---|---|---|---|\n";
+    for goal in &goals {
+        let met = if goal.met() { "met" } else { "**missed**" };
+        let (sign, limit) = (goal.sign(), goal.limit);
         writeln!(
             text,
-            "## {keys}, {mix}, {bytes} bytes, {threads} thread{}\n",
-            if *threads == 1 { "" } else { "s" }
+            "| {} | {:.2} | {sign} {limit} | {met} |",
+            goal.what, goal.measured
         )
         .unwrap();
+    }
+    if results.has("scale") {
+        text += SCALE;
+        for size in results.sizes("scale") {
+            let of = |call| results.median("scale", &format!("{call} {size}"), "libtsc");
+            writeln!(
+                text,
+                "| {} | {:.0} | {:.0} |",
+                count(size),
+                of("get"),
+                of("put")
+            )
+            .unwrap();
+        }
+    }
+    if results.has("p99") {
+        text += PERCENTILE;
+        for (peer, _) in PEERS {
+            let of = |keys| results.median("p99", keys, peer);
+            writeln!(text, "| {peer} | {:.0} | {:.0} |", of("hot"), of("zipf")).unwrap();
+        }
+    }
+    text += PEERS_WORDS;
+    for (case, peers) in results.cases("throughput") {
+        writeln!(text, "### {}\n", in_words(case)).unwrap();
         text += "| cache | ns | ns of CPU | ratio | goal |\n|---|---|---|---|---|\n";
         for (peer, _) in PEERS {
-            let wall = quartiles(peers[peer].iter().map(|time| time.0).collect())[1];
-            let cpu = quartiles(peers[peer].iter().map(|time| time.1).collect())[1];
-            let [low, ratio, high] = ratio(peers, peer);
-            let goal = match (*threads, peer) {
-                (8, "libtsc") | (1..8, _) => String::new(),
-                _ => {
-                    let goal = goal(peer, keys, mix);
-                    format!(
-                        "{goal} {}",
-                        if ratio >= goal { "met" } else { "**missed**" }
-                    )
-                }
-            };
+            let wall = quartiles(peers[peer].clone())[1];
+            let cpu = results.median("throughput cpu", case, peer);
+            let [low, ratio, high] = ratio(peers, peer, "libtsc");
+            let goal = peer_goal(peer, case).map_or(String::new(), |goal| {
+                let met = if ratio >= goal { "met" } else { "**missed**" };
+                format!("{goal} {met}")
+            });
             writeln!(
                 text,
                 "| {peer} | {wall:.0} | {cpu:.0} | {ratio:.2} ({low:.2} to {high:.2}) | {goal} |"
@@ -129,5 +371,57 @@ pub fn write(path: &str, page: &str) {
         }
         text.push('\n');
     }
-    std::fs::write(page, text.trim_end().to_owned() + "\n").expect("the page can be written");
+    text.trim_end().to_owned() + "\n"
 }
+
+const INTRODUCTION: &str = "\
+# Benchmarks
+
+`make bench` measures, `make bench-docs` writes this page and its plots from the results
+([benchmarks.csv](benchmarks.csv)); nothing here is typed by hand. All sides of a comparison take turns in one
+run. libtsc is called through the C functions of `libtsc.so`, and wipes what it releases and keeps it in pages
+of its own in every measurement. What it adds to a resumed connection, and what a get costs beyond what no cache can
+do without, is in [cost.md](cost.md).
+
+**The other caches neither wipe what they release nor keep it in pages of its own.**
+
+![Steps per second of each cache](benchmarks-throughput.svg)
+
+";
+
+const SCALE: &str = "
+## Scale
+
+Nanoseconds of CPU of a `tsc_get` and a `tsc_put` that replaces, 1 KiB, any endpoint as likely as another. *Slowest*,
+among the goals, is the CPU time of the slowest call of its kind in a run, the median of three runs. For the calls
+that go through the whole cache (statistics, export, clear) it is the longest that a `tsc_get` waits meanwhile, in
+CPU time of the thread that makes the call; while the get could run and has no processor, it does not count.
+
+![Nanoseconds per get and put, by number of endpoints](benchmarks-scale.svg)
+
+| endpoints | get | put |
+|---|---|---|
+";
+
+const PERCENTILE: &str = "
+## The 99th percentile of a get
+
+Nanoseconds by the wall clock, 8 threads, 1 KiB, of 10,000 endpoints.
+
+| cache | hot | zipf |
+|---|---|---|
+";
+
+const PEERS_WORDS: &str = "
+## Beside other caches
+
+Keys of 40 bytes, sessions copied in and copied out, room for 10,000 endpoints with 8 tickets each. *rustls* is
+a replica of its `ClientSessionMemoryCache` that takes bytes.
+
+- *hot*: 8 endpoints. *zipf*: 10,000, the few often and the many seldom (0.99).
+- *90/10*: a get, and every tenth time a put. *churn*: take one and put two, as a connection does that resumes
+  under TLS 1.3.
+- *ns*: wall time of all threads per step. *ratio*: how many times as long as libtsc a cache takes, the median of
+  the rounds with the quartiles. Above 1, libtsc is faster.
+
+";

@@ -97,7 +97,8 @@ impl Mix {
         }
     }
 
-    /// Nanoseconds per step, by the wall clock and of the processor, while so many threads make `steps` of them, each from its own place in `order`.
+    /// Nanoseconds per step, by the wall clock and of the processor, while so many threads make `steps` of them, each
+    /// from its own place in `order`.
     pub fn run(
         self,
         peer: &dyn Peer,
@@ -145,11 +146,17 @@ impl Mix {
 
 /// Nanoseconds that this thread has had of a processor.
 pub fn thread_cpu() -> f64 {
+    cpu(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// The same of the thread that a clock belongs to.
+pub fn cpu(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: a place for a timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    let done = unsafe { libc::clock_gettime(clock, &mut time) };
+    assert_eq!(done, 0);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
