@@ -7,7 +7,7 @@
 //     SSL *ssl = SSL_new(ctx);                       // per connection, as ever
 //     SSL_set_fd(ssl, fd);
 //     SSL_set_tlsext_host_name(ssl, host);
-//     SSL_set1_host(ssl, host);
+//     SSL_set1_host(ssl, host);                      // with OpenSSL 4, SSL_set1_dnsname
 //     tsc_ssl_begin(ssl, host, port);                // last thing before the handshake
 //     if (SSL_connect(ssl) == 1 && login(ssl))
 //         tsc_ssl_established(ssl);
