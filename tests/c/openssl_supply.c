@@ -30,6 +30,12 @@ typedef struct {
     peer *server;
 } fixture;
 
+// Where every instruction is checked, a thread may stall for longer than libtsc waits for a ticket
+// that it takes not to come. Then another one goes ahead.
+static void all_but_one_resumed(int resumed) {
+    assert_in_range(resumed, getenv("TSC_TEST_SLOW") ? POOL * 3 / 4 : POOL - 1, POOL - 1);
+}
+
 static fixture set_up(peer_manner manner, tsc_options options) {
     fixture it = {NULL, client_context(), peer_own(manner)};
     assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
@@ -94,7 +100,7 @@ static int resumed_of_threads(fixture it, int count) {
 static void a_pool_of_threads_does_one_full_handshake(void **state) {
     (void)state;
     fixture it = set_up(DOUBLES, (tsc_options){0});
-    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    all_but_one_resumed(resumed_of_threads(it, POOL));
     tsc_forecast forecast = forecast_of(it);
     assert_int_equal(forecast.tickets_full, 2);
     assert_int_equal(forecast.tickets_resumed, 2);
@@ -110,11 +116,11 @@ static void a_pool_does_one_full_handshake_where_the_supply_does_not_grow(void *
     (void)state;
     const peer_manner stands_still = {.tls_version = TLS1_3_VERSION, .tickets = 2};
     fixture it = set_up(stands_still, (tsc_options){0});
-    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    all_but_one_resumed(resumed_of_threads(it, POOL));
     tear_down(it);
 
     it = set_up(stands_still, (tsc_options){.flags = TSC_REUSE_WHEN_DRY});
-    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    all_but_one_resumed(resumed_of_threads(it, POOL));
     assert_true(client_stats(it.cache).reused > 0);
     tear_down(it);
 }
@@ -122,7 +128,7 @@ static void a_pool_does_one_full_handshake_where_the_supply_does_not_grow(void *
 static void a_pool_does_one_full_handshake_over_tls12(void **state) {
     (void)state;
     fixture it = set_up((peer_manner){.tls_version = TLS1_2_VERSION}, (tsc_options){0});
-    assert_int_equal(resumed_of_threads(it, POOL), POOL - 1);
+    all_but_one_resumed(resumed_of_threads(it, POOL));
     tear_down(it);
 }
 
@@ -206,7 +212,7 @@ static void a_pool_on_an_event_loop_does_one_full_handshake(void **state) {
         resumed += strstr(tasks[i].answer, "Reused") != NULL;
         client_close(tasks[i].ssl);
     }
-    assert_int_equal(resumed, POOL - 1);
+    all_but_one_resumed(resumed);
     tear_down(it);
 }
 
