@@ -35,7 +35,7 @@ typedef struct {
     int accept;
     int messages_are_lent;
     int done;            /* the handshake */
-    int open;            /* nobody has said yet how it ended */
+    int open;            /* nobody has said yet how it ended: see claim */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
     uint32_t verification[2];
     BIO *transport; /* a reference, from the end of the handshake to the verdict */
@@ -48,15 +48,25 @@ static connection *connection_of(const SSL *ssl) {
     return state != NULL ? state->companion : NULL;
 }
 
+/* Whether the caller is the one to say how it ended. One thread may read while another, of a
+ * driver's timer, says that the login failed. */
+static int claim(connection *of) {
+    return __atomic_exchange_n(&of->open, 0, __ATOMIC_ACQ_REL);
+}
+
 static void verdict(connection *of) {
-    of->open = 0;
-    BIO_free_all(of->transport); /* as tsc_ssl_offer_end_ does, and for its reason */
-    of->transport = NULL;
+    __atomic_store_n(&of->open, 0, __ATOMIC_RELEASE);
+    /* As tsc_ssl_offer_end_ does, and for its reason. */
+    BIO_free_all(__atomic_exchange_n(&of->transport, NULL, __ATOMIC_ACQ_REL));
 }
 
 static void established(SSL *ssl, connection *of) {
-    if (of->open && tsc_ssl_established(ssl) == TSC_OK)
+    if (!claim(of))
+        return;
+    if (tsc_ssl_established(ssl) == TSC_OK)
         verdict(of);
+    else
+        __atomic_store_n(&of->open, 1, __ATOMIC_RELEASE); /* too early */
 }
 
 /* After the handshake. */
@@ -129,13 +139,13 @@ static void on_info(const SSL *info_of, int where, int ret) {
     } else if (of != NULL && of->done && where == SSL_CB_READ_ALERT) {
         if (fatal)
             failed(ssl, of, TSC_FACT_ALERT);
-        else if (of->open && description == SSL3_AD_CLOSE_NOTIFY)
+        else if (description == SSL3_AD_CLOSE_NOTIFY && claim(of))
             failed(ssl, of, 0);
     } else if (of != NULL && of->done && where == SSL_CB_WRITE_ALERT && fatal) {
         /* OpenSSL sends this one when the server is gone without a farewell. */
         if (description != SSL_AD_DECODE_ERROR)
             failed(ssl, of, TSC_FACT_ALERT);
-        else if (of->open)
+        else if (claim(of))
             failed(ssl, of, 0);
     }
     if (its != NULL && its->info != NULL)
@@ -492,7 +502,7 @@ PyObject *direct_failed(PyObject *Py_UNUSED(module), PyObject *args) {
     if (ssl == NULL)
         return not_direct();
     connection *of = connection_of(ssl);
-    if (of != NULL && of->open) {
+    if (of != NULL && claim(of)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
         if (cancelled && !tsc_ssl_unsent_(ssl, state))
             tsc_attempt_failed(state->attempt, TSC_FACT_SENT | TSC_FACT_CANCELLED);

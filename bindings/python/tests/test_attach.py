@@ -243,6 +243,43 @@ def test_a_context_in_a_cycle_with_its_cache_is_collected(serve, cert):
 
 
 @DIRECT
+def test_one_thread_may_say_that_it_failed_while_another_reads(serve, cert):
+    """Whether two threads come to the verdict at once is a matter of luck."""
+    server, context = serve(ssl.TLSVersion.TLSv1_2), plain(cert)
+    cache = tsc.attach(context)
+
+    def run():
+        for _ in range(60):
+            with connect(context, server.port) as tls:
+                start = threading.Barrier(2)
+
+                def fail(tls=tls, start=start):
+                    start.wait()
+                    for _ in range(40):
+                        tls.tsc_failed()
+
+                thread = threading.Thread(target=fail)
+                thread.start()
+                with contextlib.suppress(OSError):
+                    tls.sendall(b"LOGIN\n")
+                    start.wait()
+                    assert tls.recv(1) == b""
+                thread.join()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=run) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert (cache.stats().failed, cache.stats().established) == (16 * 60, 0)
+
+
+@DIRECT
 def test_threads_may_connect_while_a_context_is_detached_and_attached(serve, cert):
     server, context, over, errors = serve(), plain(cert), threading.Event(), []
 
