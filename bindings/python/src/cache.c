@@ -4,14 +4,17 @@ PyTypeObject *CacheType;
 
 #define LIFETIME_NOT_KNOWN 0xFFFFFFFFu
 
-/* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
- * last. */
-static uint64_t read_clock(void *arg) {
-    callbacks *self = arg;
-    PyGILState_STATE state = PyGILState_Ensure();
+typedef struct {
+    callbacks *of;
+    uint64_t ms;
+} look;
+
+static void look_at_clock(void *arg) {
+    look *it = arg;
+    callbacks *self = it->of;
     if (self->clock != NULL) {
         PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback); /* as in cache_event */
+        PyErr_Fetch(&type, &value, &traceback); /* as for on_event */
         PyObject *now = PyObject_CallObject(self->clock, NULL);
         unsigned long long ms = now == NULL ? 0 : PyLong_AsUnsignedLongLong(now);
         if (PyErr_Occurred())
@@ -21,9 +24,15 @@ static uint64_t read_clock(void *arg) {
         Py_XDECREF(now);
         PyErr_Restore(type, value, traceback);
     }
-    uint64_t ms = self->last_ms;
-    PyGILState_Release(state);
-    return ms;
+    it->ms = self->last_ms;
+}
+
+/* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
+ * last. */
+static uint64_t read_clock(void *arg) {
+    look it = {arg, 0};
+    with_gil(look_at_clock, &it);
+    return it.ms;
 }
 
 static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

@@ -17,21 +17,23 @@ void cached_object_retain(void *one) {
     ((cached_object *)one)->references++;
 }
 
+static void release(void *one) {
+    cached_object *old = one;
+    if (--old->references > 0)
+        return;
+    if (old->link != NULL) {
+        *old->link = old->next;
+        if (old->next != NULL)
+            old->next->link = old->link;
+    }
+    Py_XDECREF(old->object);
+    PyMem_Free(old);
+}
+
 /* The library releases in whichever thread it is, which is one that called it from here. It may
  * have let the GIL go to wait. */
 void cached_object_release(void *one) {
-    cached_object *old = one;
-    PyGILState_STATE state = PyGILState_Ensure();
-    if (--old->references == 0) {
-        if (old->link != NULL) {
-            *old->link = old->next;
-            if (old->next != NULL)
-                old->next->link = old->link;
-        }
-        Py_XDECREF(old->object);
-        PyMem_Free(old);
-    }
-    PyGILState_Release(state);
+    with_gil(release, one);
 }
 
 int cached_objects_visit(cached_object *list, visitproc visit, void *arg) {

@@ -13,28 +13,38 @@ static const char *const kinds[] = {
     [TSC_EVENT_NOT_OFFERED] = "not_offered",
 };
 
+typedef struct {
+    callbacks *of;
+    const tsc_event *event;
+} call;
+
+static void tell(void *arg) {
+    const call *it = arg;
+    callbacks *self = it->of;
+    const tsc_event *event = it->event;
+    if (self->on_event == NULL)
+        return;
+    /* The library may have been called while something was raised. */
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    tsc_endpoint of = {.host = event->host,
+                       .host_len = event->host_len,
+                       .port = event->port,
+                       .server_name = event->server_name,
+                       .server_name_len = event->server_name_len};
+    if (event->key_len != 0)
+        endpoint_of_key(event->key, event->key_len, &of);
+    PyObject *done = PyObject_CallFunction(
+        self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count, of.host,
+        (Py_ssize_t)of.host_len, of.port, of.server_name, (Py_ssize_t)of.server_name_len,
+        reason_name(event->reason));
+    if (done == NULL)
+        PyErr_WriteUnraisable(self->on_event);
+    Py_XDECREF(done);
+    PyErr_Restore(type, value, traceback);
+}
+
 void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {
-    callbacks *self = arg;
-    PyGILState_STATE state = PyGILState_Ensure();
-    if (self->on_event != NULL) {
-        /* The library may have been called while something was raised. */
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        tsc_endpoint of = {.host = event->host,
-                           .host_len = event->host_len,
-                           .port = event->port,
-                           .server_name = event->server_name,
-                           .server_name_len = event->server_name_len};
-        if (event->key_len != 0)
-            endpoint_of_key(event->key, event->key_len, &of);
-        PyObject *done = PyObject_CallFunction(
-            self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count,
-            of.host, (Py_ssize_t)of.host_len, of.port, of.server_name,
-            (Py_ssize_t)of.server_name_len, reason_name(event->reason));
-        if (done == NULL)
-            PyErr_WriteUnraisable(self->on_event);
-        Py_XDECREF(done);
-        PyErr_Restore(type, value, traceback);
-    }
-    PyGILState_Release(state);
+    call it = {arg, event};
+    with_gil(tell, &it);
 }

@@ -68,6 +68,9 @@ void cached_object_release(void *one);
 int cached_objects_visit(cached_object *list, visitproc visit, void *arg);
 void cached_objects_clear(cached_object **list);
 
+/* Runs what needs Python, called by the library, which may not have the GIL. */
+void with_gil(void (*run)(void *), void *arg);
+
 /* For types that only this module makes. */
 PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 

@@ -279,6 +279,32 @@ def test_one_thread_may_say_that_it_failed_while_another_reads(serve, cert):
     assert (cache.stats().failed, cache.stats().established) == (16 * 60, 0)
 
 
+def test_threads_may_be_left_to_the_end_of_the_interpreter(cert):
+    """Some are in a callback then."""
+    script = """
+import ssl, sys, threading, time
+from peer import Server, visit
+import tsc
+told = []
+server = Server(*sys.argv[1:])
+context = ssl.create_default_context(cafile=sys.argv[1])
+tsc.attach(context, tsc.TLSSessionCache(on_event=told.append))
+def run():
+    while True:
+        visit(context, server.port)
+for _ in range(16):
+    threading.Thread(target=run, daemon=True).start()
+while len(told) < 200:
+    time.sleep(0.001)
+"""
+    for _ in range(5):
+        env = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)}
+        ended = subprocess.run(
+            [sys.executable, "-c", script, *cert], env=env, capture_output=True, timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
 @DIRECT
 def test_threads_may_connect_while_a_context_is_detached_and_attached(serve, cert):
     server, context, over, errors = serve(), plain(cert), threading.Event(), []
