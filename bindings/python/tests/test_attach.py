@@ -5,6 +5,7 @@ import gc
 import os
 import pathlib
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -81,8 +82,77 @@ def test_what_cannot_be_attached(cert):
     tsc.attach(context)
     with pytest.raises(ValueError):
         tsc.attach(context)
-    with pytest.raises(ValueError):
-        tsc.attach(plain(cert), accept="perhaps")
+    for option in ({"accept": "perhaps"}, {"client_not_after": -1}, {"client_not_after": 2**63}):
+        with pytest.raises(ValueError, match=next(iter(option))):
+            tsc.attach(plain(cert), **option)
+    for option in ({"cache": 5}, {"cache": tsc.TLSSessionCache}, {"identity": "mine"}):
+        with pytest.raises(TypeError, match=next(iter(option))):
+            tsc.attach(plain(cert), **option)
+    with pytest.raises(TypeError, match="context"):
+        tsc.attach(None)
+
+
+def test_a_context_that_stands_for_another_is_refused():
+    """As truststore's does."""
+
+    class Stand(ssl.SSLContext):
+        __class__ = property(lambda self: ssl.SSLContext)
+
+    context = Stand(ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(TypeError, match="Stand"):
+        tsc.attach(context)
+    assert not context.__dict__
+
+
+@BOTH
+def test_classes_of_connections_may_be_set_on_the_context_before(serve, cert, version):
+    class Own(ssl.SSLSocket):
+        pass
+
+    server, context = serve(version), plain(cert)
+    context.sslsocket_class = Own
+    tsc.attach(context)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    with tsc.endpoint("another", 1):
+        assert visit(context, server.port) is False
+    with connect(context, server.port) as tls:
+        assert isinstance(tls, Own) and tls.tsc_reason is None
+        ask(tls)
+    tsc.detach(context)
+    assert context.__dict__ == {"sslsocket_class": Own}
+
+
+@BOTH
+def test_a_setting_that_the_class_does_not_see_counts(serve, cert, version):
+    """truststore sets it by the property of the C type."""
+    server, context = serve(version), ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    tsc.attach(context)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    ssl._ssl._SSLContext.verify_mode.__set__(context, ssl.CERT_REQUIRED)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        visit(context, server.port)
+
+
+@BOTH
+@pytest.mark.parametrize("then", ["detached", "attached again", "another"])
+def test_what_was_made_before_goes_on_without(serve, cert, version, then):
+    server, context = serve(version), plain(cert)
+    tsc.attach(context)
+    visit(context, server.port)
+    tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    with context.wrap_socket(
+        tcp, server_hostname="localhost", do_handshake_on_connect=False
+    ) as tls:
+        if then == "another":
+            tls.context = plain(cert)
+        else:
+            tsc.detach(context)
+            if then == "attached again":
+                tsc.attach(context)
+        tls.do_handshake()
+        ask(tls)
+        assert tls.session_reused is False
 
 
 def test_the_way_is_told():

@@ -64,8 +64,17 @@ def attach(
     offered its sessions. Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
 
-    Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
+    Gives the cache. Raises ValueError for a context of a server, and for one that is attached, and
+    TypeError for one that only stands for another, as truststore's do.
     """
+    if not isinstance(context, ssl._ssl._SSLContext):  # type: ignore[attr-defined]
+        raise TypeError(f"context is {context!r}, not an ssl.SSLContext")
+    if cache is not None and not isinstance(cache, TLSSessionCache):
+        raise TypeError(f"cache is {cache!r}, not a tsc.TLSSessionCache")
+    if identity is not None and not isinstance(identity, bytes):
+        raise TypeError(f"identity is {identity!r}, not bytes")
+    if not 0 <= operator.index(client_not_after) < 2**63:
+        raise ValueError(f"client_not_after is {client_not_after!r}, not a time in Unix seconds")
     if accept not in ("data", "handshake", "caller"):
         raise ValueError(f"accept is {accept!r}, not 'data', 'handshake' or 'caller'")
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
@@ -79,17 +88,27 @@ def attach(
         identity=identity,
         client_not_after=operator.index(client_not_after),
         detached_class=type(context),
+        detached_classes={
+            name: context.__dict__[name]
+            for name in ("sslsocket_class", "sslobject_class")
+            if name in context.__dict__
+        },
     )
     way: Any = DirectContext if status().direct else FallbackContext
     base: Any = type(context)
     connections: Any = context.sslsocket_class, context.sslobject_class
     kind = _attached(base, way, *connections)
-    context.__class__ = kind
+    try:
+        context.__class__ = kind
+    except (AttributeError, TypeError) as error:
+        raise TypeError(f"a context of {base} cannot be attached: {error}") from error
     try:
         kind._tsc_attach(context, attachment)
     except BaseException:
         context.__class__ = attachment.detached_class
         raise
+    for name in attachment.detached_classes:
+        del context.__dict__[name]  # the class has them now
     return attachment.cache
 
 
@@ -104,6 +123,8 @@ def detach(context: ssl.SSLContext) -> None:
         raise ValueError("the context is not attached")
     type(context)._tsc_detach(context)  # type: ignore[attr-defined]
     context.__class__ = attachment.detached_class
+    for name, connection in attachment.detached_classes.items():
+        context.__dict__.setdefault(name, connection)
 
 
 @memoized

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tsc import bio_peer
+from tsc import _tsc, bio_peer
 from tsc.cache import TLSSessionCache
 from tsc.endpoint import named
 from tsc.prepared import Place, prepared
@@ -35,8 +35,14 @@ class Attachment:
     client_not_after: int
     detached_class: type
     """What the context was an instance of, and is again when it is detached."""
+    detached_classes: dict[str, type]
+    """The classes of connections that were set on the context itself."""
     user_callback: Callable[..., object] | None = None
     """The context's own ``_msg_callback``."""
+    changes: list[object] = field(default_factory=list)
+    """The fallback's: changes of settings that are under way."""
+    current: dict[tuple[int, ...], _tsc.Config] = field(default_factory=dict)
+    """The fallback's: what is received under the present settings belongs to, by some of them."""
 
 
 class Attached(_Base):

@@ -40,6 +40,14 @@ class Attempt(BaseAttempt):
         acknowledged, unless the socket has TCP_NODELAY, and servers delay that by some 40 ms.
         """
 
+    @classmethod
+    def begin(cls, config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) -> Attempt | None:
+        """Begin an attempt, or not: there is no error here, only a full handshake."""
+        try:
+            return cls(config, endpoint, accept)
+        except (_tsc.Error, ValueError, OverflowError, TypeError):
+            return None
+
     def is_for(self, config: _tsc.Config | None, endpoint: _tsc.Address) -> bool:
         """Say whether it is for this endpoint, under these settings, and in this process."""
         with suppress(_tsc.Error):  # a forked child has no use for what its parent began

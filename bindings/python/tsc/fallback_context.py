@@ -12,15 +12,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from tsc import _tsc
-from tsc.attached import Attached, Attachment
+from tsc.attached import Attached, Attachment, of
 from tsc.attempt import Attempt
 from tsc.fallback_socket import FallbackObject, FallbackSocket, Resuming
-from tsc.prepared import take
 
 # The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
 # That of the C type beneath takes it as it is.
 _message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
 _message_callback = ssl._ssl._SSLContext._msg_callback  # type: ignore[attr-defined]
+
+# What may also be set past the context's class: truststore has the C type's own properties do it.
+_VERIFIED = [
+    getattr(ssl._ssl._SSLContext, name)  # type: ignore[attr-defined]
+    for name in ("verify_mode", "check_hostname", "verify_flags")
+]
 
 # Message types of TLS.
 _HANDSHAKE, _NEW_SESSION_TICKET = 22, 4
@@ -43,24 +48,21 @@ class FallbackContext(Attached):
 
     _tsc_socket = FallbackSocket
     _tsc_object = FallbackObject
-    _tsc_changes: list[object]
-    """Changes of settings that are under way."""
 
     def _tsc_attach(self, attachment: Attachment) -> None:
         self._tsc = attachment
-        self._tsc_changes = []
         attachment.user_callback = _message_property.__get__(self)
         self._msg_callback = attachment.user_callback
 
     def _tsc_detach(self) -> None:
         callback = self._tsc.user_callback
-        for name in ("_tsc", "_tsc_changes", "_tsc_current", "_tsc_alpn"):
+        for name in ("_tsc", "_tsc_alpn"):
             self.__dict__.pop(name, None)
         _message_property.__set__(self, callback)
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Attempt | None:
-        config = self._tsc_config()
-        return None if config is None else self._tsc_new_attempt(config, (*where, name))
+        config = _config(self)
+        return None if config is None else Attempt.begin(config, (*where, name), self._tsc.accept)
 
     def _wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
         return self._tsc_bound(super()._wrap_socket, args, kwargs)  # type: ignore[misc]
@@ -74,54 +76,27 @@ class FallbackContext(Attached):
         OpenSSL copies the settings then, so whatever changes later is not the connection's. If they
         change at this very moment, nobody knows which it has, and it does without the cache.
         """
-        config = self._tsc_config()
+        attachment, config = of(self), _config(self)
         made = wrap(*args, **kwargs)
-        if config is not None and config is self._tsc_config():
+        if config is not None and config is _config(self):
             owner = kwargs.get("owner")
             if hasattr(owner, "_sslsock"):  # gevent's, as in `_ticket`
                 owner = owner._sslsock()
             if isinstance(owner, Resuming):  # Eventlet has a class of its own
-                owner._tsc_config = config
+                owner._tsc_config, owner._tsc_attachment = config, attachment
         return made
-
-    def _tsc_config(self) -> _tsc.Config | None:
-        """Give what the sessions received under these settings belong to."""
-        if self._tsc_changes or not self.session_cache.enabled:
-            return None
-        config: _tsc.Config | None = self.__dict__.get("_tsc_current")
-        if config is None:
-            try:
-                new = self.session_cache._cache.config(self._tsc.client_not_after)
-            except (_tsc.Error, OverflowError):
-                return None
-            # Of several threads that come first, one has its config taken by all; a lock could be
-            # one that nobody releases in a forked child.
-            config = self.__dict__.setdefault("_tsc_current", new)
-        return config
-
-    def _tsc_attempt_for(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
-        """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
-        prepared = take(Attempt, lambda one: one.is_for(config, endpoint))
-        return prepared or self._tsc_new_attempt(config, endpoint)
-
-    def _tsc_new_attempt(self, config: _tsc.Config, endpoint: _tsc.Address) -> Attempt | None:
-        """Begin an attempt, or not: there is no error here, only a full handshake."""
-        try:
-            return Attempt(config, endpoint, self._tsc.accept)
-        except (_tsc.Error, ValueError, OverflowError, TypeError):
-            return None
 
     @contextmanager
     def _tsc_change(self, changed: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Change settings inside; if they did change, the context starts over."""
-        change = object()
-        self._tsc_changes.append(change)
+        change, attachment = object(), self._tsc
+        attachment.changes.append(change)
         try:
             yield
         finally:
             if changed():
-                self.__dict__.pop("_tsc_current", None)
-            self._tsc_changes.remove(change)
+                attachment.current.clear()
+            attachment.changes.remove(change)
 
     def __setattr__(self, name: str, value: object) -> None:
         # Drivers set what is set already, some for each connection: only a change counts.
@@ -190,3 +165,21 @@ class FallbackContext(Attached):
         before = self.get_ciphers()
         with self._tsc_change(lambda: self.get_ciphers() != before):
             super().set_ciphers(ciphers)
+
+
+def _config(context: ssl.SSLContext) -> _tsc.Config | None:
+    """Give what the sessions received under a context's settings belong to."""
+    attachment = of(context)
+    if attachment is None or attachment.changes or not attachment.cache.enabled:
+        return None
+    verified = tuple(one.__get__(context) for one in _VERIFIED)
+    config = attachment.current.get(verified)
+    if config is None:
+        try:
+            new = attachment.cache._cache.config(attachment.client_not_after)
+        except (_tsc.Error, OverflowError):
+            return None
+        # Of several threads that come first, one has its config taken by all; a lock could be one
+        # that nobody releases in a forked child.
+        config = attachment.current.setdefault(verified, new)
+    return config

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tsc import _tsc, bio_peer
+from tsc.attached import Accept, Attachment, of
 from tsc.attempt import Attempt
 from tsc.connection import Connection
 from tsc.endpoint import named, of_peername
+from tsc.prepared import take
 from tsc.reason import Reason
 
 if TYPE_CHECKING:
     import ssl
-
-    from tsc.fallback_context import FallbackContext
 
     _Socket = ssl.SSLSocket
 else:
@@ -29,6 +29,7 @@ class Resuming(Connection):
     """
 
     _tsc_config: _tsc.Config | None = None
+    _tsc_attachment: Attachment | None = None
     """What it was made under: see `FallbackContext._tsc_bound`."""
     _tsc_attempt: Attempt | None = None
     _tsc_begun = False
@@ -39,14 +40,22 @@ class Resuming(Connection):
     def _tsc_begin(self) -> Attempt | None:
         """Begin an attempt, once: handshakes are called again when they would have blocked."""
         if not self._tsc_begun:
-            config, context = self._tsc_config, cast("FallbackContext", self.context)
-            if config is not None and not self.server_side and self.session is None:
+            config, attachment = self._tsc_config, self._tsc_attachment
+            if (
+                config is not None
+                and attachment is not None
+                and attachment is of(self.context)  # else it was detached, or is another
+                and not self.server_side
+                and self.session is None
+            ):
                 where = named() or self._tsc_endpoint()
                 if where is not None:
-                    attempt = context._tsc_attempt_for(config, (*where, self.server_hostname))
+                    attempt = _attempt_for(
+                        config, (*where, self.server_hostname), attachment.accept
+                    )
                     if attempt is not None:
-                        if context._tsc.max_wait_ms and self._tsc_may_block():
-                            attempt.wait(context._tsc.max_wait_ms)
+                        if attachment.max_wait_ms and self._tsc_may_block():
+                            attempt.wait(attachment.max_wait_ms)
                         attempt.offer(self)
                     self._tsc_attempt = attempt
             self._tsc_begun = True
@@ -105,6 +114,12 @@ class Resuming(Connection):
 
     def _tsc_why(self) -> Reason | None:
         return None if self._tsc_attempt is None else self._tsc_attempt.reason()
+
+
+def _attempt_for(config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) -> Attempt | None:
+    """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
+    prepared = take(Attempt, lambda one: one.is_for(config, endpoint))
+    return prepared or Attempt.begin(config, endpoint, accept)
 
 
 def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
