@@ -110,6 +110,10 @@ impl Sample {
         self.failed += f64::from(u8::from(failed));
     }
 
+    fn succeeded(&self) -> f64 {
+        self.ended - self.failed
+    }
+
     fn age(&mut self, factor: f64) {
         self.ended *= factor;
         self.failed *= factor;
@@ -133,6 +137,10 @@ impl Comparison {
         }
         if self.streak.count(offered, failed, usual, harm) {
             let streak = std::mem::take(&mut self.streak);
+            // Where nobody succeeded before either, nothing has changed, and what full handshakes told counts.
+            if self.offered.succeeded() - streak.offered.succeeded() < 0.5 {
+                return;
+            }
             self.offered = streak.offered;
             self.full = streak.full;
             self.failures.clear();
