@@ -376,6 +376,35 @@ typedef struct {
     uint32_t certificate_bytes;
 } tsc_session_info;
 
+// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
+// by byte.
+typedef struct {
+    // The host that is dialled, a name or an address, not NUL-terminated. Required.
+    const uint8_t *host;
+    // Its length, 1 to TSC_MAX_NAME.
+    size_t host_len;
+    // The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
+    const uint8_t *server_name;
+    // Its length, at most TSC_MAX_NAME.
+    size_t server_name_len;
+    // A label that stands in place of host and port: endpoints with the same group and server name
+    // share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
+    // unless the servers are known to share their ticket keys.
+    const uint8_t *group;
+    // Its length, at most TSC_MAX_NAME.
+    size_t group_len;
+    // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
+    uint32_t port;
+    // Always 0.
+    uint32_t reserved;
+    // Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
+    // verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
+    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
+    const uint8_t *verification;
+    // Its length, at most TSC_MAX_NAME.
+    size_t verification_len;
+} tsc_endpoint;
+
 // What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 // bytes).
 typedef struct {
@@ -480,35 +509,6 @@ typedef struct {
     // Its length, at most TSC_MAX_NAME.
     size_t verification_len;
 } tsc_config_options;
-
-// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
-// by byte.
-typedef struct {
-    // The host that is dialled, a name or an address, not NUL-terminated. Required.
-    const uint8_t *host;
-    // Its length, 1 to TSC_MAX_NAME.
-    size_t host_len;
-    // The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
-    const uint8_t *server_name;
-    // Its length, at most TSC_MAX_NAME.
-    size_t server_name_len;
-    // A label that stands in place of host and port: endpoints with the same group and server name
-    // share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
-    // unless the servers are known to share their ticket keys.
-    const uint8_t *group;
-    // Its length, at most TSC_MAX_NAME.
-    size_t group_len;
-    // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
-    uint32_t port;
-    // Always 0.
-    uint32_t reserved;
-    // Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
-    // verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
-    const uint8_t *verification;
-    // Its length, at most TSC_MAX_NAME.
-    size_t verification_len;
-} tsc_endpoint;
 
 // What attempts of a config to an endpoint may expect, for a driver that plans by itself.
 typedef struct {
@@ -699,6 +699,38 @@ tsc_status tsc_get_object(const tsc_cache *cache,
                           void (*retain)(void *object),
                           tsc_session_info *info,
                           size_t info_size);
+
+// Stores an object of the TLS stack for this config and endpoint, as tsc_config_put stores bytes.
+//
+// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
+// any thread, with no lock held, possibly before this call returns. On any other status the caller
+// still owns it.
+// endpoint, size, info, info_size: as in tsc_config_put.
+// object, len, release: as in tsc_attempt_receive_object.
+// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_config_put.
+tsc_status tsc_config_put_object(const tsc_config *config,
+                                 const tsc_endpoint *endpoint,
+                                 size_t size,
+                                 const tsc_session_info *info,
+                                 size_t info_size,
+                                 void *object,
+                                 size_t len,
+                                 void (*release)(void *object));
+
+// Hands out the newest object of this config and endpoint, for a caller that has no attempt for each
+// connection (tsc_config_get). A single-use session leaves the cache with it.
+//
+// endpoint, size, info, info_size: as in tsc_config_get.
+// object, retain: as in tsc_get_object.
+// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_config_get finds. TSC_TOO_LARGE: a name
+// is over its limit. TSC_CLOSED.
+tsc_status tsc_config_get_object(const tsc_config *config,
+                                 const tsc_endpoint *endpoint,
+                                 size_t size,
+                                 void **object,
+                                 void (*retain)(void *object),
+                                 tsc_session_info *info,
+                                 size_t info_size);
 
 // Reads the statistics of a cache.
 //

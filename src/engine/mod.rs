@@ -318,11 +318,12 @@ impl Engine {
         found
     }
 
-    /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
+    /// Takes the newest session of a key if it `is_object`, and shows it to `look` under the lock.
     #[cfg(feature = "capi")]
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,
+        is_object: impl FnOnce(&Session) -> bool,
         look: impl FnOnce(&Session, Time),
     ) -> Option<Session> {
         let now = self.clock.now();
@@ -333,7 +334,7 @@ impl Engine {
             &mut garbage,
             &mut taken,
             |session, stays, taken| {
-                if !session.is_object() {
+                if !is_object(session) {
                     return false;
                 }
                 if stays {

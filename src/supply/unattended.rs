@@ -49,6 +49,21 @@ impl Supply {
         copied
     }
 
+    /// Takes the newest session if it `is_object`, and shows it to `look`, under a lock.
+    #[cfg(feature = "capi")]
+    pub(crate) fn take_object_unattended(
+        &self,
+        is_object: impl FnOnce(&Session) -> bool,
+        look: impl FnOnce(&Session, Time),
+    ) -> Option<Session> {
+        let mut taken = None;
+        self.look_unattended(|engine, key, _| {
+            taken = engine.take_object(&key, is_object, look);
+            taken.as_ref().map(|session| session.lineage)
+        });
+        taken
+    }
+
     /// Has `look` find a session, and say of which lineage it is.
     fn look_unattended(&self, look: impl FnOnce(&Engine, Key<'_>, Time) -> Option<Lineage>) {
         let now = self.engine.now();
