@@ -151,7 +151,7 @@ pub unsafe extern "C" fn tsc_get_object(
         check_output(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
         extensible::check_optional_output(info, info_size)?;
-        let taken = engine.take_object(&key, Object::is_in, |session, now| {
+        let taken = engine.take_object(&key, Object::is_in, &mut |session, now| {
             if !info.is_null() {
                 extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn tsc_config_get_object(
             return Err(TSC_CLOSED);
         }
         let supply = config.supply(&endpoint)?;
-        let taken = supply.take_object_unattended(Object::is_in, |session, now| {
+        let taken = supply.take_object_unattended(Object::is_in, &mut |session, now| {
             if !info.is_null() {
                 extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }

@@ -323,8 +323,8 @@ impl Engine {
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,
-        is_object: impl FnOnce(&Session) -> bool,
-        look: impl FnOnce(&Session, Time),
+        is_object: fn(&Session) -> bool,
+        look: &mut dyn FnMut(&Session, Time),
     ) -> Option<Session> {
         let now = self.clock.now();
         let (mut garbage, mut taken) = (self.garbage(), None);

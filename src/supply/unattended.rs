@@ -53,8 +53,8 @@ impl Supply {
     #[cfg(feature = "capi")]
     pub(crate) fn take_object_unattended(
         &self,
-        is_object: impl FnOnce(&Session) -> bool,
-        look: impl FnOnce(&Session, Time),
+        is_object: fn(&Session) -> bool,
+        look: &mut dyn FnMut(&Session, Time),
     ) -> Option<Session> {
         let mut taken = None;
         self.look_unattended(|engine, key, _| {
@@ -87,7 +87,7 @@ impl Supply {
     pub(crate) fn put_unattended(
         &self,
         payload: Payload,
-        size: impl Into<Size>,
+        size: Size,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
@@ -115,11 +115,10 @@ impl Supply {
     pub(crate) fn receive_unattended(
         &self,
         payload: Payload,
-        size: impl Into<Size>,
+        size: Size,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
-        let size = size.into();
         let now = self.engine.now();
         let begun = *self.unattended.lock();
         // No full handshake has begun that it could come from: it is not kept.
