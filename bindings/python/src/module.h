@@ -86,7 +86,7 @@ PyObject *ticket_filter(PyObject *module, PyObject *callback);
 PyObject *direct_check(PyObject *module, PyObject *args);
 PyObject *direct_attach(PyObject *module, PyObject *args);
 PyObject *direct_detach(PyObject *module, PyObject *context);
-PyObject *direct_changed(PyObject *module, PyObject *context);
+PyObject *direct_set(PyObject *module, PyObject *args);
 PyObject *direct_lend_messages(PyObject *module, PyObject *args);
 PyObject *direct_data_came(PyObject *module, PyObject *connection);
 PyObject *direct_prepare(PyObject *module, PyObject *args);

@@ -13,7 +13,7 @@ import threading
 import weakref
 
 import pytest
-from peer import ask, connect, visit
+from peer import ask, certificate, connect, visit
 from test_context import BOTH
 
 import tsc
@@ -210,6 +210,78 @@ def test_one_identity_does_not_excuse_from_verifying(serve, cert):
     assert len(cache) == 2
     with pytest.raises(ssl.SSLCertVerificationError):
         visit(strict, server.port)
+
+
+@DIRECT
+@BOTH
+@pytest.mark.parametrize("when", ["before", "after", "as data"])
+def test_contexts_of_one_identity_that_trust_others_do_not_share(
+    serve, cert, version, when, tmp_path
+):
+    """The one that does not trust the server fails, as it would without a cache."""
+    server, cache = serve(version), tsc.TLSSessionCache()
+    another = certificate(tmp_path, "another")[0]
+
+    def visit_trusting(*roots):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if when != "before":
+            tsc.attach(context, cache, identity=b"one")
+        for root in roots:
+            if when == "as data":
+                context.load_verify_locations(cadata=pathlib.Path(root).read_text())
+            else:
+                context.load_verify_locations(root)
+        if when == "before":
+            tsc.attach(context, cache, identity=b"one")
+        return visit(context, server.port)
+
+    assert [visit_trusting(cert[0]) for _ in range(2)] == [False, True]
+    with pytest.raises(ssl.SSLCertVerificationError):
+        visit_trusting(another)
+    assert visit_trusting(cert[0], another) is False
+    assert visit_trusting(another, cert[0]) is True
+    assert visit_trusting(cert[0]) is True
+
+
+@DIRECT
+def test_contexts_of_one_identity_look_into_the_same_folders(serve, cert, tmp_path):
+    server, cache = serve(), tsc.TLSSessionCache()
+
+    def visit_with(capath):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=b"one")
+        context.load_verify_locations(capath=capath)
+        return visit(context, server.port)
+
+    (tmp_path / "other").mkdir()
+    assert [visit_with(tmp_path) for _ in range(2)] == [False, True]
+    assert visit_with(tmp_path / "other") is False
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda context: context.set_alpn_protocols(["other"]),
+        lambda context: setattr(context, "post_handshake_auth", True),
+    ],
+    ids=["alpn", "post_handshake_auth"],
+)
+def test_what_is_set_later_counts_by_what_it_is(serve, cert, change):
+    server, cache = serve(), tsc.TLSSessionCache()
+
+    def visit_with(*changes):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=b"one")
+        for one in changes:
+            one(context)
+        return visit(context, server.port)
+
+    assert [visit_with() for _ in range(2)] == [False, True]
+    assert [visit_with(change) for _ in range(2)] == [False, True]
+    # As often, and not the same.
+    assert visit_with(lambda context: context.set_alpn_protocols(["this"])) is False
+    assert visit_with() is True
 
 
 @DIRECT

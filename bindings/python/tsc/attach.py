@@ -59,9 +59,10 @@ def attach(
     bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
     the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
     ``ticket``. Only on Linux.
-    identity: bytes that name the configuration. Contexts of one cache and identity share sessions;
-    you vouch that they trust the same roots and are the same client. None: no other context is
-    offered its sessions. Without effect where `status` is not direct.
+    identity: bytes that name the configuration. Contexts of one cache and identity share sessions
+    while they trust the same roots, verify alike and are the same client. You vouch for what cannot
+    be seen, such as ALPN that was set before. None: no other context is offered its sessions.
+    Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
 
     Gives the cache. Raises ValueError for a context of a server, and for one that is attached, and

@@ -39,6 +39,8 @@ class Attachment:
     """The classes of connections that were set on the context itself."""
     user_callback: Callable[..., object] | None = None
     """The context's own ``_msg_callback``."""
+    unread: dict[str, Any] = field(default_factory=dict)
+    """The direct way's: what was set and cannot be read off OpenSSL, besides the roots."""
     changes: list[object] = field(default_factory=list)
     """The fallback's: changes of settings that are under way."""
     current: dict[tuple[int, ...], _tsc.Config] = field(default_factory=dict)
