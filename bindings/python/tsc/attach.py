@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache as memoized
 from typing import Any
 
-from tsc.attached import Accept, Attachment, of
+from tsc.attached import Accept, Attachment, maker, of
 from tsc.cache import TLSSessionCache
 from tsc.connection import SSLObject, SSLSocket
 from tsc.direct_context import DirectContext, obstacle
@@ -44,7 +44,8 @@ def attach(
 ) -> TLSSessionCache:
     """Have the client connections of a context find, offer, keep and publish sessions.
 
-    Any context will do: from `ssl.create_default_context`, a subclass's, one that a driver holds.
+    Any context will do: from `ssl.create_default_context`, a subclass's, truststore's, one that a
+    driver holds.
     Call it once, when the context is set up. The context gets what `tsc.SSLContext` has
     (``session_cache``, ``ticket``), its connections what `tsc.SSLSocket` has.
 
@@ -65,9 +66,9 @@ def attach(
     Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
 
-    Gives the cache. Raises ValueError for a context of a server, and for one that is attached, and
-    TypeError for one that only stands for another, as truststore's do.
+    Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
     """
+    context = maker(context)
     if not isinstance(context, ssl._ssl._SSLContext):  # type: ignore[attr-defined]
         raise TypeError(f"context is {context!r}, not an ssl.SSLContext")
     if cache is not None and not isinstance(cache, TLSSessionCache):
@@ -119,6 +120,7 @@ def detach(context: ssl.SSLContext) -> None:
     Connections that are open go on. What the cache has stays there until it expires. Raises
     ValueError for a context that is not attached.
     """
+    context = maker(context)
     attachment = of(context)
     if attachment is None:
         raise ValueError("the context is not attached")

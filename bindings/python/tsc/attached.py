@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,17 @@ from tsc.prepared import Place, prepared
 from tsc.wait import milliseconds
 
 if TYPE_CHECKING:
-    import ssl
-
     _Base = ssl.SSLContext
 else:
     _Base = object
+
+
+def _is_of_truststore(kind: type) -> bool:
+    return "truststore" in kind.__module__.split(".")
+
+
+PLAIN: Any = next(one for one in ssl.SSLContext.__mro__ if not _is_of_truststore(one))
+"""`ssl.SSLContext`, or gevent's; also where truststore has put its own in its place."""
 
 Accept = Literal["data", "handshake", "caller"]
 """When a connection counts as established: see `tsc.attach`."""
@@ -40,7 +47,7 @@ class Attachment:
     user_callback: Callable[..., object] | None = None
     """The context's own ``_msg_callback``."""
     unread: dict[str, Any] = field(default_factory=dict)
-    """The direct way's: what was set and cannot be read off OpenSSL, besides the roots."""
+    """What was set and cannot be read off OpenSSL, besides the roots."""
     changes: list[object] = field(default_factory=list)
     """The fallback's: changes of settings that are under way."""
     current: dict[tuple[int, ...], _tsc.Config] = field(default_factory=dict)
@@ -121,3 +128,24 @@ def of(context: Any) -> Attachment | None:
     """Give what a context is attached by, or None."""
     attachment: Attachment | None = getattr(context, "__dict__", {}).get("_tsc")
     return attachment
+
+
+def maker(context: Any) -> Any:
+    """Give the context that makes the connections: one of truststore's only stands for it."""
+    if _is_of_truststore(type(context)):
+        inner = getattr(context, "_ctx", None)
+        if isinstance(inner, PLAIN):
+            return inner
+    return context
+
+
+def message_callback(context: ssl.SSLContext) -> Any:
+    """Give what is called with each message."""
+    return PLAIN._msg_callback.__get__(context)
+
+
+def set_message_callback(context: ssl.SSLContext, callback: Any) -> None:
+    """Have it called, by way of `ssl`, which wraps it; None: nothing."""
+    # By that way it would look for itself under the name that truststore takes.
+    way = ssl._ssl._SSLContext if callback is None else PLAIN  # type: ignore[attr-defined]
+    way._msg_callback.__set__(context, callback)

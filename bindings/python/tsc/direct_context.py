@@ -8,14 +8,13 @@ import sys
 from typing import Any
 
 from tsc import _tsc
-from tsc.attached import Attached, Attachment
+from tsc.attached import Attached, Attachment, message_callback, set_message_callback
 from tsc.direct_socket import DirectObject, DirectSocket, Prepared
 
 # Those whose `_ssl.c` was read for how its objects begin. Add one when it has been.
 _VERSIONS = range(9, 15)
 
 _APPLICATION_DATA, _HEADER, _INNER_CONTENT_TYPE = 23, 0x100, 0x101
-_message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
 
 
 def obstacle() -> str | None:
@@ -59,14 +58,14 @@ class DirectContext(Attached):
             )
         self._tsc = attachment
         self._tsc_set(post_handshake_auth=self.post_handshake_auth)
-        self._msg_callback = _message_property.__get__(self)
+        self._msg_callback = message_callback(self)
 
     def _tsc_detach(self) -> None:
         callback = self._tsc.user_callback
         if self._tsc.cache.enabled:
             _tsc.direct_detach(self)
         del self.__dict__["_tsc"]
-        _message_property.__set__(self, callback)
+        set_message_callback(self, callback)
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Prepared | None:
         bios = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -83,7 +82,7 @@ class DirectContext(Attached):
         self._tsc.user_callback = callback
         _tsc.direct_lend_messages(self, callback is not None)
         if callback is None:
-            _message_property.__set__(self, None)
+            set_message_callback(self, None)
             return
 
         def both(tls: Any, direction: str, version: int, content: int, kind: int, data: Any) -> Any:
@@ -93,7 +92,7 @@ class DirectContext(Attached):
                     _tsc.direct_data_came(tls._sslobj)
             return callback(tls, direction, version, content, kind, data)
 
-        _message_property.__set__(self, both)
+        set_message_callback(self, both)
 
     def _tsc_set(self, **unread: object) -> None:
         """Tell what was set, and that there may be other roots."""
