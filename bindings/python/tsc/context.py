@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ def create_default_context(
     Gives an `SSLContext`; or, after ``truststore.inject_into_ssl()``, truststore's own. Raises
     ValueError for the purpose of a server.
     """
-    context: Any = ssl.create_default_context(purpose, cafile=cafile, capath=capath, cadata=cadata)
+    make = inspect.unwrap(ssl.create_default_context)  # without what `tsc.install` has put on top
+    context: Any = make(purpose, cafile=cafile, capath=capath, cadata=cadata)
     if type(context) is PLAIN:
         context.__class__ = SSLContext
     attach(
