@@ -104,6 +104,15 @@ class Resuming(Connection):
                 attempt.failed()
         return data
 
+    def unwrap(self) -> Any:
+        """See `ssl.SSLSocket.unwrap`. Where nothing was read, tickets come before the farewell."""
+        attempt, tls = self._tsc_attempt, self._sslobj  # type: ignore[attr-defined]
+        try:
+            return super().unwrap()
+        finally:
+            if attempt is not None and attempt.ticket_came:
+                attempt.receive(tls)
+
     def _tsc_say_established(self) -> None:
         if self._tsc_attempt is not None and self._tsc_attempt.open:
             self._tsc_attempt.established()
@@ -134,7 +143,7 @@ class FallbackObject(Resuming):
         return bio_peer.peer()
 
 
-class FallbackSocket(Resuming, _Socket):  # type: ignore[misc,override]
+class FallbackSocket(Resuming, _Socket):  # type: ignore[override]
     """Sockets."""
 
     _tsc_nodelay_is_ours = False
