@@ -293,12 +293,19 @@ static size_t peer_of(int fd, char *host, size_t size, uint32_t *port) {
     return strlen(host);
 }
 
+/* Whether the caller has set a session to offer. pymongo sets what it read when the handshake was
+ * over, which in TLS 1.3 cannot resume: its ticket came later. */
+static int has_own_session(const SSL *ssl) {
+    SSL_SESSION *session = SSL_get_session(ssl);
+    return session != NULL && SSL_SESSION_is_resumable(session);
+}
+
 /* A handshake starts, and nobody began it by hand. */
 static void on_start(void *arg, SSL *ssl) {
     settings *its = arg;
     char host[1025];
     uint32_t port;
-    if (!its->on || SSL_get_session(ssl) != NULL) /* the caller's own */
+    if (!its->on || has_own_session(ssl))
         return;
     size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
     if (length > 0)
@@ -473,7 +480,7 @@ PyObject *direct_prepare(PyObject *Py_UNUSED(module), PyObject *args) {
     if (ssl == NULL)
         return not_direct();
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    if (its == NULL || !its->on || SSL_is_server(ssl) || SSL_get_session(ssl) != NULL)
+    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl))
         Py_RETURN_FALSE;
     return PyBool_FromLong(connection_begin(ssl, its, host, (size_t)host_len, port, 0) == TSC_OK);
 }
@@ -505,7 +512,7 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
     uint64_t rest[UNREAD + 1];
     if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
-        !its->on || SSL_get_session(ssl) != NULL || !tsc_ssl_is_as_begun_(ssl, state))
+        !its->on || has_own_session(ssl) || !tsc_ssl_is_as_begun_(ssl, state))
         Py_RETURN_FALSE;
     note_rest(ssl, its, rest);
     if (memcmp(rest, ((connection *)state->companion)->verification, sizeof rest) != 0 ||

@@ -494,3 +494,21 @@ def test_a_connection_leaves_nothing_behind(serve, cert):
     run(150)
     before = run(150)
     assert run(400) - before < 400 * 2048
+
+
+@BOTH
+def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
+    """As pymongo has it: it keeps what it reads when the handshake is over, before any ticket.
+
+    After a full handshake of TLS 1.3 that does not resume, and after a resumed one it is what was
+    offered.
+    """
+    server, context = serve(version), plain(cert)
+    cache, session = tsc.attach(context), None
+    for turn in range(10):
+        tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+            session = tls.session
+            ask(tls)
+            assert tls.session_reused == (turn > 0)
+    assert cache.stats().resumed == (version == ssl.TLSVersion.TLSv1_3)

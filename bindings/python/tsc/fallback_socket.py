@@ -46,7 +46,7 @@ class Resuming(Connection):
                 and attachment is not None
                 and attachment is of(self.context)  # else it was detached, or is another
                 and not self.server_side
-                and self.session is None
+                and not _can_resume(self.session)
             ):
                 where = named() or self._tsc_endpoint()
                 if where is not None:
@@ -129,6 +129,15 @@ def _attempt_for(config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) ->
     """Give the attempt that `ticket` prepared here, if it fits, or begin one."""
     prepared = take(Attempt, lambda one: one.is_for(config, endpoint))
     return prepared or Attempt.begin(config, endpoint, accept)
+
+
+def _can_resume(session: Any) -> bool:
+    """Say whether a session of the caller's would resume.
+
+    pymongo sets what it read when the handshake was over. In TLS 1.3 that does not: its ticket came
+    later.
+    """
+    return session is not None and bool(session.id or session.has_ticket)
 
 
 def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
