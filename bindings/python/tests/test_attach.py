@@ -32,6 +32,19 @@ class Subclass(ssl.SSLContext):
         self.label = "mine"
 
 
+class Asking(ssl.SSLContext):
+    """Its subclasses have to say something."""
+
+    def __init_subclass__(cls, *, label):
+        cls.label = label
+
+
+def asking(cert):
+    context = Asking(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cert[0])
+    return context
+
+
 def subclass(cert):
     context = Subclass(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cert[0])
@@ -39,7 +52,7 @@ def subclass(cert):
 
 
 @BOTH
-@pytest.mark.parametrize("make", [plain, subclass])
+@pytest.mark.parametrize("make", [plain, subclass, asking])
 def test_an_attached_context_resumes(serve, cert, version, make):
     server, context = serve(version), make(cert)
     kind = type(context)
@@ -85,7 +98,12 @@ def test_what_cannot_be_attached(cert):
     for option in ({"accept": "perhaps"}, {"client_not_after": -1}, {"client_not_after": 2**63}):
         with pytest.raises(ValueError, match=next(iter(option))):
             tsc.attach(plain(cert), **option)
-    for option in ({"cache": 5}, {"cache": tsc.TLSSessionCache}, {"identity": "mine"}):
+    for option in (
+        {"cache": 5},
+        {"cache": tsc.TLSSessionCache},
+        {"identity": "mine"},
+        {"max_wait": "a"},
+    ):
         with pytest.raises(TypeError, match=next(iter(option))):
             tsc.attach(plain(cert), **option)
     with pytest.raises(TypeError, match="context"):
@@ -512,3 +530,19 @@ def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
             ask(tls)
             assert tls.session_reused == (turn > 0)
     assert cache.stats().resumed == (version == ssl.TLSVersion.TLSv1_3)
+
+
+def test_classes_that_are_made_for_each_context_are_not_kept(cert):
+    gone = []
+    for _ in range(100):
+
+        class Own(ssl.SSLSocket):
+            pass
+
+        context = plain(cert)
+        context.sslsocket_class = Own
+        tsc.attach(context)
+        gone.append(weakref.ref(Own))
+        del Own, context
+    gc.collect()
+    assert sum(one() is not None for one in gone) <= 32

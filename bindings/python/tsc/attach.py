@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import ssl
 from dataclasses import dataclass
-from functools import cache as memoized
+from functools import cache, lru_cache
 from typing import Any
 
 from tsc.attached import Accept, Attachment, maker, of
@@ -26,7 +26,7 @@ class Status:
     """Why it is not."""
 
 
-@memoized
+@cache
 def status() -> Status:
     """Say which of the two ways is taken in this interpreter, and why."""
     reason = obstacle()
@@ -130,21 +130,32 @@ def detach(context: ssl.SSLContext) -> None:
         context.__dict__.setdefault(name, connection)
 
 
-@memoized
+# Bounded: truststore and others make classes for each context.
+_derived = lru_cache(maxsize=32)
+
+
+@_derived
 def _attached(context: type, way: Any, sslsocket: type, sslobject: type) -> Any:
     members = {
-        "__module__": context.__module__,
-        "__doc__": context.__doc__,
         "sslsocket_class": _connection(sslsocket, way._tsc_socket, SSLSocket),
         "sslobject_class": _connection(sslobject, way._tsc_object, SSLObject),
     }
-    return type(context.__name__, (way, context), members)
+    return _derive(context, way, members)
 
 
-@memoized
+@_derived
 def _connection(base: type, way: type, usual: type) -> type:
     """Give a class of connections that derives from that of the context."""
-    base = usual if issubclass(usual, base) else base
-    return type(
-        base.__name__, (way, base), {"__module__": base.__module__, "__doc__": base.__doc__}
-    )
+    return _derive(usual if issubclass(usual, base) else base, way, {})
+
+
+def _derive(base: type, way: type, members: dict[str, Any]) -> type:
+    """Make a class with the name of its base, which is not told: it may want arguments for that."""
+
+    def told(cls: type, **_arguments: Any) -> None:
+        pass
+
+    unchanged = {"__module__": base.__module__, "__doc__": base.__doc__}
+    # `__init_subclass__` is looked up behind the class itself, so it has to be in one of its bases.
+    silent = type(way.__name__, (way,), {"__init_subclass__": told})
+    return type(base.__name__, (silent, base), {**unchanged, **members})
