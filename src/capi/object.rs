@@ -91,14 +91,16 @@ unsafe fn lend(
     }))
 }
 
-/// Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
+/// Stores an object of the TLS stack under a key of your own, as tsc_put stores bytes.
 ///
-/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
-/// any thread, with no lock held, possibly before this call returns. On any other status the caller
-/// still owns it.
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+/// status the caller still owns it.
+///
 /// key, key_len, info, info_size: as in tsc_put.
 /// object, len, release: as in tsc_attempt_receive_object.
-/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
+/// Returns TSC_OK, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY as tsc_put does;
+/// TSC_INVALID_ARGUMENT if key is empty, or a field of info is out of range.
+/// Threads: release may be called on any thread, with no lock held, and before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_put_object(
     cache: *const tsc_cache,
@@ -130,11 +132,14 @@ pub unsafe extern "C" fn tsc_put_object(
 
 /// Hands out the newest object under a key. A single-use session leaves the cache with it.
 ///
-/// object: gets the object, with a reference that is the caller's to release.
-/// retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
-/// this thread, with no lock held, before this call returns; may call any function of this library.
-/// info, info_size: as in tsc_get.
-/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED.
+/// key, key_len: 1 to TSC_MAX_KEY bytes.
+/// object: receives the object, with a reference that the caller releases.
+/// retain: takes another reference to an object of which the cache keeps its own; not NULL. It may call any
+/// function of this library.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is bytes (see tsc_get); TSC_INVALID_ARGUMENT if
+/// key is empty; TSC_TOO_LARGE if key is over TSC_MAX_KEY; TSC_CLOSED if the cache is closed.
+/// Threads: retain is called on this thread, with no lock held, before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_get_object(
     cache: *const tsc_cache,
@@ -161,14 +166,19 @@ pub unsafe extern "C" fn tsc_get_object(
     })
 }
 
-/// Stores an object of the TLS stack for this config and endpoint, as tsc_config_put stores bytes.
+/// Stores an object of the TLS stack for this config and endpoint without an attempt, as tsc_config_put stores
+/// bytes.
 ///
-/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
-/// any thread, with no lock held, possibly before this call returns. On any other status the caller
-/// still owns it.
-/// endpoint, size, info, info_size: as in tsc_config_put.
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+/// status the caller still owns it.
+///
+/// endpoint, size: whose session it is.
+/// info, info_size: what is known of the session; tls_version is required.
 /// object, len, release: as in tsc_attempt_receive_object.
-/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_config_put.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, object or release is
+/// NULL, or a field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit;
+/// TSC_DISCARDED if the session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is
+/// closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_put_object(
     config: *const tsc_config,
@@ -197,13 +207,15 @@ pub unsafe extern "C" fn tsc_config_put_object(
     })
 }
 
-/// Hands out the newest object of this config and endpoint, for a caller that has no attempt for each
-/// connection (tsc_config_get). A single-use session leaves the cache with it.
+/// Hands out the newest object of this config and endpoint without an attempt (see tsc_config_get). A
+/// single-use session leaves the cache with it.
 ///
-/// endpoint, size, info, info_size: as in tsc_config_get.
+/// endpoint, size: whose session.
 /// object, retain: as in tsc_get_object.
-/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_config_get finds. TSC_TOO_LARGE: a name
-/// is over its limit. TSC_CLOSED.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is bytes, which tsc_config_get finds;
+/// TSC_INVALID_ARGUMENT if endpoint has no host, its port is over 65535, or retain is NULL; TSC_TOO_LARGE if a name
+/// is over TSC_MAX_NAME; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_get_object(
     config: *const tsc_config,
