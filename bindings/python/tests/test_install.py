@@ -96,6 +96,8 @@ def test_a_context_that_is_kept_resumes(site, installed):
 
 def test_it_leaves_alone_what_is_not_a_clients(installed):
     assert type(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)) is ssl.SSLContext
+    with pytest.raises(ValueError, match="purpose"):
+        tsc.create_default_context(ssl.Purpose.CLIENT_AUTH)
     own = tsc.TLSSessionCache()
     assert tsc.create_default_context(cache=own).session_cache is own
 

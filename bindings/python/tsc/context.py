@@ -87,6 +87,8 @@ def create_default_context(
     Gives an `SSLContext`; or, after ``truststore.inject_into_ssl()``, truststore's own. Raises
     ValueError for the purpose of a server.
     """
+    if purpose is ssl.Purpose.CLIENT_AUTH:
+        raise ValueError("the purpose is a server's, which has no sessions to offer")
     make = inspect.unwrap(ssl.create_default_context)  # without what `tsc.install` has put on top
     context: Any = make(purpose, cafile=cafile, capath=capath, cadata=cadata)
     if type(context) is PLAIN:

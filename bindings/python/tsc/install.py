@@ -52,7 +52,8 @@ def _attaching(
     @functools.wraps(make)
     def made(*args: Any, **kwargs: Any) -> Any:
         context = make(*args, **kwargs)
-        if made.on and context.protocol != ssl.PROTOCOL_TLS_SERVER and not of(maker(context)):  # type: ignore[attr-defined]
+        is_servers = ssl.Purpose.CLIENT_AUTH in (*args, kwargs.get("purpose"))
+        if made.on and not is_servers and not of(maker(context)):  # type: ignore[attr-defined]
             attach(context, cache, max_wait=max_wait, identity=b"tsc.install")
         return context
 
