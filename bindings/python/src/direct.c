@@ -383,9 +383,9 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *identity;
     Py_ssize_t identity_len;
     long long client_not_after;
-    int accept;
-    if (!PyArg_ParseTuple(args, "OO!z#Li", &context, CacheType, &cache, &identity, &identity_len,
-                          &client_not_after, &accept))
+    int accept, serialise;
+    if (!PyArg_ParseTuple(args, "OO!z#Lip", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept, &serialise))
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
@@ -402,7 +402,8 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
                                   .identity = (const uint8_t *)identity,
                                   .identity_len = (size_t)identity_len};
     int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
-    tsc_status status = tsc_ssl_attach(ctx, cache->cache, &options, 0);
+    tsc_status status =
+        tsc_ssl_attach(ctx, cache->cache, &options, serialise ? TSC_SSL_SERIALISE : 0);
     if (status != TSC_OK)
         return raise_status(status);
     its->cache_mode = cache_mode;
@@ -432,6 +433,55 @@ PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
     SSL_CTX_set_session_cache_mode(ctx, its->cache_mode);
     SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1, NULL);
     Py_RETURN_NONE;
+}
+
+static const tsc_config *config_of(PyObject *context) {
+    SSL_CTX *ctx = ctx_of(context);
+    return ctx != NULL && tsc_ssl_attachment_of_(ctx) != NULL ? tsc_ssl_config(ctx) : NULL;
+}
+
+PyObject *direct_export(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context, *made = NULL;
+    const char *key;
+    Py_ssize_t key_len;
+    if (!PyArg_ParseTuple(args, "Oy#", &context, &key, &key_len))
+        return NULL;
+    const tsc_config *config = config_of(context);
+    if (config == NULL)
+        return not_direct();
+    uint8_t *sealed = NULL;
+    size_t len = 0, room = 0;
+    tsc_status status;
+    for (;;) { /* first for the length; again if other threads store meanwhile */
+        status = tsc_config_export(config, (const uint8_t *)key, (size_t)key_len, sealed, room,
+                                   &len, NULL);
+        if (status != TSC_TOO_SMALL && (status != TSC_OK || sealed != NULL))
+            break;
+        free(sealed);
+        room = len + len / 8;
+        sealed = malloc(room);
+        if (sealed == NULL)
+            return PyErr_NoMemory();
+    }
+    if (status == TSC_OK)
+        made = PyBytes_FromStringAndSize((const char *)sealed, (Py_ssize_t)len);
+    free(sealed);
+    return status == TSC_OK ? made : raise_status(status);
+}
+
+PyObject *direct_import(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context;
+    const char *key, *sealed;
+    Py_ssize_t key_len, sealed_len;
+    size_t count = 0;
+    if (!PyArg_ParseTuple(args, "Oy#y#", &context, &key, &key_len, &sealed, &sealed_len))
+        return NULL;
+    const tsc_config *config = config_of(context);
+    if (config == NULL)
+        return not_direct();
+    tsc_status status = tsc_config_import(config, (const uint8_t *)key, (size_t)key_len,
+                                          (const uint8_t *)sealed, (size_t)sealed_len, &count);
+    return status == TSC_OK ? PyLong_FromSize_t(count) : raise_status(status);
 }
 
 /* Somebody set what cannot be read: all of it, in bytes. */

@@ -31,6 +31,8 @@ static PyMethodDef functions[] = {
     {"direct_attach", direct_attach, METH_VARARGS, NULL},
     {"direct_detach", direct_detach, METH_O, NULL},
     {"direct_set", direct_set, METH_VARARGS, NULL},
+    {"direct_export", direct_export, METH_VARARGS, NULL},
+    {"direct_import", direct_import, METH_VARARGS, NULL},
     {"direct_lend_messages", direct_lend_messages, METH_VARARGS, NULL},
     {"direct_data_came", direct_data_came, METH_O, NULL},
     {"direct_prepare", direct_prepare, METH_VARARGS, NULL},

@@ -87,6 +87,8 @@ PyObject *direct_check(PyObject *module, PyObject *args);
 PyObject *direct_attach(PyObject *module, PyObject *args);
 PyObject *direct_detach(PyObject *module, PyObject *context);
 PyObject *direct_set(PyObject *module, PyObject *args);
+PyObject *direct_export(PyObject *module, PyObject *args);
+PyObject *direct_import(PyObject *module, PyObject *args);
 PyObject *direct_lend_messages(PyObject *module, PyObject *args);
 PyObject *direct_data_came(PyObject *module, PyObject *connection);
 PyObject *direct_prepare(PyObject *module, PyObject *args);

@@ -546,3 +546,47 @@ def test_classes_that_are_made_for_each_context_are_not_kept(cert):
         del Own, context
     gc.collect()
     assert sum(one() is not None for one in gone) <= 32
+
+
+WARM = """
+import ssl, sys, tsc
+from peer import visit
+port, cafile, identity, sealed = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode(), sys.argv[4]
+context = tsc.create_default_context(cafile=cafile, identity=identity, serialise=True)
+print(context.import_sessions(bytes(32), bytes.fromhex(sealed)), visit(context, port))
+"""
+
+
+@DIRECT
+@BOTH
+def test_the_next_process_resumes_what_was_exported(serve, cert, version):
+    server, context = serve(version), plain(cert)
+    tsc.attach(context, identity=b"mine", serialise=True)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    sealed = context.export_sessions(bytes(32))
+    of_tls_1_3 = version == ssl.TLSVersion.TLSv1_3
+    assert len(context.session_cache) == (0 if of_tls_1_3 else 1)
+
+    def start(identity, sealed):
+        return subprocess.run(
+            [sys.executable, "-c", WARM, str(server.port), cert[0], identity, sealed.hex()],
+            cwd=pathlib.Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+
+    for identity, altered in (("another's", sealed), ("mine", sealed[:-1])):
+        assert "Error" in start(identity, altered).stderr
+    assert start("mine", sealed).stdout == f"{2 if of_tls_1_3 else 1} True\n"
+
+
+def test_only_what_is_serialised_under_an_identity_is_exported(cert):
+    for options in ({"identity": b"a"}, {"serialise": True}):
+        context = plain(cert)
+        tsc.attach(context, **options)
+        with pytest.raises(ValueError, match="serialise"):
+            context.export_sessions(bytes(32))
+    context = plain(cert)
+    tsc.attach(context, identity=b"a", serialise=True)
+    with pytest.raises(tsc.Error if tsc.status().direct else NotImplementedError):
+        context.export_sessions(b"short")

@@ -41,6 +41,7 @@ def attach(
     max_wait: float = 0,
     identity: bytes | None = None,
     client_not_after: int = 0,
+    serialise: bool = False,
 ) -> TLSSessionCache:
     """Have the client connections of a context find, offer, keep and publish sessions.
 
@@ -65,6 +66,8 @@ def attach(
     be seen, such as ALPN that was set before. None: no other context is offered its sessions.
     Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
+    serialise: keep sessions as bytes, in memory of libtsc's own, so that they can be exported
+    (``export_sessions``). Each offer then costs OpenSSL a decoding.
 
     Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
     """
@@ -89,6 +92,7 @@ def attach(
         max_wait_ms=milliseconds(max_wait),
         identity=identity,
         client_not_after=operator.index(client_not_after),
+        serialise=bool(serialise),
         detached_class=type(context),
         detached_classes={
             name: context.__dict__[name]

@@ -40,6 +40,7 @@ class Attachment:
     max_wait_ms: int
     identity: bytes | None
     client_not_after: int
+    serialise: bool
     detached_class: type
     """What the context was an instance of, and is again when it is detached."""
     detached_classes: dict[str, type]
@@ -66,6 +67,37 @@ class Attached(_Base):
     def session_cache(self) -> TLSSessionCache:
         """The cache, for as long as the context is attached."""
         return self._tsc.cache
+
+    def export_sessions(self, key: bytes) -> bytes:
+        """Seal the sessions for the next process, as for a warm restart.
+
+        Those of all contexts of this identity in the cache. Single-use sessions leave the cache,
+        because otherwise two processes would offer them. The context has to be attached with an
+        identity and ``serialise=True``.
+
+        key: 32 random bytes, which the next process needs as well. Whoever has both, key and
+        export, has the sessions.
+        """
+        return self._tsc_export(self._tsc_sealing(key))
+
+    def import_sessions(self, key: bytes, sealed: bytes) -> int:
+        """Take in what `export_sessions` sealed, before the first connection; give how many.
+
+        Import it once, in one process: nobody can tell whether it was imported before. Raises
+        `Error` if it was altered, or is another key's or identity's. Nothing is imported then.
+        """
+        return self._tsc_import(self._tsc_sealing(key), sealed)
+
+    def _tsc_sealing(self, key: bytes) -> bytes:
+        if not self._tsc.serialise or self._tsc.identity is None:
+            raise ValueError("the context is not attached with an identity and serialise=True")
+        return key
+
+    def _tsc_export(self, key: bytes) -> bytes:
+        raise NotImplementedError("only the direct way can: see tsc.status()")
+
+    def _tsc_import(self, key: bytes, sealed: bytes) -> int:
+        raise NotImplementedError("only the direct way can: see tsc.status()")
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Place | None:
         """Begin an attempt that is to wait, if there can be one."""

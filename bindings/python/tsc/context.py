@@ -34,6 +34,7 @@ class SSLContext(Attached, _Base):
         client_not_after: int = 0,
         max_wait: float = 0,
         identity: bytes | None = None,
+        serialise: bool = False,
     ) -> None:
         attach(
             self,
@@ -42,6 +43,7 @@ class SSLContext(Attached, _Base):
             max_wait=max_wait,
             identity=identity,
             client_not_after=client_not_after,
+            serialise=serialise,
         )
 
     if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def create_default_context(
     max_wait: float = 0,
     identity: bytes | None = None,
     client_not_after: int = 0,
+    serialise: bool = False,
 ) -> SSLContext:
     """Make a context by `ssl.create_default_context`, and attach it.
 
@@ -100,6 +103,7 @@ def create_default_context(
         max_wait=max_wait,
         identity=identity,
         client_not_after=client_not_after,
+        serialise=serialise,
     )
     made: SSLContext = context
     return made

@@ -55,6 +55,7 @@ class DirectContext(Attached):
                 attachment.identity,
                 attachment.client_not_after,
                 ("data", "handshake", "caller").index(attachment.accept),
+                attachment.serialise,
             )
         self._tsc = attachment
         self._tsc_set(post_handshake_auth=self.post_handshake_auth)
@@ -66,6 +67,12 @@ class DirectContext(Attached):
             _tsc.direct_detach(self)
         del self.__dict__["_tsc"]
         set_message_callback(self, callback)
+
+    def _tsc_export(self, key: bytes) -> bytes:
+        return _tsc.direct_export(self, key)
+
+    def _tsc_import(self, key: bytes, sealed: bytes) -> int:
+        return _tsc.direct_import(self, key, sealed)
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Prepared | None:
         bios = ssl.MemoryBIO(), ssl.MemoryBIO()
