@@ -1,7 +1,7 @@
 ##@ Check
 
 CHECKS = check-header check-features check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-statuses check-readme check-deps check-yard check-release check-instructions size
+    check-static check-statuses check-readme check-deps check-yard check-release check-instructions check-assurance size
 
 check: deps-check $(CHECKS) ## Run the checks below, except check-oldest
 
