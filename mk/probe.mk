@@ -1,15 +1,16 @@
 ##@ tsc-probe
 
+# Its tests mostly wait for servers, so there are more of them at once than processors.
 PROBE = --locked --manifest-path tools/probe/Cargo.toml --target-dir build/probe
 
 probe: deps-probe ## Build tsc-probe, which shows what resumption gives on a server: build/probe/release
 	$(CARGO) build $(PROBE) --release
 
 test-probe: deps-probe lint-probe ## Test tsc-probe against servers of which is known what they do, and real ones
-	$(CARGO) test $(PROBE)
+	$(CARGO) test $(PROBE) -- --test-threads 8
 
 test-probe-often: deps-probe ## The same, with each verdict twenty times
-	TSC_PROBE_RUNS=20 $(CARGO) test $(PROBE) --test probe known_servers
+	TSC_PROBE_RUNS=20 $(CARGO) test $(PROBE) --test probe known_servers -- --test-threads 8
 
 lint-probe: deps-probe ## Check format and lints of tsc-probe
 	$(CARGO) fmt --manifest-path tools/probe/Cargo.toml --check

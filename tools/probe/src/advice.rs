@@ -19,7 +19,7 @@ pub fn advice(report: &Report) -> Vec<String> {
             );
             if report.protocol == Protocol::Postgres {
                 advice.push(
-                    "PostgreSQL up to 16 issues no sessions, by its own choice: put a TLS proxy in front, or do \
+                    "PostgreSQL issues no sessions, by its own choice: put a TLS proxy in front, or do \
                      without."
                         .to_owned(),
                 );
@@ -46,6 +46,13 @@ pub fn advice(report: &Report) -> Vec<String> {
         Verdict::Harmful => advice.push(
             "The server breaks connections that offer a session. Switch tickets off there until it is repaired; \
              clients with libtsc stop offering by themselves after a few."
+                .to_owned(),
+        ),
+        Verdict::IdentityLost => advice.push(
+            "The server no longer knows the client on a resumed connection, so requests that need an identity fail \
+             there. Let it read the certificate that the session keeps (HAProxy: ssl_c_used in place of \
+             ssl_fc_has_crt), or switch sessions off where it asks for certificates. With libtsc, report such a \
+             login as failed: it then stops offering."
                 .to_owned(),
         ),
         Verdict::Yes | Verdict::Unreachable => {}

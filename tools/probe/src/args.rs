@@ -34,6 +34,27 @@ pub struct Args {
     /// Its key
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
+    /// With --cert: a path that only this client may read, asked for by HTTP
+    #[arg(long, value_name = "PATH", requires = "cert")]
+    pub identity_path: Option<String>,
+    /// The status with which it is answered then
+    #[arg(long, value_name = "STATUS", default_value_t = 200)]
+    pub identity_status: u16,
+    /// With --cert: the user to log in as to PostgreSQL
+    #[arg(long, value_name = "USER", default_value = "postgres")]
+    pub identity_user: String,
+    /// And the database
+    #[arg(long, value_name = "DATABASE", default_value = "postgres")]
+    pub identity_database: String,
+    /// With --cert: a command that has the connection as standard input and output, and succeeds if the server
+    /// knows the client
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        requires = "cert",
+        conflicts_with = "identity_path"
+    )]
+    pub identity_command: Option<String>,
     /// Application protocols to offer, the best first
     #[arg(long, value_delimiter = ',')]
     pub alpn: Vec<String>,
@@ -93,4 +114,4 @@ impl Print {
 }
 
 const EXIT: &str = "Exit status: 0 it resumes; 1 it does not, or not always; 2 wrong usage; 3 no connection; 4 \
-connections fail because they offer a session; 130 stopped by you, before anything was found.";
+connections fail, or lose the client's identity, because they offer a session; 130 stopped by you, before anything was found.";

@@ -78,8 +78,6 @@ pub struct Visit {
     pub cipher: String,
     /// What the server answered to a request for tickets (RFC 9149); None: nothing.
     pub promised: Option<u8>,
-    /// Begin of the answer to the first request; empty: none came, or nothing was asked.
-    pub answer: Vec<u8>,
 }
 
 /// Why there was no connection.
@@ -199,7 +197,7 @@ impl Client {
     /// Connects once, offers a session if there is one, asks the protocol's first question, and listens for
     /// tickets until the server is quiet.
     pub fn visit(&self, address: SocketAddr, offer: Option<&SslSession>) -> Result<Visit, Refusal> {
-        let mut open = self.shake(self.dial(address)?, offer)?;
+        let mut open = self.open(address, offer)?;
         open.listen(Phase::BeforeRequest, usize::MAX);
         open.ask(usize::MAX);
         Ok(open.close())
@@ -211,12 +209,17 @@ impl Client {
         address: SocketAddr,
         offer: Option<&SslSession>,
     ) -> Result<Visit, Refusal> {
-        let mut open = self.shake(self.dial(address)?, offer)?;
+        let mut open = self.open(address, offer)?;
         open.listen(Phase::BeforeRequest, 1);
         if open.tickets().is_empty() {
             open.ask(1);
         }
         Ok(open.close())
+    }
+
+    /// Connects, and offers a session if there is one.
+    pub fn open(&self, address: SocketAddr, offer: Option<&SslSession>) -> Result<Open, Refusal> {
+        self.shake(self.dial(address)?, offer)
     }
 
     /// Connects, and says what comes before TLS.
@@ -291,10 +294,14 @@ impl Client {
                 .current_cipher()
                 .map_or_else(String::new, |c| c.name().to_owned()),
             promised: None,
-            answer: Vec::new(),
         };
+        /// OpenSSL does not return from reading when it has read a ticket. So it reads for a moment at a time.
+        const MOMENT: Duration = Duration::from_millis(5);
+        let moment = MOMENT.min(self.settings.quiet);
+        let _ = tls.get_ref().socket().set_read_timeout(Some(moment));
         let mut open = Open {
             over: Instant::now(),
+            patience: self.settings.patience,
             tls,
             gathered,
             visit,
@@ -313,12 +320,25 @@ pub struct Open {
     visit: Visit,
     over: Instant,
     quiet: Duration,
+    patience: Duration,
     request: Vec<u8>,
+}
+
+/// What a moment of reading brought.
+pub enum Heard {
+    Bytes(usize),
+    Nothing,
+    End,
 }
 
 impl Open {
     pub fn resumed(&self) -> bool {
         self.visit.resumed
+    }
+
+    /// How long to wait for an answer.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub fn tickets(&self) -> &[Arrival] {
@@ -334,10 +354,6 @@ impl Open {
     /// Reads until there are `enough` tickets, or the server has said nothing for a while, or at most for ten
     /// such whiles.
     pub fn listen(&mut self, phase: Phase, enough: usize) {
-        /// OpenSSL does not return from reading when it has read a ticket. So it reads for a moment at a time.
-        const MOMENT: Duration = Duration::from_millis(5);
-        let moment = MOMENT.min(self.quiet);
-        let _ = self.tls.get_ref().socket().set_read_timeout(Some(moment));
         let end = Instant::now() + self.quiet * 10;
         let mut last = Instant::now();
         let mut buffer = [0; 4096];
@@ -346,16 +362,10 @@ impl Open {
             && self.visit.tickets.len() < enough
         {
             let before = self.visit.tickets.len();
-            match self.tls.ssl_read(&mut buffer) {
-                Ok(read) => {
-                    let room = buffer.len().saturating_sub(self.visit.answer.len());
-                    self.visit
-                        .answer
-                        .extend_from_slice(&buffer[..read.min(room)]);
-                    last = Instant::now();
-                }
-                Err(error) if error.code() == ErrorCode::WANT_READ => {}
-                Err(_) => break,
+            match self.hear(&mut buffer) {
+                Heard::Bytes(_) => last = Instant::now(),
+                Heard::Nothing => {}
+                Heard::End => break,
             }
             self.collect(phase);
             if self.visit.tickets.len() != before {
@@ -364,13 +374,52 @@ impl Open {
         }
     }
 
+    /// Reads for a moment.
+    pub fn hear(&mut self, buffer: &mut [u8]) -> Heard {
+        match self.tls.ssl_read(buffer) {
+            Ok(read) => Heard::Bytes(read),
+            Err(error) if error.code() == ErrorCode::WANT_READ => Heard::Nothing,
+            Err(_) => Heard::End,
+        }
+    }
+
+    pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.tls.write_all(bytes)
+    }
+
+    /// Says something, and reads until the answer is enough. An error: no such answer came, because the server
+    /// closed the connection or let the patience run out.
+    pub fn exchange(
+        &mut self,
+        request: &[u8],
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>> {
+        const MOST: usize = 65536;
+        self.request.clear();
+        self.say(request)?;
+        let end = Instant::now() + self.patience;
+        let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+        while !enough(&answer) {
+            match self.hear(&mut buffer) {
+                Heard::Bytes(read) if answer.len() < MOST => {
+                    answer.extend_from_slice(&buffer[..read]);
+                }
+                Heard::Nothing if Instant::now() < end => {}
+                Heard::Nothing => return Err(ErrorKind::TimedOut.into()),
+                Heard::Bytes(_) | Heard::End => return Err(ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        self.collect(Phase::AfterRequest);
+        Ok(answer)
+    }
+
     /// Asks the protocol's first question and listens to the answer.
     pub fn ask(&mut self, enough: usize) {
         if self.request.is_empty() {
             return;
         }
         let request = std::mem::take(&mut self.request);
-        if self.tls.write_all(&request).is_ok() {
+        if self.say(&request).is_ok() {
             self.listen(Phase::AfterRequest, enough);
         }
     }

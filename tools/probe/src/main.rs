@@ -10,6 +10,7 @@ mod html;
 mod measure;
 mod pace;
 mod protocol;
+mod question;
 mod report;
 mod run;
 mod target;
@@ -55,7 +56,7 @@ fn probe(args: &Args) -> anyhow::Result<ExitCode> {
         Verdict::Yes => 0,
         Verdict::Sometimes | Verdict::Refuses | Verdict::NothingIssued => 1,
         Verdict::Unreachable => 3,
-        Verdict::Harmful => 4,
+        Verdict::Harmful | Verdict::IdentityLost => 4,
     }))
 }
 

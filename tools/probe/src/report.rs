@@ -1,6 +1,7 @@
 //! What was found, as it is printed, and written as JSON.
 
 use crate::facts::bad_ticket::BadTicket;
+use crate::facts::identity::Identity;
 use crate::facts::lifetime::Lifetime;
 use crate::facts::matrix::Matrix;
 use crate::facts::pool::Pool;
@@ -42,6 +43,8 @@ pub struct Report {
     pub settings: Vec<Snippet>,
     /// What could not be found out, and why.
     pub unknown: Vec<String>,
+    /// Null: without --cert.
+    pub identity: Option<Identity>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,6 +59,8 @@ pub enum Verdict {
     NothingIssued,
     /// Connections fail that would have worked.
     Harmful,
+    /// Resumed connections work, but no longer belong to the client that showed its certificate.
+    IdentityLost,
     /// Nobody could connect.
     Unreachable,
 }

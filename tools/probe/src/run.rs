@@ -4,10 +4,12 @@ use crate::args::Args;
 use crate::client::{Client, Settings, Visit};
 use crate::embedded::Server;
 use crate::facts::{
-    Unknown, bad_ticket, lifetime, matrix, pool, saving, size, ticket_request, tickets, twice,
+    Unknown, bad_ticket, identity, lifetime, matrix, pool, saving, size, ticket_request, tickets,
+    twice,
 };
 use crate::pace::Pace;
 use crate::protocol::Protocol;
+use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
 use crate::target::{self, Target};
 use crate::{advice, verdict};
@@ -74,6 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         advice: Vec::new(),
         settings: Vec::new(),
         unknown: Vec::new(),
+        identity: None,
     };
     let step = |message: &'static str| {
         bar.set_message(message);
@@ -134,6 +137,21 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("a damaged ticket", why),
             }
         }
+        if settings.certificate.is_some() {
+            step("the identity");
+            let anonymous = Settings {
+                certificate: None,
+                ..settings.clone()
+            };
+            let anonymous = Client::new(&anonymous, version, 0)?;
+            let question = question(args, &settings);
+            let found =
+                identity::look(&pace, &client, &anonymous, first.address, question.as_ref());
+            match found {
+                Ok(found) => report.identity = Some(found),
+                Err(why) => note("the identity", why),
+            }
+        }
         if issued && targets.len() > 1 {
             step("who takes whose");
             let clients = targets
@@ -165,6 +183,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
             }
         }
         report.unknown.append(&mut unknown);
+        report.resumes = verdict::word(&report);
     }
     bar.finish_and_clear();
     report.connections = pace.made();
@@ -172,6 +191,25 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     report.advice = advice::advice(&report);
     report.settings = advice::settings(&report);
     Ok(report)
+}
+
+/// What only a client that is known gets the right answer to.
+fn question(args: &Args, settings: &Settings) -> Option<Question> {
+    if let Some(command) = &args.identity_command {
+        return Some(Question::Command(command.clone()));
+    }
+    match &args.identity_path {
+        Some(path) => Some(Question::Http {
+            host: settings.name.clone(),
+            path: path.clone(),
+            status: args.identity_status,
+        }),
+        None => Question::of_protocol(
+            settings.protocol,
+            &args.identity_user,
+            &args.identity_database,
+        ),
+    }
 }
 
 fn spoken(name: &str, found: tickets::Tickets, visits: &[Visit]) -> Version {
@@ -237,7 +275,8 @@ fn planned(args: &Args, targets: usize) -> u32 {
     } else {
         0
     };
-    2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + matrix + 2 * args.pairs + 2 * args.burst
+    let identity = if args.cert.is_some() { 3 } else { 0 };
+    2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + identity + matrix + 2 * args.pairs + 2 * args.burst
 }
 
 struct TemporaryFile(std::path::PathBuf);

@@ -1,6 +1,7 @@
 //! The report as people read it: at most 80 columns, in colour where there is any.
 
 use crate::client::Phase;
+use crate::facts::identity::Outcome;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::{Report, Verdict};
@@ -15,7 +16,9 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let colour = match report.resumes {
         Verdict::Yes => AnsiColor::Green,
         Verdict::Sometimes | Verdict::NothingIssued => AnsiColor::Yellow,
-        Verdict::Refuses | Verdict::Harmful | Verdict::Unreachable => AnsiColor::Red,
+        Verdict::Refuses | Verdict::Harmful | Verdict::IdentityLost | Verdict::Unreachable => {
+            AnsiColor::Red
+        }
     };
     let style = colour.on_default().bold();
     for line in wrap(&report.verdict, "") {
@@ -135,6 +138,29 @@ fn facts(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     if let Some(bad) = &report.bad_ticket {
         table.add_row(["a damaged ticket", &bad.damaged.to_string()]);
+    }
+    if let Some(identity) = &report.identity {
+        let outcome = match identity.outcome {
+            Outcome::Refused => "not resumed",
+            Outcome::Kept => "kept when resumed",
+            Outcome::Lost => "lost when resumed",
+            Outcome::NotDetermined => "not determined",
+        };
+        let why = identity.why.iter().map(|why| format!(": {why}"));
+        table.add_row([
+            "the client's identity".to_owned(),
+            std::iter::once(outcome.to_owned()).chain(why).collect(),
+        ]);
+        for (name, text) in [
+            ("- asked by", &identity.question),
+            ("- full handshake", &identity.full),
+            ("- without a certificate", &identity.without),
+            ("- resumed", &identity.resumed),
+        ] {
+            if let Some(text) = text {
+                table.add_row([name, text]);
+            }
+        }
     }
     if let Some(pool) = &report.pool {
         for (name, burst) in [("", &pool.without_waiting), (", waiting", &pool.waiting)] {

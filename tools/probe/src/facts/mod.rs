@@ -1,6 +1,7 @@
 //! What is found out, one fact a file.
 
 pub mod bad_ticket;
+pub mod identity;
 pub mod lifetime;
 pub mod matrix;
 pub mod pool;

@@ -1,7 +1,7 @@
 //! The program against servers of which is known what they do. Each is looked at TSC_PROBE_RUNS times, 2 by
 //! default; `make test-probe-often` looks 20 times.
 
-use crate::servers::{self, Harm, Identity};
+use crate::servers::{self, Harm, Identity, Memory};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ struct Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.ca);
+        let _ = std::fs::remove_file(self.ca.with_extension("client.pem"));
     }
 }
 
@@ -275,6 +276,72 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
             );
         });
     }
+}
+
+/// A probe that shows a certificate of its own, and what that is.
+fn client(probe: Probe) -> (Probe, Identity) {
+    let client = Identity::new(-1, 1);
+    let certificate = client.certificate.to_pem().unwrap();
+    let key = client.key.private_key_to_pem_pkcs8().unwrap();
+    let both = probe.ca.with_extension("client.pem");
+    std::fs::write(&both, [certificate, key].concat()).unwrap();
+    let file = both.to_str().unwrap().to_owned();
+    (probe.with(&["--cert", &file, "--key", &file]), client)
+}
+
+#[test]
+fn an_identity_is_kept_or_lost() {
+    let identity = Identity::new(-1, 1);
+    for (memory, outcome, status) in [
+        (Memory::Keeps, "kept", 0),
+        (Memory::Loses, "lost", 4),
+        (Memory::Ignores, "not_determined", 0),
+    ] {
+        for protocol in ["redis", "cql", "postgres"] {
+            let probe = Probe::trusting(&identity).with(&["--protocol", protocol]);
+            let (probe, client) = client(probe);
+            let server = servers::whoami(&identity, &client.certificate, memory);
+            probe.always(&[server], status, |report| {
+                assert_eq!(
+                    report["identity"]["outcome"], outcome,
+                    "{protocol} {report}"
+                );
+                let said = report["verdict"].as_str().unwrap();
+                let says = match memory {
+                    Memory::Keeps => "keeps the client's identity",
+                    Memory::Loses => "loses the client's identity",
+                    Memory::Ignores => "not determined",
+                };
+                assert!(said.contains(says), "{said}");
+            });
+        }
+    }
+}
+
+#[test]
+fn an_identity_is_determined_by_a_command() {
+    let identity = Identity::new(-1, 1);
+    let command =
+        "printf 'WHOAMI\\r\\n'; read length; read name; case $name in alice*) ;; *) exit 1; esac";
+    for (memory, outcome, status) in [(Memory::Keeps, "kept", 0), (Memory::Loses, "lost", 4)] {
+        let probe = Probe::trusting(&identity).with(&["--identity-command", command]);
+        let (probe, client) = client(probe);
+        let server = servers::whoami(&identity, &client.certificate, memory);
+        probe.always(&[server], status, |report| {
+            assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+        });
+    }
+}
+
+#[test]
+fn without_a_request_that_needs_an_identity_nothing_is_claimed() {
+    let identity = Identity::new(-1, 1);
+    let (probe, client) = client(Probe::trusting(&identity).with(&["--protocol", "mqtt"]));
+    let server = servers::whoami(&identity, &client.certificate, Memory::Loses);
+    probe.always(&[server], 0, |report| {
+        assert_eq!(report["identity"]["outcome"], "not_determined", "{report}");
+        assert_eq!(report["identity"]["question"], Value::Null);
+    });
 }
 
 #[test]
