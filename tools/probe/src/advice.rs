@@ -186,7 +186,8 @@ pub fn settings(report: &Report) -> Vec<Snippet> {
             "Rust",
             [
                 format!(
-                    "let cache = Cache::new(Options {{ ttl_seconds: {ttl}, ..Options::default() }});"
+                    "let mut options = Options::default();\noptions.ttl_seconds = {ttl};\n\
+                     let cache = Cache::new(options);"
                 ),
                 format!(
                     "let max_wait = Duration::from_millis({milliseconds});\n\

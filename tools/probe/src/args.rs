@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::client::Backend;
 use crate::protocol::Protocol;
 use clap::{Parser, ValueHint};
 use clap_complete::Shell;
@@ -19,6 +20,9 @@ pub struct Args {
     /// What is spoken there; by default what its port usually means
     #[arg(long, value_enum)]
     pub protocol: Option<Protocol>,
+    /// The TLS stack of the client
+    #[arg(long, value_enum, default_value_t)]
+    pub backend: Backend,
     /// Name to ask for and to verify, in place of the host
     #[arg(long)]
     pub name: Option<String>,

@@ -1,5 +1,6 @@
 //! What was found, as it is printed, and written as JSON.
 
+use crate::client::Backend;
 use crate::facts::bad_ticket::BadTicket;
 use crate::facts::identity::Identity;
 use crate::facts::lifetime::Lifetime;
@@ -45,6 +46,7 @@ pub struct Report {
     pub unknown: Vec<String>,
     /// Null: without --cert.
     pub identity: Option<Identity>,
+    pub backend: Backend,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

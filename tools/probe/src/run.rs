@@ -1,7 +1,7 @@
 //! What is looked at, in which order.
 
 use crate::args::Args;
-use crate::client::{Client, Settings, Visit};
+use crate::client::{Backend, Client, Settings, Visit};
 use crate::embedded::Server;
 use crate::facts::{
     Unknown, bad_ticket, identity, lifetime, matrix, pool, saving, size, ticket_request, tickets,
@@ -77,6 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         settings: Vec::new(),
         unknown: Vec::new(),
         identity: None,
+        backend: settings.backend,
     };
     let step = |message: &'static str| {
         bar.set_message(message);
@@ -113,7 +114,8 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         let issued = report.resumes != Verdict::NothingIssued;
         let mut unknown = Vec::new();
         let mut note = |what: &str, why: Unknown| unknown.push(format!("{what}: {why}"));
-        if version == SslVersion::TLS1_3 {
+        let openssl = settings.backend == Backend::Openssl;
+        if openssl && version == SslVersion::TLS1_3 {
             step("ticket request");
             let asking = Client::new(&settings, version, ticket_request::ASKED_FOR)?;
             let unasked = report
@@ -125,7 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("ticket request", why),
             }
         }
-        if issued {
+        if issued && openssl {
             step("the same twice");
             match twice::look(&pace, &client, first.address) {
                 Ok(found) => report.twice = found,
@@ -152,7 +154,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("the identity", why),
             }
         }
-        if issued && targets.len() > 1 {
+        if issued && openssl && targets.len() > 1 {
             step("who takes whose");
             let clients = targets
                 .iter()
@@ -181,6 +183,13 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Ok(found) => report.pool = Some(found),
                 Err(why) => note("a pool", why),
             }
+        }
+        if !openssl {
+            report.unknown.push(
+                "lifetime, the same session twice, a damaged ticket, a ticket request, who takes whose: rustls does \
+                 not let them be seen (--backend openssl)"
+                    .to_owned(),
+            );
         }
         report.unknown.append(&mut unknown);
         report.resumes = verdict::word(&report);
@@ -254,6 +263,7 @@ fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<Tempor
     }
     let first = &targets[0];
     let settings = Settings {
+        backend: args.backend,
         name: name.unwrap_or_else(|| first.host.clone()),
         protocol: protocol.unwrap_or_else(|| Protocol::of_port(first.address.port())),
         insecure: args.insecure,

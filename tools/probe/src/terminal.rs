@@ -1,6 +1,6 @@
 //! The report as people read it: at most 80 columns, in colour where there is any.
 
-use crate::client::Phase;
+use crate::client::{Backend, Phase};
 use crate::facts::identity::Outcome;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
@@ -32,6 +32,9 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
         )?;
     }
     list(out, "On the server", &report.advice)?;
+    if report.backend == Backend::Rustls {
+        writeln!(out, "\nSeen from a client on rustls, through libtsc.")?;
+    }
     facts_and_versions(out, report)?;
     matrix(out, report)?;
     if !report.settings.is_empty() {
@@ -83,8 +86,9 @@ pub fn facts_and_versions(out: &mut impl Write, report: &Report) -> io::Result<(
         }
         if let Some(size) = &version.size {
             let ticket = match size.ticket {
-                0 => "none: the server keeps the session and gave its id".to_owned(),
-                bytes => format!("{bytes} bytes"),
+                None => "rustls does not say how long".to_owned(),
+                Some(0) => "none: the server keeps the session and gave its id".to_owned(),
+                Some(bytes) => format!("{bytes} bytes"),
             };
             table.add_row(["ticket", &ticket]);
             let fits = if size.fits_one_segment {

@@ -13,7 +13,7 @@ pub mod twice;
 
 use crate::client::{Client, Refusal, Visit};
 use crate::pace::{Pace, Stopped};
-use openssl::ssl::SslSession;
+use crate::ticket::Session;
 use std::net::SocketAddr;
 
 /// Why a fact is not known: the server refused to talk, or there may be no more connections.
@@ -49,7 +49,7 @@ pub fn visit(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: Option<&SslSession>,
+    offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
     Ok(client.visit(address, offer)?)
@@ -60,7 +60,7 @@ pub fn visit_briefly(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: Option<&SslSession>,
+    offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
     Ok(client.visit_briefly(address, offer)?)
@@ -71,18 +71,18 @@ pub fn session(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-) -> Result<Option<SslSession>, Unknown> {
+) -> Result<Option<Session>, Unknown> {
     let made = visit_briefly(pace, client, address, None)?;
     Ok(usable(&made))
 }
 
 /// A copy of the first session that may be offered.
-pub fn usable(made: &Visit) -> Option<SslSession> {
+pub fn usable(made: &Visit) -> Option<Session> {
     let usable = made
         .tickets
         .iter()
         .find(|arrival| arrival.ticket.is_usable());
-    usable.and_then(|arrival| arrival.ticket.copy())
+    usable.and_then(|arrival| arrival.ticket.session.copy())
 }
 
 /// What a server does with a session.
@@ -90,7 +90,7 @@ pub fn react(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: &SslSession,
+    offer: &Session,
 ) -> Result<Reaction, Unknown> {
     pace.connection()?;
     Ok(Reaction::of(&client.visit_briefly(address, Some(offer))))

@@ -8,8 +8,8 @@ const SEGMENT: usize = 1440;
 
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Size {
-    /// 0: the server gave an id, and keeps the session itself.
-    pub ticket: usize,
+    /// 0: the server gave an id, and keeps the session itself. Null: rustls does not say.
+    pub ticket: Option<usize>,
     /// The first message, with the header of its record.
     pub client_hello_full: usize,
     pub client_hello_resumed: usize,
@@ -30,7 +30,7 @@ pub fn look(visits: &[Visit]) -> Option<Size> {
         ticket: tickets.map(|arrival| arrival.ticket.length).max()?,
         client_hello_full: full.client_hello,
         client_hello_resumed: resumed.client_hello,
-        fits_one_segment: resumed.client_hello <= SEGMENT,
+        fits_one_segment: resumed.client_hello.max(full.client_hello) <= SEGMENT,
         certificates: full.certificates,
         full: full.sent + full.received,
         resumed: resumed.sent + resumed.received,

@@ -134,6 +134,50 @@ fn tickets_are_counted() {
 }
 
 #[test]
+fn rustls_sees_the_same() {
+    let identity = Identity::new(-1, 1);
+    let rustls = || Probe::trusting(&identity).with(&["--backend", "rustls"]);
+    for number in [1, 8] {
+        let server = servers::tickets(&identity, number);
+        rustls().always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{report}");
+            assert_eq!(after_full(report), number);
+            let tickets = &judged(report)["tickets"];
+            assert_eq!(tickets["after_resumed"].as_array().unwrap().len(), 1);
+            assert_eq!(
+                (&tickets["offered"], &tickets["resumed"]),
+                (&5.into(), &5.into())
+            );
+            assert_eq!(report["pool"]["waiting"]["failed"], 0);
+        });
+    }
+    rustls().always(&[servers::tickets(&identity, 0)], 1, |report| {
+        assert_eq!(report["resumes"], "nothing_issued", "{report}");
+    });
+    rustls().always(&[servers::ids(&identity)], 0, |report| {
+        assert_eq!(report["version"], "TLS 1.2", "{report}");
+    });
+    for harm in [Harm::Reset, Harm::Alert] {
+        let server = servers::harmful(servers::tickets(&identity, 2), harm);
+        rustls().always(&[server], 4, |report| {
+            assert_eq!(report["resumes"], "harmful", "{report}");
+            assert_eq!(judged(report)["tickets"]["failed_when_offered"], 5);
+        });
+    }
+    let (probe, client) = client(rustls());
+    let loses = servers::whoami(&identity, &client.certificate, Memory::Loses);
+    probe.always(&[loses], 4, |report| {
+        assert_eq!(report["identity"]["outcome"], "lost", "{report}");
+    });
+    let ended = Identity::new(-10, -5);
+    let probe = Probe::trusting(&ended).with(&["--backend", "rustls"]);
+    probe.always(&[servers::tickets(&ended, 2)], 3, |report| {
+        let said = report["verdict"].as_str().unwrap();
+        assert!(said.contains("expired"), "{said}");
+    });
+}
+
+#[test]
 fn a_server_that_issues_nothing() {
     let identity = Identity::new(-1, 1);
     let server = servers::tickets(&identity, 0);
@@ -290,31 +334,35 @@ fn client(probe: Probe) -> (Probe, Identity) {
 }
 
 #[test]
-fn an_identity_is_kept_or_lost() {
+fn an_identity_is_kept_or_lost_by_redis() {
+    an_identity_is_kept_or_lost("redis");
+}
+
+#[test]
+fn an_identity_is_kept_or_lost_by_cql() {
+    an_identity_is_kept_or_lost("cql");
+}
+
+#[test]
+fn an_identity_is_kept_or_lost_by_postgresql() {
+    an_identity_is_kept_or_lost("postgres");
+}
+
+fn an_identity_is_kept_or_lost(protocol: &str) {
     let identity = Identity::new(-1, 1);
-    for (memory, outcome, status) in [
-        (Memory::Keeps, "kept", 0),
-        (Memory::Loses, "lost", 4),
-        (Memory::Ignores, "not_determined", 0),
+    for (memory, outcome, status, says) in [
+        (Memory::Keeps, "kept", 0, "keeps the client's identity"),
+        (Memory::Loses, "lost", 4, "loses the client's identity"),
+        (Memory::Ignores, "not_determined", 0, "not determined"),
     ] {
-        for protocol in ["redis", "cql", "postgres"] {
-            let probe = Probe::trusting(&identity).with(&["--protocol", protocol]);
-            let (probe, client) = client(probe);
-            let server = servers::whoami(&identity, &client.certificate, memory);
-            probe.always(&[server], status, |report| {
-                assert_eq!(
-                    report["identity"]["outcome"], outcome,
-                    "{protocol} {report}"
-                );
-                let said = report["verdict"].as_str().unwrap();
-                let says = match memory {
-                    Memory::Keeps => "keeps the client's identity",
-                    Memory::Loses => "loses the client's identity",
-                    Memory::Ignores => "not determined",
-                };
-                assert!(said.contains(says), "{said}");
-            });
-        }
+        let probe = Probe::trusting(&identity).with(&["--protocol", protocol]);
+        let (probe, client) = client(probe);
+        let server = servers::whoami(&identity, &client.certificate, memory);
+        probe.always(&[server], status, |report| {
+            assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+            let said = report["verdict"].as_str().unwrap();
+            assert!(said.contains(says), "{said}");
+        });
     }
 }
 

@@ -1,24 +1,47 @@
-//! One TLS configuration, and the connections made with it.
+//! One TLS configuration, and the connections made with it, on OpenSSL or on rustls.
+
+mod openssl;
+mod rustls;
+
+pub use rustls::Held;
 
 use crate::protocol::Protocol;
-use crate::ticket::Ticket;
+use crate::ticket::{Session, Ticket};
 use crate::wire::Wire;
-use anyhow::Context as _;
-use cpu_time::ThreadTime;
-use openssl::ssl::{
-    ErrorCode, ExtensionContext, HandshakeError, Ssl, SslContext, SslFiletype, SslMethod,
-    SslOptions, SslRef, SslSession, SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
-};
-use openssl::x509::X509VerifyResult;
-use std::io::{self, ErrorKind, Write};
+use ::openssl::ssl::SslVersion;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+/// The TLS stack of the client.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// All facts
+    #[default]
+    Openssl,
+    /// What clients on rustls get, through libtsc
+    Rustls,
+}
 
 /// What decides how the server is spoken to; the same for all connections of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub backend: Backend,
     pub name: String,
     pub protocol: Protocol,
     pub insecure: bool,
@@ -34,8 +57,13 @@ pub struct Settings {
 
 /// A way to connect: the settings, one version of TLS, and what is asked for.
 pub struct Client {
-    context: SslContext,
+    stack: Stack,
     settings: Settings,
+}
+
+enum Stack {
+    OpenSsl(openssl::Client),
+    Rustls(rustls::Client),
 }
 
 /// When a ticket came.
@@ -80,6 +108,26 @@ pub struct Visit {
     pub promised: Option<u8>,
 }
 
+impl Visit {
+    /// Of a handshake that was just over, without what only the TLS stack knows.
+    fn of(wire: &Wire, cpu: Duration) -> Self {
+        let handshake = wire.began().elapsed();
+        Self {
+            resumed: false,
+            tickets: Vec::new(),
+            cpu,
+            server_hello: wire.first_answer.unwrap_or(handshake),
+            handshake,
+            client_hello: wire.client_hello,
+            sent: wire.sent,
+            received: wire.received,
+            certificates: 0,
+            cipher: String::new(),
+            promised: None,
+        }
+    }
+}
+
 /// Why there was no connection.
 #[derive(Clone, Debug)]
 pub enum Refusal {
@@ -115,88 +163,23 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What a connection's callbacks gather.
-#[derive(Default)]
-struct Gathered {
-    sessions: Vec<(Instant, SslSession)>,
-    promised: Option<u8>,
-    listener: Option<Listener>,
-}
-
-type Listener = Box<dyn Fn(&Ticket) + Send>;
-
-type Basket = Arc<Mutex<Gathered>>;
-
-fn basket() -> openssl::ex_data::Index<Ssl, Basket> {
-    static INDEX: OnceLock<openssl::ex_data::Index<Ssl, Basket>> = OnceLock::new();
-    *INDEX.get_or_init(|| Ssl::new_ex_index().expect("OpenSSL has room for one index"))
-}
-
-fn gather(ssl: &SslRef, with: impl FnOnce(&mut Gathered)) {
-    if let Some(basket) = ssl.ex_data(basket()) {
-        with(&mut basket.lock().expect("nobody panics with it"));
-    }
-}
-
 impl Client {
-    /// `tickets`: how many to ask for (RFC 9149); 0: do not ask.
+    /// `tickets`: how many to ask for (RFC 9149), with OpenSSL; 0: do not ask.
     pub fn new(settings: &Settings, version: SslVersion, tickets: u8) -> anyhow::Result<Self> {
-        let mut builder = SslContext::builder(SslMethod::tls_client())?;
-        builder.set_min_proto_version(Some(version))?;
-        builder.set_max_proto_version(Some(version))?;
-        builder.clear_options(SslOptions::NO_TICKET);
-        builder
-            .set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
-        builder.set_new_session_callback(|ssl, session| {
-            gather(ssl, |gathered| {
-                if let Some(listener) = &gathered.listener {
-                    listener(&Ticket::of(session.clone()));
-                }
-                gathered.sessions.push((Instant::now(), session));
-            });
-        });
-        if settings.insecure {
-            builder.set_verify(SslVerifyMode::NONE);
-        } else {
-            builder.set_verify(SslVerifyMode::PEER);
-            match &settings.ca {
-                Some(file) => builder
-                    .set_ca_file(file)
-                    .with_context(|| format!("--ca {}", file.display()))?,
-                None => builder.set_default_verify_paths()?,
-            }
-        }
-        if let Some((certificate, key)) = &settings.certificate {
-            builder
-                .set_certificate_chain_file(certificate)
-                .with_context(|| format!("--cert {}", certificate.display()))?;
-            builder
-                .set_private_key_file(key, SslFiletype::PEM)
-                .with_context(|| format!("--key {}", key.display()))?;
-        }
-        if !settings.alpn.is_empty() {
-            let mut protocols = Vec::new();
-            for name in &settings.alpn {
-                protocols.push(u8::try_from(name.len()).context("--alpn: a name is too long")?);
-                protocols.extend_from_slice(name.as_bytes());
-            }
-            builder.set_alpn_protos(&protocols)?;
-        }
-        if let Some(groups) = &settings.groups {
-            builder.set_groups_list(groups)?;
-        }
-        if tickets > 0 {
-            ask_for_tickets(&mut builder, tickets)?;
-        }
         Ok(Self {
-            context: builder.build(),
+            stack: match settings.backend {
+                Backend::Openssl => {
+                    Stack::OpenSsl(openssl::Client::new(settings, version, tickets)?)
+                }
+                Backend::Rustls => Stack::Rustls(rustls::Client::new(settings, version)?),
+            },
             settings: settings.clone(),
         })
     }
 
     /// Connects once, offers a session if there is one, asks the protocol's first question, and listens for
     /// tickets until the server is quiet.
-    pub fn visit(&self, address: SocketAddr, offer: Option<&SslSession>) -> Result<Visit, Refusal> {
+    pub fn visit(&self, address: SocketAddr, offer: Option<&Session>) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
         open.listen(Phase::BeforeRequest, usize::MAX);
         open.ask(usize::MAX);
@@ -207,7 +190,7 @@ impl Client {
     pub fn visit_briefly(
         &self,
         address: SocketAddr,
-        offer: Option<&SslSession>,
+        offer: Option<&Session>,
     ) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
         open.listen(Phase::BeforeRequest, 1);
@@ -218,7 +201,7 @@ impl Client {
     }
 
     /// Connects, and offers a session if there is one.
-    pub fn open(&self, address: SocketAddr, offer: Option<&SslSession>) -> Result<Open, Refusal> {
+    pub fn open(&self, address: SocketAddr, offer: Option<&Session>) -> Result<Open, Refusal> {
         self.shake(self.dial(address)?, offer)
     }
 
@@ -242,81 +225,82 @@ impl Client {
         Ok(stream)
     }
 
-    pub fn shake(&self, stream: TcpStream, offer: Option<&SslSession>) -> Result<Open, Refusal> {
-        let fault = |error: openssl::error::ErrorStack| Refusal::Handshake(error.to_string());
-        let mut ssl = Ssl::new(&self.context).map_err(fault)?;
-        let name = &self.settings.name;
-        if name.parse::<std::net::IpAddr>().is_err() {
-            ssl.set_hostname(name).map_err(fault)?;
-        }
-        if !self.settings.insecure {
-            let verified = match name.parse() {
-                Ok(address) => ssl.param_mut().set_ip(address),
-                Err(_) => ssl.param_mut().set_host(name),
-            };
-            verified.map_err(fault)?;
-        }
-        let gathered = Basket::default();
-        ssl.set_ex_data(basket(), gathered.clone());
-        if let Some(session) = offer {
-            // SAFETY: it came from a context of this client's kind, and OpenSSL counts who refers to it.
-            unsafe { ssl.set_session(session) }.map_err(fault)?;
-        }
-        let cpu = ThreadTime::now();
-        let tls = match ssl.connect(Wire::new(stream)) {
-            Ok(tls) => tls,
-            Err(error) => return Err(refusal(error)),
+    /// Shakes hands.
+    pub fn shake(&self, stream: TcpStream, offer: Option<&Session>) -> Result<Open, Refusal> {
+        let shaken = match &self.stack {
+            Stack::OpenSsl(client) => client.shake(stream, offer.and_then(Session::openssl)),
+            Stack::Rustls(client) => client.shake(stream, offer.and_then(Session::rustls)),
         };
-        let cpu = cpu.elapsed();
-        let wire = tls.get_ref();
-        let handshake = wire.began().elapsed();
-        let ssl = tls.ssl();
-        let visit = Visit {
-            resumed: ssl.session_reused(),
-            tickets: Vec::new(),
-            cpu,
-            server_hello: wire.first_answer.unwrap_or(handshake),
-            handshake,
-            client_hello: wire.client_hello,
-            sent: wire.sent,
-            received: wire.received,
-            certificates: match ssl.session_reused() {
-                true => 0,
-                false => ssl
-                    .peer_cert_chain()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|certificate| certificate.to_der().ok())
-                    .map(|encoded| encoded.len())
-                    .sum(),
-            },
-            cipher: ssl
-                .current_cipher()
-                .map_or_else(String::new, |c| c.name().to_owned()),
-            promised: None,
+        shaken.map(|shaken| self.opened(shaken))
+    }
+
+    /// On rustls: shakes hands with a configuration that libtsc made for this one connection.
+    pub fn shake_with(
+        &self,
+        stream: TcpStream,
+        config: std::sync::Arc<::rustls::ClientConfig>,
+    ) -> Result<Open, Refusal> {
+        let Stack::Rustls(client) = &self.stack else {
+            unreachable!("only a client on rustls has such a configuration");
         };
-        /// OpenSSL does not return from reading when it has read a ticket. So it reads for a moment at a time.
-        const MOMENT: Duration = Duration::from_millis(5);
-        let moment = MOMENT.min(self.settings.quiet);
-        let _ = tls.get_ref().socket().set_read_timeout(Some(moment));
+        let shaken = client.connect(stream, config);
+        shaken.map(|(tls, visit)| self.opened((Box::new(tls), visit)))
+    }
+
+    /// On rustls: the configuration to bind to a cache.
+    pub fn rustls_config(&self) -> Option<std::sync::Arc<::rustls::ClientConfig>> {
+        match &self.stack {
+            Stack::OpenSsl(_) => None,
+            Stack::Rustls(client) => Some(client.config()),
+        }
+    }
+
+    /// Asked for and verified.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn opened(&self, (tls, visit): (Box<dyn Tls>, Visit)) -> Open {
         let mut open = Open {
             over: Instant::now(),
             patience: self.settings.patience,
             tls,
-            gathered,
             visit,
             quiet: self.settings.quiet,
-            request: self.settings.protocol.request(name),
+            request: self.settings.protocol.request(&self.settings.name),
         };
         open.collect(Phase::Handshake);
-        Ok(open)
+        open
     }
+}
+
+/// How long one look at the socket takes: neither stack says while it reads that a ticket has come.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// A TLS connection of either stack.
+pub trait Tls: Send {
+    /// Reads for a moment.
+    fn hear(&mut self, buffer: &mut [u8]) -> Heard;
+
+    fn say(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// The tickets that came since it was last asked, and when.
+    fn arrived(&mut self) -> Vec<(Instant, Ticket)>;
+
+    /// What the server answered to a request for tickets.
+    fn promised(&self) -> Option<u8> {
+        None
+    }
+
+    /// Calls a function for each ticket from now on, as it comes. On rustls libtsc itself is told.
+    fn on_ticket(&mut self, _listener: Box<dyn Fn(&Ticket) + Send>) {}
+
+    fn close(&mut self);
 }
 
 /// A connection that stands.
 pub struct Open {
-    tls: SslStream<Wire>,
-    gathered: Basket,
+    tls: Box<dyn Tls>,
     visit: Visit,
     over: Instant,
     quiet: Duration,
@@ -347,8 +331,7 @@ impl Open {
 
     /// Calls a function for each ticket from now on, as it comes.
     pub fn on_ticket(&mut self, listener: impl Fn(&Ticket) + Send + 'static) {
-        let mut gathered = self.gathered.lock().expect("nobody panics with it");
-        gathered.listener = Some(Box::new(listener));
+        self.tls.on_ticket(Box::new(listener));
     }
 
     /// Reads until there are `enough` tickets, or the server has said nothing for a while, or at most for ten
@@ -376,15 +359,11 @@ impl Open {
 
     /// Reads for a moment.
     pub fn hear(&mut self, buffer: &mut [u8]) -> Heard {
-        match self.tls.ssl_read(buffer) {
-            Ok(read) => Heard::Bytes(read),
-            Err(error) if error.code() == ErrorCode::WANT_READ => Heard::Nothing,
-            Err(_) => Heard::End,
-        }
+        self.tls.hear(buffer)
     }
 
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.tls.write_all(bytes)
+        self.tls.say(bytes)
     }
 
     /// Says something, and reads until the answer is enough. An error: no such answer came, because the server
@@ -425,71 +404,22 @@ impl Open {
     }
 
     pub fn close(mut self) -> Visit {
-        let _ = self.tls.shutdown();
+        self.tls.close();
         self.visit
     }
 
     fn collect(&mut self, phase: Phase) {
-        let mut gathered = self.gathered.lock().expect("nobody panics with it");
-        for (came, session) in gathered.sessions.drain(..) {
+        for (came, ticket) in self.tls.arrived() {
             self.visit.tickets.push(Arrival {
-                ticket: Ticket::of(session),
+                ticket,
                 phase,
                 after: came.saturating_duration_since(self.over),
             });
         }
-        self.visit.promised = gathered.promised;
+        self.visit.promised = self.tls.promised();
     }
-}
-
-/// Adds the extension `ticket_request`, which OpenSSL does not know by itself.
-fn ask_for_tickets(
-    builder: &mut openssl::ssl::SslContextBuilder,
-    tickets: u8,
-) -> Result<(), openssl::error::ErrorStack> {
-    const TICKET_REQUEST: u16 = 58;
-    builder.add_custom_ext(
-        TICKET_REQUEST,
-        ExtensionContext::CLIENT_HELLO | ExtensionContext::TLS1_3_ENCRYPTED_EXTENSIONS,
-        // For a new session, and for a resumed one.
-        move |_ssl, _context, _certificate| Ok(Some([tickets, tickets])),
-        |ssl, _context, answer, _certificate| {
-            gather(ssl, |gathered| gathered.promised = answer.first().copied());
-            Ok(())
-        },
-    )
 }
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-fn refusal(error: HandshakeError<Wire>) -> Refusal {
-    let stream = match error {
-        HandshakeError::SetupFailure(error) => return Refusal::Handshake(error.to_string()),
-        HandshakeError::WouldBlock(_) => return Refusal::Silent,
-        HandshakeError::Failure(stream) => stream,
-    };
-    let verified = stream.ssl().verify_result();
-    if verified != X509VerifyResult::OK && stream.ssl().verify_mode() != SslVerifyMode::NONE {
-        return Refusal::Certificate(verified.error_string().to_owned());
-    }
-    let error = stream.error();
-    match (error.io_error(), error.ssl_error()) {
-        (Some(io), _) if is_timeout(io) => Refusal::Silent,
-        (Some(_), _) => Refusal::Closed,
-        (None, Some(stack)) => {
-            let reason = stack
-                .errors()
-                .first()
-                .and_then(openssl::error::Error::reason);
-            match reason {
-                Some("unexpected eof while reading") => Refusal::Closed,
-                reason => {
-                    Refusal::Handshake(reason.unwrap_or("OpenSSL does not say why").to_owned())
-                }
-            }
-        }
-        (None, None) => Refusal::Closed,
-    }
 }
