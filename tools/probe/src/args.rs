@@ -4,6 +4,7 @@ use crate::client::Backend;
 use crate::protocol::Protocol;
 use clap::{Parser, ValueHint};
 use clap_complete::Shell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Shows what TLS session resumption gives on a server: how many sessions it issues and when, for how long,
@@ -71,21 +72,36 @@ pub struct Args {
     /// How many full and resumed handshakes are compared
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=1000))]
     pub pairs: u32,
-    /// The most connections to make
-    #[arg(long, default_value_t = 400)]
-    pub connections: u32,
+    /// The most connections to make [default: 400; without a limit for --monitor]
+    #[arg(long)]
+    pub connections: Option<u32>,
     /// The most connections a second
     #[arg(long, default_value_t = 50)]
     pub rate: u32,
-    /// The longest time to take, in seconds
-    #[arg(long, default_value_t = 120)]
-    pub time: u64,
+    /// The longest time to take, in seconds [default: 120; without a limit for --monitor]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=u64::from(u32::MAX)))]
+    pub time: Option<u64>,
     /// How long to wait for the server at each step, in milliseconds
     #[arg(long, default_value_t = 5000)]
     pub patience: u64,
     /// How long to listen for more tickets, in milliseconds
     #[arg(long, default_value_t = 100)]
     pub quiet: u64,
+    /// Afterwards look for so many seconds at how sessions grow old, also while you reload the server
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub watch: Option<u32>,
+    /// Look at one full and one resumed handshake again and again, and serve what was seen to Prometheus
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        num_args = 0..=1,
+        default_missing_value = "127.0.0.1:9464",
+        conflicts_with_all = ["watch", "json", "html"]
+    )]
+    pub monitor: Option<SocketAddr>,
+    /// How many seconds are between two looks of --watch or --monitor
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub every: u32,
     /// Write the report as JSON, and nothing else
     #[arg(long)]
     pub json: bool,

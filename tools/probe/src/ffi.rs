@@ -1,11 +1,12 @@
-//! The two questions about a session that the `openssl` crate does not ask.
+//! What the `openssl` crate does not ask a session, or tell it.
 
 use foreign_types::ForeignTypeRef;
 use openssl::ssl::SslSessionRef;
 use openssl_sys::SSL_SESSION;
-use std::ffi::{c_uchar, c_ulong};
+use std::ffi::{c_long, c_uchar, c_ulong};
 
 unsafe extern "C" {
+    fn SSL_SESSION_set_time(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
     fn SSL_SESSION_get_ticket_lifetime_hint(session: *const SSL_SESSION) -> c_ulong;
     fn SSL_SESSION_get0_ticket(
         session: *const SSL_SESSION,
@@ -19,6 +20,15 @@ pub fn lifetime(session: &SslSessionRef) -> u32 {
     // SAFETY: a live session, only read.
     let seconds = unsafe { SSL_SESSION_get_ticket_lifetime_hint(session.as_ptr()) };
     u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// Has a session begin now, so that OpenSSL offers it however old it is.
+pub fn rejuvenate(session: &SslSessionRef) {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    // SAFETY: a live session, and no other thread has this one.
+    unsafe { SSL_SESSION_set_time(session.as_ptr(), now as c_long) };
 }
 
 /// The ticket's bytes; empty for a TLS 1.2 session that the server knows by its id.

@@ -8,6 +8,7 @@ mod facts;
 mod ffi;
 mod html;
 mod measure;
+mod monitor;
 mod pace;
 mod protocol;
 mod question;
@@ -17,6 +18,7 @@ mod target;
 mod terminal;
 mod ticket;
 mod verdict;
+mod watch;
 mod wire;
 
 use args::{Args, Print};
@@ -41,6 +43,10 @@ fn main() -> ExitCode {
 }
 
 fn probe(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(listen) = args.monitor {
+        monitor::run(args, listen)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = run::run(args)?;
     let mut out = anstream::stdout();
     if args.json {

@@ -12,6 +12,7 @@ use crate::facts::ticket_request::TicketRequest;
 use crate::facts::tickets::Tickets;
 use crate::facts::twice::Twice;
 use crate::protocol::Protocol;
+use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 
 /// Grows at its end; a change of what is there makes it another number.
@@ -47,6 +48,8 @@ pub struct Report {
     /// Null: without --cert.
     pub identity: Option<Identity>,
     pub backend: Backend,
+    /// Null: without --watch.
+    pub watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

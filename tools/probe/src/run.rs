@@ -12,7 +12,8 @@ use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
 use crate::target::{self, Target};
-use crate::{advice, verdict};
+use crate::{advice, verdict, watch};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use openssl::ssl::SslVersion;
 use std::sync::Arc;
@@ -22,6 +23,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How many connections offer a session before it is judged.
 const ROUNDS: u32 = 5;
 
+/// The most connections, and seconds, unless the user names others.
+const CONNECTIONS: u32 = 400;
+const TIME: u64 = 120;
+
+/// Of a watch.
+const MOST_CHECKS: u32 = 200;
+
 /// The best first.
 const VERSIONS: [(&str, SslVersion); 2] = [
     ("TLS 1.3", SslVersion::TLS1_3),
@@ -29,17 +37,27 @@ const VERSIONS: [(&str, SslVersion); 2] = [
 ];
 
 pub fn run(args: &Args) -> anyhow::Result<Report> {
-    let (targets, settings, _kept) = where_to(args)?;
+    let Where {
+        targets,
+        settings,
+        kept: _kept,
+    } = where_to(args)?;
+    let connections = args.connections.unwrap_or(CONNECTIONS);
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = stopped.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-    let pace = Pace::new(
-        args.connections,
-        args.rate,
-        Duration::from_secs(args.time),
-        stopped,
-    );
-    let planned = planned(args, targets.len()).min(args.connections);
+    let watched = checks(args).unwrap_or(0);
+    if watched > MOST_CHECKS {
+        bail!("--watch looks {watched} times, and {MOST_CHECKS} is the most: make --every longer");
+    }
+    if watched > 0 && settings.backend == Backend::Rustls {
+        bail!("--watch needs --backend openssl: rustls does not offer what is too old");
+    }
+    // A watch comes on top, with what a few reloads need.
+    let most = connections + 4 * watched;
+    let time = args.time.unwrap_or(TIME) + u64::from(args.watch.unwrap_or(0));
+    let pace = Pace::new(most, args.rate, Duration::from_secs(time), stopped);
+    let planned = planned(args, targets.len()).min(connections) + 4 * watched;
     let first = &targets[0];
     eprintln!(
         "tsc-probe: at most {planned} connections to {}, at most {} a second",
@@ -78,6 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         unknown: Vec::new(),
         identity: None,
         backend: settings.backend,
+        watch: None,
     };
     let step = |message: &'static str| {
         bar.set_message(message);
@@ -184,6 +203,19 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("a pool", why),
             }
         }
+        if let (true, Some(checks)) = (issued, checks(args)) {
+            bar.set_message("growing old");
+            let mut world = watch::Real {
+                pace: &pace,
+                client: &client,
+                address: first.address,
+            };
+            let every = Duration::from_secs(args.every.into());
+            let found = watch::watch(&mut world, every, checks, |check| {
+                bar.suspend(|| eprintln!("tsc-probe: {check}"));
+            });
+            report.watch = Some(found);
+        }
         if !openssl {
             report.unknown.push(
                 "lifetime, the same session twice, a damaged ticket, a ticket request, who takes whose: rustls does \
@@ -232,7 +264,13 @@ fn spoken(name: &str, found: tickets::Tickets, visits: &[Visit]) -> Version {
 }
 
 /// Where to connect and how; and a file to keep for as long as that lasts.
-fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<TemporaryFile>)> {
+pub struct Where {
+    pub targets: Vec<Target>,
+    pub settings: Settings,
+    pub kept: Option<TemporaryFile>,
+}
+
+pub fn where_to(args: &Args) -> anyhow::Result<Where> {
     let mut targets = Vec::new();
     let mut ca = args.ca.clone();
     let mut kept = None;
@@ -274,7 +312,16 @@ fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<Tempor
         patience: Duration::from_millis(args.patience),
         quiet: Duration::from_millis(args.quiet),
     };
-    Ok((targets, settings, kept))
+    Ok(Where {
+        targets,
+        settings,
+        kept,
+    })
+}
+
+/// How often --watch looks.
+fn checks(args: &Args) -> Option<u32> {
+    args.watch.map(|seconds| seconds / args.every + 1)
 }
 
 /// How many connections it will be at most, if all goes well.
@@ -289,7 +336,7 @@ fn planned(args: &Args, targets: usize) -> u32 {
     2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + identity + matrix + 2 * args.pairs + 2 * args.burst
 }
 
-struct TemporaryFile(std::path::PathBuf);
+pub struct TemporaryFile(std::path::PathBuf);
 
 impl TemporaryFile {
     fn with(bytes: &[u8]) -> std::io::Result<Self> {

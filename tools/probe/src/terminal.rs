@@ -192,6 +192,25 @@ fn facts(out: &mut impl Write, report: &Report) -> io::Result<()> {
             }
         }
     }
+    if let Some(watch) = &report.watch {
+        let old = match (watch.oldest_resumed, watch.too_old) {
+            (Some(taken), None) => format!("taken at {taken} s, the oldest that was offered"),
+            (Some(taken), Some(old)) => format!("taken at {taken} s, not at {old} s"),
+            (None, Some(old)) => format!("not taken at {old} s"),
+            (None, None) => "none was taken".to_owned(),
+        };
+        table.add_row(["growing old", &old]);
+        let refused = watch.renewal_refused.map_or(String::new(), |times| {
+            format!("; one renewed {times} times was refused")
+        });
+        table.add_row(["renewed", &format!("{} times{refused}", watch.renewals)]);
+        for [from, to] in &watch.lost {
+            table.add_row(["all lost", &format!("between {from} s and {to} s")]);
+        }
+        if let Some(why) = &watch.ended {
+            table.add_row(["the watch ended", why]);
+        }
+    }
     if table.row_count() > 0 {
         heading(out, report.version.as_deref().unwrap_or("More"))?;
         writeln!(out, "{table}")?;

@@ -28,6 +28,13 @@ impl Session {
         }
     }
 
+    /// A copy that OpenSSL offers however old it is; None: rustls would not.
+    pub fn rejuvenated(&self) -> Option<Self> {
+        let copy = copy(self.openssl()?)?;
+        ffi::rejuvenate(&copy);
+        Some(Self::OpenSsl(copy))
+    }
+
     /// With OpenSSL a copy that a connection can use up without harm to this one.
     pub fn copy(&self) -> Option<Self> {
         match self {

@@ -74,6 +74,18 @@ pub fn sentence(report: &Report) -> String {
             };
         }
     }
+    if let Some(watch) = &report.watch {
+        if let (Some(from), Some(to)) = (watch.oldest_resumed, watch.too_old) {
+            let _ = write!(text, "; measured: taken at {from} s, not at {to} s");
+        }
+        match watch.lost.len() {
+            0 => {}
+            1 => text.push_str("; once, all sessions were lost at a time"),
+            times => {
+                let _ = write!(text, "; {times} times, all sessions were lost at a time");
+            }
+        }
+    }
     if let Some(identity) = &report.identity {
         text.push_str(match identity.outcome {
             Outcome::Kept => "; keeps the client's identity",

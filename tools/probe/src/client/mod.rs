@@ -104,13 +104,22 @@ pub struct Visit {
     /// The server's certificates, as they are sent.
     pub certificates: usize,
     pub cipher: String,
+    pub version: SslVersion,
     /// What the server answered to a request for tickets (RFC 9149); None: nothing.
     pub promised: Option<u8>,
 }
 
 impl Visit {
+    /// Of the version of TLS.
+    pub fn version_number(&self) -> &'static str {
+        match self.version {
+            SslVersion::TLS1_3 => "1.3",
+            _ => "1.2",
+        }
+    }
+
     /// Of a handshake that was just over, without what only the TLS stack knows.
-    fn of(wire: &Wire, cpu: Duration) -> Self {
+    fn of(wire: &Wire, version: SslVersion, cpu: Duration) -> Self {
         let handshake = wire.began().elapsed();
         Self {
             resumed: false,
@@ -123,6 +132,7 @@ impl Visit {
             received: wire.received,
             certificates: 0,
             cipher: String::new(),
+            version,
             promised: None,
         }
     }
@@ -138,6 +148,20 @@ pub enum Refusal {
     Closed,
     Silent,
     Certificate(String),
+}
+
+impl Refusal {
+    /// In a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Prelude(_) => "prelude",
+            Self::Handshake(_) => "handshake",
+            Self::Closed => "closed",
+            Self::Silent => "timeout",
+            Self::Certificate(_) => "certificate",
+        }
+    }
 }
 
 impl std::fmt::Display for Refusal {
@@ -166,6 +190,15 @@ impl std::error::Error for Refusal {}
 impl Client {
     /// `tickets`: how many to ask for (RFC 9149), with OpenSSL; 0: do not ask.
     pub fn new(settings: &Settings, version: SslVersion, tickets: u8) -> anyhow::Result<Self> {
+        Self::of(settings, Some(version), tickets)
+    }
+
+    /// Speaks whichever version the server likes best.
+    pub fn any_version(settings: &Settings) -> anyhow::Result<Self> {
+        Self::of(settings, None, 0)
+    }
+
+    fn of(settings: &Settings, version: Option<SslVersion>, tickets: u8) -> anyhow::Result<Self> {
         Ok(Self {
             stack: match settings.backend {
                 Backend::Openssl => {

@@ -47,10 +47,14 @@ fn gather(ssl: &SslRef, with: impl FnOnce(&mut Gathered)) {
 
 impl Client {
     /// `tickets`: how many to ask for (RFC 9149); 0: do not ask.
-    pub fn new(settings: &Settings, version: SslVersion, tickets: u8) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        version: Option<SslVersion>,
+        tickets: u8,
+    ) -> anyhow::Result<Self> {
         let mut builder = SslContext::builder(SslMethod::tls_client())?;
-        builder.set_min_proto_version(Some(version))?;
-        builder.set_max_proto_version(Some(version))?;
+        builder.set_min_proto_version(version.or(Some(SslVersion::TLS1_2)))?;
+        builder.set_max_proto_version(version)?;
         builder.clear_options(SslOptions::NO_TICKET);
         builder
             .set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
@@ -134,6 +138,7 @@ impl Client {
         };
         let cpu = cpu.elapsed();
         let ssl = tls.ssl();
+        let version = ssl.version2().unwrap_or(SslVersion::TLS1_2);
         let visit = Visit {
             resumed: ssl.session_reused(),
             certificates: match ssl.session_reused() {
@@ -149,7 +154,7 @@ impl Client {
             cipher: ssl
                 .current_cipher()
                 .map_or_else(String::new, |c| c.name().to_owned()),
-            ..Visit::of(tls.get_ref(), cpu)
+            ..Visit::of(tls.get_ref(), version, cpu)
         };
         let _ = tls.get_ref().socket().set_read_timeout(Some(self.moment));
         Ok((Box::new(Connection { tls, gathered }), visit))

@@ -13,8 +13,8 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore,
-    SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, ProtocolVersion,
+    RootCertStore, SignatureScheme,
 };
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -25,7 +25,6 @@ pub struct Client {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     endpoint: String,
-    version: SslVersion,
     moment: Duration,
 }
 
@@ -57,18 +56,19 @@ impl Held {
 }
 
 impl Client {
-    pub fn new(settings: &Settings, version: SslVersion) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, version: Option<SslVersion>) -> anyhow::Result<Self> {
         let mut provider = aws_lc_rs::default_provider();
         if let Some(groups) = &settings.groups {
             provider.kx_groups = chosen(groups)?;
         }
         let provider = Arc::new(provider);
-        let version_of_rustls = match version {
-            SslVersion::TLS1_3 => &rustls::version::TLS13,
-            _ => &rustls::version::TLS12,
+        let versions = match version {
+            None => rustls::ALL_VERSIONS,
+            Some(SslVersion::TLS1_3) => &[&rustls::version::TLS13],
+            Some(_) => &[&rustls::version::TLS12],
         };
         let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[version_of_rustls])?;
+            .with_protocol_versions(versions)?;
         let builder = match settings.insecure {
             true => builder
                 .dangerous()
@@ -93,7 +93,6 @@ impl Client {
             name: ServerName::try_from(settings.name.clone())
                 .with_context(|| format!("{} is no name of a server", settings.name))?,
             endpoint: settings.name.clone(),
-            version,
             moment: MOMENT.min(settings.quiet),
         })
     }
@@ -119,7 +118,7 @@ impl Client {
         tls.gathers = Some(Gathers {
             attempt,
             held,
-            version: self.version,
+            version: visit.version,
             seen: 0,
         });
         Ok((Box::new(tls), visit))
@@ -144,6 +143,10 @@ impl Client {
         }
         let certificates = tls.peer_certificates().unwrap_or_default();
         let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        let version = match tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => SslVersion::TLS1_3,
+            _ => SslVersion::TLS1_2,
+        };
         let suite = tls.negotiated_cipher_suite();
         let visit = Visit {
             resumed,
@@ -155,7 +158,7 @@ impl Client {
                 let name = suite.suite().as_str().unwrap_or_default();
                 name.replace("TLS13_", "TLS_")
             }),
-            ..Visit::of(&wire, cpu.elapsed())
+            ..Visit::of(&wire, version, cpu.elapsed())
         };
         let _ = wire.socket().set_read_timeout(Some(self.moment));
         let connection = Connection {

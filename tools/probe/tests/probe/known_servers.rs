@@ -3,9 +3,12 @@
 
 use crate::servers::{self, Harm, Identity, Memory};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 fn runs() -> usize {
@@ -46,7 +49,12 @@ impl Probe {
     }
 
     fn run(&self, addresses: &[SocketAddr]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+        self.command(addresses).output().unwrap()
+    }
+
+    fn command(&self, addresses: &[SocketAddr]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tsc-probe"));
+        command
             .args(
                 addresses
                     .iter()
@@ -67,9 +75,8 @@ impl Probe {
                 "60",
             ])
             .args(["--json", "--patience", "1500"])
-            .args(&self.arguments)
-            .output()
-            .unwrap()
+            .args(&self.arguments);
+        command
     }
 
     /// The same in each run: the exit status, and what a test looks at.
@@ -390,6 +397,139 @@ fn without_a_request_that_needs_an_identity_nothing_is_claimed() {
         assert_eq!(report["identity"]["outcome"], "not_determined", "{report}");
         assert_eq!(report["identity"]["question"], Value::Null);
     });
+}
+
+/// Runs a watch, calls a function when it has looked once, and returns the report.
+fn watched(probe: &Probe, server: SocketAddr, then: impl FnOnce(&Child)) -> Value {
+    let mut child = probe
+        .command(&[server])
+        .args(["--watch", "4", "--every", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.find(|line| {
+        line.as_ref()
+            .unwrap()
+            .contains("a session 0 s old: resumed")
+    });
+    first.expect("it looks").unwrap();
+    then(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_watch_sees_a_reload() {
+    let identity = Identity::new(-1, 1);
+    let contexts = [identity.context(|_| {}), identity.context(|_| {})];
+    let reloaded = Arc::new(AtomicBool::new(false));
+    let seen = reloaded.clone();
+    let server = servers::tls(move |_| contexts[usize::from(seen.load(Relaxed))].clone());
+    let probe = Probe::trusting(&identity);
+    let report = watched(&probe, server, |_| reloaded.store(true, Relaxed));
+    let watch = &report["watch"];
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(watch["renewal_refused"], Value::Null);
+    assert_eq!(watch["checks"].as_array().unwrap().len(), 5);
+    let said = report["verdict"].as_str().unwrap();
+    assert!(said.contains("once, all sessions were lost"), "{said}");
+}
+
+#[test]
+fn a_watch_that_is_interrupted_reports_what_it_saw() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    let report = watched(&probe, servers::tickets(&identity, 2), interrupt);
+    let watch = &report["watch"];
+    assert_eq!(watch["ended"], "stopped by you", "{report}");
+    assert!(watch["renewals"].as_u64() >= Some(1));
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_monitor_serves_what_it_sees_until_it_is_interrupted() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+        .arg(format!(
+            "localhost:{}",
+            servers::tickets(&identity, 2).port()
+        ))
+        .arg(format!("localhost:{}", servers::plain_text().port()))
+        .args(["--monitor", "127.0.0.1:0", "--every", "1", "--ca"])
+        .arg(&probe.ca)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let address = first.split("http://").nth(1).unwrap();
+    let address = address.split('/').next().unwrap();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        std::io::read_to_string(stream).unwrap()
+    };
+    // The third round of each kind; whoever is slow waits longer.
+    let has = |text: &str, labels: &[&str]| {
+        text.lines().any(|line| {
+            line.starts_with("tsc_probe_handshakes_total")
+                && labels.iter().all(|label| line.contains(label))
+                && line
+                    .rsplit(' ')
+                    .next()
+                    .is_some_and(|n| n.parse::<u32>().unwrap() >= 2)
+        })
+    };
+    let text = loop {
+        let text = get("/metrics");
+        if has(
+            &text,
+            &["error_type=\"handshake\"", "tls_established=\"false\""],
+        ) && has(&text, &["tls_resumed=\"true\"", "offered=\"true\""])
+        {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(has(
+        &text,
+        &[
+            "tls_resumed=\"false\"",
+            "offered=\"false\"",
+            "tls_protocol_version=\"1.3\""
+        ]
+    ));
+    assert!(
+        text.contains("application/openmetrics-text") && text.ends_with("# EOF\n"),
+        "{text}"
+    );
+    for name in [
+        "tsc_probe_handshake_duration_seconds_bucket",
+        "tsc_probe_session_lifetime_seconds",
+        "server_address=\"localhost\"",
+    ] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(get("/").starts_with("HTTP/1.1 404"));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lines.any(|line| line.unwrap().contains("stopped by you")));
+}
+
+/// As Ctrl-C does.
+fn interrupt(child: &Child) {
+    let process = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &process])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
