@@ -58,11 +58,11 @@ pub fn advice(report: &Report) -> Vec<String> {
         Verdict::Yes | Verdict::Unreachable => {}
     }
     if let Some(bad) = &report.bad_ticket {
-        if bad.damaged.is_harmful() {
+        let harmful = [bad.foreign, bad.damaged];
+        if let Some(reaction) = harmful.into_iter().find(|reaction| reaction.is_harmful()) {
             advice.push(format!(
-                "A ticket that the server cannot read should lead to a full handshake; here it leads to {}. After \
-                 each change of its keys, clients will fail to connect.",
-                bad.damaged
+                "A ticket that the server cannot read should lead to a full handshake; here it leads to {reaction}. \
+                 After each change of its keys, clients will fail to connect."
             ));
         } else if bad.damaged == Reaction::Resumed {
             advice.push(
@@ -71,6 +71,25 @@ pub fn advice(report: &Report) -> Vec<String> {
                     .to_owned(),
             );
         }
+    }
+    let exchange = report.key_exchange.as_ref();
+    let after_retry = exchange.and_then(|exchange| exchange.after_retry);
+    if let Some(reaction) = after_retry.filter(|reaction| reaction.is_harmful()) {
+        advice.push(format!(
+            "When the server has to ask for another key exchange, a connection that offers a session ends in \
+             {reaction}. Let it support X25519 and P-256, which most clients try first."
+        ));
+    }
+    if report
+        .judged()
+        .and_then(|version| version.size.as_ref())
+        .is_some_and(|size| size.retried)
+    {
+        advice.push(
+            "Each full handshake begins with a HelloRetryRequest and takes a round trip more: let the server accept \
+             X25519."
+                .to_owned(),
+        );
     }
     if let Some(matrix) = &report.matrix
         && matrix.is_shared() == Some(false)

@@ -6,6 +6,7 @@ mod client;
 mod embedded;
 mod facts;
 mod ffi;
+mod hello;
 mod html;
 mod measure;
 mod monitor;

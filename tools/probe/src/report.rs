@@ -2,7 +2,9 @@
 
 use crate::client::Backend;
 use crate::facts::bad_ticket::BadTicket;
+use crate::facts::hello::Hello;
 use crate::facts::identity::Identity;
+use crate::facts::key_exchange::KeyExchange;
 use crate::facts::lifetime::Lifetime;
 use crate::facts::matrix::Matrix;
 use crate::facts::pool::Pool;
@@ -48,6 +50,8 @@ pub struct Report {
     /// Null: without --cert.
     pub identity: Option<Identity>,
     pub backend: Backend,
+    pub hello: Option<Hello>,
+    pub key_exchange: Option<KeyExchange>,
     /// Null: without --watch.
     pub watch: Option<Watch>,
 }

@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::client::{Backend, Client, Settings, Visit};
 use crate::embedded::Server;
 use crate::facts::{
-    Unknown, bad_ticket, identity, lifetime, matrix, pool, saving, size, ticket_request, tickets,
-    twice,
+    Unknown, bad_ticket, hello, identity, key_exchange, lifetime, matrix, pool, saving, size,
+    ticket_request, tickets, twice,
 };
 use crate::pace::Pace;
 use crate::protocol::Protocol;
@@ -96,6 +96,8 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         unknown: Vec::new(),
         identity: None,
         backend: settings.backend,
+        hello: None,
+        key_exchange: None,
         watch: None,
     };
     let step = |message: &'static str| {
@@ -115,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 size: None,
                 refused: Some(refusal.to_string()),
             }),
-            Err(Unknown::Stopped(stopped)) => report.unknown.push(format!("{name}: {stopped}")),
+            Err(why) => report.unknown.push(format!("{name}: {why}")),
         }
     }
     let spoken = report
@@ -130,6 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         .find(|(name, _)| report.version.as_deref() == Some(*name));
     if let Some(&(_, version)) = judged {
         let client = Client::new(&settings, version, 0)?;
+        let resumes = matches!(report.resumes, Verdict::Yes | Verdict::Sometimes);
         let issued = report.resumes != Verdict::NothingIssued;
         let mut unknown = Vec::new();
         let mut note = |what: &str, why: Unknown| unknown.push(format!("{what}: {why}"));
@@ -146,7 +149,22 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("ticket request", why),
             }
         }
-        if issued && openssl {
+        if version == SslVersion::TLS1_3 {
+            step("the ClientHello");
+            match hello::look(&pace, &settings, first.address) {
+                Ok(found) => report.hello = Some(found),
+                Err(why) => note("the ClientHello", why),
+            }
+        }
+        if openssl && resumes && version == SslVersion::TLS1_3 {
+            step("the key exchange");
+            match key_exchange::look(&pace, &settings, &client, first.address) {
+                Ok(found) => report.key_exchange = found,
+                Err(why) => note("the key exchange", why),
+            }
+        }
+        // One that harms any that offer says nothing by harming these.
+        if issued && openssl && report.resumes != Verdict::Harmful {
             step("the same twice");
             match twice::look(&pace, &client, first.address) {
                 Ok(found) => report.twice = found,
@@ -190,7 +208,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("who takes whose", why),
             }
         }
-        if matches!(report.resumes, Verdict::Yes | Verdict::Sometimes) {
+        if resumes {
             step("what it saves");
             let tick = || bar.set_position(u64::from(pace.made()));
             match saving::look(&pace, &client, first.address, args.pairs as usize, tick) {
@@ -218,7 +236,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         }
         if !openssl {
             report.unknown.push(
-                "lifetime, the same session twice, a damaged ticket, a ticket request, who takes whose: rustls does \
+                "lifetime, the same session twice, bad tickets, a ticket request, who takes whose: rustls does \
                  not let them be seen (--backend openssl)"
                     .to_owned(),
             );
@@ -333,7 +351,7 @@ fn planned(args: &Args, targets: usize) -> u32 {
         0
     };
     let identity = if args.cert.is_some() { 3 } else { 0 };
-    2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + identity + matrix + 2 * args.pairs + 2 * args.burst
+    2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + identity + matrix + 2 * args.pairs + 2 * args.burst
 }
 
 pub struct TemporaryFile(std::path::PathBuf);

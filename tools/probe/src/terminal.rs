@@ -2,6 +2,7 @@
 
 use crate::client::{Backend, Phase};
 use crate::facts::identity::Outcome;
+use crate::facts::key_exchange::Mode;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::{Report, Verdict};
@@ -91,11 +92,7 @@ pub fn facts_and_versions(out: &mut impl Write, report: &Report) -> io::Result<(
                 Some(bytes) => format!("{bytes} bytes"),
             };
             table.add_row(["ticket", &ticket]);
-            let fits = if size.fits_one_segment {
-                "fits one segment"
-            } else {
-                "does not fit one segment"
-            };
+            let fits = fits(size.fits_one_segment);
             table.add_row([
                 "ClientHello",
                 &format!(
@@ -104,12 +101,22 @@ pub fn facts_and_versions(out: &mut impl Write, report: &Report) -> io::Result<(
                 ),
             ]);
             table.add_row([
-                "handshake",
+                "full handshake",
                 &format!(
-                    "{} bytes, resumed {}; certificates {}",
-                    size.full, size.resumed, size.certificates
+                    "{} bytes, {} of them certificates, in {} segments; round trips: {}",
+                    size.full, size.certificates, size.full_segments, size.full_round_trips
                 ),
             ]);
+            table.add_row([
+                "resumed handshake",
+                &format!(
+                    "{} bytes in {} segments; round trips: {}",
+                    size.resumed, size.resumed_segments, size.resumed_round_trips
+                ),
+            ]);
+            if size.retried {
+                table.add_row(["HelloRetryRequest", "yes: it costs a round trip"]);
+            }
         }
         writeln!(out, "{table}")?;
     }
@@ -142,6 +149,52 @@ fn facts(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     if let Some(bad) = &report.bad_ticket {
         table.add_row(["a damaged ticket", &bad.damaged.to_string()]);
+        table.add_row(["another node's ticket", &bad.foreign.to_string()]);
+        if let Some(expired) = bad.expired {
+            table.add_row(["an expired ticket", &expired.to_string()]);
+        }
+    }
+    if let Some(hello) = &report.hello {
+        let stack = match (hello.backend, report.backend) {
+            (Backend::Rustls, Backend::Openssl) => " (rustls)",
+            _ => "",
+        };
+        for (name, groups) in [
+            ("with X25519MLKEM768", &hello.with),
+            ("without it", &hello.without),
+        ] {
+            let resumed = groups
+                .resumed
+                .map_or(String::new(), |bytes| format!(", with a session {bytes}"));
+            let retried = if groups.retried {
+                ", after a HelloRetryRequest"
+            } else {
+                ""
+            };
+            table.add_row([
+                format!("ClientHello {name}{stack}"),
+                format!(
+                    "{} bytes{resumed}: {}{retried}",
+                    groups.full,
+                    fits(groups.fits_one_segment)
+                ),
+            ]);
+        }
+        let chosen = if hello.chosen { "chosen" } else { "not chosen" };
+        table.add_row(["X25519MLKEM768 is", chosen]);
+    }
+    if let Some(exchange) = &report.key_exchange {
+        if let Some(mode) = exchange.mode {
+            let text = match mode {
+                Mode::PskDheKe => "psk_dhe_ke: with a new key exchange",
+                Mode::PskKe => "psk_ke: without forward secrecy, as the client allowed it",
+            };
+            table.add_row(["key exchange when resumed", text]);
+        }
+        if let Some(reaction) = exchange.after_retry {
+            let text = reaction.to_string();
+            table.add_row(["offered, and a HelloRetryRequest", &text]);
+        }
     }
     if let Some(identity) = &report.identity {
         let outcome = match identity.outcome {
@@ -310,6 +363,13 @@ fn seconds(shortest: u32, longest: u32) -> String {
         (_, 0) => "not given".to_owned(),
         (one, other) if one == other => format!("{other} s"),
         (one, other) => format!("{one} to {other} s"),
+    }
+}
+
+fn fits(one_segment: bool) -> &'static str {
+    match one_segment {
+        true => "fits one segment",
+        false => "does not fit one segment",
     }
 }
 

@@ -83,6 +83,15 @@ impl Ticket {
 
     /// A copy in which one byte in the middle of the ticket is another; None: there is no ticket.
     pub fn damaged(&self) -> Option<Session> {
+        self.altered(|ticket| ticket[ticket.len() / 2] ^= 0xFF)
+    }
+
+    /// A copy whose ticket is random bytes.
+    pub fn foreign(&self) -> Option<Session> {
+        self.altered(|ticket| ticket.fill_with(|| fastrand::u8(..)))
+    }
+
+    fn altered(&self, alter: impl FnOnce(&mut [u8])) -> Option<Session> {
         let session = self.session.openssl()?;
         let ticket = ffi::ticket(session);
         if ticket.is_empty() {
@@ -92,7 +101,7 @@ impl Ticket {
         let at = encoded
             .windows(ticket.len())
             .position(|bytes| bytes == ticket)?;
-        encoded[at + ticket.len() / 2] ^= 0xFF;
+        alter(&mut encoded[at..at + ticket.len()]);
         SslSession::from_der(&encoded).ok().map(Session::OpenSsl)
     }
 }

@@ -5,6 +5,7 @@ mod rustls;
 
 pub use rustls::Held;
 
+use crate::hello::ServerHello;
 use crate::protocol::Protocol;
 use crate::ticket::{Session, Ticket};
 use crate::wire::Wire;
@@ -101,6 +102,9 @@ pub struct Visit {
     /// Of the handshake.
     pub sent: usize,
     pub received: usize,
+    pub segments: usize,
+    pub round_trips: usize,
+    pub hello: Option<ServerHello>,
     /// The server's certificates, as they are sent.
     pub certificates: usize,
     pub cipher: String,
@@ -110,6 +114,11 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// Whether the server asked for another ClientHello.
+    pub fn retried(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.retried)
+    }
+
     /// Of the version of TLS.
     pub fn version_number(&self) -> &'static str {
         match self.version {
@@ -130,6 +139,9 @@ impl Visit {
             client_hello: wire.client_hello,
             sent: wire.sent,
             received: wire.received,
+            segments: wire.segments(),
+            round_trips: wire.round_trips,
+            hello: wire.server_hello(),
             certificates: 0,
             cipher: String::new(),
             version,
@@ -191,6 +203,15 @@ impl Client {
     /// `tickets`: how many to ask for (RFC 9149), with OpenSSL; 0: do not ask.
     pub fn new(settings: &Settings, version: SslVersion, tickets: u8) -> anyhow::Result<Self> {
         Self::of(settings, Some(version), tickets)
+    }
+
+    /// On OpenSSL, TLS 1.3: also resumes without a key exchange, if the server wants to.
+    pub fn that_allows_psk_ke(settings: &Settings) -> anyhow::Result<Self> {
+        let mut client = Self::new(settings, SslVersion::TLS1_3, 0)?;
+        if let Stack::OpenSsl(client) = &mut client.stack {
+            client.allows_psk_ke = true;
+        }
+        Ok(client)
     }
 
     /// Speaks whichever version the server likes best.
@@ -286,6 +307,11 @@ impl Client {
             Stack::OpenSsl(_) => None,
             Stack::Rustls(client) => Some(client.config()),
         }
+    }
+
+    /// How long to wait for the server at each step.
+    pub fn patience(&self) -> Duration {
+        self.settings.patience
     }
 
     /// Asked for and verified.

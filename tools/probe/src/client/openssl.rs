@@ -1,6 +1,7 @@
 //! On OpenSSL, which can offer a session twice, or a damaged one.
 
 use super::{Heard, MOMENT, Refusal, Settings, Tls, Visit, is_timeout};
+use crate::ffi;
 use crate::ticket::Ticket;
 use crate::wire::Wire;
 use anyhow::Context as _;
@@ -20,6 +21,7 @@ pub struct Client {
     name: String,
     insecure: bool,
     moment: Duration,
+    pub allows_psk_ke: bool,
 }
 
 /// What a connection's callbacks gather.
@@ -104,6 +106,7 @@ impl Client {
             name: settings.name.clone(),
             insecure: settings.insecure,
             moment: MOMENT.min(settings.quiet),
+            allows_psk_ke: false,
         })
     }
 
@@ -114,6 +117,9 @@ impl Client {
     ) -> Result<(Box<dyn Tls>, Visit), Refusal> {
         let fault = |error: openssl::error::ErrorStack| Refusal::Handshake(error.to_string());
         let mut ssl = Ssl::new(&self.context).map_err(fault)?;
+        if self.allows_psk_ke {
+            ffi::allow_psk_ke(&mut ssl);
+        }
         let name = &self.name;
         if name.parse::<std::net::IpAddr>().is_err() {
             ssl.set_hostname(name).map_err(fault)?;

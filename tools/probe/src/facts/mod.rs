@@ -1,7 +1,9 @@
 //! What is found out, one fact a file.
 
 pub mod bad_ticket;
+pub mod hello;
 pub mod identity;
+pub mod key_exchange;
 pub mod lifetime;
 pub mod matrix;
 pub mod pool;
@@ -21,6 +23,14 @@ use std::net::SocketAddr;
 pub enum Unknown {
     Refused(Refusal),
     Stopped(Stopped),
+    /// The client's own TLS stack.
+    Client(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unknown {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Client(error)
+    }
 }
 
 impl From<Refusal> for Unknown {
@@ -40,6 +50,7 @@ impl std::fmt::Display for Unknown {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Client(error) => error.fmt(f),
         }
     }
 }

@@ -132,12 +132,53 @@ fn tickets_are_counted() {
             assert_eq!(judged(report)["lifetime"]["longest"], 7200);
             assert_eq!(report["twice"]["one_after_the_other"], "resumed");
             assert_eq!(report["bad_ticket"]["damaged"], "full");
+            assert_eq!(report["bad_ticket"]["foreign"], "full");
+            let exchange = &report["key_exchange"];
+            assert_eq!(exchange["mode"], "psk_dhe_ke");
+            assert_eq!(exchange["after_retry"], Value::Null, "it takes X448");
+            let size = &judged(report)["size"];
+            assert_eq!(size["full_round_trips"], 1);
+            assert_eq!(size["resumed_round_trips"], 1);
+            assert_eq!(size["retried"], false);
+            // One flight of the client, one of the server, and the client's Finished.
+            assert_eq!(size["full_segments"], 3, "{report}");
+            assert!(size["certificates"].as_u64() > Some(200));
+            let hello = &report["hello"];
+            let (with, without) = (&hello["with"], &hello["without"]);
+            // The share of ML-KEM-768 alone has 1184 bytes.
+            assert!(with["full"].as_u64() > without["full"].as_u64().map(|n| n + 1184));
+            assert_eq!(without["fits_one_segment"], true);
+            assert_eq!(with["fits_one_segment"], false, "{hello}");
             assert_eq!(report["pool"]["waiting"]["failed"], 0);
             assert_eq!(report["unknown"].as_array().unwrap().len(), 0, "{report}");
             let saving = &report["saving"]["client_cpu"];
             assert!(saving["low"].as_f64() <= saving["median"].as_f64());
         });
     }
+}
+
+#[test]
+fn a_server_that_asks_for_another_group() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::steady(identity.context(|builder| {
+        builder.set_groups_list("P-384").unwrap();
+    }));
+    // Both stacks begin with X25519.
+    Probe::trusting(&identity).always(&[server], 0, |report| {
+        assert_eq!(report["resumes"], "yes", "{report}");
+        let size = &judged(report)["size"];
+        assert_eq!(
+            (&size["retried"], &size["full_round_trips"]),
+            (&true.into(), &2.into())
+        );
+        assert_eq!(report["key_exchange"]["after_retry"], "resumed");
+        let advice = report["advice"].as_array().unwrap();
+        assert!(
+            advice
+                .iter()
+                .any(|text| text.as_str().unwrap().contains("HelloRetryRequest"))
+        );
+    });
 }
 
 #[test]

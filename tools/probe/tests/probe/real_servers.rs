@@ -144,6 +144,12 @@ fn nginx() {
             "TLS 1.3",
             "refuses",
         ),
+        // The same session is offered again when its two seconds are over.
+        (
+            "ssl_protocols TLSv1.3; ssl_session_tickets on; ssl_session_timeout 2s;",
+            "TLS 1.3",
+            "yes",
+        ),
         (
             "ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:tls:1m;",
             "TLS 1.2",
@@ -169,6 +175,9 @@ fn nginx() {
         assert_eq!(report["version"], version, "{settings}");
         let outcome = if resumes == "yes" { "kept" } else { "refused" };
         assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+        if settings.contains("2s") {
+            assert_eq!(report["bad_ticket"]["expired"], "full", "{report}");
+        }
     }
 }
 
