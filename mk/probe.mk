@@ -12,6 +12,9 @@ test-probe: deps-probe lint-probe ## Test tsc-probe against servers of which is 
 test-probe-often: deps-probe ## The same, with each verdict twenty times
 	TSC_PROBE_RUNS=20 $(CARGO) test $(PROBE) --test probe known_servers -- --test-threads 8
 
+test-probe-page: deps-probe-page ## Look at the page of tsc-probe in headless Chromium, light and dark, narrow and wide
+	$(CARGO) test $(PROBE) --test probe page -- --ignored
+
 lint-probe: deps-probe ## Check format and lints of tsc-probe
 	$(CARGO) fmt --manifest-path tools/probe/Cargo.toml --check
 	$(CARGO) clippy $(PROBE) --all-targets -- -D warnings
@@ -21,4 +24,4 @@ fmt: fmt-probe
 fmt-probe:
 	$(CARGO) fmt --manifest-path tools/probe/Cargo.toml
 
-.PHONY: probe test-probe test-probe-often lint-probe fmt-probe
+.PHONY: probe test-probe test-probe-often test-probe-page lint-probe fmt-probe

@@ -14,6 +14,7 @@ mod pace;
 mod protocol;
 mod question;
 mod report;
+mod rows;
 mod run;
 mod target;
 mod terminal;

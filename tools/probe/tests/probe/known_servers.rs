@@ -15,7 +15,7 @@ fn runs() -> usize {
     std::env::var("TSC_PROBE_RUNS").map_or(2, |runs| runs.parse().expect("a number"))
 }
 
-struct Probe {
+pub struct Probe {
     ca: PathBuf,
     arguments: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Drop for Probe {
 }
 
 impl Probe {
-    fn trusting(identity: &Identity) -> Self {
+    pub fn trusting(identity: &Identity) -> Self {
         let name = format!(
             "tsc-probe-test-{}-{}.pem",
             std::process::id(),
@@ -42,13 +42,13 @@ impl Probe {
         }
     }
 
-    fn with(mut self, arguments: &[&str]) -> Self {
+    pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
-    fn run(&self, addresses: &[SocketAddr]) -> Output {
+    pub fn run(&self, addresses: &[SocketAddr]) -> Output {
         self.command(addresses).output().unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! The program against servers, which the tests start.
 
 mod known_servers;
+mod page;
 mod real_servers;
 mod servers;
