@@ -2,5 +2,6 @@
 
 mod known_servers;
 mod page;
+mod readme;
 mod real_servers;
 mod servers;
