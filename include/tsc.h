@@ -1004,8 +1004,9 @@ tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
 // before another thread that is just ending the wait is done with it: for that moment it stays open, so an
 // event loop that still has it could report it after tsc_attempt_free. Its number is not used for anything
 // else meanwhile.
-// TSC_UNSUPPORTED: there are no such descriptors outside Linux. TSC_NO_MEMORY: no descriptor could be
-// had. Other statuses: see tsc_attempt_wait.
+// TSC_UNSUPPORTED: there are no such descriptors outside Linux; wait with tsc_attempt_wait_callback and a
+// timer of your event loop there. TSC_NO_MEMORY: no descriptor could be had. Other statuses: see
+// tsc_attempt_wait.
 tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
                                uint32_t max_wait_ms,
                                int32_t *fd);
