@@ -376,6 +376,35 @@ typedef struct {
     uint32_t certificate_bytes;
 } tsc_session_info;
 
+// The server that a session is for. Host and server name are compared ignoring ASCII case, the group byte by
+// byte.
+typedef struct {
+    // The host that the driver dials, a name or an address, not NUL-terminated. Required.
+    const uint8_t *host;
+    // Its length, 1 to TSC_MAX_NAME.
+    size_t host_len;
+    // The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
+    const uint8_t *server_name;
+    // Its length, at most TSC_MAX_NAME.
+    size_t server_name_len;
+    // A label that replaces host and port: endpoints with the same group and server name
+    // share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
+    // unless the servers are known to share their ticket keys.
+    const uint8_t *group;
+    // Its length, at most TSC_MAX_NAME.
+    size_t group_len;
+    // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
+    uint32_t port;
+    // Always 0.
+    uint32_t reserved;
+    // Whatever else decides, on this connection alone, whom it trusts and which identity it uses (further names
+    // to verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
+    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h fills it in.
+    const uint8_t *verification;
+    // Its length, at most TSC_MAX_NAME.
+    size_t verification_len;
+} tsc_endpoint;
+
 // What happened in a cache since it was made (counts), and what is in it now (endpoints, sessions and
 // bytes).
 typedef struct {
@@ -480,35 +509,6 @@ typedef struct {
     // Its length, at most TSC_MAX_NAME.
     size_t verification_len;
 } tsc_config_options;
-
-// The server that a session is for. Host and server name are compared ignoring ASCII case, the group byte by
-// byte.
-typedef struct {
-    // The host that the driver dials, a name or an address, not NUL-terminated. Required.
-    const uint8_t *host;
-    // Its length, 1 to TSC_MAX_NAME.
-    size_t host_len;
-    // The name that the server's certificate is checked against (SNI), or (NULL, 0) for the host.
-    const uint8_t *server_name;
-    // Its length, at most TSC_MAX_NAME.
-    size_t server_name_len;
-    // A label that replaces host and port: endpoints with the same group and server name
-    // share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
-    // unless the servers are known to share their ticket keys.
-    const uint8_t *group;
-    // Its length, at most TSC_MAX_NAME.
-    size_t group_len;
-    // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
-    uint32_t port;
-    // Always 0.
-    uint32_t reserved;
-    // Whatever else decides, on this connection alone, whom it trusts and which identity it uses (further names
-    // to verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h fills it in.
-    const uint8_t *verification;
-    // Its length, at most TSC_MAX_NAME.
-    size_t verification_len;
-} tsc_endpoint;
 
 // What attempts of a config to an endpoint may expect, for a driver that does its own planning.
 typedef struct {
@@ -744,6 +744,45 @@ tsc_status tsc_get_object(const tsc_cache *cache,
                           void (*retain)(void *object),
                           tsc_session_info *info,
                           size_t info_size);
+
+// Stores an object of the TLS stack for this config and endpoint without an attempt, as tsc_config_put stores
+// bytes.
+//
+// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+// status the caller still owns it.
+//
+// endpoint, size: whose session it is.
+// info, info_size: what is known of the session; tls_version is required.
+// object, len, release: as in tsc_attempt_receive_object.
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, object or release is
+// NULL, or a field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit;
+// TSC_DISCARDED if the session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is
+// closed.
+tsc_status tsc_config_put_object(const tsc_config *config,
+                                 const tsc_endpoint *endpoint,
+                                 size_t size,
+                                 const tsc_session_info *info,
+                                 size_t info_size,
+                                 void *object,
+                                 size_t len,
+                                 void (*release)(void *object));
+
+// Hands out the newest object of this config and endpoint without an attempt (see tsc_config_get). A
+// single-use session leaves the cache with it.
+//
+// endpoint, size: whose session.
+// object, retain: as in tsc_get_object.
+// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is bytes, which tsc_config_get finds;
+// TSC_INVALID_ARGUMENT if endpoint has no host, its port is over 65535, or retain is NULL; TSC_TOO_LARGE if a name
+// is over TSC_MAX_NAME; TSC_CLOSED if the cache is closed.
+tsc_status tsc_config_get_object(const tsc_config *config,
+                                 const tsc_endpoint *endpoint,
+                                 size_t size,
+                                 void **object,
+                                 void (*retain)(void *object),
+                                 tsc_session_info *info,
+                                 size_t info_size);
 
 // Reads the statistics of a cache.
 //
@@ -1117,7 +1156,7 @@ tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
 // event loop that still has the descriptor could report it. Its number is not reused meanwhile.
 // Returns TSC_OK if there is nothing to wait for, and fd is not written; TSC_WAIT if fd was written;
 // TSC_WRONG_STATE if the attempt waits already, or is past its offer; TSC_UNSUPPORTED outside Linux, where such
-// descriptors do not exist; TSC_NO_MEMORY if the system gives no descriptor; TSC_CLOSED if the attempt is from
+// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the system gives no descriptor; TSC_CLOSED if the attempt is from
 // before a fork.
 tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
                                uint32_t max_wait_ms,

@@ -264,7 +264,7 @@ pub unsafe extern "C" fn tsc_config_put(
             .keep(&supply.key(), data)
             .inspect_err(|&why| supply.count(|stats| stats.discard(why, 1)))?;
         let payload = Payload::Bytes(payload);
-        Ok(supply.put_unattended(payload, data.len(), &info, config.client_not_after)?)
+        Ok(supply.put_unattended(payload, data.len().into(), &info, config.client_not_after)?)
     })
 }
 
