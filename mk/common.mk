@@ -15,6 +15,8 @@ SONAME = libtsc.so.0
 # build/full has rustls and the rustls_* functions in it; build/core is for other TLS stacks.
 FEATURES_full = --features rustls-ffi
 FEATURES_core = --features capi
+# What both are made of, and the pages of the crate.
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src -name '*.rs')
 # What cargo calls the static library.
 CARGO_ARCHIVE = liblibtsc.a
 
