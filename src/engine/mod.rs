@@ -317,12 +317,13 @@ impl Engine {
         found
     }
 
-    /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
+    /// Takes the newest session of a key if it `is_object`, and shows it to `look` under the lock.
     #[cfg(feature = "capi")]
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,
-        look: impl FnOnce(&Session, Time),
+        is_object: fn(&Session) -> bool,
+        look: &mut dyn FnMut(&Session, Time),
     ) -> Option<Session> {
         let now = self.clock.now();
         let (mut garbage, mut taken) = (self.garbage(), None);
@@ -332,7 +333,7 @@ impl Engine {
             &mut garbage,
             &mut taken,
             |session, stays, taken| {
-                if !session.is_object() {
+                if !is_object(session) {
                     return false;
                 }
                 if stays {
