@@ -85,7 +85,7 @@ fmt: deps-test ## Format the sources, Rust and C
 	$(CARGO) fmt -- $(LOOSE_RUST)
 	@tools/clang-format -i $(C_FILES)
 
-lint: lint-rust lint-c ## Check format and lints, Rust and C
+lint: lint-rust lint-c lint-bench ## Check format and lints, Rust and C
 
 lint-rust: deps-test ## Check format and lints, Rust
 	$(CARGO) fmt --check -- $(LOOSE_RUST)
