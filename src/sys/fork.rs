@@ -1,9 +1,10 @@
 //! Noticing a fork.
 //!
 //! Each process has a number, and keeps it in a word that the kernel wipes in a forked child: it is gone
-//! before any code of the child runs, whichever way the child was made. Where the kernel cannot do that,
-//! a handler of `pthread_atfork` wipes it. Handlers run in the order in which they were registered, so
-//! one that was registered earlier still takes the child for its parent there.
+//! before any code of the child runs, whichever way the child was made. Where the kernel cannot do that, the
+//! number is kept beside the process's id, and whoever asks for it asks the system for the id as well. A
+//! handler of `pthread_atfork` wipes both there, because an id may be given twice: after its process has
+//! ended, or in another namespace.
 //!
 //! Nothing in here waits for anybody: a child may be forked while another thread is anywhere in it.
 
@@ -18,14 +19,14 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-/// Holds this process's number; 0: it has none yet.
+/// Holds this process's number; 0: it has none yet, or has to be asked for it.
 static MARKER: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNWATCHED).cast_mut());
 
 /// The marker for as long as nothing would wipe one. Stays 0.
 static UNWATCHED: AtomicU32 = AtomicU32::new(0);
 
-/// The marker that a handler wipes.
-static HANDLED: AtomicU32 = AtomicU32::new(0);
+/// The marker where the process's id has to be asked for. Stays 0.
+static BY_ID: AtomicU32 = AtomicU32::new(0);
 
 /// The last number that was given. Numbers are counted here before they become a process's own, so a
 /// child, whose copy goes on from there, is never given one of an ancestor's.
@@ -42,7 +43,7 @@ pub(crate) fn generation() -> u32 {
     }
 }
 
-/// The process has just begun.
+/// The process has just begun, or has to be asked for its id.
 #[cold]
 fn new_generation() -> u32 {
     if !watch_forks() {
@@ -50,6 +51,9 @@ fn new_generation() -> u32 {
     }
     // SAFETY: as in `generation`.
     let marker = unsafe { &*MARKER.load(Acquire) };
+    if std::ptr::eq(marker, &BY_ID) {
+        return by_id::generation();
+    }
     let number = NUMBERS.fetch_add(1, AcqRel) + 1;
     match marker.compare_exchange(0, number, AcqRel, Acquire) {
         Ok(_) => number,
@@ -65,7 +69,7 @@ pub(crate) fn watch_forks() -> bool {
     }
     let marker = match wiped_by_the_kernel() {
         Some(marker) => marker,
-        None if wipe_by_a_handler() => &HANDLED,
+        None if by_id::watch() => &BY_ID,
         None => return false,
     };
     // If several threads come here at once, all go by what the first one found.
@@ -129,19 +133,44 @@ fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
     unsafe { libc::minherit(page.cast(), len, ZERO) == 0 }
 }
 
-/// Has a handler wipe `HANDLED`. False: memory for one could not be had.
-#[cfg(all(unix, not(miri)))]
-fn wipe_by_a_handler() -> bool {
-    extern "C" fn child() {
-        HANDLED.store(0, Relaxed);
-    }
-    // SAFETY: the handler only writes to an atomic, so it may as well be there twice, if two threads come
-    // here at once. It goes with this library on dlclose.
-    unsafe { libc::pthread_atfork(None, None, Some(child)) == 0 }
-}
+/// The number of a process by its id.
+mod by_id {
+    use super::NUMBERS;
+    use std::sync::atomic::{
+        AtomicU64,
+        Ordering::{AcqRel, Acquire},
+    };
 
-/// No forks.
-#[cfg(any(not(unix), miri))]
-fn wipe_by_a_handler() -> bool {
-    true
+    /// The process's id above its number; 0: it has none yet.
+    static OWN: AtomicU64 = AtomicU64::new(0);
+
+    pub(super) fn generation() -> u32 {
+        let id = u64::from(std::process::id()) << 32;
+        let own = OWN.load(Acquire);
+        if own != 0 && own >> 32 == id >> 32 {
+            return own as u32;
+        }
+        let number = NUMBERS.fetch_add(1, AcqRel) + 1;
+        match OWN.compare_exchange(own, id | u64::from(number), AcqRel, Acquire) {
+            Ok(_) => number,
+            Err(another_threads) => another_threads as u32,
+        }
+    }
+
+    /// Has a handler wipe the number. False: memory for one could not be had.
+    #[cfg(all(unix, not(miri)))]
+    pub(super) fn watch() -> bool {
+        extern "C" fn child() {
+            OWN.store(0, super::Relaxed);
+        }
+        // SAFETY: the handler only writes to an atomic, so it may as well be there twice, if two threads
+        // come here at once. It goes with this library on dlclose.
+        unsafe { libc::pthread_atfork(None, None, Some(child)) == 0 }
+    }
+
+    /// No forks.
+    #[cfg(any(not(unix), miri))]
+    pub(super) fn watch() -> bool {
+        true
+    }
 }

@@ -5,6 +5,7 @@
     reason = "system calls; each is wrapped here in a function that is safe to call"
 )]
 
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 /// A file descriptor that becomes readable at a deadline, or when it is rung. Closed when dropped.

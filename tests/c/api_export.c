@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include "api.h"
+#ifndef _WIN32
 #include "child.h"
+#endif
 
 static const uint8_t secret[TSC_EXPORT_KEY] = {1, 2, 3};
 
@@ -241,6 +243,7 @@ static void a_closed_cache_exports_and_imports_nothing(void **state) {
     free(it.data);
 }
 
+#ifndef _WIN32
 /* A child has none of its parent's sessions, and so none to export. */
 static int export_as_a_child(void *arg) {
     uint8_t buf[1024];
@@ -265,6 +268,7 @@ static void a_child_exports_only_its_own(void **state) {
     assert_int_equal(config_available(old_config), 1);
     free(it.data);
 }
+#endif
 
 /* While tickets are got, put and exported by many threads, each is in one place. */
 enum { TICKETS = 4000, THREADS = 6 };
@@ -344,7 +348,9 @@ int main(void) {
         TEST(the_callers_own_keys_are_exported_apart_from_configs),
         TEST(a_config_without_an_identity_exports_and_imports_nothing),
         TEST(a_closed_cache_exports_and_imports_nothing),
+#ifndef _WIN32
         TEST(a_child_exports_only_its_own),
+#endif
         TEST(a_ticket_is_got_or_exported_and_never_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,23 @@
 /* Waiting for a session that is on its way: the calls, their callbacks, and threads. The rules are
  * in tests/engine/supply.rs, real connections in openssl_supply.c. */
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+
+#ifdef __linux__
+#include <fcntl.h>
+#include <poll.h>
+#endif
 
 #include "api.h"
 
 #define PATIENCE 60000
+
+/* What tsc_attempt_wait_fd answers: descriptors to wait for exist on Linux alone. */
+#ifdef __linux__
+#define WITH_FD(status) (status)
+#else
+#define WITH_FD(status) TSC_UNSUPPORTED
+#endif
 
 static tsc_cache *cache;
 static tsc_config *config;
@@ -77,13 +87,13 @@ static void an_attempt_with_nothing_to_wait_for_goes_at_once(void **state) {
     int fd = -77;
     tsc_attempt *first = new_attempt(config);
     assert_ok(tsc_attempt_wait_callback(first, PATIENCE, count_up, &told));
-    assert_ok(tsc_attempt_wait_fd(first, PATIENCE, &fd));
+    assert_status(tsc_attempt_wait_fd(first, PATIENCE, &fd), WITH_FD(TSC_OK));
     assert_ok(tsc_attempt_wait(first, PATIENCE));
     assert_int_equal(fd, -77);
     assert_offers_nothing(first);
     tsc_attempt *hasty = new_attempt(config);
     assert_ok(tsc_attempt_wait(hasty, 0));
-    assert_ok(tsc_attempt_wait_fd(hasty, 0, &fd));
+    assert_status(tsc_attempt_wait_fd(hasty, 0, &fd), WITH_FD(TSC_OK));
     assert_int_equal(fd, -77);
     tsc_attempt_free(hasty);
     established_with(first, "ticket");
@@ -104,7 +114,7 @@ static void a_wait_at_the_wrong_moment_is_refused(void **state) {
     assert_status(tsc_attempt_wait_end(attempt), TSC_WRONG_STATE);
     assert_ok(tsc_attempt_sent(attempt));
     assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
-    assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), TSC_WRONG_STATE);
+    assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), WITH_FD(TSC_WRONG_STATE));
     assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WRONG_STATE);
     assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
     assert_status(tsc_attempt_wait(attempt, PATIENCE), TSC_WRONG_STATE);
@@ -113,6 +123,7 @@ static void a_wait_at_the_wrong_moment_is_refused(void **state) {
     assert_int_equal(told, 0);
 }
 
+#ifdef __linux__
 static void a_descriptor_is_lent_until_the_attempt_is_freed(void **state) {
     (void)state;
     int fd = -1;
@@ -129,6 +140,22 @@ static void a_descriptor_is_lent_until_the_attempt_is_freed(void **state) {
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     tsc_attempt_free(leader);
 }
+#else
+static void without_descriptors_an_attempt_waits_otherwise(void **state) {
+    (void)state;
+    int fd = -77;
+    atomic_int told = 0;
+    tsc_attempt *leader = new_leader(), *attempt = new_attempt(config);
+    assert_status(tsc_attempt_wait_fd(attempt, PATIENCE, &fd), TSC_UNSUPPORTED);
+    assert_int_equal(fd, -77);
+    assert_status(tsc_attempt_wait_callback(attempt, PATIENCE, count_up, &told), TSC_WAIT);
+    established_with(leader, "ticket");
+    assert_int_equal(told, 1);
+    assert_offers(attempt, "ticket");
+    tsc_attempt_free(attempt);
+    tsc_attempt_free(leader);
+}
+#endif
 
 static void closing_or_freeing_the_cache_ends_all_waits(void **state) {
     (void)state;
@@ -349,7 +376,7 @@ static void gather_and_disperse(void (*ready)(void *), int more) {
         assert_null(all.members[i].attempt);
     free(all.members);
     tsc_config_free(all.config);
-    tsc_cache_free(all.cache);
+    free_cache(all.cache);
 }
 
 static void callbacks_run_one_after_the_other(void **state) {
@@ -468,6 +495,7 @@ static void threads_wait_for_each_other(void **state) {
                                                         stats.expired + stats.removed);
 }
 
+#ifdef __linux__
 /* A server that issues nothing, and whoever has a timer finds out for those before it, too: long
  * before their time is over. */
 static void whoever_has_a_timer_finds_out_for_all(void **state) {
@@ -500,6 +528,7 @@ static void whoever_has_a_timer_finds_out_for_all(void **state) {
     tsc_attempt_free(called);
     tsc_attempt_free(leader);
 }
+#endif
 
 static void sending_ends_a_wait_and_no_ticket_is_lost(void **state) {
     (void)state;
@@ -542,12 +571,18 @@ int main(void) {
         TEST(a_callback_is_called_once),
         TEST(an_attempt_with_nothing_to_wait_for_goes_at_once),
         TEST(a_wait_at_the_wrong_moment_is_refused),
+#ifdef __linux__
         TEST(a_descriptor_is_lent_until_the_attempt_is_freed),
+#else
+        TEST(without_descriptors_an_attempt_waits_otherwise),
+#endif
         TEST(closing_or_freeing_the_cache_ends_all_waits),
         TEST(a_callback_may_call_the_library),
         TEST(callbacks_run_one_after_the_other),
         TEST(a_callback_may_wait_for_a_thread_that_waits),
+#ifdef __linux__
         TEST(whoever_has_a_timer_finds_out_for_all),
+#endif
         TEST(sending_ends_a_wait_and_no_ticket_is_lost),
         TEST(threads_wait_for_each_other),
         TEST(a_forecast_for_an_unknown_server_knows_nothing),
