@@ -14,7 +14,11 @@ fn shape(text: &str) -> String {
             false => words.push(word.to_owned()),
         }
     }
-    words.join(" ")
+    // A slow machine is asked before it has sent what it sends unasked.
+    let shape = words.join(" ");
+    shape
+        .replace(", unasked", "")
+        .replace(", after the first request", "")
 }
 
 fn without_cpu(shape: &str) -> String {
@@ -31,7 +35,9 @@ fn without_cpu(shape: &str) -> String {
 #[test]
 fn the_readme_shows_what_the_program_says() {
     let output = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
-        .args(["--rate", "1000", "--pairs", "5", "--burst", "4"])
+        .args([
+            "--rate", "1000", "--pairs", "5", "--burst", "4", "--quiet", "200",
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
