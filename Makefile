@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 # In the order in which help lists them. Each uses what common.mk defines, and nothing that another one
 # does: `make check-yard`.
 include mk/common.mk
-include $(addprefix mk/,demo.mk build.mk test.mk check.mk fuzz.mk assurance.mk bench.mk install.mk cpp.mk go.mk python.mk rust.mk servers.mk probe.mk release.mk platforms.mk)
+include $(addprefix mk/,demo.mk build.mk test.mk check.mk fuzz.mk assurance.mk bench.mk install.mk cpp.mk go.mk python.mk rust.mk servers.mk probe.mk release.mk platforms.mk site.mk)
 
 ##@ Everything else
 

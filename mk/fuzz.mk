@@ -17,8 +17,8 @@ lint-fuzz: deps-test
 
 # K/N: every Nth mutant, from the Kth on.
 PART = 1/1
-mutants: deps-test ## Break each promise in ten ways and more: a test notices each; long; PART=K/N
-	@tools/mutants --part $(PART)
+mutants: deps-test ## Break each promise in ten ways and more: a test notices each; long; PART=K/N, TIME= in seconds, PROMISES=
+	@tools/mutants --part $(PART) $(if $(TIME),--seconds $(TIME)) $(PROMISES)
 
 mutants-apply: ## See that each mutant still applies
 	@tools/mutants --list

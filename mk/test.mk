@@ -9,7 +9,7 @@ test-rust: deps-test ## Run the Rust tests with each set of features
 # With a directory of its own: other flags would have cargo build everything else again, too.
 test-interleavings: deps-test ## Run the engine's threads in many orders, chosen by a checker
 	RUSTFLAGS='--cfg shuttle' $(CARGO) test --lib interleavings \
-	    --target-dir $(CARGO_TARGET_DIR)/shuttle
+	    --target-dir $(CARGO_TARGET_DIR)/shuttle -- --show-output
 
 test-c: deps-test c-tests ## Run the C tests against both builds
 	@tools/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)

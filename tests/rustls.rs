@@ -657,6 +657,12 @@ impl Cache {
 
 impl Drop for Cache {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let stats = self.stats();
+            let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+            let went = stats.taken + dropped + stats.sessions;
+            assert_eq!(stats.stored + stats.returned, went, "the books balance");
+        }
         // SAFETY: freed here only.
         unsafe { tsc_cache_free(self.0) };
     }

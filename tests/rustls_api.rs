@@ -21,6 +21,18 @@ struct Peer {
     cache: Arc<Cache>,
 }
 
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let stats = self.cache.stats();
+        let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+        let went = stats.taken + dropped + stats.sessions;
+        assert_eq!(stats.stored + stats.returned, went, "the books balance");
+    }
+}
+
 impl Peer {
     fn new(version: &'static SupportedProtocolVersion) -> Self {
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();

@@ -4,7 +4,7 @@
 //     tsc_cache_new(NULL, 0, &cache);
 //     tsc_ssl_attach(ctx, cache, NULL, 0);           // once per SSL_CTX, when it is set up
 //
-//     SSL *ssl = SSL_new(ctx);                       // per connection, as ever
+//     SSL *ssl = SSL_new(ctx);                       // per connection, as before
 //     SSL_set_fd(ssl, fd);
 //     SSL_set_tlsext_host_name(ssl, host);
 //     SSL_set1_host(ssl, host);                      // with OpenSSL 4, SSL_set1_dnsname
@@ -20,16 +20,16 @@
 // # What it does
 //
 // Attaching makes a tsc_config, keeps it in the SSL_CTX, and catches sessions and tickets through
-// the new-session callback whenever they come; in TLS 1.3 that is after the handshake, inside the
+// the new-session callback whenever they arrive; in TLS 1.3 that is after the handshake, inside the
 // SSL_read calls that you make anyway. Beginning makes a tsc_attempt, keeps it in the SSL, and
 // offers a session if there is one. Both live in ex_data slots of their own and are freed by
-// OpenSSL with the SSL_CTX and the SSL. An SSL for which nobody called tsc_ssl_begin passes
+// OpenSSL with the SSL_CTX and the SSL. An SSL for which nobody called tsc_ssl_begin is left
 // untouched.
 //
 // # Waiting for a ticket that is on its way
 //
-// A pool that opens many connections at once has more of them than tickets. To wait for those that
-// the first connections bring, begin with (blocking, here for 200 ms at the most)
+// A pool that opens many connections at once has more connections than tickets. To wait for the
+// tickets that the first connections receive, begin with (blocking, here for at most 200 ms)
 //
 //     tsc_ssl_begin_wait(ssl, host, port, 200);      // in place of tsc_ssl_begin
 //
@@ -42,19 +42,19 @@
 //
 // # Client libraries that make the SSL themselves
 //
-// Many let their SSL_CTX be reached, but make the SSL and shake hands in one go. Then
+// Many give access to their SSL_CTX, but make the SSL and do the handshake in one step. Then
 //
 //     tsc_ssl_on_start(ctx, begin, driver);          // after tsc_ssl_attach
 //
-// has `begin(driver, ssl)` called when a handshake starts, which is where tsc_ssl_begin belongs.
+// calls `begin(driver, ssl)` when a handshake starts, which is where tsc_ssl_begin belongs.
 //
 // # What to mind
 //
-// - A session is offered only to an SSL that verifies what was verified when the session was made.
+// - A session is offered only to an SSL that verifies the same as the SSL that received it.
 //   tsc_ssl_begin reads that off the SSL: names and addresses to verify, flags, levels, the verify
 //   mode and callback, the client certificate, ciphers, protocol versions and options. So set
 //   everything before it. docs/verification.md has the whole list.
-// - Some things cannot be read, and are yours to keep apart: for an SSL that differs in one of
+// - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
 //   callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust
@@ -62,12 +62,12 @@
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
 // - An SSL that is begun before it has a BIO gets an info callback of its own, which calls the one
-//   that it finds. One that you set on the SSL, set before.
+//   that it finds. If you set an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
 //   duplicate made later would offer the same ticket a second time.
-// - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin answers TSC_UNSUPPORTED.
+// - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin returns TSC_UNSUPPORTED.
 //
 // # Conventions
 //
@@ -121,9 +121,9 @@ extern "C" {
 // Flag of tsc_ssl_attach: an SSL that asks for an OCSP status also resumes.
 //
 // A resumed TLS 1.3 handshake brings no status, and a callback that insists on one fails it. So
-// tsc_ssl_begin answers TSC_UNSUPPORTED for such an SSL, unless this says that the callback takes a
-// missing status for good when SSL_session_reused is 1. Only OpenSSL: BoringSSL and AWS-LC keep the
-// status in the session.
+// tsc_ssl_begin returns TSC_UNSUPPORTED for such an SSL, unless this flag says that the callback
+// accepts a missing status when SSL_session_reused is 1. Only OpenSSL: BoringSSL and AWS-LC keep
+// the status in the session.
 #define TSC_SSL_WITHOUT_STATUS 2u
 
 // Attaches an SSL_CTX to a cache.
@@ -137,21 +137,20 @@ extern "C" {
 // ctx: stays the caller's; what this call makes is freed with it.
 // cache: may be freed before or after ctx.
 // options: as for tsc_config_new; copied. NULL for the defaults, with which this SSL_CTX shares
-// sessions with no other. SSL_CTXs of one identity share between SSLs that verify the same. Do not
-// set verification: it is read from ctx. The end of the client certificate is read when a session
-// arrives; a client_not_after bounds all sessions besides.
-// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
-// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
-// already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
-// tsc_config_new returns.
+// sessions with no other. SSL_CTXs with the same identity share between SSLs that verify the same.
+// Do not set verification: it is read from ctx. The end of the client certificate is read when a
+// session arrives; a client_not_after bounds all sessions besides. flags: 0, or TSC_SSL_SERIALISE
+// and TSC_SSL_WITHOUT_STATUS combined by |. Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is
+// NULL; TSC_WRONG_STATE if ctx is attached already, which changes nothing; TSC_UNSUPPORTED for an
+// unknown flag; TSC_NO_MEMORY; or what tsc_config_new returns.
 static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags);
 
 // Gives the config of an SSL_CTX, for tsc_config_available and the like.
 //
-// These speak for SSLs that are as their SSL_CTX was when it was attached and, if that verifies,
-// verify the server name of the endpoint and no other (SSL_set1_host). For others, complete the
-// endpoint with tsc_ssl_endpoint.
+// The answers are for SSLs that are as their SSL_CTX was when it was attached and, if the SSL_CTX
+// verifies, verify the server name of the endpoint and no other (SSL_set1_host). For other SSLs,
+// complete the endpoint with tsc_ssl_endpoint.
 //
 // Returns the config, lent until SSL_CTX_free and not to be freed; NULL if ctx is NULL or not
 // attached.
@@ -162,7 +161,7 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // Begins a connection attempt to host and port on an SSL, and offers a session if there is one.
 //
 // Call it last before the handshake: after the TCP connection is established (a ticket that this
-// attempt takes is one that others cannot have) and after everything else is set on ssl. If there
+// attempt takes is not available to others) and after everything else is set on ssl. If there
 // is a session to offer, it replaces one that was set with SSL_set_session. On an SSL that failed
 // and was cleared (SSL_clear), or that was begun and never used, it starts over.
 //
@@ -173,7 +172,7 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // The server name of the endpoint is the SNI name that is set on ssl (SSL_set_tlsext_host_name), or
 // else the name to verify (SSL_set1_host; OpenSSL 3), or else host.
 //
-// host: the name or address that is dialled, NUL-terminated; copied.
+// host: the name or address that you connect to, NUL-terminated; copied.
 // port: 1 to 65535, or 0 if there is none.
 // Returns TSC_OK, whether there was something to offer or not. With any other status ssl is as it
 // was and may be used, without the cache: TSC_INVALID_ARGUMENT if ssl or host is NULL, host is
@@ -185,8 +184,8 @@ static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port
 
 // Does what tsc_ssl_begin does, for an endpoint that the caller describes.
 //
-// endpoint: not NULL; copied. Without a server name it gets the one that tsc_ssl_begin finds. A
-// verification of yours counts besides what is read from ssl.
+// endpoint: not NULL; copied. Without a server name it gets the one that tsc_ssl_begin finds. If it
+// has a verification, that counts in addition to what is read from ssl.
 // Returns what tsc_ssl_begin returns.
 static inline tsc_status tsc_ssl_begin_endpoint(SSL *ssl, const tsc_endpoint *endpoint);
 
@@ -250,9 +249,9 @@ static inline const tsc_attempt *tsc_ssl_attempt(const SSL *ssl);
 // What the attempt received is published, and what it still receives goes straight into the cache.
 // An application without a login of its own calls this right after SSL_connect. Whether the
 // handshake was a resumed one is read from ssl. It may be called at any time after the handshake,
-// within a renegotiation or between two halves of a ticket, too.
+// also within a renegotiation or between two halves of a ticket.
 //
-// If a fatal alert comes later, what the connection brought is dropped when the SSL is freed, or
+// If a fatal alert comes later, what the connection received is dropped when the SSL is freed, or
 // when tsc_ssl_failed is called (RFC 8446, section 6; OpenSSL only).
 //
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, its
@@ -269,7 +268,7 @@ static inline tsc_status tsc_ssl_established(SSL *ssl);
 // - TSC_FACT_SENT, unless nothing was handed to the transport.
 // - TSC_FACT_HANDSHAKE_DONE, TSC_FACT_RESUMED.
 // - TSC_FACT_TIMED_OUT, if the handshake waits for the server.
-// - TSC_FACT_ALERT, if the server sent a fatal alert after the handshake, as one does in TLS 1.3
+// - TSC_FACT_ALERT, if the server sent a fatal alert after the handshake, as a TLS 1.3 server does
 //   that rejects the client certificate (OpenSSL only).
 //
 // Only you know whether the attempt was cancelled because another one was faster, or because the
@@ -283,14 +282,14 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 
 // ---- Client libraries that make the SSL themselves ----------------------------------------------
 
-// Has a function called whenever a handshake as a client starts, before its first message is made.
+// Has a function called whenever a client handshake starts, before its first message is made.
 //
 // For an SSL_CTX whose SSLs a client library makes and does not show. Call it after tsc_ssl_attach
 // and before the SSL_CTX is shared; call it again to change the function or, with NULL, to end it.
 //
-// A handshake that fails is then noticed without tsc_ssl_failed. So is one that the library gives
-// up (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT. The
-// driver still says what only the driver knows: tsc_ssl_established after its login, or
+// A handshake that fails is then noticed without tsc_ssl_failed. So is one that the client library
+// abandons (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT.
+// The driver still says what only the driver knows: tsc_ssl_established after its login, or
 // tsc_ssl_failed if that failed, in both cases while the library holds the SSL (as in the callback
 // that reports the login).
 //
@@ -307,7 +306,7 @@ static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg,
 // The new-session callback that tsc_ssl_attach installs.
 //
 // It calls the one that tsc_ssl_attach found there. To install a callback after attaching, call
-// this one from yours, ignore its answer, and answer for yourself.
+// this one from yours, ignore what it returns, and return your own value.
 //
 // Returns what the callback that it found returns, which owns the reference to session if that is
 // 1; otherwise 0.

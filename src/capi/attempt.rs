@@ -16,30 +16,30 @@ use crate::sys::Timer;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-/// tsc_attempt_failed: the ClientHello may have left. Without it, as when the TCP connection was refused,
-/// what was taken goes back to the cache.
+/// tsc_attempt_failed: the ClientHello may have left. Without this fact, as when the TCP connection was refused,
+/// the session that the attempt took goes back to the cache.
 pub const TSC_FACT_SENT: u32 = 1;
 /// tsc_attempt_failed: the TLS handshake was done; the application's own login failed.
 pub const TSC_FACT_HANDSHAKE_DONE: u32 = 2;
 /// tsc_attempt_failed: the handshake was a resumed one (SSL_session_reused, rustls's handshake kind).
 pub const TSC_FACT_RESUMED: u32 = 4;
-/// tsc_attempt_failed: the server fell silent.
+/// tsc_attempt_failed: the server stopped answering.
 pub const TSC_FACT_TIMED_OUT: u32 = 8;
-/// tsc_attempt_failed: the caller gave up, because it lost a race or its user cancelled. That says nothing
-/// about the server.
+/// tsc_attempt_failed: the caller gave up, because another connection was faster or its user cancelled. This
+/// says nothing about the server.
 pub const TSC_FACT_CANCELLED: u32 = 16;
-/// tsc_attempt_failed: a fatal TLS alert came. In TLS 1.3 one can come after the handshake, as when the
-/// server rejects the client's certificate.
+/// tsc_attempt_failed: a fatal TLS alert came. In TLS 1.3 an alert can come after the handshake, for
+/// example when the server rejects the client's certificate.
 pub const TSC_FACT_ALERT: u32 = 32;
 
-/// tsc_attempt_info.state: begun, and nobody has said yet how it ended.
+/// tsc_attempt_info.state: begun, and nobody has reported the outcome yet.
 pub const TSC_ATTEMPT_OPEN: u32 = 1;
 /// tsc_attempt_info.state: established; what arrives now goes straight into the cache.
 pub const TSC_ATTEMPT_ESTABLISHED: u32 = 2;
 /// tsc_attempt_info.state: failed; what arrives now is discarded.
 pub const TSC_ATTEMPT_FAILED: u32 = 3;
 
-/// What became of one connection attempt so far.
+/// What has become of one connection attempt so far.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_attempt_info {
@@ -47,15 +47,15 @@ pub struct tsc_attempt_info {
     pub state: u32,
     /// 1 if a session was taken to be offered.
     pub offered: u32,
-    /// 1 if the connection was established by resuming it ("session reused").
+    /// 1 if the connection was established by resuming that session ("session reused").
     pub resumed: u32,
-    /// 1 if the server did not take it.
+    /// 1 if the server refused that session.
     pub refused: u32,
     /// Sessions received so far.
     pub received: u32,
-    /// Of these, how many went into the cache.
+    /// How many of the received sessions went into the cache.
     pub stored: u32,
-    /// Of these, how many were discarded. The rest is staged.
+    /// How many of the received sessions were discarded. The rest is staged.
     pub discarded: u32,
     /// Why it did not resume: one of TSC_REASON_*. New ones may be added.
     pub reason: u32,
@@ -90,10 +90,12 @@ fn rustls_config(attached: &Attached, _: &Arc<Connection>) -> *const rustls_clie
 
 /// Begins a connection attempt.
 ///
-/// endpoint, size: who it is for; copied.
-/// out: gets the handle, which the caller frees with tsc_attempt_free.
-/// TSC_TOO_LARGE: a name is over TSC_MAX_NAME. TSC_UNSUPPORTED: a reserved field is not 0. A closed or
-/// disabled cache is no error: the attempt works and offers nothing.
+/// A closed or disabled cache is no error: the attempt works and has nothing to offer.
+///
+/// endpoint, size: the server that the connection goes to; copied.
+/// out: receives the handle, which the caller frees with tsc_attempt_free.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host, or its port is over 65535; TSC_TOO_LARGE if a
+/// name is over TSC_MAX_NAME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_new(
     config: *const tsc_config,
@@ -121,17 +123,18 @@ pub unsafe extern "C" fn tsc_attempt_new(
 
 /// Gives the session to offer in the ClientHello, and leases it to this attempt.
 ///
-/// A single-use session is out of the cache from here on: nobody else gets it. It goes back if the
-/// attempt fails with nothing sent, or is freed before tsc_attempt_sent and all that imply it
-/// (tsc_attempt_receive, tsc_attempt_wants_another, tsc_attempt_established, the other failures). Asking
-/// again gives the same session. Ask as late as possible, after the TCP connection is established.
+/// A single-use session leaves the cache with this call, and nobody else gets it. It goes back if the attempt
+/// fails with nothing sent, or is freed before tsc_attempt_sent or a call that implies it (tsc_attempt_receive,
+/// tsc_attempt_wants_another, tsc_attempt_established, tsc_attempt_failed with another fact). Asking again gives
+/// the same session. Ask as late as possible, after the TCP connection is established.
 ///
-/// out, size: gets the session. What it points to is lent until tsc_attempt_established,
-/// tsc_attempt_failed or tsc_attempt_free. An object may be lent to several attempts at once if it is
-/// reusable; a TLS stack that changes what it is given needs a copy of its own (SSL_SESSION_dup).
-/// TSC_NOT_FOUND: nothing to offer, do a full handshake; also for a closed cache, whose
-/// callers need no error. TSC_WRONG_STATE: the attempt was sent, established or failed, or a callback within
-/// this call did that or freed it. TSC_CLOSED: the attempt is from before a fork.
+/// out, size: receives the session. What it points to is lent until tsc_attempt_established, tsc_attempt_failed
+/// or tsc_attempt_free. A reusable object may be lent to several attempts at once; a TLS stack that changes what
+/// it is given needs a copy of its own (SSL_SESSION_dup).
+/// Returns TSC_OK; TSC_NOT_FOUND if there is nothing to offer, and also if the cache is closed: do a full
+/// handshake; TSC_WRONG_STATE if the attempt is past tsc_attempt_sent or a call that implies it, or has failed, or
+/// if a callback within this call ended or freed it; TSC_UNSUPPORTED if the config is from tsc_config_attach and
+/// the session is rustls's own; TSC_CLOSED if the attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_offer(
     attempt: *const tsc_attempt,
@@ -148,26 +151,32 @@ pub unsafe extern "C" fn tsc_attempt_offer(
     })
 }
 
-/// Says that the ClientHello with the offered session may have left: a single-use session is used up,
-/// whatever comes. Call it before the first bytes are written. Calling it twice, or with nothing
-/// offered, is TSC_OK.
+/// Says that the ClientHello with the offered session may have left: a single-use session is used up, whatever
+/// happens next.
 ///
-/// An attempt that has not asked tsc_attempt_offer sent none: its wait is over, what was kept for it goes
-/// back, and tsc_attempt_offer is TSC_WRONG_STATE from then on. So it is after tsc_attempt_receive.
+/// Call it before the first bytes are written. Calling it twice, after the end of the attempt, or with nothing
+/// offered does no harm. An attempt that never called tsc_attempt_offer has sent no session: its wait ends, the
+/// session that was held back for it returns to the cache, and tsc_attempt_offer returns TSC_WRONG_STATE from
+/// then on. tsc_attempt_receive has the same effects.
+///
+/// Returns TSC_OK; TSC_CLOSED if the attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_sent(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(clone_connection(attempt)?.sent()?))
 }
 
-/// Takes a session or ticket that the server sent, as the bytes that the TLS stack makes of it.
+/// Takes a session or ticket that the server sent, as the bytes that the TLS stack serialises it to.
 ///
-/// Staged until tsc_attempt_established; after it, it goes straight into the cache, whenever it comes.
-/// Its lifetime counts from this call. At a limit of what may be staged (tsc_options.max_bytes,
-/// max_sessions_per_endpoint) it takes the place of the oldest that this attempt has staged.
-/// info, info_size: what is known of it; tls_version is required.
-/// data, len: 1 to max_session_bytes bytes, copied; wiped when released.
-/// TSC_TOO_LARGE. TSC_DISCARDED: lifetime zero or over, the attempt has failed, the cache is disabled, or
-/// others have staged so much that there is no room; the attempt goes on. TSC_CLOSED. TSC_NO_MEMORY.
+/// It is staged until tsc_attempt_established. After that it goes straight into the cache, however late it
+/// arrives. Its lifetime counts from this call. At a limit of what may be staged (tsc_options.max_bytes,
+/// max_sessions_per_endpoint) it replaces the oldest session that this attempt has staged.
+///
+/// info, info_size: what is known of the session; tls_version is required.
+/// data, len: 1 to max_session_bytes bytes; copied, and wiped when released.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if data is empty, or a field of info is out of range; TSC_TOO_LARGE if
+/// len is over max_session_bytes or max_bytes; TSC_DISCARDED if the session's lifetime is zero or over, the
+/// attempt has failed, the cache is disabled, or other attempts have staged so much that there is no room, and
+/// the attempt goes on; TSC_CLOSED if the cache is closed, or the attempt is from before a fork; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_receive(
     attempt: *const tsc_attempt,
@@ -189,18 +198,21 @@ pub unsafe extern "C" fn tsc_attempt_receive(
     })
 }
 
-/// Takes a session as an object of the TLS stack: no serialising, no parsing.
+/// Takes a session as an object of the TLS stack, without serialising or parsing it.
 ///
-/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
-/// any thread, with no lock held, possibly before this call returns. On any other status the caller
-/// still owns it.
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+/// status the caller still owns it.
+///
 /// info, info_size: as in tsc_attempt_receive.
 /// object: not NULL. Nobody else may change it from here on.
-/// len: how many bytes it would be if serialised; 0 if that is not known. With info->certificates and
-/// info->certificate_bytes the library decides what it costs in memory, which counts against max_bytes;
-/// max_session_bytes bounds len and certificate_bytes together. The sessions of an attempt share the
+/// len: how many bytes it would be if serialised; 0 if that is not known. From it, info->certificates and
+/// info->certificate_bytes the library estimates the memory, which counts towards max_bytes. The limit
+/// max_session_bytes applies to len and certificate_bytes together. The sessions of an attempt share the
 /// certificates, which count once.
-/// release: not NULL. May call any function of this library.
+/// release: not NULL. It may call any function of this library.
+/// Returns TSC_OK, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY as tsc_attempt_receive does;
+/// TSC_INVALID_ARGUMENT if a field of info is out of range.
+/// Threads: release may be called on any thread, with no lock held, and before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_receive_object(
     attempt: *const tsc_attempt,
@@ -227,12 +239,15 @@ pub unsafe extern "C" fn tsc_attempt_receive_object(
     })
 }
 
-/// Asks whether a session that the server has sent is worth taking, where taking it costs the caller
-/// much: CPython's ssl module, for one, copies each by encoding and decoding it.
+/// Asks whether a session that the server has sent is worth taking, where taking it is expensive for the caller:
+/// CPython's ssl module, for example, copies each session by encoding and decoding it.
 ///
-/// TSC_OK: take it, and give it to tsc_attempt_receive or tsc_attempt_receive_object. TSC_DISCARDED:
-/// leave it. The endpoint has max_sessions_per_endpoint already, and it would only take another's place;
-/// or it would be discarded whatever it is. It has been counted as one that the server sent. TSC_CLOSED.
+/// A session that is not wanted has been counted here as one that the server sent.
+///
+/// Returns TSC_OK if it is: give it to tsc_attempt_receive or tsc_attempt_receive_object; TSC_DISCARDED if it is
+/// not, because the endpoint has max_sessions_per_endpoint already and this one would only replace another, the
+/// attempt has failed, or the cache is disabled; TSC_CLOSED if the cache is closed, or the attempt is from before
+/// a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| match clone_connection(attempt)?.wants_another() {
@@ -242,9 +257,15 @@ pub unsafe extern "C" fn tsc_attempt_wants_another(attempt: *const tsc_attempt) 
     })
 }
 
-/// Says when the server's certificate ends, where only the connection knows (rustls): bounds all that
-/// this attempt received and will receive. After tsc_attempt_established that holds for what is in the cache
-/// of its lineage, and what others have taken of that does not come back. not_after: Unix seconds, above 0.
+/// Says when the server's certificate ends, where only the connection knows it (rustls).
+///
+/// It bounds every session that this attempt has received and will receive. After tsc_attempt_established it also
+/// bounds those sessions of its lineage that are in the cache; those that other attempts have taken will not be
+/// put back past it.
+///
+/// not_after: Unix seconds, above 0. Of several, the earliest counts.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if not_after is 0 or below; TSC_CLOSED if the attempt is from before a
+/// fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_set_not_after(
     attempt: *const tsc_attempt,
@@ -259,14 +280,16 @@ pub unsafe extern "C" fn tsc_attempt_set_not_after(
     })
 }
 
-/// Says that the connection is established: TLS verified and the application's own login done. What
-/// it received is published, and what it still receives goes straight into the cache.
+/// Says that the connection is established: TLS is verified, and the application's own login is done.
 ///
-/// A caller without a login of its own calls this right after the handshake.
-/// resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). If
-/// a session was offered and this is 0, the server refused it: its whole lineage is dropped.
-/// TSC_WRONG_STATE: already established or failed. TSC_INVALID_ARGUMENT: resumed, but nothing was
-/// offered through this attempt; nothing was changed.
+/// What the attempt received is published, and what it still receives goes straight into the cache. A caller
+/// without a login of its own calls this right after the handshake.
+///
+/// resumed: not 0 if the handshake was a resumed one (SSL_session_reused, rustls's handshake kind). 0 although a
+/// session was offered means that the server refused it: the whole lineage of that session is dropped.
+/// Returns TSC_OK; TSC_WRONG_STATE if the attempt is already established or failed; TSC_INVALID_ARGUMENT if
+/// resumed is not 0 but this attempt offered nothing, and nothing was changed; TSC_CLOSED if the attempt is from
+/// before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_established(
     attempt: *const tsc_attempt,
@@ -275,15 +298,16 @@ pub unsafe extern "C" fn tsc_attempt_established(
     guard(|| Ok(clone_connection(attempt)?.established(resumed != 0)?))
 }
 
-/// Says that the attempt failed: what it received is discarded, then and later.
+/// Says that the attempt failed: what it received is discarded, and so is what may still arrive.
 ///
-/// The caller reports what it saw, and the library decides what becomes of the offered session, and whether
-/// offers do harm at this endpoint. Once the attempt was established, only TSC_FACT_ALERT has a meaning: a
-/// fatal alert came on the connection, and what it brought is dropped (RFC 8446, section 6).
+/// The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do
+/// harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: a fatal alert came on
+/// the connection, and what it received is dropped (RFC 8446, section 6).
 ///
-/// facts: TSC_FACT_* combined by |; 0: nothing was sent.
-/// TSC_WRONG_STATE: already failed, or established and no alert. TSC_UNSUPPORTED: a fact that this version
-/// does not know. TSC_CLOSED: the attempt is from before a fork.
+/// facts: TSC_FACT_* combined by |; 0 if nothing was sent.
+/// Returns TSC_OK; TSC_WRONG_STATE if the attempt has failed already, or was established and there is no
+/// TSC_FACT_ALERT; TSC_UNSUPPORTED if facts has one that this version does not know; TSC_CLOSED if the attempt is
+/// from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: u32) -> tsc_status {
     guard(|| {
@@ -304,7 +328,10 @@ pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: 
     })
 }
 
-/// Reads what became of the attempt so far. size is sizeof(tsc_attempt_info).
+/// Reads what has become of an attempt so far.
+///
+/// out, size: receives it; size is sizeof(tsc_attempt_info).
+/// Returns TSC_OK; TSC_CLOSED if the attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_info_get(
     attempt: *const tsc_attempt,
@@ -336,13 +363,13 @@ pub unsafe extern "C" fn tsc_attempt_info_get(
 
 /// Gives the rustls configuration for this one connection, to pass to rustls_client_connection_new.
 ///
-/// Only for an attempt whose config was made by tsc_config_attach. rustls takes the session to offer in
-/// rustls_client_connection_new, so call that after the TCP connection stands. What the server sends
-/// is staged and published as with the other calls, also long after the handshake, and also when this
-/// attempt was freed after tsc_attempt_established.
-/// out: gets a configuration that the caller frees with rustls_client_config_free.
-/// TSC_UNSUPPORTED: the config is not from tsc_config_attach, or rustls is not in this build.
-/// TSC_CLOSED: the attempt is from before a fork.
+/// rustls takes the session to offer within rustls_client_connection_new, so call that after the TCP connection
+/// is established. What the server sends is staged and published as with the other calls, also long after the
+/// handshake, and also if this attempt was freed after tsc_attempt_established.
+///
+/// out: receives a configuration that the caller frees with rustls_client_config_free.
+/// Returns TSC_OK; TSC_UNSUPPORTED if the config of this attempt is not from tsc_config_attach; TSC_CLOSED if the
+/// attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_rustls_config(
     attempt: *const tsc_attempt,
@@ -359,11 +386,13 @@ pub unsafe extern "C" fn tsc_attempt_rustls_config(
     })
 }
 
-/// Frees an attempt; NULL is nothing.
+/// Frees an attempt.
 ///
-/// If nobody said how the attempt ended, what it received is discarded, what it had taken and not
-/// sent goes back, and the statistics count it as unfinished. After tsc_attempt_established, the
-/// connection may live on: tickets that still arrive for it are kept (rustls).
+/// If nobody has said how it ended, what it received is discarded, the session that it took and did not send goes
+/// back, and the statistics count it as unfinished. After tsc_attempt_established the connection may live on:
+/// tickets that rustls still receives on it are kept.
+///
+/// attempt: may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_free(attempt: *mut tsc_attempt) {
     free_handle(attempt);

@@ -8,10 +8,10 @@ use crate::engine::{Engine, Key, Space};
 use crate::sys;
 use std::sync::Arc;
 
-/// The longest key of tsc_put and its kin, in bytes.
+/// The longest key of tsc_put and the other functions with a key of your own, in bytes.
 pub const TSC_MAX_KEY: usize = 1024;
 
-/// A bounded, thread-safe store of sessions. One per cluster object is usual.
+/// A bounded, thread-safe store of sessions. One for each cluster object is usual.
 pub struct tsc_cache {
     open: Arc<Open>,
     /// The same cache at hand, for look-ups: each step to it is a load that waits for the one before.
@@ -91,9 +91,9 @@ pub(super) unsafe fn caller_key<'a>(
 
 /// Makes a cache.
 ///
-/// options, size: how it is bounded; (NULL, 0) for the defaults.
-/// out: gets the handle, which the caller frees with tsc_cache_free.
-/// TSC_UNSUPPORTED: a flag that this version does not know. TSC_NO_MEMORY.
+/// options, size: the limits; (NULL, 0) for the defaults.
+/// out: receives the handle, which the caller frees with tsc_cache_free.
+/// Returns TSC_OK; TSC_UNSUPPORTED if options.flags has a flag that this version does not know; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_new(
     options: *const tsc_options,
@@ -113,9 +113,12 @@ pub unsafe extern "C" fn tsc_cache_new(
     })
 }
 
-/// Makes a second handle to the same cache, for another owner to free by itself.
+/// Makes a second handle to the same cache, for another owner to free.
 ///
-/// The cache closes when the last of its handles is freed. out: gets the handle.
+/// The cache closes when the last of its handles is freed. A closed cache can be shared, too.
+///
+/// out: receives the handle, which the caller frees with tsc_cache_free.
+/// Returns TSC_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_share(
     cache: *const tsc_cache,
@@ -129,9 +132,12 @@ pub unsafe extern "C" fn tsc_cache_share(
     })
 }
 
-/// Closes a cache at once, for all its handles: every session is dropped, and from here on nothing is
-/// kept or offered. Calls that would, answer TSC_CLOSED. Configs and attempts that use it stay valid and
-/// find nothing; those that wait for a session are told to do without. Closing twice is TSC_OK.
+/// Closes a cache at once, for all its handles: drops every session, and from here on keeps and offers nothing.
+///
+/// Calls that would store or look up a session then return TSC_CLOSED. Configs and attempts that use the cache
+/// stay valid and find nothing; attempts that wait for a session stop waiting and do a full handshake.
+///
+/// Returns TSC_OK, also for a cache that is closed already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status {
     guard(|| {
@@ -141,24 +147,29 @@ pub unsafe extern "C" fn tsc_cache_close(cache: *const tsc_cache) -> tsc_status 
     })
 }
 
-/// Frees a handle; NULL is nothing. With the last handle the cache is closed (tsc_cache_close), also
-/// if configs or attempts still use it.
+/// Frees a handle to a cache.
+///
+/// With the last handle the cache closes (tsc_cache_close), even if configs or attempts still use it.
+///
+/// cache: may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_free(cache: *mut tsc_cache) {
     free_handle(cache);
 }
 
-/// Stores a session under a key of the caller's own.
+/// Stores a session under a key of your own.
 ///
-/// For callers that do everything by themselves: the key must hold all that may not be mixed (host,
-/// port, server name, and everything in the TLS configuration that decides whom to trust and who to
-/// be), and the session must come from a connection that was established. tsc_attempt_* does both.
+/// For callers that do everything themselves. The key must contain everything that keeps sessions apart: host,
+/// port, server name, and whatever in the TLS configuration decides whom to trust and which identity to use. The
+/// session must come from a connection that was established. tsc_attempt_* takes care of both.
 ///
-/// key, key_len: 1 to TSC_MAX_KEY bytes, copied.
+/// key, key_len: 1 to TSC_MAX_KEY bytes; copied.
 /// info, info_size: what is known of the session; tls_version is required.
-/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
-/// TSC_TOO_LARGE: the key or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or
-/// the cache is disabled. TSC_CLOSED. TSC_NO_MEMORY: and whatever was stored before is still there.
+/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes; copied.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if key or data is empty, or a field of info is out of range;
+/// TSC_TOO_LARGE if the key or the session is over its limit; TSC_DISCARDED if the session's lifetime is zero or
+/// over, or the cache is disabled; TSC_CLOSED if the cache is closed; TSC_NO_MEMORY, and whatever was stored
+/// before is still there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_put(
     cache: *const tsc_cache,
@@ -184,11 +195,13 @@ pub unsafe extern "C" fn tsc_put(
 
 /// Copies out the newest session under a key. A single-use session leaves the cache with it.
 ///
+/// key, key_len: 1 to TSC_MAX_KEY bytes.
 /// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
-/// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
-/// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
-/// TSC_NOT_FOUND: there is none, or what is there is an object, which tsc_get_object finds.
-/// TSC_TOO_SMALL: cap is below the session's length. TSC_CLOSED.
+/// len: receives the length, also with TSC_TOO_SMALL.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is an object (see tsc_get_object); TSC_TOO_SMALL
+/// if cap is below the session's length, and the session stays in the cache; TSC_INVALID_ARGUMENT if key is
+/// empty; TSC_TOO_LARGE if key is over TSC_MAX_KEY; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_get(
     cache: *const tsc_cache,
@@ -209,8 +222,13 @@ pub unsafe extern "C" fn tsc_get(
     })
 }
 
-/// Says how many sessions tsc_get would find under a key, one after the other; a reusable one counts
-/// once. count: gets the number, 0 if there is none.
+/// Counts the sessions that calls of tsc_get would find under a key, one after another. A reusable one counts
+/// once.
+///
+/// key, key_len: 1 to TSC_MAX_KEY bytes.
+/// count: receives the number, 0 if there is none.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if key is empty; TSC_TOO_LARGE if key is over TSC_MAX_KEY; TSC_CLOSED if
+/// the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_available(
     cache: *const tsc_cache,
@@ -227,7 +245,11 @@ pub unsafe extern "C" fn tsc_available(
     })
 }
 
-/// Drops all sessions under a key. TSC_NOT_FOUND: there was none.
+/// Drops all sessions under a key.
+///
+/// key, key_len: 1 to TSC_MAX_KEY bytes.
+/// Returns TSC_OK; TSC_NOT_FOUND if there was none; TSC_INVALID_ARGUMENT if key is empty; TSC_TOO_LARGE if key is
+/// over TSC_MAX_KEY; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_remove(
     cache: *const tsc_cache,
@@ -245,10 +267,13 @@ pub unsafe extern "C" fn tsc_remove(
     })
 }
 
-/// Drops the sessions whose time is over. There is no need to: they are never handed out, and they go bit
-/// by bit as others are stored. For who wants their memory back while nothing is stored.
+/// Drops the expired sessions.
 ///
-/// count: gets how many went; NULL if not wanted. TSC_CLOSED.
+/// Optional. Expired sessions are never handed out, and later stores purge them gradually. Call this to reclaim
+/// memory in an idle cache.
+///
+/// count: receives how many were dropped; NULL if not wanted.
+/// Returns TSC_OK; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_clear_expired(
     cache: *const tsc_cache,
@@ -263,8 +288,12 @@ pub unsafe extern "C" fn tsc_clear_expired(
     })
 }
 
-/// Drops every session of every endpoint and config, and those that are kept for attempts which waited.
-/// Sessions that attempts have been offered are not touched.
+/// Drops every session of every endpoint and config.
+///
+/// Sessions that the cache holds back for attempts that waited for them go, too. Sessions that an attempt has
+/// been offered are not touched.
+///
+/// Returns TSC_OK; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_clear(cache: *const tsc_cache) -> tsc_status {
     guard(|| {

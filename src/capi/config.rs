@@ -26,24 +26,24 @@ pub(super) enum Attached {}
 #[derive(Clone, Copy)]
 pub struct tsc_config_options {
     /// Bytes that name the TLS configuration. Two configs of one cache with the same identity share
-    /// their sessions: give it to both only if they agree on trust roots, client certificate,
+    /// their sessions: do so only if they agree on trust roots, client certificate,
     /// verification and ALPN, as when a program builds the same configuration again. (NULL, 0), the
     /// default: this config shares with no other.
     pub identity: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub identity_len: usize,
-    /// When the client's own certificate ends, in Unix seconds; no session is offered after. 0: there
-    /// is none, or it is not known.
+    /// When the client's own certificate ends, in Unix seconds; no session is offered after that. 0: there is
+    /// none, or it is not known.
     pub client_not_after: i64,
     /// Only rustls: how many tickets to ask the server for on a full handshake (RFC 9149), at most
-    /// 255. 0 here and below: as many as attempts wait for (tsc_attempt_wait), or, if none waits,
-    /// whatever the rustls configuration says.
+    /// 255. 0 here and in tickets_resumption: as many as attempts wait for (tsc_attempt_wait) or, if none
+    /// waits, what the rustls configuration says.
     pub tickets_new_session: u32,
     /// Only rustls: how many to ask for on a resumed handshake, at most 255. If only one of the two is
-    /// 0, it is what the rustls configuration says or, if that makes no request, the same as the other.
+    /// 0, it is what the rustls configuration says or, if that requests none, the same as the other.
     pub tickets_resumption: u32,
-    /// What the connections verify whose endpoint has no verification of its own (tsc_endpoint), as
-    /// bytes: it keeps configs of one identity apart that verify differently. (NULL, 0): nothing is said.
+    /// What connections verify if their endpoint has no verification of its own (tsc_endpoint), as bytes: this
+    /// keeps configs with the same identity apart if they verify differently. (NULL, 0): not specified.
     pub verification: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub verification_len: usize,
@@ -122,10 +122,14 @@ unsafe fn attach(
 
 /// Makes a config for any TLS stack.
 ///
-/// Make one per TLS configuration (per SSL_CTX, say), not one per connection: what one config
-/// receives no other finds, unless both carry the same identity.
-/// options, size: (NULL, 0) for the defaults. out: gets the handle, freed with tsc_config_free.
-/// TSC_TOO_LARGE: identity or verification is over TSC_MAX_NAME. TSC_CLOSED. TSC_UNSUPPORTED.
+/// Make one for each TLS configuration (each SSL_CTX, say), not for each connection: no config finds what another
+/// received, unless both have the same identity.
+///
+/// options, size: (NULL, 0) for the defaults.
+/// out: receives the handle, which the caller frees with tsc_config_free.
+/// Returns TSC_OK; TSC_TOO_LARGE if identity or verification is over TSC_MAX_NAME; TSC_INVALID_ARGUMENT if a
+/// number in options is out of range; TSC_UNSUPPORTED if options asks for a number of tickets, which only rustls
+/// can do; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_new(
     cache: *const tsc_cache,
@@ -153,14 +157,17 @@ pub unsafe extern "C" fn tsc_config_new(
 
 /// Makes a config from a finished rustls configuration.
 ///
-/// Connections then take their rustls configuration from tsc_attempt_rustls_config. The one given here
-/// is neither changed nor kept by the caller's reference: free it whenever you like.
-/// It must come from this library (libtsc exports rustls_*): no other copy of rustls will do.
-/// options, size: as in tsc_config_new, except that an identity is answered with TSC_UNSUPPORTED:
-/// rustls itself refuses to resume across configurations that were built apart, so sharing would only
-/// lose tickets. Attach once and use the config for every connection.
-/// out: gets the handle, freed with tsc_config_free.
-/// TSC_UNSUPPORTED: also if rustls is not in this build. TSC_CLOSED.
+/// Connections then take their rustls configuration from tsc_attempt_rustls_config. Attach once, and use the
+/// config for every connection.
+///
+/// rustls: from rustls_client_config_builder_build of this same library (libtsc exports rustls_*); no other copy
+/// of rustls will do. Not changed, and the caller may free it as soon as this call has returned.
+/// options, size: as in tsc_config_new, but without an identity: rustls itself refuses to resume across
+/// configurations that were built separately, so sharing would only lose tickets.
+/// out: receives the handle, which the caller frees with tsc_config_free.
+/// Returns TSC_OK; TSC_UNSUPPORTED if options has an identity, or rustls is not in this build; TSC_TOO_LARGE if
+/// verification is over TSC_MAX_NAME; TSC_INVALID_ARGUMENT if a number in options is out of range; TSC_CLOSED if
+/// the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_attach(
     cache: *const tsc_cache,
@@ -186,14 +193,21 @@ pub unsafe extern "C" fn tsc_config_attach(
     })
 }
 
-/// Frees a config; NULL is nothing. Attempts made from it stay valid.
+/// Frees a config. Attempts made from it stay valid.
+///
+/// config: may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_free(config: *mut tsc_config) {
     free_handle(config);
 }
 
-/// Says how many sessions attempts of this config to this endpoint would find, one after the other; a
-/// reusable one counts once. count: gets the number, 0 if there is none.
+/// Counts the sessions that attempts of this config to this endpoint would find, one after another. A reusable
+/// one counts once.
+///
+/// endpoint, size: whose sessions.
+/// count: receives the number, 0 if there is none or the cache is closed.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host, or its port is over 65535; TSC_TOO_LARGE if a
+/// name is over TSC_MAX_NAME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_available(
     config: *const tsc_config,
@@ -211,17 +225,21 @@ pub unsafe extern "C" fn tsc_config_available(
     })
 }
 
-/// Stores a session of this config and endpoint, for a caller that has no attempt for each connection, such as
-/// a TLS stack that shares one store among all of them.
+/// Stores a session of this config and endpoint without an attempt, for a TLS stack that shares one store among
+/// all its connections.
 ///
-/// It is published at once, so it has to come from a connection that was established. Nobody can tell which
-/// full handshake it descends from, so what an endpoint has without attempts counts as descending from one:
-/// max_lineage_age_seconds after that began, nothing of it is offered. tsc_attempt_receive knows better.
+/// The session is published at once, so it has to come from a connection that was established. Nobody can tell
+/// which full handshake it descends from, so everything that an endpoint has without attempts counts as one
+/// lineage: max_lineage_age_seconds after the lineage began, nothing of it is offered. tsc_attempt_receive can
+/// tell lineages apart.
 ///
-/// endpoint, size: whose session it is. info, info_size: what is known of it; tls_version is required.
-/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes, copied.
-/// TSC_TOO_LARGE: a name or the session is over its limit. TSC_DISCARDED: lifetime zero or over, or the cache
-/// is disabled. TSC_CLOSED. TSC_NO_MEMORY.
+/// endpoint, size: whose session it is.
+/// info, info_size: what is known of the session; tls_version is required.
+/// data, len: the session as the TLS stack serialises it, 1 to max_session_bytes bytes; copied.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, data is empty, or a
+/// field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit; TSC_DISCARDED if the
+/// session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is closed;
+/// TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_put(
     config: *const tsc_config,
@@ -246,22 +264,23 @@ pub unsafe extern "C" fn tsc_config_put(
             .keep(&supply.key(), data)
             .inspect_err(|&why| supply.count(|stats| stats.discard(why, 1)))?;
         let payload = Payload::Bytes(payload);
-        Ok(supply.put_unattended(payload, data.len(), &info, config.client_not_after)?)
+        Ok(supply.put_unattended(payload, data.len().into(), &info, config.client_not_after)?)
     })
 }
 
-/// Copies out the newest session of this config and endpoint, for a caller that has no attempt for each
-/// connection (tsc_config_put). A single-use session leaves the cache with it.
+/// Copies out the newest session of this config and endpoint without an attempt (see tsc_config_put). A
+/// single-use session leaves the cache with it.
 ///
-/// Nothing is given while offers do harm to the attempts of this endpoint (tsc_options.failure_budget); how
-/// connections without attempts end, the library does not learn.
+/// While offers do harm to the attempts of this endpoint (tsc_options.failure_budget), there is none. The library
+/// does not learn how connections without attempts end.
 ///
-/// endpoint, size: whose session it is to be.
+/// endpoint, size: whose session.
 /// buf, cap: where the session goes; (NULL, 0) asks for the length alone.
-/// len: gets the length, also with TSC_TOO_SMALL, which keeps the session in the cache.
-/// info, info_size: gets what is known of the session; (NULL, 0) if not wanted.
-/// TSC_NOT_FOUND: there is none, or what is there is an object. TSC_TOO_SMALL: cap is below the session's
-/// length. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+/// len: receives the length, also with TSC_TOO_SMALL.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is an object; TSC_TOO_SMALL if cap is below the
+/// session's length, and the session stays in the cache; TSC_INVALID_ARGUMENT if endpoint has no host, or its
+/// port is over 65535; TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_get(
     config: *const tsc_config,
@@ -285,8 +304,13 @@ pub unsafe extern "C" fn tsc_config_get(
     })
 }
 
-/// Drops all sessions of this config and endpoint, also those that attempts brought; what attempts have taken
-/// is not touched. TSC_NOT_FOUND: there was none. TSC_TOO_LARGE: a name is over its limit. TSC_CLOSED.
+/// Drops all sessions of this config and endpoint, also those that attempts received.
+///
+/// What attempts have taken is not touched.
+///
+/// endpoint, size: whose sessions.
+/// Returns TSC_OK; TSC_NOT_FOUND if there was none; TSC_INVALID_ARGUMENT if endpoint has no host, or its port is
+/// over 65535; TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_CLOSED if the cache is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_remove(
     config: *const tsc_config,

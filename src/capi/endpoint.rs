@@ -7,12 +7,12 @@ use crate::endpoint::{Endpoint, MAX_NAME};
 /// The longest host, server name, group, verification and identity, in bytes.
 pub const TSC_MAX_NAME: usize = 255;
 
-/// Who sessions are for. Host and server name are compared without regard to ASCII case, the group byte
-/// by byte.
+/// The server that a session is for. Host and server name are compared ignoring ASCII case, the group byte by
+/// byte.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_endpoint {
-    /// The host that is dialled, a name or an address, not NUL-terminated. Required.
+    /// The host that the driver dials, a name or an address, not NUL-terminated. Required.
     pub host: *const u8,
     /// Its length, 1 to TSC_MAX_NAME.
     pub host_len: usize,
@@ -20,7 +20,7 @@ pub struct tsc_endpoint {
     pub server_name: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub server_name_len: usize,
-    /// A label that stands in place of host and port: endpoints with the same group and server name
+    /// A label that replaces host and port: endpoints with the same group and server name
     /// share sessions on purpose, as two ports of one node may. (NULL, 0) for none, which is right
     /// unless the servers are known to share their ticket keys.
     pub group: *const u8,
@@ -30,9 +30,9 @@ pub struct tsc_endpoint {
     pub port: u32,
     /// Always 0.
     pub reserved: u32,
-    /// Whatever else decides, on this connection alone, whom it trusts and who it is (further names to
-    /// verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
-    /// connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h sees to it.
+    /// Whatever else decides, on this connection alone, whom it trusts and which identity it uses (further names
+    /// to verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
+    /// connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h fills it in.
     pub verification: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub verification_len: usize,

@@ -10,32 +10,32 @@ pub const TSC_EVENT_STORED: u32 = 1;
 pub const TSC_EVENT_OFFERED: u32 = 2;
 /// tsc_event.kind: an attempt was established by resuming what it offered.
 pub const TSC_EVENT_RESUMED: u32 = 3;
-/// tsc_event.kind: an attempt was established, and the server had not taken what it offered.
+/// tsc_event.kind: an attempt was established, and the server had refused what it offered.
 pub const TSC_EVENT_REFUSED: u32 = 4;
-/// tsc_event.kind: sessions were dropped because their time was over. Told when they are found, which
-/// may be later than that.
+/// tsc_event.kind: expired sessions were dropped. The event comes when the library finds them, which
+/// may be some time after they expired.
 pub const TSC_EVENT_EXPIRED: u32 = 5;
 /// tsc_event.kind: sessions were dropped to keep max_endpoints or max_bytes.
 pub const TSC_EVENT_EVICTED: u32 = 6;
-/// tsc_event.kind: nothing is offered to this endpoint for a while, because offering did harm there.
+/// tsc_event.kind: libtsc offers nothing to this endpoint for a while, because offering did harm there.
 pub const TSC_EVENT_BREAKER_OPENED: u32 = 7;
-/// tsc_event.kind: offering to this endpoint is tried again.
+/// tsc_event.kind: libtsc offers sessions to this endpoint again.
 pub const TSC_EVENT_BREAKER_CLOSED: u32 = 8;
 
 /// tsc_event.kind: an attempt does a full handshake; tsc_event.reason says why.
 pub const TSC_EVENT_NOT_OFFERED: u32 = 9;
 
-/// Something that happened in a cache, given to tsc_options.on_event. What it points to is lent for the
-/// call. No part of a session is in it.
+/// Something that happened in a cache, passed to tsc_options.on_event. What it points to is lent for the
+/// call. It contains no part of a session.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_event {
-    /// TSC_EVENT_*. New ones may be added: do nothing for one that you do not know.
+    /// TSC_EVENT_*. New ones may be added: ignore those that you do not know.
     pub kind: u32,
     /// The endpoint's port; 0 if it has none, or a group stands in its place.
     pub port: u32,
-    /// To how many sessions at once; 0 for a breaker and for TSC_EVENT_NOT_OFFERED. They count in the field of tsc_stats that has the
-    /// same name.
+    /// Number of sessions affected; 0 for breaker events and TSC_EVENT_NOT_OFFERED. tsc_stats has a counter of
+    /// the same name.
     pub count: u64,
     /// The endpoint's host, in lower case. (NULL, 0) if a group stands in its place, and for sessions
     /// under a key of the caller's own.

@@ -41,12 +41,19 @@ unsafe fn export(
 ) -> StatusResult {
     check_output(len)?;
     check_buffer(buf, cap)?;
-    match scope.export(key, cap) {
-        Ok(export) => {
+    match scope.seal(key, cap, |_| true) {
+        Ok(sealed) => {
             if !left_out.is_null() {
-                write(left_out, export.left_out);
+                write(left_out, sealed.left_out);
             }
-            write_bytes(&export.sealed, buf, cap, len)
+            let mut at = 0;
+            for part in sealed.all() {
+                // SAFETY: all parts together are not longer than `cap`.
+                write_bytes(part, unsafe { buf.add(at) }, cap - at, len)?;
+                at += part.len();
+            }
+            write(len, at);
+            Ok(())
         }
         Err(why) => {
             if let Refused::TooSmall(needed) = why {
@@ -70,23 +77,24 @@ unsafe fn import(
 
 /// Seals the sessions of a config for the next process to import, as for a warm restart.
 ///
-/// The sessions of every endpoint of the config, and of all that carry the same identity. A single-use
-/// session leaves the cache with the export, or it could be offered twice; a reusable one stays as
-/// well. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with
-/// TSC_SSL_SERIALISE, and rustls's cannot be exported. What attempts have taken or staged is not in it.
+/// It takes the sessions of every endpoint of the config, and of all configs with the same identity. A single-use
+/// session leaves the cache with the export, because otherwise it could be offered twice; a reusable one also
+/// stays. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with TSC_SSL_SERIALISE;
+/// rustls's own sessions cannot be exported. What attempts have taken or staged is not exported.
 ///
-/// Who has an export and its key has the sessions. Import it once, in one process: the library cannot
-/// know of a second time, in which every single-use session would be offered again. It is encrypted
-/// with ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports.
+/// Whoever has an export and its key has the sessions. Import it once, in one process: the library cannot detect
+/// a second import, which would offer every single-use session again. The export is encrypted with
+/// ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports.
 ///
 /// key, key_len: TSC_EXPORT_KEY random bytes.
 /// buf, cap: where the export goes; (NULL, 0) asks for the length alone. The library writes no file.
-/// len: gets the length, also with TSC_TOO_SMALL, which leaves everything in the cache. It changes with
-/// what the cache has, so leave some room or ask again.
-/// left_out: gets how many sessions stayed because they are objects; NULL if not wanted.
-/// TSC_TOO_SMALL: cap is below the length. TSC_UNSUPPORTED: the config has no identity
-/// (tsc_config_options), so that nothing could tell in another process which config is the same; or
-/// the system has no random numbers. TSC_CLOSED. TSC_NO_MEMORY.
+/// len: receives the length, also with TSC_TOO_SMALL. It changes with the content of the cache, so leave some
+/// room or ask again.
+/// left_out: receives how many sessions stayed because they are objects; NULL if not wanted.
+/// Returns TSC_OK; TSC_TOO_SMALL if cap is below the length, and everything stays in the cache;
+/// TSC_INVALID_ARGUMENT if key_len is not TSC_EXPORT_KEY; TSC_UNSUPPORTED if the config has no identity
+/// (tsc_config_options), so that no other process could tell which config is the same, or the system has no
+/// random numbers; TSC_CLOSED if the cache is closed; TSC_NO_MEMORY, and everything stays in the cache.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_export(
     config: *const tsc_config,
@@ -111,17 +119,19 @@ pub unsafe extern "C" fn tsc_config_export(
 
 /// Takes in what tsc_config_export sealed in another process, for a config with the same identity.
 ///
-/// All of it or, if a byte of it is not as it was, nothing. Lifetimes go on by the wall clock: nothing
-/// is offered for longer than was left at the export, and the limits of this config and its cache hold
-/// as well. What is over by now, or over a limit, is dropped and counted in the statistics. Import
+/// It imports everything or, if a single byte was changed, nothing. Lifetimes continue by the wall clock: nothing
+/// is offered for longer than was left at the export, and the limits of this config and its cache apply as well.
+/// Sessions that have expired since, or are over a limit, are dropped and counted in the statistics. Import
 /// before the first connection.
 ///
-/// key, key_len: the key of the export. data, len: the export.
-/// count: gets how many sessions came into the cache.
-/// TSC_NOT_AUTHENTIC: it was altered or cut short, or made with another key, for another identity, for
-/// the caller's own keys, or by a version of the library with another format. TSC_DISCARDED: the wall
-/// clock stands before the export, so that nobody can tell how much time is left. TSC_UNSUPPORTED: the
-/// config has no identity. TSC_CLOSED. TSC_NO_MEMORY. With each of these nothing was imported.
+/// key, key_len: the key of the export, TSC_EXPORT_KEY bytes.
+/// data, len: the export.
+/// count: receives how many sessions came into the cache.
+/// Returns TSC_OK; TSC_NOT_AUTHENTIC if the export was altered or cut short, or was made with another key, for
+/// another identity, by tsc_cache_export, or by a version of the library with another format; TSC_DISCARDED if
+/// the wall clock is before the time of the export, so that nobody can tell how much time is left;
+/// TSC_INVALID_ARGUMENT if key_len is not TSC_EXPORT_KEY; TSC_UNSUPPORTED if the config has no identity;
+/// TSC_CLOSED if the cache is closed; TSC_NO_MEMORY. Unless it is TSC_OK, nothing was imported.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_import(
     config: *const tsc_config,
@@ -138,7 +148,11 @@ pub unsafe extern "C" fn tsc_config_import(
     })
 }
 
-/// The same as tsc_config_export for the sessions under keys of the caller's own (tsc_put).
+/// Seals the sessions under keys of your own (tsc_put), as tsc_config_export does those of a config.
+///
+/// key, key_len, buf, cap, len, left_out: as in tsc_config_export.
+/// Returns as tsc_config_export: TSC_OK; TSC_TOO_SMALL; TSC_INVALID_ARGUMENT; TSC_UNSUPPORTED only if the system
+/// has no random numbers; TSC_CLOSED; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_export(
     cache: *const tsc_cache,
@@ -161,8 +175,13 @@ pub unsafe extern "C" fn tsc_cache_export(
     })
 }
 
-/// The same as tsc_config_import for what tsc_cache_export sealed. The caller's keys are in it: that
-/// they mean the same in both processes is the caller's to know.
+/// Takes in what tsc_cache_export sealed in another process, as tsc_config_import does for a config.
+///
+/// Your keys are part of the export. Only you can know that they mean the same in both processes.
+///
+/// key, key_len, data, len, count: as in tsc_config_import.
+/// Returns as tsc_config_import: TSC_OK; TSC_NOT_AUTHENTIC, also for an export of tsc_config_export;
+/// TSC_DISCARDED; TSC_INVALID_ARGUMENT; TSC_CLOSED; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_import(
     cache: *const tsc_cache,

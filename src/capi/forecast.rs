@@ -3,34 +3,33 @@ use super::guard::guard;
 use super::{endpoint, extensible, tsc_config, tsc_endpoint, tsc_status};
 use crate::supply::Forecast;
 
-/// In a field of tsc_forecast: nobody knows yet, or never.
+/// In a field of tsc_forecast: not known yet, or never.
 pub const TSC_UNKNOWN: u32 = u32::MAX;
 
-/// What attempts of a config to an endpoint may expect, for a driver that plans by itself.
+/// What attempts of a config to an endpoint may expect, for a driver that does its own planning.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_forecast {
     /// Sessions in the cache now.
     pub available: u64,
-    /// Attempts that wait for one (tsc_attempt_wait and its kin).
+    /// Attempts that wait for a session (tsc_attempt_wait, _wait_callback, _wait_fd).
     pub waiting: u64,
-    /// Attempts that do a full handshake, or did and may still bring sessions.
+    /// Attempts that are in a full handshake, or have done one and may still receive sessions.
     pub full_in_flight: u64,
-    /// Attempts that offered a session, and may bring new ones.
+    /// Attempts that offered a session, and may still receive new ones.
     pub resumed_in_flight: u64,
-    /// Sessions that the last full handshake brought, or TSC_UNKNOWN.
+    /// Sessions that the last full handshake yielded, or TSC_UNKNOWN.
     pub tickets_full: u32,
-    /// Sessions that the last resumed handshake brought, or TSC_UNKNOWN.
+    /// Sessions that the last resumed handshake yielded, or TSC_UNKNOWN.
     pub tickets_resumed: u32,
-    /// Milliseconds that a full handshake takes until it has brought its first session.
+    /// Milliseconds from the start of a full handshake to its first session.
     pub full_ms: u32,
     /// The same for a resumed one.
     pub resumed_ms: u32,
     /// Milliseconds that an attempt which asks now would wait for a session. 0: there is one, or a first
-    /// handshake is under way of which nobody knows how long it takes. TSC_UNKNOWN: it would be told
-    /// to do a full handshake.
+    /// handshake of unknown duration is in progress. TSC_UNKNOWN: the attempt would do a full handshake.
     pub wait_ms: u32,
-    /// 1 if the endpoint is offered nothing at present (tsc_options.failure_budget).
+    /// 1 if nothing is offered to the endpoint at present (tsc_options.failure_budget).
     pub breaker_open: u32,
 }
 
@@ -57,8 +56,12 @@ impl From<Forecast> for tsc_forecast {
     }
 }
 
-/// Says what attempts of this config to this endpoint may expect. size is sizeof(tsc_endpoint), out_size
-/// sizeof(tsc_forecast).
+/// Says what attempts of this config to this endpoint may expect.
+///
+/// endpoint, size: size is sizeof(tsc_endpoint).
+/// out, out_size: receives the forecast; out_size is sizeof(tsc_forecast).
+/// Returns TSC_OK, also for a closed cache; TSC_INVALID_ARGUMENT if endpoint has no host, or its port is over
+/// 65535; TSC_TOO_LARGE if a name is over TSC_MAX_NAME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_forecast(
     config: *const tsc_config,

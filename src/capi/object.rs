@@ -1,9 +1,11 @@
 use super::cache::{caller_key, open_engine};
-use super::extensible;
+use super::config::clone_config;
 use super::guard::{StatusResult, check_output, guard, write};
 use super::session::read_info;
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
-use super::{tsc_cache, tsc_session_info, tsc_status};
+use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
+use super::{
+    endpoint, extensible, tsc_cache, tsc_config, tsc_endpoint, tsc_session_info, tsc_status,
+};
 use crate::engine::{Payload, Session};
 use crate::session_info::Received;
 use crate::size::Size;
@@ -49,6 +51,11 @@ impl Object {
         Ok((Arc::new(Self { object, release }), info.object_size(len)))
     }
 
+    /// Whether a session is one of these: rustls keeps values of its own.
+    fn is_in(session: &Session) -> bool {
+        matches!(&session.payload, Payload::Value(value) if value.is::<Self>())
+    }
+
     /// Out of a session, unless that is something else.
     fn of(session: Session) -> Option<Arc<Self>> {
         match session.payload {
@@ -71,14 +78,29 @@ impl Object {
     }
 }
 
-/// Stores an object of the TLS stack under a key of the caller's own, as tsc_put stores bytes.
+/// A reference to the object of a session, for the caller to release.
+unsafe fn lend(
+    session: Option<Session>,
+    retain: unsafe extern "C" fn(*mut c_void),
+) -> StatusResult<*mut c_void> {
+    let object = session.and_then(Object::of).ok_or(TSC_NOT_FOUND)?;
+    Ok(object.hand_over().unwrap_or_else(|shared| {
+        // SAFETY: the header's contract; the object is there while `shared` is.
+        unsafe { retain(shared.as_ptr()) };
+        shared.as_ptr()
+    }))
+}
+
+/// Stores an object of the TLS stack under a key of your own, as tsc_put stores bytes.
 ///
-/// On TSC_OK the library owns one reference to object and gives it back, once, through release, on
-/// any thread, with no lock held, possibly before this call returns. On any other status the caller
-/// still owns it.
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+/// status the caller still owns it.
+///
 /// key, key_len, info, info_size: as in tsc_put.
 /// object, len, release: as in tsc_attempt_receive_object.
-/// TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED: as in tsc_put.
+/// Returns TSC_OK, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY as tsc_put does;
+/// TSC_INVALID_ARGUMENT if key is empty, or a field of info is out of range.
+/// Threads: release may be called on any thread, with no lock held, and before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_put_object(
     cache: *const tsc_cache,
@@ -110,11 +132,14 @@ pub unsafe extern "C" fn tsc_put_object(
 
 /// Hands out the newest object under a key. A single-use session leaves the cache with it.
 ///
-/// object: gets the object, with a reference that is the caller's to release.
-/// retain: takes another reference to an object of which the cache keeps its own; not NULL. Called on
-/// this thread, with no lock held, before this call returns; may call any function of this library.
-/// info, info_size: as in tsc_get.
-/// TSC_NOT_FOUND: there is none, or what is there is bytes, which tsc_get finds. TSC_CLOSED.
+/// key, key_len: 1 to TSC_MAX_KEY bytes.
+/// object: receives the object, with a reference that the caller releases.
+/// retain: takes another reference to an object of which the cache keeps its own; not NULL. It may call any
+/// function of this library.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is bytes (see tsc_get); TSC_INVALID_ARGUMENT if
+/// key is empty; TSC_TOO_LARGE if key is over TSC_MAX_KEY; TSC_CLOSED if the cache is closed.
+/// Threads: retain is called on this thread, with no lock held, before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_get_object(
     cache: *const tsc_cache,
@@ -131,18 +156,92 @@ pub unsafe extern "C" fn tsc_get_object(
         check_output(object)?;
         let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
         extensible::check_optional_output(info, info_size)?;
-        let taken = engine.take_object(&key, |session, now| {
+        let taken = engine.take_object(&key, Object::is_in, &mut |session, now| {
             if !info.is_null() {
                 extensible::write(info, info_size, &tsc_session_info::of(session, now));
             }
         });
-        let taken = taken.and_then(Object::of).ok_or(TSC_NOT_FOUND)?;
-        let pointer = taken.hand_over().unwrap_or_else(|shared| {
-            // SAFETY: the header's contract; the object is there while `shared` is.
-            unsafe { retain(shared.as_ptr()) };
-            shared.as_ptr()
+        write(object, lend(taken, retain)?);
+        Ok(())
+    })
+}
+
+/// Stores an object of the TLS stack for this config and endpoint without an attempt, as tsc_config_put stores
+/// bytes.
+///
+/// On TSC_OK the library owns one reference to object and gives it back, once, through release. On any other
+/// status the caller still owns it.
+///
+/// endpoint, size: whose session it is.
+/// info, info_size: what is known of the session; tls_version is required.
+/// object, len, release: as in tsc_attempt_receive_object.
+/// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, object or release is
+/// NULL, or a field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit;
+/// TSC_DISCARDED if the session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is
+/// closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_config_put_object(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    info: *const tsc_session_info,
+    info_size: usize,
+    object: *mut c_void,
+    len: usize,
+    release: Option<unsafe extern "C" fn(object: *mut c_void)>,
+) -> tsc_status {
+    guard(|| {
+        let config = clone_config(config)?;
+        let endpoint = endpoint::read(endpoint, size)?;
+        let info = read_info(info, info_size)?;
+        let supply = config.supply(&endpoint)?;
+        let (object, size) = Object::new(object, len, &info, release)?;
+        let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
+        supply
+            .put_unattended(Payload::Value(value), size, &info, config.client_not_after)
+            .map_err(|why| {
+                // It stays the caller's: not to be released here.
+                let _ = object.hand_over();
+                why.into()
+            })
+    })
+}
+
+/// Hands out the newest object of this config and endpoint without an attempt (see tsc_config_get). A
+/// single-use session leaves the cache with it.
+///
+/// endpoint, size: whose session.
+/// object, retain: as in tsc_get_object.
+/// info, info_size: receives what is known of the session; (NULL, 0) if not wanted.
+/// Returns TSC_OK; TSC_NOT_FOUND if there is none, or the newest is bytes, which tsc_config_get finds;
+/// TSC_INVALID_ARGUMENT if endpoint has no host, its port is over 65535, or retain is NULL; TSC_TOO_LARGE if a name
+/// is over TSC_MAX_NAME; TSC_CLOSED if the cache is closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_config_get_object(
+    config: *const tsc_config,
+    endpoint: *const tsc_endpoint,
+    size: usize,
+    object: *mut *mut c_void,
+    retain: Option<unsafe extern "C" fn(object: *mut c_void)>,
+    info: *mut tsc_session_info,
+    info_size: usize,
+) -> tsc_status {
+    guard(|| {
+        let config = clone_config(config)?;
+        let endpoint = endpoint::read(endpoint, size)?;
+        check_output(object)?;
+        let retain = retain.ok_or(TSC_INVALID_ARGUMENT)?;
+        extensible::check_optional_output(info, info_size)?;
+        if config.engine().is_closed() {
+            return Err(TSC_CLOSED);
+        }
+        let supply = config.supply(&endpoint)?;
+        let taken = supply.take_object_unattended(Object::is_in, &mut |session, now| {
+            if !info.is_null() {
+                extensible::write(info, info_size, &tsc_session_info::of(session, now));
+            }
         });
-        write(object, pointer);
+        write(object, lend(taken, retain)?);
         Ok(())
     })
 }

@@ -6,18 +6,18 @@ use crate::engine::{Clock, Listener, Options};
 use crate::event::Event;
 use std::ffi::c_void;
 
-/// tsc_options.flags: keep nothing and offer nothing; every call still works.
+/// tsc_options.flags: the cache keeps and offers nothing; every call still works.
 pub const TSC_DISABLED: u32 = 1;
 /// tsc_options.flags: the last TLS 1.3 ticket of an endpoint is offered again and again, until a new
 /// one comes.
 ///
-/// For servers that take a ticket more than once, as most do. It costs privacy: who watches the
-/// network sees that two connections with the same ticket are from the same client, which single use
-/// is there to hide (RFC 8446, C.4). A server that takes each ticket once refuses it, which costs a
-/// full handshake. rustls does not let a TLS 1.3 session be used twice; there the flag does nothing.
+/// For servers that accept a ticket more than once, as most do. It costs privacy: anyone watching the network
+/// sees that two connections with the same ticket are from the same client, which single use is meant to hide
+/// (RFC 8446, C.4). A server that accepts each ticket once refuses the second use, which costs a full handshake.
+/// rustls does not let a TLS 1.3 session be used twice, so there the flag does nothing.
 pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 
-/// How a cache is bounded. 0 in a field means its default; see docs/limits.md for how to choose.
+/// The limits of a cache. 0 in a field means its default; see docs/limits.md for how to choose.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_options {
@@ -27,40 +27,38 @@ pub struct tsc_options {
     pub max_endpoints: u32,
     /// Sessions per endpoint; the oldest goes first. Default 64.
     pub max_sessions_per_endpoint: u32,
-    /// Seconds after which nothing received is offered any more, whatever its own lifetime.
-    /// Default 3600.
+    /// Seconds after which no session is offered any more, whatever its own lifetime. Default 3600.
     pub ttl_seconds: u32,
-    /// Bytes of all sessions together. Default 8 MiB, and in proportion more if max_endpoints is above
-    /// its default. As many again may be staged, by all attempts together: there, one that has staged
-    /// something takes no more than it leaves to the others, and at the limit its newest session takes the
-    /// place of its oldest.
+    /// Bytes of all sessions together. Default 8 MiB, and proportionally more if max_endpoints is above its
+    /// default. All attempts together may stage as many bytes again. An attempt that has staged something takes
+    /// no more of them than it leaves to the others; at the limit its newest session replaces its oldest.
     pub max_bytes: u64,
-    /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
-    /// Larger ones are answered with TSC_TOO_LARGE. Default 64 KiB.
+    /// Bytes of one session as received: serialised, and for an object including the certificates that it
+    /// holds. Larger ones get TSC_TOO_LARGE. Default 64 KiB.
     pub max_session_bytes: u32,
     /// Seconds since the last full handshake after which a lineage ends, however often it was renewed
     /// by resumption. Default 86400 (a day).
     pub max_lineage_age_seconds: u32,
-    /// The clock to use in place of the system's: milliseconds that never go back. For tests. NULL:
+    /// The clock to use in place of the system's: milliseconds that never decrease. For tests. NULL:
     /// the system's monotonic clock, which counts suspend. Called on any thread, with no lock held,
     /// until the last handle that can reach the cache is freed.
     pub clock: Option<unsafe extern "C" fn(clock_arg: *mut c_void) -> u64>,
     /// Passed to clock.
     pub clock_arg: *mut c_void,
-    /// How many full handshakes to one endpoint may be under way before further attempts that ask with
-    /// tsc_attempt_wait and its kin wait for one to end. One that hangs counts until it is overdue: see
-    /// tsc_attempt_wait. Default: any number.
+    /// How many full handshakes to one endpoint may be in progress before further attempts that call
+    /// tsc_attempt_wait, tsc_attempt_wait_callback or tsc_attempt_wait_fd wait for one of them to end. A
+    /// handshake that hangs counts until it is overdue: see tsc_attempt_wait. Default: any number.
     pub max_full_handshakes: u32,
-    /// Connections to one endpoint that may fail within an hour because they offered a session, where a
-    /// full handshake would have made them; besides those under way at the same time. From two thirds of
-    /// it on nothing is offered, except that one connection at a time tries. Where full handshakes fail
+    /// Connections to one endpoint that may fail within an hour because they offered a session, where a full
+    /// handshake would have succeeded; not counting those in progress at the same time. From two thirds of this
+    /// number on, libtsc offers nothing, except that one connection at a time tries. Where full handshakes fail
     /// as well, the bound is approximate. Default 12; UINT32_MAX: any number.
     pub failure_budget: u32,
-    /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in
-    /// the library: a field that ends beyond it is not there. Called on whichever thread is in the
-    /// library, with no lock held and perhaps before the call that caused it has returned, until the
-    /// last handle that can reach the cache is freed, and calls on rustls connections that were under way
-    /// then have returned. It may call the library; it must not throw.
+    /// Called when something happens to sessions (TSC_EVENT_*), or NULL. size is that of tsc_event in the
+    /// library: a field that ends beyond it is not there. Called on whichever thread is in the library, with no
+    /// lock held and possibly before the call that caused it has returned. It may be called until the last
+    /// handle that can reach the cache is freed, and the calls on rustls connections that were in progress then
+    /// have returned. It may call the library; it must not throw.
     pub on_event:
         Option<unsafe extern "C" fn(event_arg: *mut c_void, event: *const tsc_event, size: usize)>,
     /// Passed to on_event.

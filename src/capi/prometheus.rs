@@ -8,16 +8,17 @@ use std::fmt::{self, Write};
 
 /// Writes the statistics of a cache as text for Prometheus (text format 0.0.4, UTF-8).
 ///
-/// A field of tsc_stats that counts becomes the counter tsc_<field>_total; what is there now (endpoints,
-/// sessions, bytes) the gauge tsc_<field>. Each line ends with a line feed; there is no NUL at the end.
+/// A field of tsc_stats that counts becomes the counter tsc_<field>_total; a field that says what is there now
+/// (endpoints, sessions, bytes, bytes_staged) becomes the gauge tsc_<field>. Each line ends with a line feed;
+/// there is no NUL at the end.
 ///
-/// labels, labels_len: what to put between the braces of each metric, as in cluster="a",zone="b", so
-/// that several caches can be told apart; (NULL, 0) for no labels. In a value, \\, \" and \n stand for
-/// a backslash, a quotation mark and a line feed.
+/// labels, labels_len: what goes between the braces of each metric, for example cluster="a",zone="b", to tell
+/// several caches apart; (NULL, 0) for no labels. In a value, \\, \" and \n stand for a backslash, a quotation
+/// mark and a line feed.
 /// buf, cap: where the text goes; (NULL, 0) asks for the length alone.
-/// len: gets the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
-/// TSC_INVALID_ARGUMENT: also if the labels are not in that form, not UTF-8, or one is there twice.
-/// TSC_TOO_SMALL: cap is below the length. TSC_NO_MEMORY. A closed cache still answers.
+/// len: receives the length, also with TSC_TOO_SMALL. It grows with the numbers, so leave some room.
+/// Returns TSC_OK, also for a closed cache; TSC_INVALID_ARGUMENT if the labels are not in that form, are not
+/// UTF-8, or contain a name twice; TSC_TOO_SMALL if cap is below the length; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_stats_prometheus(
     cache: *const tsc_cache,

@@ -3,27 +3,27 @@ use crate::engine::Reason;
 /// tsc_attempt_info.reason: it resumed, or that is not decided yet.
 pub const TSC_REASON_NONE: u32 = 0;
 /// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config, or it was so long ago that
-/// the cache has forgotten it. Normal for a first connection. Otherwise look at what tells endpoints apart,
-/// and whether attempts say that they are established.
+/// the cache has forgotten it. Normal for a first connection. Otherwise check what differs between the endpoints,
+/// and that every attempt reports that it is established.
 pub const TSC_REASON_NOTHING_STORED: u32 = 1;
-/// tsc_attempt_info.reason: what was stored has expired. Look at the server's ticket lifetime and at
+/// tsc_attempt_info.reason: what was stored has expired. Check the server's ticket lifetime and
 /// ttl_seconds.
 pub const TSC_REASON_EXPIRED: u32 = 2;
-/// tsc_attempt_info.reason: what was stored was evicted to keep a limit, or cleared. Look at max_endpoints
+/// tsc_attempt_info.reason: what was stored was evicted to keep a limit, or cleared. Check max_endpoints
 /// and max_bytes.
 pub const TSC_REASON_EVICTED: u32 = 3;
-/// tsc_attempt_info.reason: other attempts have taken all there was. Let attempts wait (tsc_attempt_wait),
+/// tsc_attempt_info.reason: other attempts have taken all sessions. Let attempts wait (tsc_attempt_wait),
 /// or have the server issue more tickets.
 pub const TSC_REASON_TAKEN: u32 = 4;
 /// tsc_attempt_info.reason: the server refused what was offered or, just before, refused or broke off a
-/// session of the same origin. It was restarted, or its ticket keys are not those of the node that issued it.
+/// session of the same lineage. It was restarted, or does not have the ticket keys of the node that issued it.
 pub const TSC_REASON_REFUSED: u32 = 5;
-/// tsc_attempt_info.reason: offers to this endpoint did harm lately (tsc_options.failure_budget), so nothing
-/// was offered, or this attempt was the one to be compared.
+/// tsc_attempt_info.reason: offers to this endpoint did harm recently (tsc_options.failure_budget), so nothing
+/// was offered, or this attempt served as the comparison.
 pub const TSC_REASON_WITHHELD: u32 = 6;
 /// tsc_attempt_info.reason: it waited for a session, and none came in time.
 pub const TSC_REASON_WAITED_IN_VAIN: u32 = 7;
-/// tsc_attempt_info.reason: what it took was never sent, and went back.
+/// tsc_attempt_info.reason: the session that it took was never sent, and went back to the cache.
 pub const TSC_REASON_NOT_SENT: u32 = 8;
 /// tsc_attempt_info.reason: nobody called tsc_attempt_offer.
 pub const TSC_REASON_NOT_ASKED: u32 = 9;
@@ -31,8 +31,8 @@ pub const TSC_REASON_NOT_ASKED: u32 = 9;
 pub const TSC_REASON_CACHE_OFF: u32 = 10;
 /// tsc_attempt_info.reason: the attempt failed after it had offered a session.
 pub const TSC_REASON_FAILED: u32 = 11;
-/// tsc_attempt_info.reason: all that was stored for this endpoint comes from connections that verified
-/// something else (tsc_endpoint.verification): other names, flags or client certificate.
+/// tsc_attempt_info.reason: all sessions of this endpoint come from connections that verified something else
+/// (tsc_endpoint.verification): other names, flags or client certificate.
 pub const TSC_REASON_OTHER_VERIFICATION: u32 = 12;
 
 pub(super) fn of(reason: Reason) -> u32 {

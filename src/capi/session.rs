@@ -8,24 +8,24 @@ use crate::session_info::{Received, SessionInfo};
 use std::ffi::c_void;
 use std::ptr;
 
-/// What the caller knows of a session. Bindings pass on what the wire said; the rules are here.
+/// What the caller knows of a session: what the wire said. The rules are the library's.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_session_info {
-    /// The protocol version on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (0x0301 and 0x0302
-    /// are taken as 1.2 is). A TLS 1.3 session is single-use, an older one is reusable. Required.
+    /// The protocol version on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (0x0301 and 0x0302 are
+    /// treated like 1.2). A TLS 1.3 session is single-use, an older one is reusable. Required.
     pub tls_version: u32,
     /// The lifetime that the server gave, in seconds. TLS 1.3: 0 means that it must not be kept
     /// (RFC 8446). Before TLS 1.3: 0 means that the server said nothing (RFC 5077), as for sessions
-    /// by id; the cache's own limits then hold. Over seven days counts as seven days. In outputs:
+    /// by id; the cache's own limits then hold. More than seven days counts as seven days. In outputs:
     /// seconds for which the session may still be offered, rounded down.
     pub lifetime_seconds: u32,
     /// When the server's certificate ends, in Unix seconds; 0 if not known. 0 in outputs.
     pub not_after: i64,
-    /// Milliseconds since the session was received. Only in outputs; not looked at in inputs.
+    /// Milliseconds since the session was received. Only in outputs; ignored in inputs.
     pub age_ms: u64,
-    /// For an object: how many of the peer's certificates it holds; 0 if not known, or if it is bytes. 0
-    /// in outputs.
+    /// For an object: how many of the peer's certificates it holds; 0 if that is not known, or the session is bytes.
+    /// 0 in outputs.
     pub certificates: u32,
     /// For an object: how many bytes these certificates have in DER, together. 0 in outputs.
     pub certificate_bytes: u32,

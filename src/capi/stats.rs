@@ -17,10 +17,10 @@ pub struct tsc_stats {
     pub missed: u64,
     /// Sessions that came into the cache.
     pub stored: u64,
-    /// Single-use sessions that were taken, never sent, and came back. One that is over by then, or was
-    /// refused meanwhile, counts as expired or removed, too.
+    /// Single-use sessions that were taken, never sent, and came back. One that has expired by then, or
+    /// was refused meanwhile, also counts as expired or removed.
     pub returned: u64,
-    /// Sessions dropped because their time was over.
+    /// Sessions dropped because they had expired.
     pub expired: u64,
     /// Sessions dropped to keep max_endpoints or max_bytes.
     pub evicted: u64,
@@ -36,18 +36,18 @@ pub struct tsc_stats {
     pub discarded_too_large: u64,
     /// Sessions not kept because their connection failed.
     pub discarded_failed: u64,
-    /// Sessions not kept because their attempt was freed and nobody had said how it ended.
+    /// Sessions not kept because their attempt was freed before anybody reported how it ended.
     pub discarded_unfinished: u64,
     /// Sessions not kept because the cache is disabled or closed.
     pub discarded_disabled: u64,
-    /// Sessions not kept because memory could not be had.
+    /// Sessions not kept for want of memory.
     pub discarded_no_memory: u64,
     /// Attempts that were established.
     pub established: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Attempts freed while nobody had said how they ended. More than a few: a driver forgets to say
-    /// "established", and the cache stays empty.
+    /// Attempts freed before anybody reported how they ended. More than a few mean that a driver forgets to
+    /// report "established", and the cache stays empty.
     pub unfinished: u64,
     /// Endpoints in the cache now.
     pub endpoints: u64,
@@ -62,7 +62,7 @@ pub struct tsc_stats {
     pub waited: u64,
     /// Of these, how many got one while they waited.
     pub waits_served: u64,
-    /// Attempts that were offered nothing because the breaker of their endpoint was open.
+    /// Attempts that were offered nothing because their endpoint's breaker was open.
     pub withheld: u64,
     /// Times that a breaker opened: offering sessions to an endpoint did harm.
     pub breaker_opened: u64,
@@ -100,11 +100,12 @@ each_stat!(from_stats);
 ///
 /// `stored + returned == taken + expired + evicted + displaced + removed + sessions`
 ///
-/// What came into the cache, for the first time or back from an attempt, left it for one of these reasons or
-/// is in it now. What was discarded (discarded_*) never came in. A forked child begins with zeros.
+/// Whatever came into the cache, for the first time or back from an attempt, has left it for one of these reasons
+/// or is in it now. What was discarded (discarded_*) never came in. Under load the counts of one call may be a
+/// few operations apart. A forked child begins with zeros.
 ///
-/// Counts of one call fit together as far as they were taken from one shard; under load they may be a
-/// few operations apart. A closed cache still answers. size is sizeof(tsc_stats).
+/// out, size: receives the statistics; size is sizeof(tsc_stats).
+/// Returns TSC_OK, also for a closed cache.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_stats_get(
     cache: *const tsc_cache,

@@ -4,7 +4,7 @@ use crate::engine::Discard;
 use crate::error::Error;
 use std::ffi::c_char;
 
-/// What a function answers. The values are pinned; new ones are only appended.
+/// What a function returns. The values never change; new ones are only added at the end.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -13,41 +13,41 @@ pub enum tsc_status {
     TSC_OK = 0,
     /// There is no session to offer: do a full handshake.
     TSC_NOT_FOUND = 1,
-    /// A NULL where none is allowed, a length or value out of range, or a struct of a wrong size.
+    /// A NULL where none is allowed, a length or value out of range, or a struct of the wrong size.
     TSC_INVALID_ARGUMENT = 2,
     /// The buffer is too small. The length that is needed was written; nothing was lost.
     TSC_TOO_SMALL = 3,
     /// A key, name or session is over its limit (TSC_MAX_KEY, TSC_MAX_NAME, max_session_bytes).
     TSC_TOO_LARGE = 4,
-    /// There is no memory. Nothing was lost or changed. Answered for everything whose size the caller's data
-    /// or the number of sessions decides: sessions stored or staged, tables that grow, exports, imports,
-    /// text. If the heap cannot give a small block (a handle, a key, a place in a queue) or the list
-    /// of what a call drops at once, the process is aborted, as Rust's allocator does. tsc_clear and
-    /// tsc_cache_free need no such list.
+    /// Out of memory. Nothing was lost or changed. Returned for everything whose size depends on the caller's data
+    /// or the number of sessions: sessions stored or staged, tables that grow, exports, imports, text. If the
+    /// heap has no room for a small block (a handle, a key, a place in a queue) or for the list of what a call
+    /// drops at once, Rust's allocator aborts the process. tsc_clear and tsc_cache_free need no such list.
     TSC_NO_MEMORY = 5,
     /// The cache was closed or freed, or the handle was made before a fork in the parent process.
     TSC_CLOSED = 6,
-    /// The session was not kept, and rightly so: its lifetime is over or zero, its connection has
-    /// failed, or the cache is disabled. Nothing to do for the caller.
+    /// The session was not kept, as intended: its lifetime is over or zero, its connection has failed, the cache
+    /// is disabled, or there are enough sessions. The caller has nothing to do. From an import: the wall clock is
+    /// before the time of the export.
     TSC_DISCARDED = 7,
     /// The attempt is past the point where this call has a meaning, for example established after
     /// failed. Nothing was changed.
     TSC_WRONG_STATE = 8,
-    /// This build of the library cannot do it (rustls is not in it), or the caller set a field that
-    /// this version does not know.
+    /// This build or system cannot do it (rustls is not in the build, there are no descriptors to wait with),
+    /// or the caller set a field or flag that this version does not know.
     TSC_UNSUPPORTED = 9,
     /// An error inside the library was contained. Treat it as "no session" and please report it.
     TSC_PANIC = 10,
-    /// A session is on its way: make the offer when the wait is over.
+    /// A session is on its way: call tsc_attempt_offer when the wait is over.
     TSC_WAIT = 11,
-    /// What was to be imported is not what was exported with this key and for this config. Nothing was
-    /// imported.
+    /// The data to import is not what was exported with this key and for this config. Nothing was imported.
     TSC_NOT_AUTHENTIC = 12,
 }
 
-/// Describes a status in one short English sentence without a full stop.
+/// Describes a status in one short English phrase without a full stop.
 ///
-/// Never NULL, also for numbers that are no status; static, not to be freed.
+/// status: any number.
+/// Returns a static string, which is not to be freed; never NULL, also for numbers that are no status.
 #[unsafe(no_mangle)]
 pub extern "C" fn tsc_status_text(status: u32) -> *const c_char {
     const TEXTS: [&str; 13] = [

@@ -35,25 +35,27 @@ fn status_of(plan: Plan) -> Result<(), tsc_status> {
     }
 }
 
-/// Waits for a session if one is expected in time, and returns when there is nothing to wait for any
-/// more: ask tsc_attempt_offer then (or create the rustls connection), and do a full handshake if it has
-/// nothing.
+/// Waits for a session if one is expected in time, and returns when there is nothing left to wait for.
 ///
-/// A pool that opens many connections to one endpoint at once has more attempts than tickets. With this,
-/// the first does a full handshake and the others are given what it brings, and what these bring in
-/// turn, in the order in which they asked. Who would wait in vain, as far as the library can tell from
-/// what the endpoint brought before, is told so at once; so is everybody if the endpoint issues no
-/// sessions. Others know of an attempt from its tsc_attempt_offer on, until it is established and has
-/// brought what it is expected to, has failed, or is freed: say so as soon as you know.
+/// Then call tsc_attempt_offer (or create the rustls connection), and do a full handshake if it has nothing. Call
+/// this after the TCP connection is established: a session that is held back for this attempt is not available to
+/// others.
 ///
-/// Ask after the TCP connection stands: a session that was kept for an attempt is kept from others.
-/// docs/supply.md says when waiting pays.
+/// A pool that opens many connections to one endpoint at once has more attempts than tickets. The first attempt
+/// does a full handshake; the others get the tickets that it receives, and those that they receive in turn, in
+/// the order in which they asked. An attempt that cannot get a session before its deadline, judging by what the
+/// endpoint issued before, is told so immediately, and so is every attempt if the endpoint issues no sessions.
+/// The library counts on an attempt from its tsc_attempt_offer until it has been established and has received
+/// what is expected of it, has failed, or is freed: report the outcome as soon as you know it.
 ///
-/// An attempt that hangs is not waited for to the end: after eight times what handshakes take here, between
-/// one and ten seconds, nothing is expected of it, and the first in the line goes in its place.
-/// max_wait_ms: the longest wait, in milliseconds of real time. 0: do not wait.
-/// TSC_WRONG_STATE: the attempt waits already, or is past its offer. TSC_CLOSED: the attempt is from
-/// before a fork.
+/// If an attempt hangs, the others do not wait for it to the end: after eight times the usual duration of a
+/// handshake at this endpoint, but at least one second and at most ten, nothing is expected of it any more, and
+/// the first in the queue does a full handshake in its place. docs/supply.md says when waiting pays.
+///
+/// max_wait_ms: the longest wait, in milliseconds of real time; 0: do not wait.
+/// Returns TSC_OK when the wait is over, or there is nothing to wait for; TSC_WRONG_STATE if the attempt waits
+/// already, or is past its offer; TSC_CLOSED if the attempt is from before a fork.
+/// Threads: blocks this one, and holds no lock while it does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait(
     attempt: *const tsc_attempt,
@@ -62,20 +64,24 @@ pub unsafe extern "C" fn tsc_attempt_wait(
     guard(|| Ok(clone_connection(attempt)?.wait(max_wait_ms)?))
 }
 
-/// tsc_attempt_wait for a driver that must not be blocked.
+/// Waits as tsc_attempt_wait does, for a driver that must not block: calls a function when the wait is over.
 ///
-/// TSC_OK: there is nothing to wait for; ready will not be called. TSC_WAIT: ready is called when the
-/// wait is over, once, on whichever thread ended it, with no lock held, possibly before this call has
-/// returned. It may call any function of this library, tsc_attempt_offer among them.
-/// The library starts no thread, so it cannot call at the deadline: set a timer of your own to
-/// max_wait_ms, and call tsc_attempt_wait_end when it fires. For the same reason a burst that waits for
-/// something which does not come (a first one, at a server that issues no sessions; an attempt that hangs)
-/// learns of it by the next call about the same endpoint, whatever that is, or by one that waits with one
-/// of the other two calls.
-/// Callbacks run one after the other: if one ends the wait of another attempt, as by tsc_attempt_free, the
-/// other one's is called after it has returned. So any number of them needs no deeper stack than one.
-/// ready: not NULL. arg: passed to it.
-/// Other statuses: see tsc_attempt_wait.
+/// The library starts no thread, so it cannot call at the deadline: set a timer of your own to max_wait_ms, and
+/// call tsc_attempt_wait_end when it fires. For the same reason, attempts that wait for something which does not
+/// come (the tickets of a server that issues none, or an attempt that hangs) learn of it only by the next call
+/// about the same endpoint, or from an attempt that waits with one of the other two calls.
+///
+/// max_wait_ms: the longest wait, in milliseconds; 0: do not wait.
+/// ready: called once when the wait is over; not NULL. It may call any function of this library,
+/// tsc_attempt_offer included.
+/// arg: passed to ready; may be NULL.
+/// Returns TSC_OK if there is nothing to wait for, and ready will not be called; TSC_WAIT if ready will be
+/// called; TSC_WRONG_STATE if the attempt waits already, or is past its offer; TSC_CLOSED if the attempt is from
+/// before a fork.
+/// Threads: ready is called on whichever thread ended the wait, with no lock held, possibly before this call has
+/// returned. On one thread, callbacks run one after another: if one ends the wait of another attempt, for example
+/// by tsc_attempt_free, the other attempt's callback runs after it has returned. So any number of them needs no
+/// deeper stack than one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_callback(
     attempt: *const tsc_attempt,
@@ -91,18 +97,20 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
     })
 }
 
-/// tsc_attempt_wait for an event loop: by a file descriptor that becomes readable when the wait is over,
-/// be it by a session, by a forecast that changed, or by the deadline. No timer and no callback needed.
+/// Waits as tsc_attempt_wait does, for an event loop: gives a file descriptor that becomes readable when the wait
+/// is over, by a session, a changed forecast or the deadline.
 ///
-/// TSC_OK: there is nothing to wait for; fd is not written. TSC_WAIT: fd gets the descriptor, which is
-/// lent until tsc_attempt_free; poll it for reading, do not read or close it, and take it out of the
-/// event loop when it is readable, or else before tsc_attempt_free. The library closes it, once, but not
-/// before another thread that is just ending the wait is done with it: for that moment it stays open, so an
-/// event loop that still has it could report it after tsc_attempt_free. Its number is not used for anything
-/// else meanwhile.
-/// TSC_UNSUPPORTED: there are no such descriptors outside Linux; wait with tsc_attempt_wait_callback and a
-/// timer of your event loop there. TSC_NO_MEMORY: no descriptor could be had. Other statuses: see
-/// tsc_attempt_wait.
+/// It needs no timer and no callback.
+///
+/// max_wait_ms: the longest wait, in milliseconds; 0: do not wait.
+/// fd: with TSC_WAIT, receives the descriptor, lent until tsc_attempt_free. Poll it for reading; do not read or
+/// close it. Take it out of the event loop when it is readable, or at the latest before tsc_attempt_free. The
+/// library closes it once, when no thread is still ending the wait; for that moment after tsc_attempt_free an
+/// event loop that still has the descriptor could report it. Its number is not reused meanwhile.
+/// Returns TSC_OK if there is nothing to wait for, and fd is not written; TSC_WAIT if fd was written;
+/// TSC_WRONG_STATE if the attempt waits already, or is past its offer; TSC_UNSUPPORTED outside Linux, where such
+/// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the system gives no descriptor; TSC_CLOSED if the attempt is from
+/// before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_fd(
     attempt: *const tsc_attempt,
@@ -131,13 +139,15 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     })
 }
 
-/// Gives up an attempt's place in the queue, as at its deadline: make the offer then.
+/// Gives up an attempt's place in the queue, as at its deadline: call tsc_attempt_offer then.
 ///
-/// TSC_OK: ready has not been called and will not be. TSC_WRONG_STATE: the attempt does not wait, or
-/// ready was called, or is being called or about to be: leave the rest to it.
 /// tsc_attempt_offer, tsc_attempt_sent, tsc_attempt_receive, tsc_attempt_established, tsc_attempt_failed and
-/// tsc_attempt_free end a wait, too, but do not say which it was: use this first if what arg points to is to
-/// be freed.
+/// tsc_attempt_free end a wait as well, but do not tell whether ready is still to come. Call this first if you
+/// are going to free what arg points to.
+///
+/// Returns TSC_OK if ready has not been called and will not be; TSC_WRONG_STATE if the attempt does not wait, or
+/// ready was called, is being called or is about to be: leave the rest to it; TSC_CLOSED if the attempt is from
+/// before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_end(attempt: *const tsc_attempt) -> tsc_status {
     guard(|| Ok(clone_connection(attempt)?.end_wait()?))

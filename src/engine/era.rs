@@ -127,11 +127,10 @@ impl Era {
 fn shards(options: &Options) -> usize {
     const EXACT_UP_TO: u32 = 64;
     const ENDPOINTS_A_SHARD: u32 = 16;
-    const MOST: u32 = 64;
     if options.max_endpoints <= EXACT_UP_TO {
         return 1;
     }
     (options.max_endpoints / ENDPOINTS_A_SHARD)
         .next_power_of_two()
-        .min(MOST) as usize
+        .min(Shard::MOST as u32) as usize
 }

@@ -20,6 +20,7 @@ mod table;
 mod time;
 mod usage;
 mod visit;
+mod walk;
 
 pub use event::EventKind;
 pub(crate) use event::{Event, Listener};
@@ -47,9 +48,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use visit::Visit;
-
-/// Places of a table that are looked at before its lock is given to others.
-const PLACES_UNDER_A_LOCK: usize = 64;
+use walk::walk;
 
 /// A bounded store of sessions.
 ///
@@ -318,12 +317,13 @@ impl Engine {
         found
     }
 
-    /// Takes the newest session of a key if it is an object, and shows it to `look` under the lock.
+    /// Takes the newest session of a key if it `is_object`, and shows it to `look` under the lock.
     #[cfg(feature = "capi")]
     pub(crate) fn take_object(
         &self,
         key: &Key<'_>,
-        look: impl FnOnce(&Session, Time),
+        is_object: fn(&Session) -> bool,
+        look: &mut dyn FnMut(&Session, Time),
     ) -> Option<Session> {
         let now = self.clock.now();
         let (mut garbage, mut taken) = (self.garbage(), None);
@@ -333,7 +333,7 @@ impl Engine {
             &mut garbage,
             &mut taken,
             |session, stays, taken| {
-                if !session.is_object() {
+                if !is_object(session) {
                     return false;
                 }
                 if stays {
@@ -494,20 +494,14 @@ impl Engine {
         let now = self.clock.now();
         let era = self.era();
         let mut expired = 0;
-        for shard in &era.shards {
-            let mut cursor = shard.lock().start();
-            loop {
-                let mut garbage = self.garbage();
-                let mut visit = era.visit(now, &self.options, &mut garbage);
-                let mut state = shard.lock();
-                let before = state.stats.expired;
-                let more = state.purge_some(&mut cursor, PLACES_UNDER_A_LOCK, &mut visit);
-                expired += state.stats.expired - before;
-                if !more {
-                    break;
-                }
-            }
-        }
+        walk(&era.shards, |shard, progress| {
+            let mut garbage = self.garbage();
+            let mut visit = era.visit(now, &self.options, &mut garbage);
+            let mut state = shard.lock();
+            let before = state.stats.expired;
+            state.purge_some(progress, &mut visit);
+            expired += state.stats.expired - before;
+        });
         expired
     }
 
@@ -546,20 +540,16 @@ impl Engine {
         mut look: impl FnMut(&[u8], &Session, Time),
     ) {
         let now = self.clock.now();
-        for shard in &self.era().shards {
-            let mut cursor = shard.lock().start();
+        walk(&self.era().shards, |shard, progress| {
             let mut state = shard.lock();
-            while state.look_at_some(&mut cursor, PLACES_UNDER_A_LOCK, (space, prefix), |entry| {
+            state.look_at_some(progress, (space, prefix), |entry| {
                 let alive = entry
                     .sessions
                     .iter()
                     .filter(|session| session.expires > now);
                 alive.for_each(|session| look(&entry.key, session, now));
-            }) {
-                drop(state);
-                state = shard.lock();
-            }
-        }
+            });
+        });
     }
 
     /// Takes out the single-use sessions under keys that begin so, and copies the reusable ones, those of
@@ -569,18 +559,13 @@ impl Engine {
     pub(crate) fn move_out(&self, space: Space, prefix: &[u8], now: Time) -> MovedOut {
         let era = self.era();
         let mut out = MovedOut::default();
-        for shard in &era.shards {
-            let mut cursor = shard.lock().start();
-            loop {
-                let mut garbage = self.garbage();
-                let mut visit = era.visit(now, &self.options, &mut garbage);
-                let (of, places) = ((space, prefix), PLACES_UNDER_A_LOCK);
-                let mut state = shard.lock();
-                if !state.move_some(&mut cursor, places, of, &mut visit, &mut out) {
-                    break;
-                }
-            }
-        }
+        walk(&era.shards, |shard, progress| {
+            out.grow();
+            let mut garbage = self.garbage();
+            let mut visit = era.visit(now, &self.options, &mut garbage);
+            let of = (space, prefix);
+            shard.lock().move_some(progress, of, &mut visit, &mut out);
+        });
         out.sort();
         out
     }

@@ -18,10 +18,19 @@ pub(super) struct Moved {
     pub(super) key: Box<[u8]>,
     pub(super) session: Session,
     used: Stamp,
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl MovedOut {
+    /// Makes room while no lock is held: to move what is here takes the longer the more it is.
+    pub(super) fn grow(&mut self) {
+        const BEFORE: usize = 1024;
+        let len = self.sessions.len();
+        if self.sessions.capacity() - len < BEFORE {
+            self.no_memory |= self.sessions.try_reserve(len.max(BEFORE)).is_err();
+        }
+    }
+
     /// Whether there is memory for so many more. If not, that is noted.
     pub(super) fn can_grow(&mut self, sessions: usize) -> bool {
         self.no_memory |= self.sessions.try_reserve(sessions).is_err();

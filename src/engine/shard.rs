@@ -11,6 +11,7 @@ use super::stamp::{Stamp, Stamps};
 use super::table::{Cursor, Place, Table};
 use super::usage::{Held, Usage};
 use super::visit::Visit;
+use super::walk::Progress;
 use super::{Kind, Lineage, Payload, Session, Stats, Time};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use hashbrown::hash_table::OccupiedEntry;
@@ -61,6 +62,9 @@ pub(super) enum Insertion {
 }
 
 impl Shard {
+    /// More than this a cache does not have.
+    pub(super) const MOST: usize = 64;
+
     pub(super) fn new(stamps: Stamps) -> Self {
         Self {
             state: Mutex::new(State {
@@ -69,10 +73,10 @@ impl Shard {
                 stats: Stats::default(),
                 held: Held::default(),
                 stash: Stash::default(),
-                sweep: Cursor::default(),
+                sweep: Cursor::START,
                 soonest: Time::NEVER,
                 soonest_swept: Time::NEVER,
-                candidates: Cursor::default(),
+                candidates: Cursor::START,
             }),
         }
     }
@@ -391,7 +395,7 @@ impl State {
     pub(super) fn detach(&mut self, usage: &Usage) -> impl Iterator<Item = Entry> + use<> {
         self.held.clear(usage);
         let table = std::mem::take(&mut self.table);
-        (self.sweep, self.candidates) = (Cursor::default(), Cursor::default());
+        (self.sweep, self.candidates) = (Cursor::START, Cursor::START);
         (self.soonest, self.soonest_swept) = (Time::NEVER, Time::NEVER);
         table.into_iter().map(Bucket::into_entry)
     }
@@ -423,58 +427,49 @@ impl State {
         self.held.settle(visit);
     }
 
-    /// Looks at so many places from the cursor on, and drops what is over in them; false: there are no
-    /// more.
-    pub(super) fn purge_some(
-        &mut self,
-        cursor: &mut Cursor,
-        places: usize,
-        visit: &mut Visit<'_, '_>,
-    ) -> bool {
-        let more = each_entry(&mut self.table, cursor, places, |slot| {
+    /// Goes on with a walk, and drops what is over.
+    pub(super) fn purge_some(&mut self, progress: &mut Progress, visit: &mut Visit<'_, '_>) {
+        each_entry(&mut self.table, progress, |slot| {
             let _ = expire(slot, &mut self.stats, visit);
         });
         self.held.settle(visit);
-        more
     }
 
-    /// Looks at so many places from the cursor on, and shows the entries whose keys begin so; false: there
-    /// are no more.
+    /// Goes on with a walk, and shows the entries whose keys begin so.
     pub(super) fn look_at_some(
         &mut self,
-        cursor: &mut Cursor,
-        places: usize,
+        progress: &mut Progress,
         (space, prefix): (Space, &[u8]),
         mut look: impl FnMut(&Entry),
-    ) -> bool {
-        each_entry(&mut self.table, cursor, places, |slot| {
+    ) {
+        each_entry(&mut self.table, progress, |slot| {
             let entry = slot.get();
             if entry.begins(space, prefix) {
                 look(entry);
             }
-        })
+        });
     }
 
     #[cfg(test)]
     pub(super) fn each(&mut self, mut look: impl FnMut(&Entry)) {
-        let mut cursor = self.start();
-        each_entry(&mut self.table, &mut cursor, usize::MAX, |slot| {
-            look(slot.get())
-        });
+        let mut all = Progress {
+            places: usize::MAX,
+            ..Progress::START
+        };
+        each_entry(&mut self.table, &mut all, |slot| look(slot.get()));
     }
 
     /// The same for moving out: what may be used once leaves, uncounted, what may be used again is copied,
     /// and objects stay.
     pub(super) fn move_some(
         &mut self,
-        cursor: &mut Cursor,
-        places: usize,
+        progress: &mut Progress,
         (space, prefix): (Space, &[u8]),
         visit: &mut Visit<'_, '_>,
         out: &mut MovedOut,
-    ) -> bool {
+    ) {
         let stats = &mut self.stats;
-        let more = each_entry(&mut self.table, cursor, places, |slot| {
+        each_entry(&mut self.table, progress, |slot| {
             if !slot.get().begins(space, prefix) {
                 return;
             }
@@ -507,12 +502,6 @@ impl State {
             }
         });
         self.held.settle(visit);
-        more
-    }
-
-    /// The first place, for `purge_some` and its kin.
-    pub(super) fn start(&self) -> Cursor {
-        self.table.start()
     }
 
     pub(super) fn held(&self) -> &Held {
@@ -524,21 +513,23 @@ impl State {
     }
 }
 
-/// Shows the entries at so many places from the cursor on; false: there are no more.
+/// Shows the entries at the next places of a walk.
 fn each_entry(
     table: &mut Table,
-    cursor: &mut Cursor,
-    places: usize,
+    progress: &mut Progress,
     mut look: impl FnMut(OccupiedEntry<'_, Bucket>),
-) -> bool {
-    for _ in 0..places {
-        match table.at(cursor) {
+) {
+    for _ in 0..progress.places {
+        match table.at(&mut progress.cursor) {
             Place::Entry(slot) => look(slot),
             Place::Empty => {}
-            Place::End => return false,
+            Place::End => {
+                progress.left = 0;
+                return;
+            }
         }
     }
-    true
+    progress.left = table.left(progress.cursor);
 }
 
 /// Drops what is over of an entry, and the entry if nothing is left of it.

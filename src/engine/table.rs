@@ -21,10 +21,18 @@ struct Old {
 }
 
 /// A place in a table, which stays where it is while the table grows.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cursor {
     number: u64,
     place: usize,
+}
+
+impl Cursor {
+    /// Before the first place of any table.
+    pub(super) const START: Self = Self {
+        number: 0,
+        place: 0,
+    };
 }
 
 /// What is at a place.
@@ -116,7 +124,7 @@ impl Table {
     }
 
     /// The first place.
-    pub(super) fn start(&self) -> Cursor {
+    fn start(&self) -> Cursor {
         Cursor {
             number: self.number.saturating_sub(1),
             place: 0,
@@ -127,9 +135,7 @@ impl Table {
     /// across once at least, however the table grows meanwhile.
     pub(super) fn at(&mut self, cursor: &mut Cursor) -> Place<'_> {
         let start = self.start();
-        if cursor.number < start.number {
-            *cursor = start;
-        }
+        *cursor = start.max(*cursor);
         if cursor.number < self.number {
             match &mut self.old {
                 Some(old) if cursor.place < old.entries.num_buckets() => {
@@ -157,6 +163,20 @@ impl Table {
             Ok(entry) => Place::Entry(entry),
             Err(_) => Place::Empty,
         }
+    }
+
+    /// How many places there are from the cursor to the end.
+    pub(super) fn left(&self, cursor: Cursor) -> usize {
+        let Cursor { number, place } = cursor.max(self.start());
+        let places = self.entries.num_buckets();
+        if number == self.number {
+            return places.saturating_sub(place);
+        }
+        let old = self.old.as_ref().map_or(0, |old| {
+            let moved = place.max(old.moved);
+            old.entries.num_buckets().saturating_sub(moved)
+        });
+        old + places
     }
 }
 
@@ -244,7 +264,7 @@ mod tests {
         for before in [1, 5, 100, 3000] {
             let mut table = Table::default();
             (0..before).for_each(|number| _ = insert(&mut table, number));
-            let (mut cursor, mut seen) = (table.start(), HashSet::new());
+            let (mut cursor, mut seen) = (Cursor::START, HashSet::new());
             let mut number = before;
             loop {
                 match table.at(&mut cursor) {

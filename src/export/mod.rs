@@ -56,6 +56,21 @@ pub struct Export {
     pub left_out: usize,
 }
 
+/// An export in its parts. The text, which may be large, stays where it was sealed.
+pub(crate) struct Sealed {
+    header: Vec<u8>,
+    text: Zeroizing<SecretPages>,
+    tag: [u8; aead::TAG],
+    pub(crate) left_out: usize,
+}
+
+impl Sealed {
+    /// One after the other they are the export.
+    pub(crate) fn all(&self) -> [&[u8]; 3] {
+        [&self.header, &self.text, &self.tag]
+    }
+}
+
 impl From<Refused> for Error {
     fn from(why: Refused) -> Self {
         match why {
@@ -201,9 +216,25 @@ impl<'a> Scope<'a> {
         (header, authenticated)
     }
 
-    /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes. Those that
-    /// may be used once leave the cache; or, on an error, none.
+    /// Seals the sessions of this scope, as `seal`.
     pub(crate) fn export(&self, key: &[u8; KEY], room: usize) -> Result<Export, Refused> {
+        let mut sealed = Vec::new();
+        let parts = self.seal(key, room, |len| sealed.try_reserve_exact(len).is_ok())?;
+        for part in parts.all() {
+            sealed.extend_from_slice(part);
+        }
+        let left_out = parts.left_out;
+        Ok(Export { sealed, left_out })
+    }
+
+    /// Seals the sessions of this scope that are kept as bytes, into at most `room` bytes, for which
+    /// `reserve` finds a place. Those that may be used once leave the cache; or, on an error, none.
+    pub(crate) fn seal(
+        &self,
+        key: &[u8; KEY],
+        room: usize,
+        reserve: impl FnOnce(usize) -> bool,
+    ) -> Result<Sealed, Refused> {
         let nonce = aead::nonce().ok_or(Refused::NoRandom)?;
         let (header, authenticated) = self.header(self.engine().wall_ms(), &nonce);
         let (engine, space, prefix) = (self.engine(), self.space(), self.prefix());
@@ -221,7 +252,6 @@ impl<'a> Scope<'a> {
         }
         let now = engine.now();
         let out = engine.move_out(space, &prefix, now);
-        let mut sealed = Vec::new();
         let written = (|| {
             let records = || {
                 out.iter()
@@ -232,8 +262,7 @@ impl<'a> Scope<'a> {
             if len(text_len) > room {
                 return Err(Refused::TooSmall(len(text_len)));
             }
-            let reserved = sealed.try_reserve_exact(len(text_len));
-            if out.no_memory || reserved.is_err() {
+            if out.no_memory || !reserve(len(text_len)) {
                 return Err(Refused::NoMemory);
             }
             let mut text = secret(text_len)?;
@@ -251,10 +280,12 @@ impl<'a> Scope<'a> {
         let left_out = out.objects;
         engine.moved(space, out);
         let tag = aead::seal(key, &nonce, &authenticated, &mut text);
-        sealed.extend_from_slice(&header);
-        sealed.extend_from_slice(&text);
-        sealed.extend_from_slice(&tag);
-        Ok(Export { sealed, left_out })
+        Ok(Sealed {
+            header,
+            text,
+            tag,
+            left_out,
+        })
     }
 
     /// Puts the sessions of an export into the cache, and says how many it took. On an error it took

@@ -49,6 +49,21 @@ impl Supply {
         copied
     }
 
+    /// Takes the newest session if it `is_object`, and shows it to `look`, under a lock.
+    #[cfg(feature = "capi")]
+    pub(crate) fn take_object_unattended(
+        &self,
+        is_object: fn(&Session) -> bool,
+        look: &mut dyn FnMut(&Session, Time),
+    ) -> Option<Session> {
+        let mut taken = None;
+        self.look_unattended(|engine, key, _| {
+            taken = engine.take_object(&key, is_object, look);
+            taken.as_ref().map(|session| session.lineage)
+        });
+        taken
+    }
+
     /// Has `look` find a session, and say of which lineage it is.
     fn look_unattended(&self, look: impl FnOnce(&Engine, Key<'_>, Time) -> Option<Lineage>) {
         let now = self.engine.now();
@@ -72,7 +87,7 @@ impl Supply {
     pub(crate) fn put_unattended(
         &self,
         payload: Payload,
-        size: impl Into<Size>,
+        size: Size,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
@@ -100,11 +115,10 @@ impl Supply {
     pub(crate) fn receive_unattended(
         &self,
         payload: Payload,
-        size: impl Into<Size>,
+        size: Size,
         info: &Received,
         client_not_after: Option<i64>,
     ) -> Result<(), Discard> {
-        let size = size.into();
         let now = self.engine.now();
         let begun = *self.unattended.lock();
         // No full handshake has begun that it could come from: it is not kept.

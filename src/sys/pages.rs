@@ -65,7 +65,7 @@ const PAGES: usize = 64 * 1024;
 /// Zeroed pages for secrets: left out of core dumps (on Windows: of crash reports) and, in a forked child, empty, where the system
 /// can do that. The length is rounded up to whole pages. They begin at a multiple of `align`, which is a
 /// power of two, and stay until `unmap`.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
     let len = len.checked_next_multiple_of(PAGES)?;
     let mut pages = map(len)?;
@@ -75,7 +75,7 @@ pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>
         unsafe { unmap(pages) };
         pages = trim(map(len.checked_add(align)?)?, len, align)?;
     }
-    #[cfg(all(target_os = "linux", not(miri)))]
+    #[cfg(target_os = "linux")]
     for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
         // SAFETY: the mapping is ours and new. A kernel that lacks an advice (WIPEONFORK came with
         // 4.14) says so and changes nothing; the cache is sound without it.
@@ -84,7 +84,7 @@ pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>
     Some(pages)
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn map(len: usize) -> Option<NonNull<[u8]>> {
     // SAFETY: a new private mapping touches nothing that exists.
     let start = unsafe {
@@ -104,7 +104,7 @@ fn map(len: usize) -> Option<NonNull<[u8]>> {
 }
 
 /// Gives back all but the first `len` bytes that begin at a multiple of `align`.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn trim(pages: NonNull<[u8]>, len: usize, align: usize) -> Option<NonNull<[u8]>> {
     let start: NonNull<u8> = pages.cast();
     let before = start.addr().get().next_multiple_of(align) - start.addr().get();
@@ -122,13 +122,18 @@ fn trim(pages: NonNull<[u8]>, len: usize, align: usize) -> Option<NonNull<[u8]>>
 
 /// # Safety
 /// `pages` came from `map_secret_pages` and nothing refers to it any more.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
-    // SAFETY: the caller's promise.
-    unsafe { libc::munmap(pages.as_ptr().cast(), pages.len()) };
+    // In pieces: while the system takes one apart, no other thread of the process can map memory.
+    const PIECE: usize = 1 << 20;
+    for at in (0..pages.len()).step_by(PIECE) {
+        let len = PIECE.min(pages.len() - at);
+        // SAFETY: the caller's promise.
+        unsafe { libc::munmap(pages.as_ptr().cast::<u8>().add(at).cast(), len) };
+    }
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, not(miri)))]
 mod windows {
     use std::ffi::{c_char, c_void};
     use std::ptr::{NonNull, null_mut, slice_from_raw_parts_mut};
@@ -222,27 +227,28 @@ mod windows {
     }
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, not(miri)))]
 pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
     windows::map(len.checked_next_multiple_of(PAGES)?, align)
 }
 
 /// # Safety
 /// `pages` came from `map_secret_pages` and nothing refers to it any more.
-#[cfg(windows)]
+#[cfg(all(windows, not(miri)))]
 pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     // SAFETY: the caller's promise.
     unsafe { windows::unmap(pages) };
 }
 
-#[cfg(not(any(unix, windows)))]
+// Under Miri, too: it cannot unmap a part of what was mapped, and allocated memory is what it looks at best.
+#[cfg(any(miri, not(any(unix, windows))))]
 fn layout(len: usize) -> Option<std::alloc::Layout> {
     // Every caller's `align` divides its length, or is less than this.
     let align = len.checked_next_power_of_two()?.max(PAGES);
     std::alloc::Layout::from_size_align(len, align).ok()
 }
 
-#[cfg(not(any(unix, windows)))]
+#[cfg(any(miri, not(any(unix, windows))))]
 pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>> {
     let len = len.checked_next_multiple_of(PAGES.max(align))?;
     // SAFETY: of a length that is not zero.
@@ -252,7 +258,7 @@ pub(crate) fn map_secret_pages(len: usize, align: usize) -> Option<NonNull<[u8]>
 
 /// # Safety
 /// `pages` came from `map_secret_pages` and nothing refers to it any more.
-#[cfg(not(any(unix, windows)))]
+#[cfg(any(miri, not(any(unix, windows))))]
 pub(crate) unsafe fn unmap(pages: NonNull<[u8]>) {
     if let Some(layout) = layout(pages.len()) {
         // SAFETY: the caller's promise.

@@ -206,6 +206,17 @@ CALL(config_puts, {
     tsc_config_put(config, &to, sizeof to, ticket(LONG), sizeof(tsc_session_info), key, sizeof key);
 })
 CALL(config_gets, { tsc_config_get(config, &to, sizeof to, buf, sizeof buf, &len, NULL, 0); })
+CALL(config_puts_object, {
+    object *one = new_object();
+    if (tsc_config_put_object(config, &to, sizeof to, ticket(LONG), sizeof(tsc_session_info), one,
+                              1, release) != TSC_OK)
+        release(one);
+})
+CALL(config_gets_object, {
+    void *one = NULL;
+    if (tsc_config_get_object(config, &to, sizeof to, &one, retain, NULL, 0) == TSC_OK)
+        release(one);
+})
 CALL(config_removes, tsc_config_remove(config, &to, sizeof to);)
 CALL(config_forecasts, {
     tsc_forecast forecast;
@@ -280,6 +291,8 @@ CALL(frees_cache, {
     X(config_counts)                                                                               \
     X(config_puts)                                                                                 \
     X(config_gets)                                                                                 \
+    X(config_puts_object)                                                                          \
+    X(config_gets_object)                                                                          \
     X(config_forecasts)                                                                            \
     X(config_exports_and_imports)                                                                  \
     X(config_removes)                                                                              \

@@ -4,6 +4,11 @@
 #include "api.h"
 #include "child.h"
 
+static void never(void *arg) {
+    (void)arg;
+    abort();
+}
+
 static tsc_cache *cache;
 static tsc_config *config;
 static tsc_attempt *offering, *open_attempt, *established;
@@ -58,6 +63,11 @@ static int use_attempts_of_the_parent(void *arg) {
         CHILD_EXPECT(session.data == NULL);
         CHILD_EXPECT(tsc_attempt_sent(attempts[i]) == TSC_CLOSED);
         CHILD_EXPECT(tsc_attempt_wait(attempts[i], 60000) == TSC_CLOSED);
+        int32_t fd = -1;
+        CHILD_EXPECT(tsc_attempt_wait_fd(attempts[i], 60000, &fd) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_wait_callback(attempts[i], 60000, never, NULL) == TSC_CLOSED);
+        const struct rustls_client_config *rustls = NULL;
+        CHILD_EXPECT(tsc_attempt_rustls_config(attempts[i], &rustls) == TSC_CLOSED);
         CHILD_EXPECT(tsc_attempt_wait_end(attempts[i]) == TSC_CLOSED);
         CHILD_EXPECT(receive(attempts[i], TLS13, LONG, "session") == TSC_CLOSED);
         CHILD_EXPECT(tsc_attempt_wants_another(attempts[i]) == TSC_CLOSED);

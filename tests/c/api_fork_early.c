@@ -65,7 +65,7 @@ static int frees(void) {
     tsc_attempt_free(offering);
     tsc_attempt_free(receiving);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 

@@ -2,6 +2,10 @@
  */
 #include "api.h"
 
+static void no_retain(void *object) {
+    (void)object;
+}
+
 static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     (void)state;
     tsc_cache *cache = new_cache((tsc_options){0});
@@ -24,6 +28,8 @@ static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     assert_status(tsc_get(cache, key, over, got, 4, &len, NULL, 0), TSC_TOO_LARGE);
     assert_status(tsc_available(cache, key, over, &count), TSC_TOO_LARGE);
     assert_status(tsc_remove(cache, key, over), TSC_TOO_LARGE);
+    void *object = NULL;
+    assert_status(tsc_get_object(cache, key, over, &object, no_retain, NULL, 0), TSC_TOO_LARGE);
     assert_int_equal(len, 77);
     assert_int_equal(count, 77);
     free_cache(cache);
@@ -43,6 +49,7 @@ static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
                             .group_len = TSC_MAX_NAME,
                             .port = 65535};
     const char *sessions[] = {"session"};
+    const tsc_session_info info = {.tls_version = TLS12, .lifetime_seconds = 100};
     full_handshake_to(config, longest, TLS12, sessions, 1);
     assert_int_equal(available_to(config, longest), 1);
 
@@ -53,6 +60,15 @@ static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
         size_t count = 77;
         assert_status(tsc_attempt_new(config, &over, sizeof over, &attempt), TSC_TOO_LARGE);
         assert_status(tsc_config_available(config, &over, sizeof over, &count), TSC_TOO_LARGE);
+        tsc_forecast forecast;
+        assert_status(tsc_config_forecast(config, &over, sizeof over, &forecast, sizeof forecast),
+                      TSC_TOO_LARGE);
+        assert_status(tsc_config_put(config, &over, sizeof over, &info, sizeof info, name, 1),
+                      TSC_TOO_LARGE);
+        assert_status(
+            tsc_config_get(config, &over, sizeof over, name, sizeof name, &count, NULL, 0),
+            TSC_TOO_LARGE);
+        assert_status(tsc_config_remove(config, &over, sizeof over), TSC_TOO_LARGE);
         assert_null(attempt);
         assert_int_equal(count, 77);
     }

@@ -312,7 +312,7 @@ static void an_export_leaves_neither_sessions_nor_its_key_behind(void **state) {
         assert_non_null(strstr(flags, " dd"));
         assert_int_equal(count_in_memory(key_byte, TSC_EXPORT_KEY / 2, flags), 0);
     }
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(count_secrets(flags), 0);
 }
 
@@ -347,7 +347,7 @@ static void a_child_has_no_sessions_of_an_export_that_was_in_the_making(void **s
         assert_int_equal(found[i], 0);
     assert_true(atomic_load(&exports) > 0);
     assert_int_equal(stats_of(cache).sessions, 2000);
-    tsc_cache_free(cache);
+    free_cache(cache);
 }
 
 /* How many bytes of this process are mapped for secrets: left out of core dumps and wiped in a
@@ -401,7 +401,7 @@ static void pages_go_back_to_the_system_with_what_was_in_them(void **state) {
         tsc_attempt_free(attempts[i]);
     assert_true(secret_pages() < 64 * 8 * sizeof data / 4);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(secret_pages(), 0);
 }
 

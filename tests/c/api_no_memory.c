@@ -91,7 +91,7 @@ static int tear_down(void **state) {
     (void)state;
     armed = false;
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     return 0;
 }
 

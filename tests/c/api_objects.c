@@ -225,7 +225,7 @@ static void the_sessions_of_an_attempt_share_their_certificates(void **state) {
     assert_int_equal(stats_of(cache).bytes - before, TAKES + CERTIFICATE + 4000);
     tsc_attempt_free(attempt);
     tsc_config_free(config);
-    tsc_cache_free(cache);
+    free_cache(cache);
     assert_int_equal(o[3].released, 0);
 }
 

@@ -376,7 +376,7 @@ static void gather_and_disperse(void (*ready)(void *), int more) {
         assert_null(all.members[i].attempt);
     free(all.members);
     tsc_config_free(all.config);
-    tsc_cache_free(all.cache);
+    free_cache(all.cache);
 }
 
 static void callbacks_run_one_after_the_other(void **state) {

@@ -20,6 +20,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "books.h"
 #include "tsc_openssl.h"
 
 enum { LONGEST = 30, PORT = 9042, TRANSPORT = 1 << 18 };
@@ -159,7 +160,7 @@ static fixture set_up(chain of, int version, uint32_t flags) {
 static void tear_down(fixture it) {
     SSL_CTX_free(it.client);
     SSL_CTX_free(it.server);
-    tsc_cache_free(it.cache);
+    free_cache(it.cache);
 }
 
 // One connection, through memory. Gives whether it resumed.

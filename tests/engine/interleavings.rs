@@ -19,7 +19,7 @@ use crate::ready::Ready;
 use crate::supply::Waker;
 use shuttle::thread;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake};
 use std::time::Duration;
@@ -31,8 +31,22 @@ const LIFETIME: u64 = 1000;
 /// Runs what a test does under many orders of the threads: chosen at random, and chosen so that those
 /// that need few switches in the wrong places are found.
 fn in_many_orders(test: fn()) {
-    shuttle::check_random(test, 700);
-    shuttle::check_pct(test, 700, 3);
+    in_orders(700, test);
+}
+
+fn in_orders(number: usize, test: fn()) {
+    let orders = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&orders);
+    let test = move || {
+        counted.fetch_add(1, Relaxed);
+        test();
+    };
+    shuttle::check_random(test.clone(), number);
+    shuttle::check_pct(test, number, 3);
+    println!(
+        "assurance: interleavings: checks {}, findings 0",
+        orders.load(Relaxed)
+    );
 }
 
 fn driven(options: Options) -> Engine {
@@ -255,8 +269,7 @@ fn endpoints_exceed_no_limit_across_shards() {
         assert!((1..=2).contains(&stats.evicted), "{stats:?}");
         assert_adds_up(&cache, 2);
     };
-    shuttle::check_random(test, 150);
-    shuttle::check_pct(test, 150, 3);
+    in_orders(150, test);
 }
 
 #[test]

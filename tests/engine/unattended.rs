@@ -52,7 +52,9 @@ impl World {
         let version = if number < 100 { TLS_1_3 } else { TLS_1_2 };
         let info = received(version, 24 * HOUR);
         let payload = Payload::Value(Arc::new(number));
-        let _ = self.supply().receive_unattended(payload, 1, &info, None);
+        let _ = self
+            .supply()
+            .receive_unattended(payload, 1.into(), &info, None);
     }
 }
 

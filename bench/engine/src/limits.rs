@@ -149,7 +149,7 @@ pub fn percentile(quick: bool, rows: &mut Vec<Row>) {
 }
 
 /// The slowest call of each kind, in nanoseconds of CPU; for the calls that go through the whole cache, the
-/// longest that a get of another thread waits for them. A short run has a tenth of the endpoints, and the results
+/// longest that a get or a put of another thread waits for them. A short run has a tenth of the endpoints, and the results
 /// say how many there were.
 pub fn longest(quick: bool, rows: &mut Vec<Row>) {
     let endpoints = if quick { 100_000 } else { 1_000_000 };
@@ -173,32 +173,42 @@ pub fn longest(quick: bool, rows: &mut Vec<Row>) {
         slowest("get", 0, &mut |key| assert!(cache.get(key, &mut buf)));
         slowest("evicting put", endpoints, &mut |key| cache.put(key, &data));
         let offer = cache.slowest_offer(endpoints / 10, &data);
-        let statistics = waits(&cache, endpoints, || cache.stats());
-        let mut length = 0;
-        let asked = waits(&cache, endpoints, || length = cache.export(&mut []));
-        let mut exported = vec![1; length + length / 8];
-        let export = waits(&cache, endpoints, || _ = cache.export(&mut exported));
-        let clear = waits(&cache, endpoints, || cache.clear());
-        for (call, took) in [
-            ("offer", offer),
-            ("get while another thread reads the statistics", statistics),
-            (
-                "get while another thread asks for the export's length",
-                asked,
-            ),
-            ("get while another thread exports", export),
-            ("get while another thread clears", clear),
-        ] {
+        let mut longest = |call: &str, took| {
             let case = format!("{call} {endpoints}");
             rows.push(Row::new("longest", &case, "libtsc", round, took));
+        };
+        longest("offer", offer);
+        let mut exported = Vec::new();
+        for does in WALKS {
+            let [get, put] = waits(&cache, endpoints, &data, || match does {
+                "reads the statistics" => cache.stats(),
+                "asks for the export's length" => {
+                    let length = cache.export(&mut []);
+                    exported = vec![1; length + length / 8];
+                }
+                "exports" => _ = cache.export(&mut exported),
+                "purges" => cache.purge(),
+                _ => cache.clear(),
+            });
+            longest(&format!("get while another thread {does}"), get);
+            longest(&format!("put while another thread {does}"), put);
         }
     }
 }
 
-/// How long a get waits, at the most, while another thread makes a call: in the CPU time of that thread, so that
-/// what other processes do meanwhile does not count. Nor does the time for which the get itself is ready to run and
-/// has no processor.
-fn waits(cache: &Tsc, endpoints: usize, call: impl FnOnce() + Send) -> f64 {
+/// What goes through the whole cache.
+const WALKS: [&str; 5] = [
+    "reads the statistics",
+    "asks for the export's length",
+    "exports",
+    "purges",
+    "clears",
+];
+
+/// How long a get and a put wait, at the most, while another thread makes a call: in the CPU time of that thread, so
+/// that what other processes do meanwhile does not count. Nor does the time for which the get or put is ready to run
+/// and has no processor.
+fn waits(cache: &Tsc, endpoints: usize, data: &[u8], call: impl FnOnce() + Send) -> [f64; 2] {
     let done = AtomicBool::new(false);
     let barrier = Barrier::new(2);
     let (say, hear) = mpsc::channel();
@@ -216,15 +226,21 @@ fn waits(cache: &Tsc, endpoints: usize, call: impl FnOnce() + Send) -> f64 {
         let clock = hear.recv().unwrap();
         let mut random = Random(0x2545_f491_4f6c_dd1d);
         let mut buf = vec![0; BYTES];
-        let mut longest = 0.0_f64;
+        let mut longest = [0.0_f64; 2];
         barrier.wait();
         while !done.load(SeqCst) {
             let key = work::key(endpoints + (random.next() >> 16) as usize % endpoints);
-            let ready = ready_to_run();
-            let start = work::cpu(clock);
-            black_box(cache.get(&key, &mut buf));
-            let waited = work::cpu(clock) - start;
-            longest = longest.max(waited - (ready_to_run() - ready));
+            for (puts, longest) in longest.iter_mut().enumerate() {
+                let ready = ready_to_run();
+                let start = work::cpu(clock);
+                if puts == 0 {
+                    black_box(cache.get(&key, &mut buf));
+                } else {
+                    cache.put(&key, data);
+                }
+                let waited = work::cpu(clock) - start;
+                *longest = longest.max(waited - (ready_to_run() - ready));
+            }
         }
         barrier.wait();
         longest

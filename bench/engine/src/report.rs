@@ -394,8 +394,9 @@ const SCALE: &str = "
 
 Nanoseconds of CPU of a `tsc_get` and a `tsc_put` that replaces, 1 KiB, any endpoint as likely as another. *Slowest*,
 among the goals, is the CPU time of the slowest call of its kind in a run, the median of three runs. For the calls
-that go through the whole cache (statistics, export, clear) it is the longest that a `tsc_get` waits meanwhile, in
-CPU time of the thread that makes the call; while the get could run and has no processor, it does not count.
+that go through the whole cache (statistics, export, purge, clear) it is the longest that a `tsc_get` or a `tsc_put`
+waits meanwhile, in CPU time of the thread that makes the call; while the waiting thread could run and has no processor,
+it does not count.
 
 ![Nanoseconds per get and put, by number of endpoints](benchmarks-scale.svg)
 

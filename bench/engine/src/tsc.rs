@@ -24,6 +24,7 @@ unsafe extern "C" {
         info_size: usize,
     ) -> c_int;
     fn bench_stats(cache: *const c_void) -> c_int;
+    fn tsc_clear_expired(cache: *const c_void, expired: *mut usize) -> c_int;
     fn tsc_clear(cache: *const c_void) -> c_int;
     fn tsc_cache_export(
         cache: *const c_void,
@@ -78,6 +79,12 @@ impl Tsc {
     pub fn stats(&self) {
         // SAFETY: a handle that is alive.
         assert_eq!(unsafe { bench_stats(self.0) }, 0);
+    }
+
+    pub fn purge(&self) {
+        // SAFETY: a handle that is alive; how many there were is not asked for.
+        let done = unsafe { tsc_clear_expired(self.0, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
     }
 
     pub fn clear(&self) {

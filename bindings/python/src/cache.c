@@ -81,6 +81,8 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         }
     }
     tsc_status status = tsc_cache_new(&options, sizeof options, &self->cache);
+    if (status == TSC_OK)
+        status = tsc_config_new(self->cache, NULL, 0, &self->by_hand);
     if (status != TSC_OK) {
         Py_DECREF(self);
         return raise_status(status);
@@ -111,6 +113,7 @@ static int cache_clear(PyObject *object) {
 static void cache_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
+    tsc_config_free(((Cache *)object)->by_hand);
     tsc_cache_free(((Cache *)object)->cache);
     cache_clear(object);
     PyObject_GC_Del(object);
@@ -133,13 +136,15 @@ static PyObject *cache_drop_expired(PyObject *self, PyObject *Py_UNUSED(none)) {
     return PyLong_FromSize_t(count);
 }
 
-static PyObject *cache_get(PyObject *self, PyObject *endpoint) {
-    key key;
+static PyObject *cache_get(PyObject *self, PyObject *of) {
+    tsc_endpoint endpoint;
+    PyObject *owner;
     void *out;
-    if (!key_of(endpoint, &key))
+    if (!endpoint_by_hand(of, &endpoint, &owner))
         return NULL;
-    tsc_status status = tsc_get_object(((Cache *)self)->cache, key.bytes, key.len, &out,
-                                       cached_object_retain, NULL, 0);
+    tsc_status status = tsc_config_get_object(((Cache *)self)->by_hand, &endpoint, sizeof endpoint,
+                                              &out, cached_object_retain, NULL, 0);
+    Py_XDECREF(owner);
     if (status == TSC_NOT_FOUND || status == TSC_CLOSED)
         Py_RETURN_NONE;
     if (status != TSC_OK)
@@ -171,28 +176,34 @@ static int lifetime_of(PyObject *session, uint32_t *seconds) {
 
 static PyObject *cache_put(PyObject *object, PyObject *args) {
     Cache *self = (Cache *)object;
-    PyObject *endpoint, *session, *version, *size, *lifetime = NULL;
+    PyObject *of, *owner, *session, *version, *size, *lifetime = NULL;
     tsc_session_info info = {0};
-    key key;
+    tsc_endpoint endpoint;
     /* Not PyArg_ParseTuple, which takes a tenth of all the time. */
-    if (!PyArg_UnpackTuple(args, "put", 4, 5, &endpoint, &session, &version, &size, &lifetime) ||
-        !key_of(endpoint, &key))
+    if (!PyArg_UnpackTuple(args, "put", 4, 5, &of, &session, &version, &size, &lifetime))
+        return NULL;
+    info.tls_version = (uint32_t)PyLong_AsUnsignedLong(version);
+    size_t length = PyLong_AsSize_t(size);
+    if (PyErr_Occurred())
         return NULL;
     if (lifetime != NULL)
         info.lifetime_seconds = (uint32_t)PyLong_AsUnsignedLong(lifetime);
     else if (!lifetime_of(session, &info.lifetime_seconds))
         return NULL;
-    if (session == Py_None)
-        Py_RETURN_FALSE; /* what a connection has that has no session yet */
-    info.tls_version = (uint32_t)PyLong_AsUnsignedLong(version);
-    size_t length = PyLong_AsSize_t(size);
-    if (PyErr_Occurred())
+    if (PyErr_Occurred() || !endpoint_by_hand(of, &endpoint, &owner))
         return NULL;
+    if (session == Py_None) { /* what a connection has that has no session yet */
+        Py_XDECREF(owner);
+        Py_RETURN_FALSE;
+    }
     cached_object *one = cached_object_new(&self->objects, session);
-    if (one == NULL)
+    if (one == NULL) {
+        Py_XDECREF(owner);
         return PyErr_NoMemory();
-    tsc_status status = tsc_put_object(self->cache, key.bytes, key.len, &info, sizeof info, one,
-                                       length, cached_object_release);
+    }
+    tsc_status status = tsc_config_put_object(self->by_hand, &endpoint, sizeof endpoint, &info,
+                                              sizeof info, one, length, cached_object_release);
+    Py_XDECREF(owner);
     if (status != TSC_OK)
         cached_object_release(one);
     if (status != TSC_OK && status != TSC_DISCARDED && status != TSC_CLOSED)
@@ -200,22 +211,27 @@ static PyObject *cache_put(PyObject *object, PyObject *args) {
     return PyBool_FromLong(status == TSC_OK);
 }
 
-static PyObject *cache_available(PyObject *self, PyObject *endpoint) {
-    key key;
+static PyObject *cache_available(PyObject *self, PyObject *of) {
+    tsc_endpoint endpoint;
+    PyObject *owner;
     size_t count = 0;
-    if (!key_of(endpoint, &key))
+    if (!endpoint_by_hand(of, &endpoint, &owner))
         return NULL;
-    tsc_status status = tsc_available(((Cache *)self)->cache, key.bytes, key.len, &count);
+    tsc_status status =
+        tsc_config_available(((Cache *)self)->by_hand, &endpoint, sizeof endpoint, &count);
+    Py_XDECREF(owner);
     if (status != TSC_OK && status != TSC_CLOSED)
         return raise_status(status);
     return PyLong_FromSize_t(count);
 }
 
-static PyObject *cache_discard(PyObject *self, PyObject *endpoint) {
-    key key;
-    if (!key_of(endpoint, &key))
+static PyObject *cache_discard(PyObject *self, PyObject *of) {
+    tsc_endpoint endpoint;
+    PyObject *owner;
+    if (!endpoint_by_hand(of, &endpoint, &owner))
         return NULL;
-    tsc_status status = tsc_remove(((Cache *)self)->cache, key.bytes, key.len);
+    tsc_status status = tsc_config_remove(((Cache *)self)->by_hand, &endpoint, sizeof endpoint);
+    Py_XDECREF(owner);
     if (status != TSC_OK && status != TSC_NOT_FOUND && status != TSC_CLOSED)
         return raise_status(status);
     return PyBool_FromLong(status == TSC_OK);

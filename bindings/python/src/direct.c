@@ -13,12 +13,15 @@
 /* When a connection counts as established. */
 enum { ACCEPT_DATA, ACCEPT_HANDSHAKE, ACCEPT_CALLER };
 
+/* What decides whom an SSL trusts and cannot be read off it, as a digest. */
+enum { UNREAD = 4 };
+
 /* What an SSL_CTX keeps for as long as it lasts. */
 typedef struct {
     int on;                /* it is attached */
     int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
     int accept;
-    uint32_t changes; /* of settings that cannot be read; see endpoint_complete */
+    uint64_t unread[UNREAD]; /* see note_unread */
     /* As they were before it was attached. */
     int cache_mode;
     void (*info)(const SSL *, int, int);
@@ -37,7 +40,7 @@ typedef struct {
     int done;            /* the handshake */
     int open;            /* nobody has said yet how it ended: see claim */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
-    uint32_t verification[2];
+    uint64_t verification[UNREAD + 1];
     BIO *transport; /* a reference, from the end of the handshake to the verdict */
 } connection;
 
@@ -167,18 +170,65 @@ static void connection_free(SSL *ssl, void *companion) {
     free(of);
 }
 
-/* What cannot be read off an SSL, and yet decides whom it trusts: revocation lists of the store,
- * which may be added to, and other settings, as far as somebody has said that they changed. */
-static void note_rest(const SSL *ssl, const settings *its, uint32_t rest[2]) {
+/* What cannot be read off an SSL, and yet decides whom it trusts: the digest, and how many
+ * revocation lists there are by now, as OpenSSL may load some while it verifies. */
+static void note_rest(const SSL *ssl, const settings *its, uint64_t rest[UNREAD + 1]) {
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
-    rest[0] = its->changes;
-    rest[1] = 0;
+    for (int i = 0; i < UNREAD; i++)
+        rest[i] = __atomic_load_n(&its->unread[i], __ATOMIC_RELAXED);
+    rest[UNREAD] = 0;
     if (store == NULL || !X509_STORE_lock(store))
         return;
     const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
     for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
-        rest[1] += X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL;
+        rest[UNREAD] += X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL;
     X509_STORE_unlock(store);
+}
+
+/* Adds the digests of what is in a store, which OpenSSL sorts as it likes. Returns 0 if it failed.
+ */
+static int add_store(X509_STORE *store, uint64_t sum[UNREAD]) {
+    if (store == NULL)
+        return 1;
+    if (!X509_STORE_lock(store))
+        return 0;
+    int good = 1;
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; good && i < sk_X509_OBJECT_num(objects); i++) {
+        X509_OBJECT *one = sk_X509_OBJECT_value(objects, i);
+        uint64_t digest[EVP_MAX_MD_SIZE / 8] = {0};
+        uint8_t *to = (uint8_t *)digest;
+        if (X509_OBJECT_get_type(one) == X509_LU_X509)
+            good = X509_digest(X509_OBJECT_get0_X509(one), EVP_sha256(), to, NULL);
+        else if (X509_OBJECT_get_type(one) == X509_LU_CRL)
+            good = X509_CRL_digest(X509_OBJECT_get0_X509_CRL(one), EVP_sha256(), to, NULL);
+        for (int j = 0; j < UNREAD; j++)
+            sum[j] += digest[j];
+    }
+    X509_STORE_unlock(store);
+    return good;
+}
+
+/* Reads what new connections go by: the roots that are loaded, and what else was set, in bytes.
+ * Contexts of one identity share what they receive only if all of it is the same. */
+static void note_unread(SSL_CTX *ctx, settings *its, const void *set, size_t length) {
+    static uint64_t failures;
+    uint64_t sum[UNREAD] = {0}, digest[UNREAD] = {0};
+    tsc_ssl_notes_ notes = {.length = 0};
+    if (add_store(SSL_CTX_get_cert_store(ctx), sum)) {
+        tsc_ssl_note_bytes_(&notes, sum, sizeof sum);
+        tsc_ssl_note_text_(&notes, set, length);
+        tsc_ssl_note_end_(&notes, (uint8_t *)digest);
+    } else {
+        notes.failed = 1;
+    }
+    if (notes.failed) { /* then it is like no other */
+        memset(digest, 0, sizeof digest);
+        digest[0] = ++failures;
+        digest[1] = (uint64_t)(uintptr_t)its;
+    }
+    for (int i = 0; i < UNREAD; i++)
+        __atomic_store_n(&its->unread[i], digest[i], __ATOMIC_RELAXED);
 }
 
 /* Makes an attempt, and what goes with it. offer: at once, as there is nothing to wait for. */
@@ -243,12 +293,19 @@ static size_t peer_of(int fd, char *host, size_t size, uint32_t *port) {
     return strlen(host);
 }
 
+/* Whether the caller has set a session to offer. pymongo sets what it read when the handshake was
+ * over, which in TLS 1.3 cannot resume: its ticket came later. */
+static int has_own_session(const SSL *ssl) {
+    SSL_SESSION *session = SSL_get_session(ssl);
+    return session != NULL && SSL_SESSION_is_resumable(session);
+}
+
 /* A handshake starts, and nobody began it by hand. */
 static void on_start(void *arg, SSL *ssl) {
     settings *its = arg;
     char host[1025];
     uint32_t port;
-    if (!its->on || SSL_get_session(ssl) != NULL) /* the caller's own */
+    if (!its->on || has_own_session(ssl))
         return;
     size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
     if (length > 0)
@@ -326,9 +383,9 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *identity;
     Py_ssize_t identity_len;
     long long client_not_after;
-    int accept;
-    if (!PyArg_ParseTuple(args, "OO!z#Li", &context, CacheType, &cache, &identity, &identity_len,
-                          &client_not_after, &accept))
+    int accept, serialise;
+    if (!PyArg_ParseTuple(args, "OO!z#Lip", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept, &serialise))
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
@@ -345,7 +402,8 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
                                   .identity = (const uint8_t *)identity,
                                   .identity_len = (size_t)identity_len};
     int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
-    tsc_status status = tsc_ssl_attach(ctx, cache->cache, &options, 0);
+    tsc_status status =
+        tsc_ssl_attach(ctx, cache->cache, &options, serialise ? TSC_SSL_SERIALISE : 0);
     if (status != TSC_OK)
         return raise_status(status);
     its->cache_mode = cache_mode;
@@ -377,11 +435,66 @@ PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
     Py_RETURN_NONE;
 }
 
-/* Somebody changed what cannot be read. */
-PyObject *direct_changed(PyObject *Py_UNUSED(module), PyObject *context) {
-    settings *its = settings_of(ctx_of(context));
+static const tsc_config *config_of(PyObject *context) {
+    SSL_CTX *ctx = ctx_of(context);
+    return ctx != NULL && tsc_ssl_attachment_of_(ctx) != NULL ? tsc_ssl_config(ctx) : NULL;
+}
+
+PyObject *direct_export(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context, *made = NULL;
+    const char *key;
+    Py_ssize_t key_len;
+    if (!PyArg_ParseTuple(args, "Oy#", &context, &key, &key_len))
+        return NULL;
+    const tsc_config *config = config_of(context);
+    if (config == NULL)
+        return not_direct();
+    uint8_t *sealed = NULL;
+    size_t len = 0, room = 0;
+    tsc_status status;
+    for (;;) { /* first for the length; again if other threads store meanwhile */
+        status = tsc_config_export(config, (const uint8_t *)key, (size_t)key_len, sealed, room,
+                                   &len, NULL);
+        if (status != TSC_TOO_SMALL && (status != TSC_OK || sealed != NULL))
+            break;
+        free(sealed);
+        room = len + len / 8;
+        sealed = malloc(room);
+        if (sealed == NULL)
+            return PyErr_NoMemory();
+    }
+    if (status == TSC_OK)
+        made = PyBytes_FromStringAndSize((const char *)sealed, (Py_ssize_t)len);
+    free(sealed);
+    return status == TSC_OK ? made : raise_status(status);
+}
+
+PyObject *direct_import(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context;
+    const char *key, *sealed;
+    Py_ssize_t key_len, sealed_len;
+    size_t count = 0;
+    if (!PyArg_ParseTuple(args, "Oy#y#", &context, &key, &key_len, &sealed, &sealed_len))
+        return NULL;
+    const tsc_config *config = config_of(context);
+    if (config == NULL)
+        return not_direct();
+    tsc_status status = tsc_config_import(config, (const uint8_t *)key, (size_t)key_len,
+                                          (const uint8_t *)sealed, (size_t)sealed_len, &count);
+    return status == TSC_OK ? PyLong_FromSize_t(count) : raise_status(status);
+}
+
+/* Somebody set what cannot be read: all of it, in bytes. */
+PyObject *direct_set(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *context;
+    const char *set;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(args, "Oy#", &context, &set, &length))
+        return NULL;
+    SSL_CTX *ctx = ctx_of(context);
+    settings *its = settings_of(ctx);
     if (its != NULL)
-        its->changes++;
+        note_unread(ctx, its, set, (size_t)length);
     Py_RETURN_NONE;
 }
 
@@ -417,7 +530,7 @@ PyObject *direct_prepare(PyObject *Py_UNUSED(module), PyObject *args) {
     if (ssl == NULL)
         return not_direct();
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    if (its == NULL || !its->on || SSL_is_server(ssl) || SSL_get_session(ssl) != NULL)
+    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl))
         Py_RETURN_FALSE;
     return PyBool_FromLong(connection_begin(ssl, its, host, (size_t)host_len, port, 0) == TSC_OK);
 }
@@ -447,9 +560,9 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
     int index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
     tsc_ssl_state_ *state = tsc_ssl_state_of_(prepared);
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    uint32_t rest[2];
+    uint64_t rest[UNREAD + 1];
     if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
-        !its->on || SSL_get_session(ssl) != NULL || !tsc_ssl_is_as_begun_(ssl, state))
+        !its->on || has_own_session(ssl) || !tsc_ssl_is_as_begun_(ssl, state))
         Py_RETURN_FALSE;
     note_rest(ssl, its, rest);
     if (memcmp(rest, ((connection *)state->companion)->verification, sizeof rest) != 0 ||

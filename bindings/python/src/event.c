@@ -27,17 +27,10 @@ static void tell(void *arg) {
     /* The library may have been called while something was raised. */
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    tsc_endpoint of = {.host = event->host,
-                       .host_len = event->host_len,
-                       .port = event->port,
-                       .server_name = event->server_name,
-                       .server_name_len = event->server_name_len};
-    if (event->key_len != 0)
-        endpoint_of_key(event->key, event->key_len, &of);
     PyObject *done = PyObject_CallFunction(
-        self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count, of.host,
-        (Py_ssize_t)of.host_len, of.port, of.server_name, (Py_ssize_t)of.server_name_len,
-        reason_name(event->reason));
+        self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count,
+        event->host, (Py_ssize_t)event->host_len, event->port, event->server_name,
+        (Py_ssize_t)event->server_name_len, reason_name(event->reason));
     if (done == NULL)
         PyErr_WriteUnraisable(self->on_event);
     Py_XDECREF(done);

@@ -24,16 +24,11 @@ typedef struct {
     uint64_t last_ms;
 } callbacks;
 
-/* What the cache knows an endpoint by, for sessions that are got and put without an Attempt. */
-typedef struct {
-    size_t len;
-    uint8_t bytes[TSC_MAX_KEY];
-} key;
-
 /* A cache and a config know what the library holds for them, for the garbage collector: an
  * ssl.SSLSession refers to its ssl.SSLContext, and that to both. */
 typedef struct {
     PyObject_HEAD tsc_cache *cache;
+    tsc_config *by_hand;    /* of the sessions that are got and put without an Attempt */
     callbacks *callbacks;   /* NULL: there are none */
     cached_object *objects; /* those that were put without an Attempt */
 } Cache;
@@ -78,11 +73,10 @@ PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 const char *reason_name(uint32_t reason);
 /* For the library: what happened in a cache. */
 void cache_event(void *callbacks, const tsc_event *event, size_t size);
-/* Makes the key of an endpoint: a tuple (host, port) or (host, port, server name or None), or a
- * driver's object with an address and a port. Returns 0 if it raised. */
-int key_of(PyObject *endpoint, key *key);
-/* Reads the endpoint from such a key. */
-void endpoint_of_key(const uint8_t *key, size_t len, tsc_endpoint *endpoint);
+/* Reads an endpoint: a tuple (host, port) or (host, port, server name or None), or a driver's
+ * object with an address and a port. The strings are lent by it, or by *owner, which is the
+ * caller's to release, or NULL. Returns 0 if it raised. */
+int endpoint_by_hand(PyObject *of, tsc_endpoint *endpoint, PyObject **owner);
 
 PyObject *config_new(Cache *cache, long long client_not_after);
 PyObject *attempt_new(Config *config, const tsc_endpoint *endpoint);
@@ -92,7 +86,9 @@ PyObject *ticket_filter(PyObject *module, PyObject *callback);
 PyObject *direct_check(PyObject *module, PyObject *args);
 PyObject *direct_attach(PyObject *module, PyObject *args);
 PyObject *direct_detach(PyObject *module, PyObject *context);
-PyObject *direct_changed(PyObject *module, PyObject *context);
+PyObject *direct_set(PyObject *module, PyObject *args);
+PyObject *direct_export(PyObject *module, PyObject *args);
+PyObject *direct_import(PyObject *module, PyObject *args);
 PyObject *direct_lend_messages(PyObject *module, PyObject *args);
 PyObject *direct_data_came(PyObject *module, PyObject *connection);
 PyObject *direct_prepare(PyObject *module, PyObject *args);

@@ -97,6 +97,9 @@
     X(SSL_set_session)                                                                             \
     X(SSL_version)                                                                                 \
     X(SSL_want)                                                                                    \
+    X(X509_CRL_digest)                                                                             \
+    X(X509_OBJECT_get0_X509)                                                                       \
+    X(X509_OBJECT_get0_X509_CRL)                                                                   \
     X(X509_OBJECT_get_type)                                                                        \
     X(X509_STORE_free)                                                                             \
     X(X509_STORE_get0_objects)                                                                     \
@@ -112,6 +115,7 @@
     X(X509_VERIFY_PARAM_get_hostflags)                                                             \
     X(X509_VERIFY_PARAM_get_inh_flags)                                                             \
     X(X509_VERIFY_PARAM_get_time)                                                                  \
+    X(X509_digest)                                                                                 \
     X(X509_get0_notAfter)                                                                          \
     X(X509_get0_signature)                                                                         \
     X(d2i_SSL_SESSION)                                                                             \
@@ -206,6 +210,9 @@ extern openssl_functions openssl;
 #define SSL_set_session openssl.SSL_set_session_
 #define SSL_version openssl.SSL_version_
 #define SSL_want openssl.SSL_want_
+#define X509_CRL_digest openssl.X509_CRL_digest_
+#define X509_OBJECT_get0_X509 openssl.X509_OBJECT_get0_X509_
+#define X509_OBJECT_get0_X509_CRL openssl.X509_OBJECT_get0_X509_CRL_
 #define X509_OBJECT_get_type openssl.X509_OBJECT_get_type_
 #define X509_STORE_free openssl.X509_STORE_free_
 #define X509_STORE_get0_objects openssl.X509_STORE_get0_objects_
@@ -221,6 +228,7 @@ extern openssl_functions openssl;
 #define X509_VERIFY_PARAM_get_hostflags openssl.X509_VERIFY_PARAM_get_hostflags_
 #define X509_VERIFY_PARAM_get_inh_flags openssl.X509_VERIFY_PARAM_get_inh_flags_
 #define X509_VERIFY_PARAM_get_time openssl.X509_VERIFY_PARAM_get_time_
+#define X509_digest openssl.X509_digest_
 #define X509_get0_notAfter openssl.X509_get0_notAfter_
 #define X509_get0_signature openssl.X509_get0_signature_
 #define d2i_SSL_SESSION openssl.d2i_SSL_SESSION_

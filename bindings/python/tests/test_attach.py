@@ -13,7 +13,7 @@ import threading
 import weakref
 
 import pytest
-from peer import ask, connect, visit
+from peer import ask, certificate, connect, visit
 from test_context import BOTH
 
 import tsc
@@ -32,6 +32,19 @@ class Subclass(ssl.SSLContext):
         self.label = "mine"
 
 
+class Asking(ssl.SSLContext):
+    """Its subclasses have to say something."""
+
+    def __init_subclass__(cls, *, label):
+        cls.label = label
+
+
+def asking(cert):
+    context = Asking(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cert[0])
+    return context
+
+
 def subclass(cert):
     context = Subclass(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cert[0])
@@ -39,7 +52,7 @@ def subclass(cert):
 
 
 @BOTH
-@pytest.mark.parametrize("make", [plain, subclass])
+@pytest.mark.parametrize("make", [plain, subclass, asking])
 def test_an_attached_context_resumes(serve, cert, version, make):
     server, context = serve(version), make(cert)
     kind = type(context)
@@ -85,7 +98,12 @@ def test_what_cannot_be_attached(cert):
     for option in ({"accept": "perhaps"}, {"client_not_after": -1}, {"client_not_after": 2**63}):
         with pytest.raises(ValueError, match=next(iter(option))):
             tsc.attach(plain(cert), **option)
-    for option in ({"cache": 5}, {"cache": tsc.TLSSessionCache}, {"identity": "mine"}):
+    for option in (
+        {"cache": 5},
+        {"cache": tsc.TLSSessionCache},
+        {"identity": "mine"},
+        {"max_wait": "a"},
+    ):
         with pytest.raises(TypeError, match=next(iter(option))):
             tsc.attach(plain(cert), **option)
     with pytest.raises(TypeError, match="context"):
@@ -210,6 +228,78 @@ def test_one_identity_does_not_excuse_from_verifying(serve, cert):
     assert len(cache) == 2
     with pytest.raises(ssl.SSLCertVerificationError):
         visit(strict, server.port)
+
+
+@DIRECT
+@BOTH
+@pytest.mark.parametrize("when", ["before", "after", "as data"])
+def test_contexts_of_one_identity_that_trust_others_do_not_share(
+    serve, cert, version, when, tmp_path
+):
+    """The one that does not trust the server fails, as it would without a cache."""
+    server, cache = serve(version), tsc.TLSSessionCache()
+    another = certificate(tmp_path, "another")[0]
+
+    def visit_trusting(*roots):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if when != "before":
+            tsc.attach(context, cache, identity=b"one")
+        for root in roots:
+            if when == "as data":
+                context.load_verify_locations(cadata=pathlib.Path(root).read_text())
+            else:
+                context.load_verify_locations(root)
+        if when == "before":
+            tsc.attach(context, cache, identity=b"one")
+        return visit(context, server.port)
+
+    assert [visit_trusting(cert[0]) for _ in range(2)] == [False, True]
+    with pytest.raises(ssl.SSLCertVerificationError):
+        visit_trusting(another)
+    assert visit_trusting(cert[0], another) is False
+    assert visit_trusting(another, cert[0]) is True
+    assert visit_trusting(cert[0]) is True
+
+
+@DIRECT
+def test_contexts_of_one_identity_look_into_the_same_folders(serve, cert, tmp_path):
+    server, cache = serve(), tsc.TLSSessionCache()
+
+    def visit_with(capath):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=b"one")
+        context.load_verify_locations(capath=capath)
+        return visit(context, server.port)
+
+    (tmp_path / "other").mkdir()
+    assert [visit_with(tmp_path) for _ in range(2)] == [False, True]
+    assert visit_with(tmp_path / "other") is False
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda context: context.set_alpn_protocols(["other"]),
+        lambda context: setattr(context, "post_handshake_auth", True),
+    ],
+    ids=["alpn", "post_handshake_auth"],
+)
+def test_what_is_set_later_counts_by_what_it_is(serve, cert, change):
+    server, cache = serve(), tsc.TLSSessionCache()
+
+    def visit_with(*changes):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=b"one")
+        for one in changes:
+            one(context)
+        return visit(context, server.port)
+
+    assert [visit_with() for _ in range(2)] == [False, True]
+    assert [visit_with(change) for _ in range(2)] == [False, True]
+    # As often, and not the same.
+    assert visit_with(lambda context: context.set_alpn_protocols(["this"])) is False
+    assert visit_with() is True
 
 
 @DIRECT
@@ -422,3 +512,81 @@ def test_a_connection_leaves_nothing_behind(serve, cert):
     run(150)
     before = run(150)
     assert run(400) - before < 400 * 2048
+
+
+@BOTH
+def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
+    """As pymongo has it: it keeps what it reads when the handshake is over, before any ticket.
+
+    After a full handshake of TLS 1.3 that does not resume, and after a resumed one it is what was
+    offered.
+    """
+    server, context = serve(version), plain(cert)
+    cache, session = tsc.attach(context), None
+    for turn in range(10):
+        tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+            session = tls.session
+            ask(tls)
+            assert tls.session_reused == (turn > 0)
+    assert cache.stats().resumed == (version == ssl.TLSVersion.TLSv1_3)
+
+
+def test_classes_that_are_made_for_each_context_are_not_kept(cert):
+    gone = []
+    for _ in range(100):
+
+        class Own(ssl.SSLSocket):
+            pass
+
+        context = plain(cert)
+        context.sslsocket_class = Own
+        tsc.attach(context)
+        gone.append(weakref.ref(Own))
+        del Own, context
+    gc.collect()
+    assert sum(one() is not None for one in gone) <= 32
+
+
+WARM = """
+import ssl, sys, tsc
+from peer import visit
+port, cafile, identity, sealed = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode(), sys.argv[4]
+context = tsc.create_default_context(cafile=cafile, identity=identity, serialise=True)
+print(context.import_sessions(bytes(32), bytes.fromhex(sealed)), visit(context, port))
+"""
+
+
+@DIRECT
+@BOTH
+def test_the_next_process_resumes_what_was_exported(serve, cert, version):
+    server, context = serve(version), plain(cert)
+    tsc.attach(context, identity=b"mine", serialise=True)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    sealed = context.export_sessions(bytes(32))
+    of_tls_1_3 = version == ssl.TLSVersion.TLSv1_3
+    assert len(context.session_cache) == (0 if of_tls_1_3 else 1)
+
+    def start(identity, sealed):
+        return subprocess.run(
+            [sys.executable, "-c", WARM, str(server.port), cert[0], identity, sealed.hex()],
+            cwd=pathlib.Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+
+    for identity, altered in (("another's", sealed), ("mine", sealed[:-1])):
+        assert "Error" in start(identity, altered).stderr
+    assert start("mine", sealed).stdout == f"{2 if of_tls_1_3 else 1} True\n"
+
+
+def test_only_what_is_serialised_under_an_identity_is_exported(cert):
+    for options in ({"identity": b"a"}, {"serialise": True}):
+        context = plain(cert)
+        tsc.attach(context, **options)
+        with pytest.raises(ValueError, match="serialise"):
+            context.export_sessions(bytes(32))
+    context = plain(cert)
+    tsc.attach(context, identity=b"a", serialise=True)
+    with pytest.raises(tsc.Error if tsc.status().direct else NotImplementedError):
+        context.export_sessions(b"short")

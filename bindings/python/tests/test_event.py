@@ -29,7 +29,7 @@ def test_each_event_is_told_with_its_endpoint():
     cache.set_session(A, Session())
     clock[0] += 11_000
     cache.get_session(A)
-    of_a, of_b = ("a", 9042, None), ("b", 0x12FF, "name")
+    of_a, of_b = ("a", 9042, "a"), ("b", 0x12FF, "name")
     assert [(e.kind, e.count, (e.host, e.port, e.server_name)) for e in told] == [
         ("stored", 1, of_a),
         ("stored", 1, of_a),

@@ -11,6 +11,7 @@ from tsc.connection import SSLObject, SSLSocket
 from tsc.context import SSLContext, create_default_context
 from tsc.endpoint import endpoint
 from tsc.event import Event, EventKind
+from tsc.install import install, uninstall
 from tsc.reason import Reason
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "create_default_context",
     "detach",
     "endpoint",
+    "install",
     "status",
+    "uninstall",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 import ssl
 from dataclasses import dataclass
-from functools import cache as memoized
+from functools import cache, lru_cache
 from typing import Any
 
-from tsc.attached import Accept, Attachment, of
+from tsc.attached import Accept, Attachment, maker, of
 from tsc.cache import TLSSessionCache
 from tsc.connection import SSLObject, SSLSocket
 from tsc.direct_context import DirectContext, obstacle
@@ -26,7 +26,7 @@ class Status:
     """Why it is not."""
 
 
-@memoized
+@cache
 def status() -> Status:
     """Say which of the two ways is taken in this interpreter, and why."""
     reason = obstacle()
@@ -41,10 +41,12 @@ def attach(
     max_wait: float = 0,
     identity: bytes | None = None,
     client_not_after: int = 0,
+    serialise: bool = False,
 ) -> TLSSessionCache:
     """Have the client connections of a context find, offer, keep and publish sessions.
 
-    Any context will do: from `ssl.create_default_context`, a subclass's, one that a driver holds.
+    Any context will do: from `ssl.create_default_context`, a subclass's, truststore's, one that a
+    driver holds.
     Call it once, when the context is set up. The context gets what `tsc.SSLContext` has
     (``session_cache``, ``ticket``), its connections what `tsc.SSLSocket` has.
 
@@ -59,14 +61,17 @@ def attach(
     bring, in place of a full handshake. 0: not at all. Blocking sockets wait by themselves before
     the handshake, and then block their thread; or their greenlet, under gevent. asyncio waits in
     ``ticket``. Only on Linux.
-    identity: bytes that name the configuration. Contexts of one cache and identity share sessions;
-    you vouch that they trust the same roots and are the same client. None: no other context is
-    offered its sessions. Without effect where `status` is not direct.
+    identity: bytes that name the configuration. Contexts of one cache and identity share sessions
+    while they trust the same roots, verify alike and are the same client. You vouch for what cannot
+    be seen, such as ALPN that was set before. None: no other context is offered its sessions.
+    Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
+    serialise: keep sessions as bytes, in memory of libtsc's own, so that they can be exported
+    (``export_sessions``). Each offer then costs OpenSSL a decoding.
 
-    Gives the cache. Raises ValueError for a context of a server, and for one that is attached, and
-    TypeError for one that only stands for another, as truststore's do.
+    Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
     """
+    context = maker(context)
     if not isinstance(context, ssl._ssl._SSLContext):  # type: ignore[attr-defined]
         raise TypeError(f"context is {context!r}, not an ssl.SSLContext")
     if cache is not None and not isinstance(cache, TLSSessionCache):
@@ -87,6 +92,7 @@ def attach(
         max_wait_ms=milliseconds(max_wait),
         identity=identity,
         client_not_after=operator.index(client_not_after),
+        serialise=bool(serialise),
         detached_class=type(context),
         detached_classes={
             name: context.__dict__[name]
@@ -118,6 +124,7 @@ def detach(context: ssl.SSLContext) -> None:
     Connections that are open go on. What the cache has stays there until it expires. Raises
     ValueError for a context that is not attached.
     """
+    context = maker(context)
     attachment = of(context)
     if attachment is None:
         raise ValueError("the context is not attached")
@@ -127,21 +134,32 @@ def detach(context: ssl.SSLContext) -> None:
         context.__dict__.setdefault(name, connection)
 
 
-@memoized
+# Bounded: truststore and others make classes for each context.
+_derived = lru_cache(maxsize=32)
+
+
+@_derived
 def _attached(context: type, way: Any, sslsocket: type, sslobject: type) -> Any:
     members = {
-        "__module__": context.__module__,
-        "__doc__": context.__doc__,
         "sslsocket_class": _connection(sslsocket, way._tsc_socket, SSLSocket),
         "sslobject_class": _connection(sslobject, way._tsc_object, SSLObject),
     }
-    return type(context.__name__, (way, context), members)
+    return _derive(context, way, members)
 
 
-@memoized
+@_derived
 def _connection(base: type, way: type, usual: type) -> type:
     """Give a class of connections that derives from that of the context."""
-    base = usual if issubclass(usual, base) else base
-    return type(
-        base.__name__, (way, base), {"__module__": base.__module__, "__doc__": base.__doc__}
-    )
+    return _derive(usual if issubclass(usual, base) else base, way, {})
+
+
+def _derive(base: type, way: type, members: dict[str, Any]) -> type:
+    """Make a class with the name of its base, which is not told: it may want arguments for that."""
+
+    def told(cls: type, **_arguments: Any) -> None:
+        pass
+
+    unchanged = {"__module__": base.__module__, "__doc__": base.__doc__}
+    # `__init_subclass__` is looked up behind the class itself, so it has to be in one of its bases.
+    silent = type(way.__name__, (way,), {"__init_subclass__": told})
+    return type(base.__name__, (silent, base), {**unchanged, **members})

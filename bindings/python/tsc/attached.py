@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,17 @@ from tsc.prepared import Place, prepared
 from tsc.wait import milliseconds
 
 if TYPE_CHECKING:
-    import ssl
-
     _Base = ssl.SSLContext
 else:
     _Base = object
+
+
+def _is_of_truststore(kind: type) -> bool:
+    return "truststore" in kind.__module__.split(".")
+
+
+PLAIN: Any = next(one for one in ssl.SSLContext.__mro__ if not _is_of_truststore(one))
+"""`ssl.SSLContext`, or gevent's; also where truststore has put its own in its place."""
 
 Accept = Literal["data", "handshake", "caller"]
 """When a connection counts as established: see `tsc.attach`."""
@@ -33,12 +40,15 @@ class Attachment:
     max_wait_ms: int
     identity: bytes | None
     client_not_after: int
+    serialise: bool
     detached_class: type
     """What the context was an instance of, and is again when it is detached."""
     detached_classes: dict[str, type]
     """The classes of connections that were set on the context itself."""
     user_callback: Callable[..., object] | None = None
     """The context's own ``_msg_callback``."""
+    unread: dict[str, Any] = field(default_factory=dict)
+    """What was set and cannot be read off OpenSSL, besides the roots."""
     changes: list[object] = field(default_factory=list)
     """The fallback's: changes of settings that are under way."""
     current: dict[tuple[int, ...], _tsc.Config] = field(default_factory=dict)
@@ -57,6 +67,37 @@ class Attached(_Base):
     def session_cache(self) -> TLSSessionCache:
         """The cache, for as long as the context is attached."""
         return self._tsc.cache
+
+    def export_sessions(self, key: bytes) -> bytes:
+        """Seal the sessions for the next process, as for a warm restart.
+
+        Those of all contexts of this identity in the cache. Single-use sessions leave the cache,
+        because otherwise two processes would offer them. The context has to be attached with an
+        identity and ``serialise=True``.
+
+        key: 32 random bytes, which the next process needs as well. Whoever has both, key and
+        export, has the sessions.
+        """
+        return self._tsc_export(self._tsc_sealing(key))
+
+    def import_sessions(self, key: bytes, sealed: bytes) -> int:
+        """Take in what `export_sessions` sealed, before the first connection; give how many.
+
+        Import it once, in one process: nobody can tell whether it was imported before. Raises
+        `Error` if it was altered, or is another key's or identity's. Nothing is imported then.
+        """
+        return self._tsc_import(self._tsc_sealing(key), sealed)
+
+    def _tsc_sealing(self, key: bytes) -> bytes:
+        if not self._tsc.serialise or self._tsc.identity is None:
+            raise ValueError("the context is not attached with an identity and serialise=True")
+        return key
+
+    def _tsc_export(self, key: bytes) -> bytes:
+        raise NotImplementedError("only the direct way can: see tsc.status()")
+
+    def _tsc_import(self, key: bytes, sealed: bytes) -> int:
+        raise NotImplementedError("only the direct way can: see tsc.status()")
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Place | None:
         """Begin an attempt that is to wait, if there can be one."""
@@ -119,3 +160,24 @@ def of(context: Any) -> Attachment | None:
     """Give what a context is attached by, or None."""
     attachment: Attachment | None = getattr(context, "__dict__", {}).get("_tsc")
     return attachment
+
+
+def maker(context: Any) -> Any:
+    """Give the context that makes the connections: one of truststore's only stands for it."""
+    if _is_of_truststore(type(context)):
+        inner = getattr(context, "_ctx", None)
+        if isinstance(inner, PLAIN):
+            return inner
+    return context
+
+
+def message_callback(context: ssl.SSLContext) -> Any:
+    """Give what is called with each message."""
+    return PLAIN._msg_callback.__get__(context)
+
+
+def set_message_callback(context: ssl.SSLContext, callback: Any) -> None:
+    """Have it called, by way of `ssl`, which wraps it; None: nothing."""
+    # By that way it would look for itself under the name that truststore takes.
+    way = ssl._ssl._SSLContext if callback is None else PLAIN  # type: ignore[attr-defined]
+    way._msg_callback.__set__(context, callback)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
 from tsc.attach import attach
-from tsc.attached import Accept, Attached
+from tsc.attached import PLAIN, Accept, Attached
 from tsc.cache import TLSSessionCache
 from tsc.connection import SSLObject, SSLSocket
 
+if TYPE_CHECKING:
+    _Base = ssl.SSLContext
+else:
+    _Base = PLAIN
 
-class SSLContext(Attached, ssl.SSLContext):
+
+class SSLContext(Attached, _Base):
     """An `ssl.SSLContext` that is attached to a cache. The parameters are those of `tsc.attach`."""
 
     def __new__(cls, protocol: int = ssl.PROTOCOL_TLS_CLIENT, **_options: Any) -> SSLContext:
@@ -28,6 +34,7 @@ class SSLContext(Attached, ssl.SSLContext):
         client_not_after: int = 0,
         max_wait: float = 0,
         identity: bytes | None = None,
+        serialise: bool = False,
     ) -> None:
         attach(
             self,
@@ -36,6 +43,7 @@ class SSLContext(Attached, ssl.SSLContext):
             max_wait=max_wait,
             identity=identity,
             client_not_after=client_not_after,
+            serialise=serialise,
         )
 
     if TYPE_CHECKING:
@@ -63,6 +71,7 @@ class SSLContext(Attached, ssl.SSLContext):
 
 
 def create_default_context(
+    purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH,
     *,
     cafile: str | None = None,
     capath: str | None = None,
@@ -71,18 +80,30 @@ def create_default_context(
     accept: Accept = "data",
     max_wait: float = 0,
     identity: bytes | None = None,
+    client_not_after: int = 0,
+    serialise: bool = False,
 ) -> SSLContext:
-    """Make an `SSLContext` as `ssl.create_default_context` does: roots of the system, or as given.
+    """Make a context by `ssl.create_default_context`, and attach it.
 
-    cafile, capath, cadata: as there. The others: as in `tsc.attach`.
+    purpose, cafile, capath, cadata: as there. The others: as in `tsc.attach`.
+
+    Gives an `SSLContext`; or, after ``truststore.inject_into_ssl()``, truststore's own. Raises
+    ValueError for the purpose of a server.
     """
-    context = SSLContext(cache=cache, accept=accept, max_wait=max_wait, identity=identity)
-    model = ssl.create_default_context(cadata=cadata, cafile=cafile, capath=capath)
-    context.verify_flags = model.verify_flags
-    if model.keylog_filename is not None:  # which is what SSLKEYLOGFILE names
-        context.keylog_filename = model.keylog_filename
-    if cafile or capath or cadata:
-        context.load_verify_locations(cafile, capath, cadata)
-    else:
-        context.load_default_certs()
-    return context
+    if purpose is ssl.Purpose.CLIENT_AUTH:
+        raise ValueError("the purpose is a server's, which has no sessions to offer")
+    make = inspect.unwrap(ssl.create_default_context)  # without what `tsc.install` has put on top
+    context: Any = make(purpose, cafile=cafile, capath=capath, cadata=cadata)
+    if type(context) is PLAIN:
+        context.__class__ = SSLContext
+    attach(
+        context,
+        cache,
+        accept=accept,
+        max_wait=max_wait,
+        identity=identity,
+        client_not_after=client_not_after,
+        serialise=serialise,
+    )
+    made: SSLContext = context
+    return made

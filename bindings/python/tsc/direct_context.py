@@ -8,14 +8,13 @@ import sys
 from typing import Any
 
 from tsc import _tsc
-from tsc.attached import Attached, Attachment
+from tsc.attached import Attached, Attachment, message_callback, set_message_callback
 from tsc.direct_socket import DirectObject, DirectSocket, Prepared
 
 # Those whose `_ssl.c` was read for how its objects begin. Add one when it has been.
 _VERSIONS = range(9, 15)
 
 _APPLICATION_DATA, _HEADER, _INNER_CONTENT_TYPE = 23, 0x100, 0x101
-_message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
 
 
 def obstacle() -> str | None:
@@ -41,7 +40,8 @@ class DirectContext(Attached):
     """What `tsc.attach` adds to a context there.
 
     What a connection verifies is read off its OpenSSL. Roots, ALPN and post-handshake
-    authentication cannot be, so that here it is the context's methods that tell of a change.
+    authentication cannot be, or not for each connection, so that here it is the context's methods
+    that say when to look.
     """
 
     _tsc_socket = DirectSocket
@@ -55,17 +55,24 @@ class DirectContext(Attached):
                 attachment.identity,
                 attachment.client_not_after,
                 ("data", "handshake", "caller").index(attachment.accept),
+                attachment.serialise,
             )
         self._tsc = attachment
-        self._msg_callback = _message_property.__get__(self)
+        self._tsc_set(post_handshake_auth=self.post_handshake_auth)
+        self._msg_callback = message_callback(self)
 
     def _tsc_detach(self) -> None:
         callback = self._tsc.user_callback
         if self._tsc.cache.enabled:
             _tsc.direct_detach(self)
-        for name in ("_tsc", "_tsc_alpn"):
-            self.__dict__.pop(name, None)
-        _message_property.__set__(self, callback)
+        del self.__dict__["_tsc"]
+        set_message_callback(self, callback)
+
+    def _tsc_export(self, key: bytes) -> bytes:
+        return _tsc.direct_export(self, key)
+
+    def _tsc_import(self, key: bytes, sealed: bytes) -> int:
+        return _tsc.direct_import(self, key, sealed)
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Prepared | None:
         bios = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -82,7 +89,7 @@ class DirectContext(Attached):
         self._tsc.user_callback = callback
         _tsc.direct_lend_messages(self, callback is not None)
         if callback is None:
-            _message_property.__set__(self, None)
+            set_message_callback(self, None)
             return
 
         def both(tls: Any, direction: str, version: int, content: int, kind: int, data: Any) -> Any:
@@ -92,36 +99,42 @@ class DirectContext(Attached):
                     _tsc.direct_data_came(tls._sslobj)
             return callback(tls, direction, version, content, kind, data)
 
-        _message_property.__set__(self, both)
+        set_message_callback(self, both)
+
+    def _tsc_set(self, **unread: object) -> None:
+        """Tell what was set, and that there may be other roots."""
+        self._tsc.unread.update(unread)
+        _tsc.direct_set(self, repr(sorted(self._tsc.unread.items())).encode())
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "post_handshake_auth" and value != self.post_handshake_auth:
-            _tsc.direct_changed(self)  # which a client's OpenSSL does not tell
         super().__setattr__(name, value)
+        if name == "post_handshake_auth":
+            self._tsc_set(post_handshake_auth=self.post_handshake_auth)
 
     def load_verify_locations(
         self, cafile: Any = None, capath: Any = None, cadata: Any = None
     ) -> None:
         """See `ssl.SSLContext.load_verify_locations`."""
-        before = self.cert_store_stats()
-        super().load_verify_locations(cafile, capath, cadata)
-        if capath is not None or self.cert_store_stats() != before:
-            _tsc.direct_changed(self)
+        try:
+            super().load_verify_locations(cafile, capath, cadata)
+        finally:  # some of it may have been loaded
+            folders = self._tsc.unread.get("capath", [])
+            if capath is not None:
+                folders = [*folders, os.fsencode(capath)]
+            self._tsc_set(capath=folders)
 
     def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_default_certs`."""
         super().load_default_certs(*args, **kwargs)
-        _tsc.direct_changed(self)
+        self._tsc_set(default=ssl.get_default_verify_paths())
 
     def set_default_verify_paths(self) -> None:
         """See `ssl.SSLContext.set_default_verify_paths`."""
         super().set_default_verify_paths()
-        _tsc.direct_changed(self)
+        self._tsc_set(default=ssl.get_default_verify_paths())
 
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
         """See `ssl.SSLContext.set_alpn_protocols`."""
         protocols = list(alpn_protocols)
         super().set_alpn_protocols(protocols)
-        if protocols != self.__dict__.get("_tsc_alpn"):
-            _tsc.direct_changed(self)
-        self._tsc_alpn = protocols
+        self._tsc_set(alpn=protocols)

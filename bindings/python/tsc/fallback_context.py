@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from tsc import _tsc
-from tsc.attached import Attached, Attachment, of
+from tsc.attached import Attached, Attachment, message_callback, of, set_message_callback
 from tsc.attempt import Attempt
 from tsc.fallback_socket import FallbackObject, FallbackSocket, Resuming
 
-# The property of `ssl.SSLContext` wraps a callback in Python, which then runs for every record.
-# That of the C type beneath takes it as it is.
-_message_property = ssl.SSLContext._msg_callback  # type: ignore[attr-defined]
+# It takes a callback as it is. That of `ssl.SSLContext` wraps it in Python, which then runs for
+# every record.
 _message_callback = ssl._ssl._SSLContext._msg_callback  # type: ignore[attr-defined]
 
 # What may also be set past the context's class: truststore has the C type's own properties do it.
@@ -51,14 +50,13 @@ class FallbackContext(Attached):
 
     def _tsc_attach(self, attachment: Attachment) -> None:
         self._tsc = attachment
-        attachment.user_callback = _message_property.__get__(self)
+        attachment.user_callback = message_callback(self)
         self._msg_callback = attachment.user_callback
 
     def _tsc_detach(self) -> None:
         callback = self._tsc.user_callback
-        for name in ("_tsc", "_tsc_alpn"):
-            self.__dict__.pop(name, None)
-        _message_property.__set__(self, callback)
+        del self.__dict__["_tsc"]
+        set_message_callback(self, callback)
 
     def _tsc_prepare(self, where: tuple[str, int], name: str | None) -> Attempt | None:
         config = _config(self)
@@ -120,7 +118,7 @@ class FallbackContext(Attached):
                     _ticket(tls)
                 return callback(tls, *message)
 
-            _message_property.__set__(self, both)
+            set_message_callback(self, both)
         elif self.session_cache.enabled:
             _message_callback.__set__(self, _tsc.ticket_filter(_ticket))
         else:
@@ -144,21 +142,29 @@ class FallbackContext(Attached):
 
     def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_default_certs`."""
-        with self._tsc_change():
+        with self._tsc_change(self._tsc_default_roots()):
             super().load_default_certs(*args, **kwargs)
 
     def set_default_verify_paths(self) -> None:
-        """See `ssl.SSLContext.set_default_verify_paths`."""
-        with self._tsc_change():
+        """See `ssl.SSLContext.set_default_verify_paths`. truststore has it for each connection."""
+        with self._tsc_change(self._tsc_default_roots()):
             super().set_default_verify_paths()
+
+    def _tsc_default_roots(self) -> Callable[[], bool]:
+        """Remember the system's roots; what that gives says whether they have changed."""
+        before = self.cert_store_stats()
+        where = ssl.get_default_verify_paths()
+        others = self._tsc.unread.get("default") != where
+        self._tsc.unread["default"] = where
+        return lambda: others or self.cert_store_stats() != before
 
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
         """See `ssl.SSLContext.set_alpn_protocols`."""
         protocols = list(alpn_protocols)
-        before = self.__dict__.get("_tsc_alpn")
+        before = self._tsc.unread.get("alpn")
         with self._tsc_change(lambda: protocols != before):
             super().set_alpn_protocols(protocols)
-            self._tsc_alpn = protocols
+            self._tsc.unread["alpn"] = protocols
 
     def set_ciphers(self, ciphers: str, /) -> None:
         """See `ssl.SSLContext.set_ciphers`."""

@@ -46,7 +46,7 @@ class Resuming(Connection):
                 and attachment is not None
                 and attachment is of(self.context)  # else it was detached, or is another
                 and not self.server_side
-                and self.session is None
+                and not _can_resume(self.session)
             ):
                 where = named() or self._tsc_endpoint()
                 if where is not None:
@@ -104,6 +104,15 @@ class Resuming(Connection):
                 attempt.failed()
         return data
 
+    def unwrap(self) -> Any:
+        """See `ssl.SSLSocket.unwrap`. Where nothing was read, tickets come before the farewell."""
+        attempt, tls = self._tsc_attempt, self._sslobj  # type: ignore[attr-defined]
+        try:
+            return super().unwrap()
+        finally:
+            if attempt is not None and attempt.ticket_came:
+                attempt.receive(tls)
+
     def _tsc_say_established(self) -> None:
         if self._tsc_attempt is not None and self._tsc_attempt.open:
             self._tsc_attempt.established()
@@ -122,6 +131,15 @@ def _attempt_for(config: _tsc.Config, endpoint: _tsc.Address, accept: Accept) ->
     return prepared or Attempt.begin(config, endpoint, accept)
 
 
+def _can_resume(session: Any) -> bool:
+    """Say whether a session of the caller's would resume.
+
+    pymongo sets what it read when the handshake was over. In TLS 1.3 that does not: its ticket came
+    later.
+    """
+    return session is not None and bool(session.id or session.has_ticket)
+
+
 def _is_for_nothing(length: int | None = None, buffer: Any = None) -> bool:
     """Say whether a read asks for no byte at all."""
     return length == 0 or (buffer is not None and memoryview(buffer).nbytes == 0)
@@ -134,7 +152,7 @@ class FallbackObject(Resuming):
         return bio_peer.peer()
 
 
-class FallbackSocket(Resuming, _Socket):  # type: ignore[misc,override]
+class FallbackSocket(Resuming, _Socket):  # type: ignore[override]
     """Sockets."""
 
     _tsc_nodelay_is_ours = False

@@ -22,6 +22,8 @@ class Waits(Protocol):
 
 def milliseconds(max_wait: float) -> int:
     """Give a number of seconds as the library takes it."""
+    if not isinstance(max_wait, (int, float)):
+        raise TypeError(f"max_wait is {max_wait!r}, not a number of seconds")
     if not 0 <= max_wait < 2**32 / 1000:
         raise ValueError(f"max_wait is {max_wait!r}, not a number of seconds from 0 on")
     return int(max_wait * 1000)

@@ -308,7 +308,8 @@ impl World {
         let (key, key_len) = self.slice(input);
         let (_info, info, info_size) = Self::lend(Self::info(input), input);
         let (data, len) = self.slice(input);
-        if input.below(3) == 0 && which != 5 {
+        let (_place, endpoint, size) = Self::lend(self.endpoint(input), input);
+        if input.below(3) == 0 {
             let object = objects::new(0);
             let given = if input.below(8) == 0 {
                 null_mut()
@@ -318,10 +319,12 @@ impl World {
             let release =
                 (input.below(8) != 0).then_some(objects::release as unsafe extern "C" fn(_));
             let answer = status(unsafe {
-                if which == 4 {
-                    tsc_put_object(cache, key, key_len, info, info_size, given, len, release)
-                } else {
-                    tsc_attempt_receive_object(attempt, info, info_size, given, len, release)
+                match which {
+                    4 => tsc_put_object(cache, key, key_len, info, info_size, given, len, release),
+                    5 => tsc_config_put_object(
+                        config, endpoint, size, info, info_size, given, len, release,
+                    ),
+                    _ => tsc_attempt_receive_object(attempt, info, info_size, given, len, release),
                 }
             });
             if answer != TSC_OK {
@@ -329,7 +332,6 @@ impl World {
             }
             return;
         }
-        let (_place, endpoint, size) = Self::lend(self.endpoint(input), input);
         let _ = status(unsafe {
             match which {
                 4 => tsc_put(cache, key, key_len, info, info_size, data, len),
@@ -357,13 +359,19 @@ impl World {
         let (buf, length, out) = (room.at::<u8>(input), len.at::<usize>(input), info.at(input));
         let cap = input.pick(&[0, 1, 40, ROOM, isize::MAX as usize + 1, usize::MAX]);
         let size = Self::size::<tsc_session_info>(input);
-        if which == 8 && input.below(3) == 0 {
+        let (_place, endpoint, endpoint_size) = Self::lend(self.endpoint(input), input);
+        if input.below(3) == 0 {
             let mut object = Room::new();
             let to = object.at::<*mut c_void>(input);
             let retain =
                 (input.below(8) != 0).then_some(objects::retain as unsafe extern "C" fn(_));
-            let answer =
-                status(unsafe { tsc_get_object(cache, key, key_len, to, retain, out, size) });
+            let answer = status(unsafe {
+                if which == 7 {
+                    tsc_get_object(cache, key, key_len, to, retain, out, size)
+                } else {
+                    tsc_config_get_object(config, endpoint, endpoint_size, to, retain, out, size)
+                }
+            });
             object.check(answer, size_of::<usize>(), false);
             info.check(answer, size, false);
             if answer == TSC_OK {
@@ -372,7 +380,6 @@ impl World {
             }
             return;
         }
-        let (_place, endpoint, endpoint_size) = Self::lend(self.endpoint(input), input);
         let answer = status(unsafe {
             if which == 7 {
                 tsc_get(cache, key, key_len, buf, cap, length, out, size)

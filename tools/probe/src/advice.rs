@@ -19,7 +19,7 @@ pub fn advice(report: &Report) -> Vec<String> {
             );
             if report.protocol == Protocol::Postgres {
                 advice.push(
-                    "PostgreSQL up to 16 issues no sessions, by its own choice: put a TLS proxy in front, or do \
+                    "PostgreSQL issues no sessions, by its own choice: put a TLS proxy in front, or do \
                      without."
                         .to_owned(),
                 );
@@ -48,14 +48,21 @@ pub fn advice(report: &Report) -> Vec<String> {
              clients with libtsc stop offering by themselves after a few."
                 .to_owned(),
         ),
+        Verdict::IdentityLost => advice.push(
+            "The server no longer knows the client on a resumed connection, so requests that need an identity fail \
+             there. Let it read the certificate that the session keeps (HAProxy: ssl_c_used in place of \
+             ssl_fc_has_crt), or switch sessions off where it asks for certificates. With libtsc, report such a \
+             login as failed: it then stops offering."
+                .to_owned(),
+        ),
         Verdict::Yes | Verdict::Unreachable => {}
     }
     if let Some(bad) = &report.bad_ticket {
-        if bad.damaged.is_harmful() {
+        let harmful = [bad.foreign, bad.damaged];
+        if let Some(reaction) = harmful.into_iter().find(|reaction| reaction.is_harmful()) {
             advice.push(format!(
-                "A ticket that the server cannot read should lead to a full handshake; here it leads to {}. After \
-                 each change of its keys, clients will fail to connect.",
-                bad.damaged
+                "A ticket that the server cannot read should lead to a full handshake; here it leads to {reaction}. \
+                 After each change of its keys, clients will fail to connect."
             ));
         } else if bad.damaged == Reaction::Resumed {
             advice.push(
@@ -64,6 +71,25 @@ pub fn advice(report: &Report) -> Vec<String> {
                     .to_owned(),
             );
         }
+    }
+    let exchange = report.key_exchange.as_ref();
+    let after_retry = exchange.and_then(|exchange| exchange.after_retry);
+    if let Some(reaction) = after_retry.filter(|reaction| reaction.is_harmful()) {
+        advice.push(format!(
+            "When the server has to ask for another key exchange, a connection that offers a session ends in \
+             {reaction}. Let it support X25519 and P-256, which most clients try first."
+        ));
+    }
+    if report
+        .judged()
+        .and_then(|version| version.size.as_ref())
+        .is_some_and(|size| size.retried)
+    {
+        advice.push(
+            "Each full handshake begins with a HelloRetryRequest and takes a round trip more: let the server accept \
+             X25519."
+                .to_owned(),
+        );
     }
     if let Some(matrix) = &report.matrix
         && matrix.is_shared() == Some(false)
@@ -179,7 +205,8 @@ pub fn settings(report: &Report) -> Vec<Snippet> {
             "Rust",
             [
                 format!(
-                    "let cache = Cache::new(Options {{ ttl_seconds: {ttl}, ..Options::default() }});"
+                    "let mut options = Options::default();\noptions.ttl_seconds = {ttl};\n\
+                     let cache = Cache::new(options);"
                 ),
                 format!(
                     "let max_wait = Duration::from_millis({milliseconds});\n\

@@ -1,11 +1,13 @@
-//! The two questions about a session that the `openssl` crate does not ask.
+//! What the `openssl` crate does not ask a session, or tell it.
 
 use foreign_types::ForeignTypeRef;
-use openssl::ssl::SslSessionRef;
-use openssl_sys::SSL_SESSION;
-use std::ffi::{c_uchar, c_ulong};
+use openssl::ssl::{SslRef, SslSessionRef};
+use openssl_sys::{SSL, SSL_SESSION};
+use std::ffi::{c_long, c_uchar, c_ulong};
 
 unsafe extern "C" {
+    fn SSL_set_options(ssl: *mut SSL, options: u64) -> u64;
+    fn SSL_SESSION_set_time(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
     fn SSL_SESSION_get_ticket_lifetime_hint(session: *const SSL_SESSION) -> c_ulong;
     fn SSL_SESSION_get0_ticket(
         session: *const SSL_SESSION,
@@ -19,6 +21,22 @@ pub fn lifetime(session: &SslSessionRef) -> u32 {
     // SAFETY: a live session, only read.
     let seconds = unsafe { SSL_SESSION_get_ticket_lifetime_hint(session.as_ptr()) };
     u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// Has a client resume without a key exchange, if the server wants to.
+pub fn allow_psk_ke(ssl: &mut SslRef) {
+    const SSL_OP_ALLOW_NO_DHE_KEX: u64 = 1 << 10;
+    // SAFETY: a live connection that nobody else has.
+    unsafe { SSL_set_options(ssl.as_ptr(), SSL_OP_ALLOW_NO_DHE_KEX) };
+}
+
+/// Has a session begin now, so that OpenSSL offers it however old it is.
+pub fn rejuvenate(session: &SslSessionRef) {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    // SAFETY: a live session, and no other thread has this one.
+    unsafe { SSL_SESSION_set_time(session.as_ptr(), now as c_long) };
 }
 
 /// The ticket's bytes; empty for a TLS 1.2 session that the server knows by its id.

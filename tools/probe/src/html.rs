@@ -15,17 +15,20 @@ pub fn page(report: &Report) -> String {
         escape(&report.verdict)
     );
     if !report.verified {
-        out.push_str("<p class=warning>--insecure: nobody looked at whose server this is.</p>");
+        out.push_str("<p class=warning>--insecure: whose server this is was not verified.</p>");
     }
     list(&mut out, "On the server", &report.advice);
-    let mut text = Vec::new();
-    let _ = crate::terminal::facts_and_versions(&mut text, report);
-    let plain = anstream::adapter::strip_bytes(&text).into_vec();
-    let _ = write!(
-        out,
-        "<h2>What was found</h2><pre>{}</pre>",
-        escape(String::from_utf8_lossy(&plain).trim())
-    );
+    for section in crate::rows::sections(report) {
+        let _ = write!(
+            out,
+            "<h2>{}</h2><table class=facts>",
+            escape(&section.title)
+        );
+        for [name, text] in section.rows {
+            let _ = write!(out, "<tr><th>{}<td>{}", escape(&name), escape(&text));
+        }
+        out.push_str("</table>");
+    }
     if let Some(saving) = &report.saving {
         out.push_str("<h2>Handshakes, in milliseconds</h2>");
         distribution(
@@ -187,6 +190,8 @@ pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius:
 svg { width: 100%; min-width: 30rem; font: 12px system-ui, sans-serif; fill: var(--text) }
 svg .full { fill: var(--full); fill-opacity: .7 } svg .resumed { fill: var(--resumed); fill-opacity: .7 }
 svg .axis { opacity: .7 }
+.facts { width: 100%; table-layout: fixed } .facts th { font-weight: 400; opacity: .8; width: 40% } .facts th, .facts td { overflow-wrap: anywhere }
+h1 { overflow-wrap: anywhere }
 table { border-collapse: collapse } th, td { padding: .25rem .6rem; border: 1px solid var(--soft); text-align: left }
 td.good { color: var(--resumed) } td.bad { color: var(--bad) }
 ";

@@ -6,16 +6,21 @@ mod client;
 mod embedded;
 mod facts;
 mod ffi;
+mod hello;
 mod html;
 mod measure;
+mod monitor;
 mod pace;
 mod protocol;
+mod question;
 mod report;
+mod rows;
 mod run;
 mod target;
 mod terminal;
 mod ticket;
 mod verdict;
+mod watch;
 mod wire;
 
 use args::{Args, Print};
@@ -40,6 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn probe(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(listen) = args.monitor {
+        monitor::run(args, listen)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = run::run(args)?;
     let mut out = anstream::stdout();
     if args.json {
@@ -55,7 +64,7 @@ fn probe(args: &Args) -> anyhow::Result<ExitCode> {
         Verdict::Yes => 0,
         Verdict::Sometimes | Verdict::Refuses | Verdict::NothingIssued => 1,
         Verdict::Unreachable => 3,
-        Verdict::Harmful => 4,
+        Verdict::Harmful | Verdict::IdentityLost => 4,
     }))
 }
 

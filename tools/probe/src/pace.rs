@@ -4,7 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// The time, which tests move by hand.
+pub trait Clock {
+    /// Since some moment.
+    fn now(&self) -> Duration;
+
+    fn wait_until(&self, then: Duration) -> Result<(), Stopped>;
+}
+
 pub struct Pace {
+    began: Instant,
     most: u32,
     made: AtomicU32,
     interval: Duration,
@@ -26,6 +35,7 @@ impl Pace {
     pub fn new(most: u32, rate: u32, time: Duration, stopped: Arc<AtomicBool>) -> Self {
         let now = Instant::now();
         Self {
+            began: now,
             most,
             made: AtomicU32::new(0),
             interval: Duration::from_secs(1) / rate.max(1),
@@ -89,6 +99,16 @@ impl Pace {
             return Err(Stopped::OutOfConnections);
         }
         Ok(())
+    }
+}
+
+impl Clock for Pace {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn wait_until(&self, then: Duration) -> Result<(), Stopped> {
+        Self::wait_until(self, self.began + then)
     }
 }
 

@@ -1,6 +1,10 @@
 //! What was found, as it is printed, and written as JSON.
 
+use crate::client::Backend;
 use crate::facts::bad_ticket::BadTicket;
+use crate::facts::hello::Hello;
+use crate::facts::identity::Identity;
+use crate::facts::key_exchange::KeyExchange;
 use crate::facts::lifetime::Lifetime;
 use crate::facts::matrix::Matrix;
 use crate::facts::pool::Pool;
@@ -10,6 +14,7 @@ use crate::facts::ticket_request::TicketRequest;
 use crate::facts::tickets::Tickets;
 use crate::facts::twice::Twice;
 use crate::protocol::Protocol;
+use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 
 /// Grows at its end; a change of what is there makes it another number.
@@ -42,6 +47,13 @@ pub struct Report {
     pub settings: Vec<Snippet>,
     /// What could not be found out, and why.
     pub unknown: Vec<String>,
+    /// Null: without --cert.
+    pub identity: Option<Identity>,
+    pub backend: Backend,
+    pub hello: Option<Hello>,
+    pub key_exchange: Option<KeyExchange>,
+    /// Null: without --watch.
+    pub watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,6 +68,8 @@ pub enum Verdict {
     NothingIssued,
     /// Connections fail that would have worked.
     Harmful,
+    /// Resumed connections work, but no longer belong to the client that showed its certificate.
+    IdentityLost,
     /// Nobody could connect.
     Unreachable,
 }

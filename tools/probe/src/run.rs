@@ -1,16 +1,19 @@
 //! What is looked at, in which order.
 
 use crate::args::Args;
-use crate::client::{Client, Settings, Visit};
+use crate::client::{Backend, Client, Settings, Visit};
 use crate::embedded::Server;
 use crate::facts::{
-    Unknown, bad_ticket, lifetime, matrix, pool, saving, size, ticket_request, tickets, twice,
+    Unknown, bad_ticket, hello, identity, key_exchange, lifetime, matrix, pool, saving, size,
+    ticket_request, tickets, twice,
 };
 use crate::pace::Pace;
 use crate::protocol::Protocol;
+use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
 use crate::target::{self, Target};
-use crate::{advice, verdict};
+use crate::{advice, verdict, watch};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use openssl::ssl::SslVersion;
 use std::sync::Arc;
@@ -20,6 +23,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How many connections offer a session before it is judged.
 const ROUNDS: u32 = 5;
 
+/// The most connections, and seconds, unless the user names others.
+const CONNECTIONS: u32 = 400;
+const TIME: u64 = 120;
+
+/// Of a watch.
+const MOST_CHECKS: u32 = 200;
+
 /// The best first.
 const VERSIONS: [(&str, SslVersion); 2] = [
     ("TLS 1.3", SslVersion::TLS1_3),
@@ -27,17 +37,27 @@ const VERSIONS: [(&str, SslVersion); 2] = [
 ];
 
 pub fn run(args: &Args) -> anyhow::Result<Report> {
-    let (targets, settings, _kept) = where_to(args)?;
+    let Where {
+        targets,
+        settings,
+        kept: _kept,
+    } = where_to(args)?;
+    let connections = args.connections.unwrap_or(CONNECTIONS);
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = stopped.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-    let pace = Pace::new(
-        args.connections,
-        args.rate,
-        Duration::from_secs(args.time),
-        stopped,
-    );
-    let planned = planned(args, targets.len()).min(args.connections);
+    let watched = checks(args).unwrap_or(0);
+    if watched > MOST_CHECKS {
+        bail!("--watch looks {watched} times, and {MOST_CHECKS} is the most: make --every longer");
+    }
+    if watched > 0 && settings.backend == Backend::Rustls {
+        bail!("--watch needs --backend openssl: rustls does not offer what is too old");
+    }
+    // A watch comes on top, with what a few reloads need.
+    let most = connections + 4 * watched;
+    let time = args.time.unwrap_or(TIME) + u64::from(args.watch.unwrap_or(0));
+    let pace = Pace::new(most, args.rate, Duration::from_secs(time), stopped);
+    let planned = planned(args, targets.len()).min(connections) + 4 * watched;
     let first = &targets[0];
     eprintln!(
         "tsc-probe: at most {planned} connections to {}, at most {} a second",
@@ -74,6 +94,11 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         advice: Vec::new(),
         settings: Vec::new(),
         unknown: Vec::new(),
+        identity: None,
+        backend: settings.backend,
+        hello: None,
+        key_exchange: None,
+        watch: None,
     };
     let step = |message: &'static str| {
         bar.set_message(message);
@@ -92,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 size: None,
                 refused: Some(refusal.to_string()),
             }),
-            Err(Unknown::Stopped(stopped)) => report.unknown.push(format!("{name}: {stopped}")),
+            Err(why) => report.unknown.push(format!("{name}: {why}")),
         }
     }
     let spoken = report
@@ -107,10 +132,12 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         .find(|(name, _)| report.version.as_deref() == Some(*name));
     if let Some(&(_, version)) = judged {
         let client = Client::new(&settings, version, 0)?;
+        let resumes = matches!(report.resumes, Verdict::Yes | Verdict::Sometimes);
         let issued = report.resumes != Verdict::NothingIssued;
         let mut unknown = Vec::new();
         let mut note = |what: &str, why: Unknown| unknown.push(format!("{what}: {why}"));
-        if version == SslVersion::TLS1_3 {
+        let openssl = settings.backend == Backend::Openssl;
+        if openssl && version == SslVersion::TLS1_3 {
             step("ticket request");
             let asking = Client::new(&settings, version, ticket_request::ASKED_FOR)?;
             let unasked = report
@@ -122,7 +149,22 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("ticket request", why),
             }
         }
-        if issued {
+        if version == SslVersion::TLS1_3 {
+            step("the ClientHello");
+            match hello::look(&pace, &settings, first.address) {
+                Ok(found) => report.hello = Some(found),
+                Err(why) => note("the ClientHello", why),
+            }
+        }
+        if openssl && resumes && version == SslVersion::TLS1_3 {
+            step("the key exchange");
+            match key_exchange::look(&pace, &settings, &client, first.address) {
+                Ok(found) => report.key_exchange = found,
+                Err(why) => note("the key exchange", why),
+            }
+        }
+        // One that harms any that offer says nothing by harming these.
+        if issued && openssl && report.resumes != Verdict::Harmful {
             step("the same twice");
             match twice::look(&pace, &client, first.address) {
                 Ok(found) => report.twice = found,
@@ -134,7 +176,22 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("a damaged ticket", why),
             }
         }
-        if issued && targets.len() > 1 {
+        if settings.certificate.is_some() {
+            step("the identity");
+            let anonymous = Settings {
+                certificate: None,
+                ..settings.clone()
+            };
+            let anonymous = Client::new(&anonymous, version, 0)?;
+            let question = question(args, &settings);
+            let found =
+                identity::look(&pace, &client, &anonymous, first.address, question.as_ref());
+            match found {
+                Ok(found) => report.identity = Some(found),
+                Err(why) => note("the identity", why),
+            }
+        }
+        if issued && openssl && targets.len() > 1 {
             step("who takes whose");
             let clients = targets
                 .iter()
@@ -151,7 +208,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("who takes whose", why),
             }
         }
-        if matches!(report.resumes, Verdict::Yes | Verdict::Sometimes) {
+        if resumes {
             step("what it saves");
             let tick = || bar.set_position(u64::from(pace.made()));
             match saving::look(&pace, &client, first.address, args.pairs as usize, tick) {
@@ -164,7 +221,28 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("a pool", why),
             }
         }
+        if let (true, Some(checks)) = (issued, checks(args)) {
+            bar.set_message("growing old");
+            let mut world = watch::Real {
+                pace: &pace,
+                client: &client,
+                address: first.address,
+            };
+            let every = Duration::from_secs(args.every.into());
+            let found = watch::watch(&mut world, every, checks, |check| {
+                bar.suspend(|| eprintln!("tsc-probe: {check}"));
+            });
+            report.watch = Some(found);
+        }
+        if !openssl {
+            report.unknown.push(
+                "lifetime, the same session twice, bad tickets, a ticket request, who takes whose: rustls does \
+                 not let them be seen (--backend openssl)"
+                    .to_owned(),
+            );
+        }
         report.unknown.append(&mut unknown);
+        report.resumes = verdict::word(&report);
     }
     bar.finish_and_clear();
     report.connections = pace.made();
@@ -172,6 +250,25 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     report.advice = advice::advice(&report);
     report.settings = advice::settings(&report);
     Ok(report)
+}
+
+/// What only a client that is known gets the right answer to.
+fn question(args: &Args, settings: &Settings) -> Option<Question> {
+    if let Some(command) = &args.identity_command {
+        return Some(Question::Command(command.clone()));
+    }
+    match &args.identity_path {
+        Some(path) => Some(Question::Http {
+            host: settings.name.clone(),
+            path: path.clone(),
+            status: args.identity_status,
+        }),
+        None => Question::of_protocol(
+            settings.protocol,
+            &args.identity_user,
+            &args.identity_database,
+        ),
+    }
 }
 
 fn spoken(name: &str, found: tickets::Tickets, visits: &[Visit]) -> Version {
@@ -185,7 +282,13 @@ fn spoken(name: &str, found: tickets::Tickets, visits: &[Visit]) -> Version {
 }
 
 /// Where to connect and how; and a file to keep for as long as that lasts.
-fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<TemporaryFile>)> {
+pub struct Where {
+    pub targets: Vec<Target>,
+    pub settings: Settings,
+    pub kept: Option<TemporaryFile>,
+}
+
+pub fn where_to(args: &Args) -> anyhow::Result<Where> {
     let mut targets = Vec::new();
     let mut ca = args.ca.clone();
     let mut kept = None;
@@ -216,6 +319,7 @@ fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<Tempor
     }
     let first = &targets[0];
     let settings = Settings {
+        backend: args.backend,
         name: name.unwrap_or_else(|| first.host.clone()),
         protocol: protocol.unwrap_or_else(|| Protocol::of_port(first.address.port())),
         insecure: args.insecure,
@@ -226,7 +330,16 @@ fn where_to(args: &Args) -> anyhow::Result<(Vec<Target>, Settings, Option<Tempor
         patience: Duration::from_millis(args.patience),
         quiet: Duration::from_millis(args.quiet),
     };
-    Ok((targets, settings, kept))
+    Ok(Where {
+        targets,
+        settings,
+        kept,
+    })
+}
+
+/// How often --watch looks.
+fn checks(args: &Args) -> Option<u32> {
+    args.watch.map(|seconds| seconds / args.every + 1)
 }
 
 /// How many connections it will be at most, if all goes well.
@@ -237,10 +350,11 @@ fn planned(args: &Args, targets: usize) -> u32 {
     } else {
         0
     };
-    2 * (1 + 2 * ROUNDS) + 1 + 8 + 2 + matrix + 2 * args.pairs + 2 * args.burst
+    let identity = if args.cert.is_some() { 3 } else { 0 };
+    2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + identity + matrix + 2 * args.pairs + 2 * args.burst
 }
 
-struct TemporaryFile(std::path::PathBuf);
+pub struct TemporaryFile(std::path::PathBuf);
 
 impl TemporaryFile {
     fn with(bytes: &[u8]) -> std::io::Result<Self> {

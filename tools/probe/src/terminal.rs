@@ -1,9 +1,8 @@
 //! The report as people read it: at most 80 columns, in colour where there is any.
 
-use crate::client::Phase;
-use crate::facts::tickets::When;
-use crate::measure::Ratio;
+use crate::client::Backend;
 use crate::report::{Report, Verdict};
+use crate::rows;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use std::io::{self, Write};
@@ -15,7 +14,9 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let colour = match report.resumes {
         Verdict::Yes => AnsiColor::Green,
         Verdict::Sometimes | Verdict::NothingIssued => AnsiColor::Yellow,
-        Verdict::Refuses | Verdict::Harmful | Verdict::Unreachable => AnsiColor::Red,
+        Verdict::Refuses | Verdict::Harmful | Verdict::IdentityLost | Verdict::Unreachable => {
+            AnsiColor::Red
+        }
     };
     let style = colour.on_default().bold();
     for line in wrap(&report.verdict, "") {
@@ -25,11 +26,14 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
         let style = AnsiColor::Red.on_default();
         writeln!(
             out,
-            "{style}--insecure: nobody looked at whose server this is{style:#}"
+            "{style}--insecure: whose server this is was not verified{style:#}"
         )?;
     }
     list(out, "On the server", &report.advice)?;
-    facts_and_versions(out, report)?;
+    if report.backend == Backend::Rustls {
+        writeln!(out, "\nSeen from a client on rustls, through libtsc.")?;
+    }
+    sections(out, report)?;
     matrix(out, report)?;
     if !report.settings.is_empty() {
         heading(out, "Settings of libtsc, to copy")?;
@@ -44,127 +48,21 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "\n{} connections were made.", report.connections)
 }
 
-/// What was found about each version of TLS, and then about the one that was judged.
-pub fn facts_and_versions(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    for version in &report.versions {
-        heading(out, &version.version)?;
-        let mut table = rows();
-        if let Some(refused) = &version.refused {
-            table.add_row(["not spoken", refused]);
+fn sections(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for section in rows::sections(report) {
+        heading(out, &section.title)?;
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(WIDTH);
+        for row in section.rows {
+            table.add_row(row);
         }
-        if let Some(tickets) = &version.tickets {
-            table.add_row(["cipher", &tickets.cipher]);
-            table.add_row([
-                "sessions after a full handshake",
-                &when(&tickets.after_full),
-            ]);
-            if tickets.resumed > 0 {
-                table.add_row(["after a resumed one", &when(&tickets.after_resumed)]);
-            }
-            table.add_row([
-                "resumed",
-                &format!(
-                    "{} of {} connections that offered one",
-                    tickets.resumed, tickets.offered
-                ),
-            ]);
-            if tickets.failed_when_offered > 0 {
-                table.add_row([
-                    "failed, only when offered one",
-                    &tickets.failed_when_offered.to_string(),
-                ]);
-            }
+        // The table fills its last column with blanks.
+        for line in table.to_string().lines() {
+            writeln!(out, "{}", line.trim_end())?;
         }
-        if let Some(lifetime) = &version.lifetime {
-            table.add_row(["lifetime", &seconds(lifetime.shortest, lifetime.longest)]);
-        }
-        if let Some(size) = &version.size {
-            let ticket = match size.ticket {
-                0 => "none: the server keeps the session and gave its id".to_owned(),
-                bytes => format!("{bytes} bytes"),
-            };
-            table.add_row(["ticket", &ticket]);
-            let fits = if size.fits_one_segment {
-                "fits one segment"
-            } else {
-                "does not fit one segment"
-            };
-            table.add_row([
-                "ClientHello",
-                &format!(
-                    "{} bytes, with a session {}: {fits}",
-                    size.client_hello_full, size.client_hello_resumed
-                ),
-            ]);
-            table.add_row([
-                "handshake",
-                &format!(
-                    "{} bytes, resumed {}; certificates {}",
-                    size.full, size.resumed, size.certificates
-                ),
-            ]);
-        }
-        writeln!(out, "{table}")?;
-    }
-    facts(out, report)
-}
-
-fn facts(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let mut table = rows();
-    if let Some(twice) = &report.twice {
-        table.add_row([
-            "the same session twice",
-            &format!(
-                "{}; of 4 at once {} resumed",
-                twice.one_after_the_other, twice.resumed_of_four_at_once
-            ),
-        ]);
-    }
-    if let Some(request) = &report.ticket_request {
-        let answer = match request.promised {
-            Some(number) => format!("answered: {number}"),
-            None => "not answered".to_owned(),
-        };
-        table.add_row([
-            "ticket request (RFC 9149)",
-            &format!(
-                "{answer}; asked for {}, {} came, {} unasked",
-                request.asked_for, request.came, request.unasked
-            ),
-        ]);
-    }
-    if let Some(bad) = &report.bad_ticket {
-        table.add_row(["a damaged ticket", &bad.damaged.to_string()]);
-    }
-    if let Some(pool) = &report.pool {
-        for (name, burst) in [("", &pool.without_waiting), (", waiting", &pool.waiting)] {
-            let failed = match burst.failed {
-                0 => String::new(),
-                n => format!(", {n} failed"),
-            };
-            table.add_row([
-                format!("a pool of {}{name}", pool.connections),
-                format!(
-                    "{} resumed{failed}, up in {:.0} ms",
-                    burst.resumed, burst.milliseconds
-                ),
-            ]);
-        }
-    }
-    if let Some(saving) = &report.saving {
-        for (name, ratio) in [
-            ("client CPU, resumed to full", saving.client_cpu),
-            ("time to ServerHello", saving.time_to_server_hello),
-            ("time of the handshake", saving.time_of_handshake),
-        ] {
-            if let Some(ratio) = ratio {
-                table.add_row([name, &claim(ratio)]);
-            }
-        }
-    }
-    if table.row_count() > 0 {
-        heading(out, report.version.as_deref().unwrap_or("More"))?;
-        writeln!(out, "{table}")?;
     }
     Ok(())
 }
@@ -194,16 +92,10 @@ fn matrix(out: &mut impl Write, report: &Report) -> io::Result<()> {
             ),
         };
     }
-    writeln!(out, "{table}")
-}
-
-fn rows() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
-    table
+    for line in table.to_string().lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 fn heading(out: &mut impl Write, text: &str) -> io::Result<()> {
@@ -239,40 +131,4 @@ fn wrap(text: &str, margin: &str) -> Vec<String> {
         }
     }
     lines
-}
-
-fn when(tickets: &[When]) -> String {
-    let Some(last) = tickets.last() else {
-        return "none".to_owned();
-    };
-    let phase = match last.phase {
-        Phase::Handshake => "in the handshake".to_owned(),
-        Phase::BeforeRequest => format!("{:.1} ms after it, unasked", last.milliseconds),
-        Phase::AfterRequest => format!(
-            "{:.1} ms after it, after the first request",
-            last.milliseconds
-        ),
-    };
-    format!("{}, {phase}", tickets.len())
-}
-
-fn seconds(shortest: u32, longest: u32) -> String {
-    match (shortest, longest) {
-        (_, 0) => "not given".to_owned(),
-        (one, other) if one == other => format!("{other} s"),
-        (one, other) => format!("{one} to {other} s"),
-    }
-}
-
-fn claim(ratio: Ratio) -> String {
-    match ratio.is_clear() {
-        true => format!(
-            "{:.2} ({:.2} to {:.2})",
-            ratio.median, ratio.low, ratio.high
-        ),
-        false => format!(
-            "no difference found ({:.2} to {:.2})",
-            ratio.low, ratio.high
-        ),
-    }
 }

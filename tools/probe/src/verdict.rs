@@ -1,6 +1,7 @@
 //! One word and one sentence about all that was found.
 
 use crate::facts::Reaction;
+use crate::facts::identity::Outcome;
 use crate::facts::tickets::{Tickets, When};
 use crate::report::{Report, Verdict};
 use std::fmt::Write as _;
@@ -15,6 +16,12 @@ pub fn word(report: &Report) -> Verdict {
         Verdict::NothingIssued
     } else if tickets.resumed == 0 {
         Verdict::Refuses
+    } else if report
+        .identity
+        .as_ref()
+        .is_some_and(|identity| identity.outcome == Outcome::Lost)
+    {
+        Verdict::IdentityLost
     } else if tickets.resumed < tickets.offered {
         Verdict::Sometimes
     } else {
@@ -53,6 +60,9 @@ pub fn sentence(report: &Report) -> String {
             "resumes: no, {name}; {} of {} connections failed because they offered a session",
             tickets.failed_when_offered, tickets.offered
         ),
+        Verdict::IdentityLost => {
+            format!("resumes: yes, {name}, but a resumed connection loses the client's identity")
+        }
         Verdict::Unreachable => return "resumes: unknown".into(),
     };
     if tickets.offered > 0 {
@@ -63,6 +73,26 @@ pub fn sentence(report: &Report) -> String {
                 seconds => write!(text, "; lifetime {seconds} s"),
             };
         }
+    }
+    if let Some(watch) = &report.watch {
+        if let (Some(from), Some(to)) = (watch.oldest_resumed, watch.too_old) {
+            let _ = write!(text, "; measured: taken at {from} s, not at {to} s");
+        }
+        match watch.lost.len() {
+            0 => {}
+            1 => text.push_str("; once, all sessions were lost at a time"),
+            times => {
+                let _ = write!(text, "; {times} times, all sessions were lost at a time");
+            }
+        }
+    }
+    if let Some(identity) = &report.identity {
+        text.push_str(match identity.outcome {
+            Outcome::Kept => "; keeps the client's identity",
+            Outcome::Refused => "; does not resume with the client's certificate",
+            Outcome::NotDetermined => "; whether the client's identity is kept is not determined",
+            Outcome::Lost => "",
+        });
     }
     if let Some(twice) = &report.twice {
         text.push_str(match twice.one_after_the_other {

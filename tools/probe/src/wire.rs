@@ -1,5 +1,7 @@
 //! A socket that notes what goes over it and when.
 
+use crate::facts::size::SEGMENT;
+use crate::hello::ServerHello;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -13,7 +15,22 @@ pub struct Wire {
     pub received: usize,
     /// The first thing sent: the ClientHello, with its record's header.
     pub client_hello: usize,
-    answered: bool,
+    /// How often the client spoke and the server answered.
+    pub round_trips: usize,
+    /// Segments of TCP, both ways, if each of them takes 1440 bytes.
+    segments: usize,
+    /// What went one way since the other side last spoke.
+    flight: usize,
+    direction: Direction,
+    /// The first that was received.
+    head: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    Nowhere,
+    Out,
+    In,
 }
 
 impl Wire {
@@ -25,12 +42,34 @@ impl Wire {
             sent: 0,
             received: 0,
             client_hello: 0,
-            answered: false,
+            round_trips: 0,
+            segments: 0,
+            flight: 0,
+            direction: Direction::Nowhere,
+            head: Vec::new(),
         }
     }
 
     pub fn began(&self) -> Instant {
         self.began
+    }
+
+    pub fn segments(&self) -> usize {
+        self.segments + self.flight.div_ceil(SEGMENT)
+    }
+
+    pub fn server_hello(&self) -> Option<ServerHello> {
+        ServerHello::read(&self.head)
+    }
+
+    fn moves(&mut self, direction: Direction, bytes: usize) {
+        if direction != self.direction {
+            self.segments += self.flight.div_ceil(SEGMENT);
+            self.flight = 0;
+            self.direction = direction;
+            self.round_trips += usize::from(direction == Direction::In);
+        }
+        self.flight += bytes;
     }
 
     pub fn socket(&self) -> &TcpStream {
@@ -41,8 +80,12 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer)?;
-        self.answered = true;
+        self.moves(Direction::In, read);
         self.received += read;
+        /// A HelloRetryRequest and a ServerHello, however long their key exchange.
+        const HEAD: usize = 4096;
+        let room = HEAD.saturating_sub(self.head.len()).min(read);
+        self.head.extend_from_slice(&buffer[..room]);
         self.first_answer
             .get_or_insert_with(|| self.began.elapsed());
         Ok(read)
@@ -53,7 +96,8 @@ impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.stream.write(bytes)?;
         self.sent += written;
-        if !self.answered {
+        self.moves(Direction::Out, written);
+        if self.received == 0 {
             self.client_hello += written;
         }
         Ok(written)

@@ -16,7 +16,7 @@ pub fn look(visits: &[Visit]) -> Option<Lifetime> {
         visits
             .iter()
             .flat_map(|visit| &visit.tickets)
-            .map(|arrival| arrival.ticket.lifetime)
+            .filter_map(|arrival| arrival.ticket.lifetime)
     };
     Some(Lifetime {
         shortest: seen().min()?,

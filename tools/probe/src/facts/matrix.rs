@@ -38,7 +38,7 @@ pub fn look(pace: &Pace, targets: &[Target], clients: &[Client]) -> Result<Matri
             // A new one for each: it may be good only once.
             match session(pace, client, from.address) {
                 Ok(Some(offer)) => row.push(react(pace, other, to.address, &offer)?),
-                Err(Unknown::Stopped(stopped)) => return Err(stopped.into()),
+                Err(why @ (Unknown::Stopped(_) | Unknown::Client(_))) => return Err(why),
                 Ok(None) | Err(Unknown::Refused(_)) => break,
             }
         }

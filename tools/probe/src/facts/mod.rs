@@ -1,6 +1,9 @@
 //! What is found out, one fact a file.
 
 pub mod bad_ticket;
+pub mod hello;
+pub mod identity;
+pub mod key_exchange;
 pub mod lifetime;
 pub mod matrix;
 pub mod pool;
@@ -12,7 +15,7 @@ pub mod twice;
 
 use crate::client::{Client, Refusal, Visit};
 use crate::pace::{Pace, Stopped};
-use openssl::ssl::SslSession;
+use crate::ticket::Session;
 use std::net::SocketAddr;
 
 /// Why a fact is not known: the server refused to talk, or there may be no more connections.
@@ -20,6 +23,14 @@ use std::net::SocketAddr;
 pub enum Unknown {
     Refused(Refusal),
     Stopped(Stopped),
+    /// The client's own TLS stack.
+    Client(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unknown {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Client(error)
+    }
 }
 
 impl From<Refusal> for Unknown {
@@ -39,6 +50,7 @@ impl std::fmt::Display for Unknown {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Client(error) => error.fmt(f),
         }
     }
 }
@@ -48,7 +60,7 @@ pub fn visit(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: Option<&SslSession>,
+    offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
     Ok(client.visit(address, offer)?)
@@ -59,7 +71,7 @@ pub fn visit_briefly(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: Option<&SslSession>,
+    offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
     Ok(client.visit_briefly(address, offer)?)
@@ -70,18 +82,18 @@ pub fn session(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-) -> Result<Option<SslSession>, Unknown> {
+) -> Result<Option<Session>, Unknown> {
     let made = visit_briefly(pace, client, address, None)?;
     Ok(usable(&made))
 }
 
 /// A copy of the first session that may be offered.
-pub fn usable(made: &Visit) -> Option<SslSession> {
+pub fn usable(made: &Visit) -> Option<Session> {
     let usable = made
         .tickets
         .iter()
         .find(|arrival| arrival.ticket.is_usable());
-    usable.and_then(|arrival| arrival.ticket.copy())
+    usable.and_then(|arrival| arrival.ticket.session.copy())
 }
 
 /// What a server does with a session.
@@ -89,7 +101,7 @@ pub fn react(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    offer: &SslSession,
+    offer: &Session,
 ) -> Result<Reaction, Unknown> {
     pace.connection()?;
     Ok(Reaction::of(&client.visit_briefly(address, Some(offer))))

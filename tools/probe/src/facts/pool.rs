@@ -1,13 +1,14 @@
 //! What a pool gets that opens many connections at once, with libtsc: without waiting, and with it.
 
 use super::Unknown;
-use crate::client::{Client, Phase, Refusal};
+use crate::client::{Client, Phase};
 use crate::pace::Pace;
 use crate::target::Target;
-use crate::ticket::Ticket;
+use crate::ticket::{Session, Ticket};
 use libtsc::{Attempt, Cache, Config, Endpoint, Failure, Options, SessionInfo};
 use openssl::ssl::{SslSession, SslVersion};
 use serde::{Deserialize, Serialize};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,10 @@ fn burst(
     pace.burst(connections)?;
     // Each burst starts with nothing.
     let cache = Cache::new(Options::default());
-    let config = Config::new(&cache);
+    let config = match client.rustls_config() {
+        Some(tls) => Bound::Rustls(libtsc::rustls::Config::new(&cache, tls)),
+        None => Bound::OpenSsl(Config::new(&cache)),
+    };
     let gate = std::sync::Barrier::new(connections as usize);
     let began = std::sync::OnceLock::new();
     let bars: Vec<Option<Bar>> = std::thread::scope(|scope| {
@@ -73,7 +77,15 @@ fn burst(
                     let stream = client.dial(target.address);
                     gate.wait();
                     let zero = *began.get_or_init(Instant::now);
-                    connect(&config, client, target, stream, max_wait, zero).ok()
+                    let bar = match &config {
+                        Bound::OpenSsl(config) => {
+                            with_openssl(config, client, target, stream.ok()?, max_wait, zero)
+                        }
+                        Bound::Rustls(config) => {
+                            with_rustls(config, client, target, stream.ok()?, max_wait, zero)
+                        }
+                    };
+                    bar.ok()
                 })
             })
             .collect();
@@ -100,30 +112,69 @@ fn burst(
     Ok(burst)
 }
 
+/// The client's TLS configuration, bound to a cache.
+enum Bound {
+    OpenSsl(Config),
+    Rustls(libtsc::rustls::Config),
+}
+
+/// One connection of a pool: libtsc's Rust API with rustls.
+fn with_rustls(
+    config: &libtsc::rustls::Config,
+    client: &Client,
+    target: &Target,
+    stream: TcpStream,
+    max_wait: Option<Duration>,
+    zero: Instant,
+) -> anyhow::Result<Bar> {
+    let endpoint = Endpoint::new(&target.host, target.address.port()).server_name(client.name());
+    let attempt = config.begin(&endpoint)?;
+    if let Some(max_wait) = max_wait {
+        let _ = attempt.wait(max_wait);
+    }
+    let began = milliseconds(zero);
+    let mut open = client
+        .shake_with(stream, attempt.client_config())
+        .inspect_err(|_| _ = attempt.failed(Failure::HANDSHAKE))?;
+    let resumed = open.resumed();
+    let up = milliseconds(zero);
+    // There is no login here, so what comes may serve others at once.
+    let _ = attempt.established(resumed);
+    open.listen(Phase::BeforeRequest, usize::MAX);
+    if attempt.info().is_ok_and(|info| info.received == 0) {
+        open.ask(usize::MAX);
+    }
+    open.close();
+    Ok(Bar { began, up, resumed })
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
 /// One connection of a pool: libtsc's Rust API with a TLS stack that it does not know.
-fn connect(
+fn with_openssl(
     config: &Config,
     client: &Client,
     target: &Target,
-    stream: Result<std::net::TcpStream, Refusal>,
+    stream: TcpStream,
     max_wait: Option<Duration>,
     zero: Instant,
 ) -> anyhow::Result<Bar> {
     let endpoint = Endpoint::new(&target.host, target.address.port());
     let attempt = Arc::new(config.begin(&endpoint)?);
-    let stream = stream?;
     if let Some(max_wait) = max_wait {
         let _ = attempt.wait(max_wait);
     }
     let offer = attempt.offer()?;
     let session = offer
         .as_ref()
-        .and_then(|session| SslSession::from_der(session.bytes()?).ok());
+        .and_then(|session| SslSession::from_der(session.bytes()?).ok())
+        .map(Session::OpenSsl);
     if session.is_some() {
         attempt.sent()?;
     }
-    let since = |then: Instant| (then - zero).as_secs_f64() * 1000.0;
-    let began = since(Instant::now());
+    let began = milliseconds(zero);
     let mut open = match client.shake(stream, session.as_ref()) {
         Ok(open) => open,
         Err(refusal) => {
@@ -132,8 +183,7 @@ fn connect(
         }
     };
     let resumed = open.resumed();
-    let up = since(Instant::now());
-    // There is no login here, so what comes may serve others at once.
+    let up = milliseconds(zero);
     let _ = attempt.established(resumed);
     for arrival in open.tickets() {
         give(&attempt, &arrival.ticket);
@@ -150,10 +200,11 @@ fn connect(
 
 fn give(attempt: &Attempt, ticket: &Ticket) {
     let info = match ticket.version == SslVersion::TLS1_3 {
-        true => SessionInfo::tls13(ticket.lifetime),
-        false => SessionInfo::tls12(ticket.lifetime),
+        true => SessionInfo::tls13(ticket.lifetime.unwrap_or_default()),
+        false => SessionInfo::tls12(ticket.lifetime.unwrap_or_default()),
     };
-    if let Ok(encoded) = ticket.session.to_der() {
+    let encoded = ticket.session.openssl().map(|session| session.to_der());
+    if let Some(Ok(encoded)) = encoded {
         let _ = attempt.receive(&info, &encoded);
     }
 }

@@ -4,12 +4,12 @@ use crate::client::Visit;
 use serde::{Deserialize, Serialize};
 
 /// What fits a TCP segment on an Ethernet, over IPv6.
-const SEGMENT: usize = 1440;
+pub const SEGMENT: usize = 1440;
 
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Size {
-    /// 0: the server gave an id, and keeps the session itself.
-    pub ticket: usize,
+    /// 0: the server gave an id, and keeps the session itself. Null: rustls does not say.
+    pub ticket: Option<usize>,
     /// The first message, with the header of its record.
     pub client_hello_full: usize,
     pub client_hello_resumed: usize,
@@ -20,6 +20,13 @@ pub struct Size {
     /// Of the whole handshake, both ways.
     pub full: usize,
     pub resumed: usize,
+    /// Segments of TCP that it takes, both ways, and round trips.
+    pub full_segments: usize,
+    pub resumed_segments: usize,
+    pub full_round_trips: usize,
+    pub resumed_round_trips: usize,
+    /// Whether the server answered with a HelloRetryRequest, which costs one of them.
+    pub retried: bool,
 }
 
 pub fn look(visits: &[Visit]) -> Option<Size> {
@@ -30,9 +37,14 @@ pub fn look(visits: &[Visit]) -> Option<Size> {
         ticket: tickets.map(|arrival| arrival.ticket.length).max()?,
         client_hello_full: full.client_hello,
         client_hello_resumed: resumed.client_hello,
-        fits_one_segment: resumed.client_hello <= SEGMENT,
+        fits_one_segment: resumed.client_hello.max(full.client_hello) <= SEGMENT,
         certificates: full.certificates,
         full: full.sent + full.received,
         resumed: resumed.sent + resumed.received,
+        full_segments: full.segments,
+        resumed_segments: resumed.segments,
+        full_round_trips: full.round_trips,
+        resumed_round_trips: resumed.round_trips,
+        retried: full.retried(),
     })
 }

@@ -56,7 +56,7 @@ pub fn look(
             .iter()
             .rev()
             .find_map(|visit| visit.tickets.iter().rev().find(|a| a.ticket.is_usable()));
-        let Some(offer) = newest.and_then(|arrival| arrival.ticket.copy()) else {
+        let Some(offer) = newest.and_then(|arrival| arrival.ticket.session.copy()) else {
             break;
         };
         pace.connection()?;

@@ -19,7 +19,7 @@ pub fn look(pace: &Pace, client: &Client, address: SocketAddr) -> Result<Option<
     let Some(first) = session(pace, client, address)? else {
         return Ok(None);
     };
-    let Some(again) = crate::ticket::copy(&first) else {
+    let Some(again) = first.copy() else {
         return Ok(None);
     };
     if react(pace, client, address, &first)? != Reaction::Resumed {
@@ -39,7 +39,7 @@ pub fn look(pace: &Pace, client: &Client, address: SocketAddr) -> Result<Option<
             .map(|_| {
                 scope.spawn(|| {
                     let stream = client.dial(address);
-                    let copy = crate::ticket::copy(&shared);
+                    let copy = shared.copy();
                     gate.wait();
                     let open = client.shake(stream.ok()?, Some(&copy?)).ok()?;
                     let resumed = open.resumed();

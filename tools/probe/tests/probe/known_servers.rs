@@ -1,18 +1,21 @@
 //! The program against servers of which is known what they do. Each is looked at TSC_PROBE_RUNS times, 2 by
 //! default; `make test-probe-often` looks 20 times.
 
-use crate::servers::{self, Harm, Identity};
+use crate::servers::{self, Harm, Identity, Memory};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 fn runs() -> usize {
     std::env::var("TSC_PROBE_RUNS").map_or(2, |runs| runs.parse().expect("a number"))
 }
 
-struct Probe {
+pub struct Probe {
     ca: PathBuf,
     arguments: Vec<String>,
 }
@@ -20,11 +23,12 @@ struct Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.ca);
+        let _ = std::fs::remove_file(self.ca.with_extension("client.pem"));
     }
 }
 
 impl Probe {
-    fn trusting(identity: &Identity) -> Self {
+    pub fn trusting(identity: &Identity) -> Self {
         let name = format!(
             "tsc-probe-test-{}-{}.pem",
             std::process::id(),
@@ -38,14 +42,19 @@ impl Probe {
         }
     }
 
-    fn with(mut self, arguments: &[&str]) -> Self {
+    pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
-    fn run(&self, addresses: &[SocketAddr]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+    pub fn run(&self, addresses: &[SocketAddr]) -> Output {
+        self.command(addresses).output().unwrap()
+    }
+
+    fn command(&self, addresses: &[SocketAddr]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tsc-probe"));
+        command
             .args(
                 addresses
                     .iter()
@@ -66,9 +75,8 @@ impl Probe {
                 "60",
             ])
             .args(["--json", "--patience", "1500"])
-            .args(&self.arguments)
-            .output()
-            .unwrap()
+            .args(&self.arguments);
+        command
     }
 
     /// The same in each run: the exit status, and what a test looks at.
@@ -124,12 +132,97 @@ fn tickets_are_counted() {
             assert_eq!(judged(report)["lifetime"]["longest"], 7200);
             assert_eq!(report["twice"]["one_after_the_other"], "resumed");
             assert_eq!(report["bad_ticket"]["damaged"], "full");
+            assert_eq!(report["bad_ticket"]["foreign"], "full");
+            let exchange = &report["key_exchange"];
+            assert_eq!(exchange["mode"], "psk_dhe_ke");
+            assert_eq!(exchange["after_retry"], Value::Null, "it takes X448");
+            let size = &judged(report)["size"];
+            assert_eq!(size["full_round_trips"], 1);
+            assert_eq!(size["resumed_round_trips"], 1);
+            assert_eq!(size["retried"], false);
+            // One flight of the client, one of the server, and the client's Finished.
+            assert_eq!(size["full_segments"], 3, "{report}");
+            assert!(size["certificates"].as_u64() > Some(200));
+            let hello = &report["hello"];
+            let (with, without) = (&hello["with"], &hello["without"]);
+            // The share of ML-KEM-768 alone has 1184 bytes.
+            assert!(with["full"].as_u64() > without["full"].as_u64().map(|n| n + 1184));
+            assert_eq!(without["fits_one_segment"], true);
+            assert_eq!(with["fits_one_segment"], false, "{hello}");
             assert_eq!(report["pool"]["waiting"]["failed"], 0);
             assert_eq!(report["unknown"].as_array().unwrap().len(), 0, "{report}");
             let saving = &report["saving"]["client_cpu"];
             assert!(saving["low"].as_f64() <= saving["median"].as_f64());
         });
     }
+}
+
+#[test]
+fn a_server_that_asks_for_another_group() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::steady(identity.context(|builder| {
+        builder.set_groups_list("P-384").unwrap();
+    }));
+    // Both stacks begin with X25519.
+    Probe::trusting(&identity).always(&[server], 0, |report| {
+        assert_eq!(report["resumes"], "yes", "{report}");
+        let size = &judged(report)["size"];
+        assert_eq!(
+            (&size["retried"], &size["full_round_trips"]),
+            (&true.into(), &2.into())
+        );
+        assert_eq!(report["key_exchange"]["after_retry"], "resumed");
+        let advice = report["advice"].as_array().unwrap();
+        assert!(
+            advice
+                .iter()
+                .any(|text| text.as_str().unwrap().contains("HelloRetryRequest"))
+        );
+    });
+}
+
+#[test]
+fn rustls_sees_the_same() {
+    let identity = Identity::new(-1, 1);
+    let rustls = || Probe::trusting(&identity).with(&["--backend", "rustls"]);
+    for number in [1, 8] {
+        let server = servers::tickets(&identity, number);
+        rustls().always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{report}");
+            assert_eq!(after_full(report), number);
+            let tickets = &judged(report)["tickets"];
+            assert_eq!(tickets["after_resumed"].as_array().unwrap().len(), 1);
+            assert_eq!(
+                (&tickets["offered"], &tickets["resumed"]),
+                (&5.into(), &5.into())
+            );
+            assert_eq!(report["pool"]["waiting"]["failed"], 0);
+        });
+    }
+    rustls().always(&[servers::tickets(&identity, 0)], 1, |report| {
+        assert_eq!(report["resumes"], "nothing_issued", "{report}");
+    });
+    rustls().always(&[servers::ids(&identity)], 0, |report| {
+        assert_eq!(report["version"], "TLS 1.2", "{report}");
+    });
+    for harm in [Harm::Reset, Harm::Alert] {
+        let server = servers::harmful(servers::tickets(&identity, 2), harm);
+        rustls().always(&[server], 4, |report| {
+            assert_eq!(report["resumes"], "harmful", "{report}");
+            assert_eq!(judged(report)["tickets"]["failed_when_offered"], 5);
+        });
+    }
+    let (probe, client) = client(rustls());
+    let loses = servers::whoami(&identity, &client.certificate, Memory::Loses);
+    probe.always(&[loses], 4, |report| {
+        assert_eq!(report["identity"]["outcome"], "lost", "{report}");
+    });
+    let ended = Identity::new(-10, -5);
+    let probe = Probe::trusting(&ended).with(&["--backend", "rustls"]);
+    probe.always(&[servers::tickets(&ended, 2)], 3, |report| {
+        let said = report["verdict"].as_str().unwrap();
+        assert!(said.contains("expired"), "{said}");
+    });
 }
 
 #[test]
@@ -275,6 +368,209 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
             );
         });
     }
+}
+
+/// A probe that shows a certificate of its own, and what that is.
+fn client(probe: Probe) -> (Probe, Identity) {
+    let client = Identity::new(-1, 1);
+    let certificate = client.certificate.to_pem().unwrap();
+    let key = client.key.private_key_to_pem_pkcs8().unwrap();
+    let both = probe.ca.with_extension("client.pem");
+    std::fs::write(&both, [certificate, key].concat()).unwrap();
+    let file = both.to_str().unwrap().to_owned();
+    (probe.with(&["--cert", &file, "--key", &file]), client)
+}
+
+#[test]
+fn an_identity_is_kept_or_lost_by_redis() {
+    an_identity_is_kept_or_lost("redis");
+}
+
+#[test]
+fn an_identity_is_kept_or_lost_by_cql() {
+    an_identity_is_kept_or_lost("cql");
+}
+
+#[test]
+fn an_identity_is_kept_or_lost_by_postgresql() {
+    an_identity_is_kept_or_lost("postgres");
+}
+
+fn an_identity_is_kept_or_lost(protocol: &str) {
+    let identity = Identity::new(-1, 1);
+    for (memory, outcome, status, says) in [
+        (Memory::Keeps, "kept", 0, "keeps the client's identity"),
+        (Memory::Loses, "lost", 4, "loses the client's identity"),
+        (Memory::Ignores, "not_determined", 0, "not determined"),
+    ] {
+        let probe = Probe::trusting(&identity).with(&["--protocol", protocol]);
+        let (probe, client) = client(probe);
+        let server = servers::whoami(&identity, &client.certificate, memory);
+        probe.always(&[server], status, |report| {
+            assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+            let said = report["verdict"].as_str().unwrap();
+            assert!(said.contains(says), "{said}");
+        });
+    }
+}
+
+#[test]
+fn an_identity_is_determined_by_a_command() {
+    let identity = Identity::new(-1, 1);
+    let command =
+        "printf 'WHOAMI\\r\\n'; read length; read name; case $name in alice*) ;; *) exit 1; esac";
+    for (memory, outcome, status) in [(Memory::Keeps, "kept", 0), (Memory::Loses, "lost", 4)] {
+        let probe = Probe::trusting(&identity).with(&["--identity-command", command]);
+        let (probe, client) = client(probe);
+        let server = servers::whoami(&identity, &client.certificate, memory);
+        probe.always(&[server], status, |report| {
+            assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+        });
+    }
+}
+
+#[test]
+fn without_a_request_that_needs_an_identity_nothing_is_claimed() {
+    let identity = Identity::new(-1, 1);
+    let (probe, client) = client(Probe::trusting(&identity).with(&["--protocol", "mqtt"]));
+    let server = servers::whoami(&identity, &client.certificate, Memory::Loses);
+    probe.always(&[server], 0, |report| {
+        assert_eq!(report["identity"]["outcome"], "not_determined", "{report}");
+        assert_eq!(report["identity"]["question"], Value::Null);
+    });
+}
+
+/// Runs a watch, calls a function when it has looked once, and returns the report.
+fn watched(probe: &Probe, server: SocketAddr, then: impl FnOnce(&Child)) -> Value {
+    let mut child = probe
+        .command(&[server])
+        .args(["--watch", "4", "--every", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.find(|line| {
+        line.as_ref()
+            .unwrap()
+            .contains("a session 0 s old: resumed")
+    });
+    first.expect("it looks").unwrap();
+    then(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_watch_sees_a_reload() {
+    let identity = Identity::new(-1, 1);
+    let contexts = [identity.context(|_| {}), identity.context(|_| {})];
+    let reloaded = Arc::new(AtomicBool::new(false));
+    let seen = reloaded.clone();
+    let server = servers::tls(move |_| contexts[usize::from(seen.load(Relaxed))].clone());
+    let probe = Probe::trusting(&identity);
+    let report = watched(&probe, server, |_| reloaded.store(true, Relaxed));
+    let watch = &report["watch"];
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(watch["renewal_refused"], Value::Null);
+    assert_eq!(watch["checks"].as_array().unwrap().len(), 5);
+    let said = report["verdict"].as_str().unwrap();
+    assert!(said.contains("once, all sessions were lost"), "{said}");
+}
+
+#[test]
+fn a_watch_that_is_interrupted_reports_what_it_saw() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    let report = watched(&probe, servers::tickets(&identity, 2), interrupt);
+    let watch = &report["watch"];
+    assert_eq!(watch["ended"], "stopped by you", "{report}");
+    assert!(watch["renewals"].as_u64() >= Some(1));
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_monitor_serves_what_it_sees_until_it_is_interrupted() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
+        .arg(format!(
+            "localhost:{}",
+            servers::tickets(&identity, 2).port()
+        ))
+        .arg(format!("localhost:{}", servers::plain_text().port()))
+        .args(["--monitor", "127.0.0.1:0", "--every", "1", "--ca"])
+        .arg(&probe.ca)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let address = first.split("http://").nth(1).unwrap();
+    let address = address.split('/').next().unwrap();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        std::io::read_to_string(stream).unwrap()
+    };
+    // The third round of each kind; whoever is slow waits longer.
+    let has = |text: &str, labels: &[&str]| {
+        text.lines().any(|line| {
+            line.starts_with("tsc_probe_handshakes_total")
+                && labels.iter().all(|label| line.contains(label))
+                && line
+                    .rsplit(' ')
+                    .next()
+                    .is_some_and(|n| n.parse::<u32>().unwrap() >= 2)
+        })
+    };
+    let text = loop {
+        let text = get("/metrics");
+        if has(
+            &text,
+            &["error_type=\"handshake\"", "tls_established=\"false\""],
+        ) && has(&text, &["tls_resumed=\"true\"", "offered=\"true\""])
+        {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(has(
+        &text,
+        &[
+            "tls_resumed=\"false\"",
+            "offered=\"false\"",
+            "tls_protocol_version=\"1.3\""
+        ]
+    ));
+    assert!(
+        text.contains("application/openmetrics-text") && text.ends_with("# EOF\n"),
+        "{text}"
+    );
+    for name in [
+        "tsc_probe_handshake_duration_seconds_bucket",
+        "tsc_probe_session_lifetime_seconds",
+        "server_address=\"localhost\"",
+    ] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(get("/").starts_with("HTTP/1.1 404"));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lines.any(|line| line.unwrap().contains("stopped by you")));
+}
+
+/// As Ctrl-C does.
+fn interrupt(child: &Child) {
+    let process = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &process])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]

@@ -23,7 +23,8 @@ impl Drop for Real {
 }
 
 impl Real {
-    /// Writes the certificate and its key into a folder, and starts what is made of that and a free port.
+    /// Writes the certificate and its key into a folder, and those of a client; and starts what is made of that
+    /// and a free port.
     fn start(command: impl FnOnce(&Path, u16) -> Command) -> Self {
         let folder = std::env::temp_dir().join(format!("tsc-probe-real-{}", fastrand::u64(..)));
         std::fs::create_dir(&folder).unwrap();
@@ -37,6 +38,11 @@ impl Real {
         std::fs::write(folder.join("key.pem"), &key).unwrap();
         let both = [key, identity.certificate.to_pem().unwrap()].concat();
         std::fs::write(folder.join("both.pem"), both).unwrap();
+        let client = Identity::new(-1, 1);
+        let certificate = client.certificate.to_pem().unwrap();
+        std::fs::write(folder.join("client.pem"), certificate).unwrap();
+        let key = client.key.private_key_to_pem_pkcs8().unwrap();
+        std::fs::write(folder.join("client.key"), key).unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -62,7 +68,19 @@ impl Real {
         real
     }
 
+    /// The same, with the client's certificate and what is needed to determine its identity.
+    fn probe_as_client(&self, protocol: &str, arguments: &[&str]) -> Value {
+        let file = |name| self.folder.join(name).to_str().unwrap().to_owned();
+        let (certificate, key) = (file("client.pem"), file("client.key"));
+        let own = ["--cert", &certificate, "--key", &key];
+        self.probe_with(protocol, &[&own, arguments].concat())
+    }
+
     fn probe(&self, protocol: &str) -> Value {
+        self.probe_with(protocol, &[])
+    }
+
+    fn probe_with(&self, protocol: &str, arguments: &[&str]) -> Value {
         let output = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
             .arg(format!("127.0.0.1:{}", self.port))
             .args([
@@ -82,6 +100,7 @@ impl Real {
                 "--ca",
                 self.folder.join("cert.pem").to_str().unwrap(),
             ])
+            .args(arguments)
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -125,6 +144,12 @@ fn nginx() {
             "TLS 1.3",
             "refuses",
         ),
+        // The same session is offered again when its two seconds are over.
+        (
+            "ssl_protocols TLSv1.3; ssl_session_tickets on; ssl_session_timeout 2s;",
+            "TLS 1.3",
+            "yes",
+        ),
         (
             "ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:tls:1m;",
             "TLS 1.2",
@@ -135,39 +160,126 @@ fn nginx() {
             let configuration = format!(
                 "daemon off; worker_processes 1; pid nginx.pid; error_log stderr; events {{}}
                  http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl; {settings}
-                 ssl_certificate cert.pem; ssl_certificate_key key.pem; }} }}"
+                 ssl_certificate cert.pem; ssl_certificate_key key.pem;
+                 ssl_client_certificate client.pem; ssl_verify_client optional;
+                 location = /me {{ if ($ssl_client_verify != SUCCESS) {{ return 403; }} return 200; }}
+                 location / {{ return 200; }} }} }}"
             );
             std::fs::write(folder.join("nginx.conf"), configuration).unwrap();
-            let mut command = Command::new("nginx");
-            command.env(
-                "PATH",
-                format!("{}:/usr/sbin", std::env::var("PATH").unwrap()),
-            );
+            let mut command = server("nginx");
             command.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
             command
         });
-        let report = server.probe("http");
+        let report = server.probe_as_client("http", &["--identity-path", "/me"]);
         assert_eq!(report["resumes"], resumes, "{settings} {report}");
         assert_eq!(report["version"], version, "{settings}");
+        let outcome = if resumes == "yes" { "kept" } else { "refused" };
+        assert_eq!(report["identity"]["outcome"], outcome, "{report}");
+        if settings.contains("2s") {
+            assert_eq!(report["bad_ticket"]["expired"], "full", "{report}");
+        }
     }
+}
+
+/// A program that Debian keeps where only servers look.
+fn server(program: &str) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{path}:/usr/sbin"));
+    command
 }
 
 #[test]
 fn haproxy() {
     let server = Real::start(|folder, port| {
+        // Both ask whether the client has a certificate: one of the session, one of this very handshake.
         let configuration = format!(
             "defaults\n mode http\n timeout client 9s\n timeout server 9s\n timeout connect 9s\n\
-             frontend all\n bind 127.0.0.1:{port} ssl crt both.pem\n http-request return status 200\n"
+             frontend all\n bind 127.0.0.1:{port} ssl crt both.pem ca-file client.pem verify optional\n \
+             http-request return status 200 if {{ path / }}\n \
+             http-request return status 200 if {{ path /session }} {{ ssl_c_used }}\n \
+             http-request return status 200 if {{ path /handshake }} {{ ssl_fc_has_crt }}\n \
+             http-request return status 403\n"
         );
         std::fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
-        let mut command = Command::new("haproxy");
-        command.env(
-            "PATH",
-            format!("{}:/usr/sbin", std::env::var("PATH").unwrap()),
-        );
+        let mut command = server("haproxy");
         command.args(["-db", "-f", "haproxy.cfg"]);
         command
     });
     let report = server.probe("http");
     assert_eq!(report["resumes"], "yes", "{report}");
+    for (path, outcome, resumes) in [
+        ("/session", "kept", "yes"),
+        ("/handshake", "lost", "identity_lost"),
+        ("/", "not_determined", "yes"),
+    ] {
+        let report = server.probe_as_client("http", &["--identity-path", path]);
+        assert_eq!(report["identity"]["outcome"], outcome, "{path} {report}");
+        assert_eq!(report["resumes"], resumes);
+    }
+}
+
+#[test]
+fn gnutls_serv() {
+    let server = Real::start(|_, port| {
+        let mut command = Command::new("gnutls-serv");
+        command.args(["--http", "--x509certfile", "cert.pem"]);
+        command.args(["--x509keyfile", "key.pem", "--port", &port.to_string()]);
+        command
+    });
+    let report = server.probe("http");
+    assert_eq!(report["resumes"], "yes", "{report}");
+    let tickets = &report["versions"][0]["tickets"];
+    // Unlike OpenSSL's, its servers renew by two.
+    for when in ["after_full", "after_resumed"] {
+        assert_eq!(tickets[when].as_array().unwrap().len(), 2, "{report}");
+    }
+}
+
+#[test]
+fn redis() {
+    let server = Real::start(|_, port| {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--tls-port", &port.to_string()]);
+        command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
+        command.args(["--tls-ca-cert-file", "client.pem", "--save", ""]);
+        command.args(["--tls-auth-clients", "optional"]);
+        command
+    });
+    let report = server.probe_as_client("redis", &[]);
+    assert_eq!(report["resumes"], "yes", "{report}");
+    // Its certificates name no user unless tls-auth-clients-user is set, which only new ones have.
+    assert_eq!(report["identity"]["outcome"], "not_determined");
+    assert_eq!(report["identity"]["resumed"], "default");
+}
+
+#[test]
+fn postgresql() {
+    let server = Real::start(|folder, port| {
+        let script = "\
+            bin=$(dirname \"$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)\")
+            $bin/initdb -D data -U localhost --no-sync || exit 1
+            echo 'hostssl all all all cert' >data/pg_hba.conf
+            exec $bin/postgres -D data -k \"$PWD\" -p $PORT -c fsync=off -c ssl=on \
+                -c ssl_cert_file=\"$PWD/cert.pem\" -c ssl_key_file=\"$PWD/key.pem\" \
+                -c ssl_ca_file=\"$PWD/client.pem\"";
+        std::fs::write(folder.join("serve"), script).unwrap();
+        // It does not run as root, and wants its key to itself.
+        let start = "chmod 600 key.pem
+            [ $(id -u) != 0 ] || {
+                chown -R postgres .
+                exec setpriv --reuid=postgres --regid=postgres --init-groups sh serve
+            }
+            exec sh serve";
+        let mut command = Command::new("sh");
+        command.args(["-c", start]).env("PORT", port.to_string());
+        command
+    });
+    // The client's certificate names the user.
+    let as_user = ["--identity-user", "localhost"];
+    let report = server.probe_as_client("postgres", &as_user);
+    assert_eq!(report["resumes"], "nothing_issued", "{report}");
+    assert_eq!(report["identity"]["outcome"], "not_determined");
+    assert_eq!(report["identity"]["full"], "AuthenticationOk");
+    assert_ne!(report["identity"]["without"], "AuthenticationOk");
 }

@@ -7,7 +7,8 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode,
+    SslVersion,
 };
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509Name};
@@ -87,6 +88,63 @@ pub fn tls(context: impl Fn(usize) -> SslContext + Send + 'static) -> SocketAddr
                 {}
                 // Without a close_notify of its own, OpenSSL forgets a session that it keeps itself.
                 let _ = tls.shutdown();
+            });
+        }
+    });
+    address
+}
+
+/// What a server that asks for a certificate makes of it.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Memory {
+    /// A resumed connection belongs to the client of the first.
+    Keeps,
+    /// A resumed connection is nobody's.
+    Loses,
+    /// No connection is anybody's.
+    Ignores,
+}
+
+/// Asks for the client's certificate, and answers to ACL WHOAMI, CQL's STARTUP and PostgreSQL's with whether it
+/// knows the client.
+pub fn whoami(identity: &Identity, client: &X509, memory: Memory) -> SocketAddr {
+    let context = identity.context(|builder| {
+        builder.cert_store_mut().add_cert(client.clone()).unwrap();
+        builder.set_verify(SslVerifyMode::PEER);
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let ssl = Ssl::new(&context).unwrap();
+            std::thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let mut first = [0];
+                if stream.peek(&mut first).is_ok() && first == [0] {
+                    // PostgreSQL's request for TLS.
+                    stream.read_exact(&mut [0; 8]).ok()?;
+                    stream.write_all(b"S").ok()?;
+                }
+                let mut tls = ssl.accept(stream).ok()?;
+                let forgets = memory == Memory::Ignores
+                    || memory == Memory::Loses && tls.ssl().session_reused();
+                let known = tls.ssl().peer_certificate().is_some() && !forgets;
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = tls.read(&mut buffer) {
+                    let answer: &[u8] = match (&buffer[..read], known) {
+                        ([4, _, _, _, 1, ..], true) => &[0x84, 0, 0, 0, 2, 0, 0, 0, 0],
+                        ([4, _, _, _, 1, ..], false) => &[0x84, 0, 0, 0, 3, 0, 0, 0, 0],
+                        ([0, 0, 0, _, 0, 3, ..], true) => b"R\0\0\0\x08\0\0\0\0",
+                        ([0, 0, 0, _, 0, 3, ..], false) => b"E\0\0\0\x0CC28000\0\0",
+                        (request, true) if request.ends_with(b"WHOAMI\r\n") => b"$5\r\nalice\r\n",
+                        (request, false) if request.ends_with(b"WHOAMI\r\n") => {
+                            b"$7\r\ndefault\r\n"
+                        }
+                        _ => b".",
+                    };
+                    tls.write_all(answer).ok()?;
+                }
+                tls.shutdown().ok()
             });
         }
     });
