@@ -53,7 +53,8 @@
 // - A session is offered only to an SSL that verifies the same as the SSL that received it.
 //   tsc_ssl_begin reads that off the SSL: names and addresses to verify, flags, levels, the verify
 //   mode and callback, the client certificate, ciphers, protocol versions and options. So set
-//   everything before it. docs/verification.md has the whole list.
+//   everything before it. If something is set later, the offer is taken back when the handshake
+//   starts: it is a full one, of which nothing is kept. docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
@@ -61,8 +62,8 @@
 //   store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
-// - An SSL that is begun before it has a BIO gets an info callback of its own, which calls the one
-//   that it finds. If you set an info callback on the SSL, do so before.
+// - An SSL that is offered a session gets an info callback of its own, which calls the one that it
+//   finds. If you set an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
@@ -95,6 +96,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -398,9 +400,11 @@ typedef struct {
 #if defined(_WIN32)
 __declspec(selectany) long tsc_ssl_attachment_index_ = 0;
 __declspec(selectany) long tsc_ssl_state_index_ = 0;
+__declspec(selectany) long tsc_ssl_store_index_ = 0;
 #else
 __attribute__((weak, visibility("hidden"))) long tsc_ssl_attachment_index_ = 0;
 __attribute__((weak, visibility("hidden"))) long tsc_ssl_state_index_ = 0;
+__attribute__((weak, visibility("hidden"))) long tsc_ssl_store_index_ = 0;
 #endif
 
 // Sets an index that is still 0. Gives the index that stands, so that (slot, 0) reads it.
@@ -450,8 +454,11 @@ static inline void tsc_ssl_note_transport_(const SSL *ssl, tsc_ssl_state_ *state
     }
 }
 
-// The info callback of an SSL that had no transport when the offer was made, as where a client
-// library opens the TCP connection later: it notes the transport when the handshake starts.
+static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state);
+
+// The info callback of an SSL that was offered a session. When the handshake starts, it sees
+// whether the SSL is still what it was, and notes the transport, if a client library opened the TCP
+// connection only then.
 static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
@@ -460,6 +467,8 @@ static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
     if (next)
         next(ssl, where, ret);
     if (state && state == tsc_ssl_state_of_(ssl) && (where & SSL_CB_HANDSHAKE_START)) {
+        if (!state->started)
+            tsc_ssl_offer_check_((SSL *)ssl, state); // const in this one place
         state->started = 1;
         if (state->offered && !state->transport)
             tsc_ssl_note_transport_(ssl, state);
@@ -628,6 +637,14 @@ static inline int tsc_ssl_indexes_make_(void) {
             return 0;
         tsc_ssl_index_(&tsc_ssl_state_index_, made + 1L);
     }
+#ifndef TSC_SSL_BORING_
+    if (!tsc_ssl_index_(&tsc_ssl_store_index_, 0)) {
+        made = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_X509_STORE, 0, NULL, NULL, NULL, NULL);
+        if (made < 0)
+            return 0;
+        tsc_ssl_index_(&tsc_ssl_store_index_, made + 1L);
+    }
+#endif
     return 1;
 }
 
@@ -664,6 +681,29 @@ static inline void tsc_ssl_note_(tsc_ssl_notes_ *notes, uint64_t number) {
 static inline void tsc_ssl_note_text_(tsc_ssl_notes_ *notes, const void *text, size_t length) {
     tsc_ssl_note_(notes, length);
     tsc_ssl_note_bytes_(notes, text, length);
+}
+
+// A trust store by a number that no other ever has; its address is another's once it is freed.
+static inline void tsc_ssl_note_store_(tsc_ssl_notes_ *notes, X509_STORE *store) {
+    uintptr_t number = 0;
+#ifdef TSC_SSL_BORING_
+    // Nothing can be kept with it there: so it is like none, not even itself.
+    (void)store;
+    if (!RAND_bytes((unsigned char *)&number, sizeof number))
+        notes->failed = 1;
+#else
+    int index = (int)tsc_ssl_index_(&tsc_ssl_store_index_, 0) - 1;
+    if (index < 0 || !X509_STORE_lock(store)) {
+        notes->failed = 1;
+        return;
+    }
+    number = (uintptr_t)X509_STORE_get_ex_data(store, index);
+    if (!number && (RAND_bytes((unsigned char *)&number, sizeof number) != 1 ||
+                    !X509_STORE_set_ex_data(store, index, (void *)(number |= 1))))
+        notes->failed = 1;
+    X509_STORE_unlock(store);
+#endif
+    tsc_ssl_note_(notes, number);
 }
 
 #ifdef TSC_SSL_NAMES_
@@ -723,7 +763,10 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
     tsc_ssl_note_bytes_(notes, &callback, sizeof callback);
     // SSL_CTXs of one identity have a store each, and vouch for its being the same. One that was
     // set later is another.
-    tsc_ssl_note_(notes, store == attachment->store ? 0 : (uint64_t)(uintptr_t)store);
+    if (!store || store == attachment->store)
+        tsc_ssl_note_(notes, store ? 0 : 1);
+    else
+        tsc_ssl_note_store_(notes, store);
     tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_flags(param));
     tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
 #ifndef OPENSSL_IS_BORINGSSL
@@ -737,7 +780,10 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
     store = NULL;
     SSL_get0_verify_cert_store(ssl, &store);
-    tsc_ssl_note_(notes, (uint64_t)(uintptr_t)store);
+    if (store)
+        tsc_ssl_note_store_(notes, store);
+    else
+        tsc_ssl_note_(notes, 0);
     tsc_ssl_note_(notes, (uint64_t)SSL_get_tlsext_status_type(ssl));
 #ifndef OPENSSL_NO_CT
     tsc_ssl_note_(notes, (uint64_t)SSL_ct_is_enabled(ssl));
@@ -943,17 +989,21 @@ static inline tsc_session_info tsc_ssl_session_info_(const SSL *ssl, const tsc_s
     return info;
 }
 
-// Whether an SSL still verifies, and is, what it did when it was begun. A client certificate may
-// have come since: a callback chooses it within the handshake.
-static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
+// Whether an SSL still verifies, and is, what it did when it was begun.
+static inline int tsc_ssl_is_same_(SSL *ssl, const tsc_ssl_state_ *state, int certificate) {
     const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
     uint8_t now[TSC_SSL_VERIFICATION];
     if (!attachment || attachment->config != state->config)
         return 0;
     if (tsc_ssl_forgot_(ssl))
         return 1; // and nothing can be set any more
-    return tsc_ssl_verification_(ssl, attachment, &state->endpoint, state->has_certificate, now) &&
+    return tsc_ssl_verification_(ssl, attachment, &state->endpoint, certificate, now) &&
            memcmp(now, state->verification, sizeof now) == 0;
+}
+
+// The same within the handshake and after it, when a callback may have chosen a client certificate.
+static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
+    return tsc_ssl_is_same_(ssl, state, state->has_certificate);
 }
 
 // Counts the peer's certificates, which the sessions of a connection share.
@@ -1088,6 +1138,7 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     status = TSC_NO_MEMORY;
     attachment = (tsc_ssl_attachment_ *)OPENSSL_malloc(sizeof *attachment);
     if (attachment) {
+        int indexed = tsc_ssl_indexes_make_();
         memset(attachment, 0, sizeof *attachment);
         attachment->flags = flags;
         attachment->next_new_session = SSL_CTX_sess_get_new_cb(ctx);
@@ -1109,7 +1160,7 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
         SSL_free(sample);
         status = tsc_config_new(cache, &as_ctx, sizeof as_ctx, &attachment->config);
         if (status == TSC_OK &&
-            !(tsc_ssl_indexes_make_() &&
+            !(indexed &&
               SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1,
                                   attachment)))
             status = TSC_NO_MEMORY;
@@ -1237,20 +1288,39 @@ static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t po
     return tsc_ssl_prepare_endpoint(ssl, &endpoint);
 }
 
+// Takes an offer back, for those that it fits. What ssl receives would not be theirs.
+static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
+    tsc_ssl_offer_end_(state);
+    tsc_attempt_failed(state->attempt, 0);
+}
+
+// The handshake starts: takes the offer back if something was set since that decides whom ssl
+// trusts.
+static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state) {
+    if (!state->offered || !tsc_ssl_before_handshake_(ssl))
+        return;
+    ERR_set_mark();
+    if (!tsc_ssl_is_same_(ssl, state, 1) || tsc_ssl_dane_(ssl) ||
+        !tsc_ssl_session_fits_(ssl, state->offered)) {
+        SSL_set_session(ssl, NULL);
+        tsc_ssl_offer_withdraw_(state);
+    }
+    ERR_pop_to_mark();
+}
+
 // Offers a session on an SSL that was prepared a moment ago.
 static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     ERR_set_mark();
     state->offered = tsc_ssl_session_to_offer_(state->attempt);
-    if (state->offered && !tsc_ssl_session_fits_(ssl, state->offered)) {
-        // It goes back, for those that it fits; and what this SSL receives would not be theirs.
-        tsc_ssl_offer_end_(state);
-        tsc_attempt_failed(state->attempt, 0);
-    }
+    if (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))
+        tsc_ssl_offer_withdraw_(state);
     if (state->offered) {
+        const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         tsc_ssl_note_transport_(ssl, state);
-        if (!state->transport)
+        // Unless tsc_ssl_info sees the handshake start.
+        if (!state->transport || !attachment->has_info || SSL_get_info_callback(ssl))
             tsc_ssl_watch_start_(ssl, state);
         if (!SSL_set_session(ssl, state->offered))
             tsc_ssl_offer_end_(state);
@@ -1359,7 +1429,9 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
         // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
         int clean = ERR_peek_error() == 0;
         if ((where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl)) {
-            if (!state || state->started) {
+            if (state && !state->started) {
+                tsc_ssl_offer_check_(ssl, state); // begun before, by hand
+            } else {
                 tsc_ssl_state_ *before = state;
                 attachment->begin(attachment->begin_arg, ssl);
                 state = tsc_ssl_state_of_(ssl);

@@ -182,6 +182,95 @@ static void each_property_keeps_apart_on_start(void **state) {
     each_property_keeps_apart(by_on_start);
 }
 
+// What is set between begin and the handshake counts, too: the session is not offered.
+static void (*late_change)(SSL *);
+
+static tsc_status then_changed(SSL *ssl, int port) {
+    const tsc_status status = tsc_ssl_begin(ssl, "localhost", (uint32_t)port);
+    if (late_change)
+        late_change(ssl);
+    return status;
+}
+
+static void what_is_set_after_begin_counts(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        for (int i = 0; i < VERIFICATION_CASES; i++) {
+            const verification_case *of = &verification_cases[i];
+            if (of->change == case_another_sni)
+                continue; // a name to verify is another case
+            fixture it = set_up(server, 0);
+            late_change = NULL;
+            assert_false(resumes(it, then_changed, NULL));
+            assert_true(resumes(it, then_changed, NULL));
+            const uint64_t stored = client_stats(it.cache).stored;
+            late_change = of->change;
+            char answer[65536];
+            SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(server)));
+            assert_int_equal(then_changed(ssl, peer_port(server)), TSC_OK);
+            const bool connected = SSL_connect(ssl) == 1;
+            if ((connected && SSL_session_reused(ssl)) ||
+                (of->outcome == CASE_FULL && !connected) ||
+                (of->outcome == CASE_REJECTED && connected))
+                fail_msg("%s: %s, %s", of->what, connected ? "connected" : "failed",
+                         connected && SSL_session_reused(ssl) ? "resumed" : "full");
+            if (connected) {
+                assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
+                assert_non_null(strstr(answer, "New"));
+                tsc_ssl_established(ssl);
+            } else {
+                tsc_ssl_failed(ssl);
+            }
+            ERR_clear_error();
+            client_close(ssl);
+            assert_int_equal(client_stats(it.cache).stored, stored); // it is nobody's
+            // The ticket went back to those that it is for.
+            late_change = NULL;
+            assert_true(resumes(it, then_changed, NULL));
+            tear_down(it);
+        }
+        peer_free(server);
+    }
+}
+
+#ifndef CASES_BORING
+static X509_STORE *store_of(bool full) {
+    X509_STORE *store = X509_STORE_new();
+    if (full)
+        assert_int_equal(X509_STORE_load_locations(store, peer_server_certificate(), NULL), 1);
+    return store;
+}
+static void full_store(SSL *ssl) {
+    SSL_set0_verify_cert_store(ssl, store_of(true));
+}
+
+// A store that is freed leaves its address to the next one.
+static void a_trust_store_is_not_known_by_its_address(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        fixture it = set_up(server, 0);
+        for (int i = 0; i < 8; i++) {
+            assert_false(resumes(it, by_host, full_store));
+            assert_false(connects(it, by_host, case_trust).connected);
+        }
+        tear_down(it);
+        for (int i = 0; i < 8; i++) {
+            it = set_up(server, 0);
+            SSL_CTX_set_cert_store(it.ctx, store_of(true));
+            assert_false(resumes(it, by_host, NULL));
+            assert_true(resumes(it, by_host, NULL));
+            SSL_CTX_set_cert_store(it.ctx, store_of(false));
+            SSL_CTX_set_cert_store(it.ctx, store_of(false));
+            assert_false(connects(it, by_host, NULL).connected);
+            tear_down(it);
+        }
+        peer_free(server);
+    }
+}
+#endif
+
 // Two that both differ from most, and from each other only in a value.
 #ifndef CASES_BORING
 static void check_now(SSL *ssl) {
@@ -483,6 +572,10 @@ int main(void) {
         cmocka_unit_test(each_property_keeps_apart_by_endpoint),
         cmocka_unit_test(each_property_keeps_apart_by_halves),
         cmocka_unit_test(each_property_keeps_apart_on_start),
+        cmocka_unit_test(what_is_set_after_begin_counts),
+#ifndef CASES_BORING
+        cmocka_unit_test(a_trust_store_is_not_known_by_its_address),
+#endif
         cmocka_unit_test(values_keep_apart),
         cmocka_unit_test(what_the_caller_says_counts_besides),
 #ifndef CASES_BORING

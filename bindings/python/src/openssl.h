@@ -6,6 +6,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -43,6 +44,7 @@
     X(OPENSSL_sk_value)                                                                            \
     X(OpenSSL_version)                                                                             \
     X(OpenSSL_version_num)                                                                         \
+    X(RAND_bytes)                                                                                  \
     X(SSL_CIPHER_get_id)                                                                           \
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_get_cert_store)                                                                      \
@@ -103,7 +105,9 @@
     X(X509_OBJECT_get_type)                                                                        \
     X(X509_STORE_free)                                                                             \
     X(X509_STORE_get0_objects)                                                                     \
+    X(X509_STORE_get_ex_data)                                                                      \
     X(X509_STORE_lock)                                                                             \
+    X(X509_STORE_set_ex_data)                                                                      \
     X(X509_STORE_unlock)                                                                           \
     X(X509_STORE_up_ref)                                                                           \
     X(X509_VERIFY_PARAM_get0_email)                                                                \
@@ -156,6 +160,7 @@ extern openssl_functions openssl;
 #define OPENSSL_sk_value openssl.OPENSSL_sk_value_
 #define OpenSSL_version openssl.OpenSSL_version_
 #define OpenSSL_version_num openssl.OpenSSL_version_num_
+#define RAND_bytes openssl.RAND_bytes_
 #define SSL_CIPHER_get_id openssl.SSL_CIPHER_get_id_
 #define SSL_CTX_ctrl openssl.SSL_CTX_ctrl_
 #define SSL_CTX_get_cert_store openssl.SSL_CTX_get_cert_store_
@@ -216,7 +221,9 @@ extern openssl_functions openssl;
 #define X509_OBJECT_get_type openssl.X509_OBJECT_get_type_
 #define X509_STORE_free openssl.X509_STORE_free_
 #define X509_STORE_get0_objects openssl.X509_STORE_get0_objects_
+#define X509_STORE_get_ex_data openssl.X509_STORE_get_ex_data_
 #define X509_STORE_lock openssl.X509_STORE_lock_
+#define X509_STORE_set_ex_data openssl.X509_STORE_set_ex_data_
 #define X509_STORE_unlock openssl.X509_STORE_unlock_
 #define X509_STORE_up_ref openssl.X509_STORE_up_ref_
 #define X509_VERIFY_PARAM_get0_email openssl.X509_VERIFY_PARAM_get0_email_
