@@ -1,11 +1,13 @@
 ##@ Other platforms
 
 # What runs where, and what does not: docs/platforms.md.
-PLATFORMS = i686
+PLATFORMS         = i686 musl s390x windows macos
+PLATFORM_ARCHIVES = musl windows
 
-test-platforms: deps-test $(PLATFORMS:%=test-%) ## Run the Rust tests and the C API's on other processors and C libraries
+test-platforms: deps-platforms ## Run the Rust tests and the C API's on other systems and processors; PLATFORMS='musl windows' on some
+	@tools/platforms test $(PLATFORMS)
 
-$(PLATFORMS:%=test-%): test-%: deps-platforms
-	@tools/platforms $*
+platform-archives: deps-platforms ## Make build/platforms/*.tar.xz: the library for other systems and processors
+	@tools/platforms archive $(PLATFORM_ARCHIVES)
 
-.PHONY: test-platforms $(PLATFORMS:%=test-%)
+.PHONY: test-platforms platform-archives

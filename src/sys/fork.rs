@@ -32,6 +32,10 @@ static BY_ID: AtomicU32 = AtomicU32::new(0);
 /// child, whose copy goes on from there, is never given one of an ancestor's.
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
+fn next_number() -> u32 {
+    NUMBERS.fetch_add(1, AcqRel) + 1
+}
+
 /// The number of this process, which none of its ancestors has. What was made under another number belongs
 /// to a parent: its locks may be held by threads that are not here.
 #[inline]
@@ -54,7 +58,7 @@ fn new_generation() -> u32 {
     if std::ptr::eq(marker, &BY_ID) {
         return by_id::generation();
     }
-    let number = NUMBERS.fetch_add(1, AcqRel) + 1;
+    let number = next_number();
     match marker.compare_exchange(0, number, AcqRel, Acquire) {
         Ok(_) => number,
         Err(another_threads) => another_threads,
@@ -106,12 +110,24 @@ fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
     })
 }
 
-#[cfg(any(
-    not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")),
-    miri
+#[cfg(all(
+    unix,
+    not(any(
+        target_os = "linux",
+        target_os = "freebsd",
+        target_os = "openbsd",
+        miri
+    ))
 ))]
 fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
     None
+}
+
+/// No forks, so nothing has to be wiped.
+#[cfg(any(not(unix), miri))]
+fn wiped_by_the_kernel() -> Option<&'static AtomicU32> {
+    static KEPT: AtomicU32 = AtomicU32::new(0);
+    Some(&KEPT)
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -135,7 +151,7 @@ fn wipe_on_fork(page: *mut u8, len: usize) -> bool {
 
 /// The number of a process by its id.
 mod by_id {
-    use super::NUMBERS;
+    use super::next_number;
     use std::sync::atomic::{
         AtomicU64,
         Ordering::{AcqRel, Acquire},
@@ -150,7 +166,7 @@ mod by_id {
         if own != 0 && own >> 32 == id >> 32 {
             return own as u32;
         }
-        let number = NUMBERS.fetch_add(1, AcqRel) + 1;
+        let number = next_number();
         match OWN.compare_exchange(own, id | u64::from(number), AcqRel, Acquire) {
             Ok(_) => number,
             Err(another_threads) => another_threads as u32,

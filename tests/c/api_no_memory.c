@@ -53,8 +53,11 @@ int posix_memalign(void **block, size_t align, size_t size) {
 void *mmap(void *at, size_t len, int access, int flags, int file, off_t from) {
     if (pages_too && refuses(len))
         return MAP_FAILED;
-#ifdef SYS_mmap2 /* SYS_mmap is an older call there; it takes a pointer. */
+#if defined SYS_mmap2 /* SYS_mmap is an older call there; it takes a pointer. */
     return (void *)syscall(SYS_mmap2, at, len, access, flags, file, from / 4096);
+#elif defined __s390x__ /* So it is here, and there is no other. */
+    const long call[] = {(long)at, (long)len, access, flags, file, from};
+    return (void *)syscall(SYS_mmap, call);
 #else
     return (void *)syscall(SYS_mmap, at, len, access, flags, file, from);
 #endif
