@@ -40,7 +40,7 @@ typedef struct {
     int done;            /* the handshake */
     int open;            /* nobody has said yet how it ended: see claim */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
-    uint64_t verification[UNREAD + 1];
+    uint64_t verification[2 * UNREAD];
     BIO *transport; /* a reference, from the end of the handshake to the verdict */
 } connection;
 
@@ -170,18 +170,29 @@ static void connection_free(SSL *ssl, void *companion) {
     free(of);
 }
 
-/* What cannot be read off an SSL, and yet decides whom it trusts: the digest, and how many
- * revocation lists there are by now, as OpenSSL may load some while it verifies. */
-static void note_rest(const SSL *ssl, const settings *its, uint64_t rest[UNREAD + 1]) {
+/* What cannot be read off an SSL, and yet decides whom it trusts: the digest, and which revocation
+ * lists there are by now, as OpenSSL may load some while it verifies. A list is known by its
+ * signature: it may be long, and this is done for each connection. */
+static void note_rest(const SSL *ssl, const settings *its, uint64_t rest[2 * UNREAD]) {
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     for (int i = 0; i < UNREAD; i++)
         rest[i] = __atomic_load_n(&its->unread[i], __ATOMIC_RELAXED);
-    rest[UNREAD] = 0;
+    memset(rest + UNREAD, 0, UNREAD * sizeof *rest);
     if (store == NULL || !X509_STORE_lock(store))
         return;
     const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
-    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
-        rest[UNREAD] += X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL;
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509_OBJECT *one = sk_X509_OBJECT_value(objects, i);
+        const ASN1_BIT_STRING *signature = NULL;
+        uint64_t digest[EVP_MAX_MD_SIZE / 8] = {1}; /* what counts at the least */
+        if (X509_OBJECT_get_type(one) != X509_LU_CRL)
+            continue;
+        X509_CRL_get0_signature(X509_OBJECT_get0_X509_CRL(one), &signature, NULL);
+        EVP_Digest(ASN1_STRING_get0_data(signature), (size_t)ASN1_STRING_length(signature),
+                   (uint8_t *)digest, NULL, EVP_sha256(), NULL);
+        for (int j = 0; j < UNREAD; j++)
+            rest[UNREAD + j] += digest[j];
+    }
     X509_STORE_unlock(store);
 }
 
@@ -560,7 +571,7 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
     int index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
     tsc_ssl_state_ *state = tsc_ssl_state_of_(prepared);
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    uint64_t rest[UNREAD + 1];
+    uint64_t rest[2 * UNREAD];
     if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
         !its->on || has_own_session(ssl) || !tsc_ssl_is_as_begun_(ssl, state))
         Py_RETURN_FALSE;

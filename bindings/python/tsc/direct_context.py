@@ -118,10 +118,11 @@ class DirectContext(Attached):
         try:
             super().load_verify_locations(cafile, capath, cadata)
         finally:  # some of it may have been loaded
-            folders = self._tsc.unread.get("capath", [])
-            if capath is not None:
-                folders = [*folders, os.fsencode(capath)]
-            self._tsc_set(capath=folders)
+            if capath is None:
+                self._tsc_set()
+            else:
+                folders: Any = self._tsc.unread.get("capath", [])
+                self._tsc_set(capath=[*folders, os.fsencode(capath)])
 
     def load_default_certs(self, *args: Any, **kwargs: Any) -> None:
         """See `ssl.SSLContext.load_default_certs`."""
