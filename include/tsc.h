@@ -757,7 +757,8 @@ tsc_status tsc_get_object(const tsc_cache *cache,
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, object or release is
 // NULL, or a field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit;
 // TSC_DISCARDED if the session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is
-// closed.
+// closed; TSC_NO_MEMORY.
+// Threads: release may be called on any thread, with no lock held, and before this call returns.
 tsc_status tsc_config_put_object(const tsc_config *config,
                                  const tsc_endpoint *endpoint,
                                  size_t size,

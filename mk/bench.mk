@@ -13,6 +13,10 @@ bench: $(ENGINE_BENCH) ## Measure the library beside other caches, and against i
 bench-quick: $(ENGINE_BENCH) ## The same in short, under two minutes
 	@$(ENGINE_BENCH) build/bench/engine-quick.csv quick
 
+lint-bench: deps-build ## Check format and lints of the benchmark beside other caches
+	$(CARGO) fmt --check --manifest-path bench/engine/Cargo.toml
+	$(CARGO) clippy --locked --manifest-path bench/engine/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers -- -D warnings
+
 bench-docs: $(ENGINE_BENCH) ## Write docs/benchmarks.md and its plots from the latest `make bench`
 	@cp build/bench/engine.csv docs/benchmarks.csv
 	@$(ENGINE_BENCH) report docs/benchmarks.csv docs
@@ -70,4 +74,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench bench-quick bench-docs bench-floor bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs
+.PHONY: bench bench-quick bench-docs lint-bench bench-floor bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs

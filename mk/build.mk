@@ -3,8 +3,6 @@
 build: $(foreach dir,build/full build/core,$(dir)/libtsc.a $(dir)/$(SONAME)) build/include/rustls.h ## Build the libraries: build/full with rustls, build/core without
 	@:
 
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src -name '*.rs')
-
 # The static library is asked for by itself: with an rlib beside it cargo switches LTO off
 # (rust-lang/rust#51009). Both builds come out of cargo under the same name, so cargo is not asked when
 # nothing changed: it would link both again.

@@ -39,23 +39,6 @@ check-soname: build ## Check the SONAME of both builds
 check-static: deps-test build ## Link and run a test with each static library
 	@tools/static build/core build/full
 
-# A test that fails is test-c's affair, and stops here, too: a call returned what its description does not list.
-check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what each function of tsc.h returns in the C tests with its description
-	@rm -f build/test/statuses/seen
-	@for test in $(API_TESTS); do \
-	    LD_LIBRARY_PATH=build/core TSC_TEST_LIBRARY=build/core TSC_STATUSES_SEEN=build/test/statuses/seen \
-	        timeout 120 build/test/statuses/$$test >build/test/statuses/$$test.out 2>&1 </dev/null || \
-	        { grep -e returned -e ERROR build/test/statuses/$$test.out; exit 1; } \
-	done
-	@tools/statuses compare build/test/statuses/seen include/tsc.h
-
-build/test/statuses/described.h: tools/statuses include/tsc.h
-	@mkdir -p $(@D)
-	@tools/statuses write $@ include/tsc.h
-
-build/test/statuses/api_%: tests/c/api_%.c build/test/statuses/described.h $(HEADERS) $(wildcard tests/c/*.h) | build
-	$(CC_TEST) -include build/test/statuses/described.h -o $@ $< $(LINK_api)
-
 # As a user does: from the root, and each program finds the library by itself.
 check-readme: deps-cpp build ## Compare the pages with the examples; run their cc and c++ lines
 	$(CARGO) test --quiet $(FEATURES_core) --test readme

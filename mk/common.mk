@@ -15,6 +15,8 @@ SONAME = libtsc.so.0
 # build/full has rustls and the rustls_* functions in it; build/core is for other TLS stacks.
 FEATURES_full = --features rustls-ffi
 FEATURES_core = --features capi
+# What both are made of, and the pages of the crate.
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src -name '*.rs')
 # What cargo calls the static library.
 CARGO_ARCHIVE = liblibtsc.a
 
@@ -38,8 +40,8 @@ LINK_core = -Lbuild/core -ltsc '-Wl,-rpath,$$ORIGIN/../core'
 # deps-PART sees to what a part needs. As a prerequisite it asks before it installs (tools/deps says when
 # it does not have to); somebody who names it on the command line has said so. It comes before other
 # prerequisites, so that there is one question and not two.
-DEPS_TEST = build demo test check install bindings probe storm
-DEPS_PARTS = $(DEPS_TEST) cpp go python rust cassandra plot release platforms probe-page
+DEPS_TEST = build demo test check install bindings probe-test storm
+DEPS_PARTS = $(DEPS_TEST) cpp go python rust cassandra plot release platforms probe probe-page
 
 $(DEPS_PARTS:%=deps-%): deps-%:
 	@tools/deps $(if $(filter $@,$(MAKECMDGOALS)),--install) $*

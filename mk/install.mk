@@ -7,11 +7,19 @@ INCLUDEDIR ?= $(PREFIX)/include
 DESTDIR    ?=
 # Which build: full (with rustls) or core (without).
 BUILD      ?= full
+# Whether tsc-probe comes with the full build. It needs a newer Rust than the library, and OpenSSL.
+PROBE      ?= yes
 
 REAL_NAME  = $(SONAME).$(VERSION:0.%=%)
 INSTALLED_HEADERS = include/tsc.h $(wildcard bindings/c/*.h bindings/cpp/*.hpp)
 # In a folder of its own: a system may have a rustls.h of another rustls-ffi.
 INSTALLED_RUSTLS_H_full = $(INCLUDEDIR)/tsc/rustls.h
+
+# The program, its man page, and completions for three shells.
+INSTALLED_PROBE = $(PREFIX)/bin/tsc-probe $(PREFIX)/share/man/man1/tsc-probe.1 \
+    $(PREFIX)/share/bash-completion/completions/tsc-probe $(PREFIX)/share/zsh/site-functions/_tsc-probe \
+    $(PREFIX)/share/fish/vendor_completions.d/tsc-probe.fish
+WITH_PROBE = $(and $(filter full,$(BUILD)),$(filter yes,$(PROBE)))
 
 INSTALLED = $(LIBDIR)/$(REAL_NAME) $(LIBDIR)/$(SONAME) $(LIBDIR)/libtsc.so $(LIBDIR)/libtsc.a \
     $(addprefix $(INCLUDEDIR)/,$(notdir $(INSTALLED_HEADERS))) $(INSTALLED_RUSTLS_H_$(BUILD)) \
@@ -25,7 +33,7 @@ FILL = sed -e 's|@VERSION@|$(VERSION)|g' \
     -e "s|@INCLUDE_FROM_PKGCONFIG@|$$(realpath -ms --relative-to=$(LIBDIR)/pkgconfig $(INCLUDEDIR))|g" \
     -e "s|@INCLUDE_FROM_CMAKE@|$$(realpath -ms --relative-to=$(LIBDIR)/cmake/tsc $(INCLUDEDIR))|g"
 
-install: build ## Install to PREFIX (/usr/local), below DESTDIR; BUILD=core: without rustls
+install: build $(if $(WITH_PROBE),probe) ## Install to PREFIX (/usr/local), below DESTDIR; BUILD=core: without rustls and tsc-probe
 	@test -d build/$(BUILD) || { echo 'BUILD has to be full or core' >&2; exit 2; }
 	@install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/tsc $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/$(BUILD)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(REAL_NAME)
@@ -38,10 +46,15 @@ install: build ## Install to PREFIX (/usr/local), below DESTDIR; BUILD=core: wit
 	@for name in tscConfig.cmake tscConfigVersion.cmake; do \
 	    $(FILL) packaging/$$name.in >$(DESTDIR)$(LIBDIR)/cmake/tsc/$$name || exit 1; done
 	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/tsc.pc $(DESTDIR)$(LIBDIR)/cmake/tsc/*
+	$(if $(WITH_PROBE),@set -e; set -- $(addprefix $(DESTDIR),$(INSTALLED_PROBE)); \
+	    install -D -m 755 build/probe/release/tsc-probe $$1; shift; \
+	    for what in man bash zsh fish; do \
+	        install -d $$(dirname $$1); build/probe/release/tsc-probe --print $$what >$$1; chmod 644 $$1; shift; \
+	    done)
 
 # Of folders only the library's own: the others may have been there before.
 uninstall: ## Remove what install put there, given the same variables
-	rm -f $(addprefix $(DESTDIR),$(INSTALLED) $(INSTALLED_RUSTLS_H_full))
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED) $(INSTALLED_RUSTLS_H_full) $(INSTALLED_PROBE))
 	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc; do \
 	    [ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 

@@ -141,10 +141,11 @@ extern "C" {
 // options: as for tsc_config_new; copied. NULL for the defaults, with which this SSL_CTX shares
 // sessions with no other. SSL_CTXs with the same identity share between SSLs that verify the same.
 // Do not set verification: it is read from ctx. The end of the client certificate is read when a
-// session arrives; a client_not_after bounds all sessions besides. flags: 0, or TSC_SSL_SERIALISE
-// and TSC_SSL_WITHOUT_STATUS combined by |. Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is
-// NULL; TSC_WRONG_STATE if ctx is attached already, which changes nothing; TSC_UNSUPPORTED for an
-// unknown flag; TSC_NO_MEMORY; or what tsc_config_new returns.
+// session arrives; a client_not_after bounds all sessions besides.
+// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
+// already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
+// tsc_config_new returns.
 static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags);
 

@@ -15,21 +15,20 @@
 //
 // # Conventions, besides those of tsc.h
 //
-// - Errors: nothing here throws, unless you ask for it by result::value or tsc::check. A function
-//   that gives something answers with a result, whose status says why there is nothing; one that
-//   gives nothing answers with a status. Both may stand for "do a full handshake".
-// - Ownership: cache, config and attempt own their handle and free it; they can be moved and not
-// copied.
-//   A handle that is empty (default-made, moved from, or what a failed result holds) answers
-//   TSC_INVALID_ARGUMENT to every call and does nothing. They may end in any order.
+// - Errors: nothing here throws, unless you ask for it with result::value or tsc::check. A function
+//   that gives something returns a result, whose status says why there is nothing; any other
+//   returns a status. Both can mean "do a full handshake".
+// - Ownership: cache, config and attempt own their handle and free it; they can be moved but not
+//   copied. With an empty handle (default-made, moved from, or from a failed result) every call
+//   returns TSC_INVALID_ARGUMENT and does nothing. They may be destroyed in any order.
 // - Threads: const calls may run at the same time on one object, as in C. Moving, assigning and
-//   destroying may not run beside anything else on it; attempt::wait with a handler, and the calls
-//   of attempt that are not const, not beside each other.
+//   destroying must not run at the same time as anything else on it. attempt::wait with a handler
+//   and the calls of attempt that are not const must not run at the same time as each other.
 // - NULL: no argument may be a null pointer unless its description says so. Views may be empty.
-// - Exceptions of yours: a listener or handler that throws is contained, and the exception is lost,
-//   for there is no one to catch it. Without exceptions (-fno-exceptions) and without RTTI
-//   everything here works, except result::value, tsc::check and tsc::error, which are not there.
-// - Everything is there since version 0.1.0 where nothing else is said.
+// - Your exceptions: if a listener or handler throws, the exception is caught and lost, because
+//   nobody could handle it. Without exceptions (-fno-exceptions) and without RTTI everything works,
+//   except result::value, tsc::check and tsc::error, which do not exist then.
+// - Since: everything exists since version 0.1.0, unless its description says otherwise.
 
 #ifndef TSC_HPP
 #define TSC_HPP
@@ -58,7 +57,7 @@
 
 namespace tsc {
 
-// TSC_OK and its kin, of tsc.h.
+// TSC_OK and the other statuses of tsc.h.
 using status = ::tsc_status;
 
 // Plain data, as in tsc.h. Start from {}.
@@ -67,8 +66,8 @@ using session_info = ::tsc_session_info;
 using forecast = ::tsc_forecast;
 using attempt_info = ::tsc_attempt_info;
 
-// Why an attempt did not resume: attempt::reason, event::reason. New ones may be added. What each
-// means, and what to do, is said at TSC_REASON_*.
+// Why an attempt did not resume: attempt::reason, event::reason. New ones may be added.
+// TSC_REASON_* in tsc.h say what each means and what to do.
 enum class reason : std::uint32_t {
     none = TSC_REASON_NONE,
     nothing_stored = TSC_REASON_NOTHING_STORED,
@@ -85,7 +84,7 @@ enum class reason : std::uint32_t {
     other_verification = TSC_REASON_OTHER_VERIFICATION,
 };
 
-// Describes a status in one short sentence. Never null; static.
+// Describes a status in one short phrase. Never null; static.
 [[nodiscard]] inline const char *text(status of) noexcept {
     return ::tsc_status_text(of);
 }
@@ -215,7 +214,7 @@ class bytes {
     std::size_t size_ = 0;
 };
 
-// Bytes of its own, zeroed before they are freed: they may be a session.
+// Owns its bytes, and zeroes them before it frees them: they may be a session.
 class buffer {
   public:
     buffer() noexcept = default;
@@ -244,8 +243,8 @@ class buffer {
         return bytes(data_, size_).text();
     }
 
-    // Calls fill(data, room, &size) with more and more room, for as long as it answers
-    // TSC_TOO_SMALL. Gives the last answer.
+    // Calls fill(data, room, &size) with more and more room as long as it returns TSC_TOO_SMALL.
+    // Returns what the last call gave.
     template <class Fill> static result<buffer> filled(Fill &&fill) noexcept {
         buffer it;
         ::tsc_status why = fill(nullptr, std::size_t{0}, &it.size_);
@@ -270,7 +269,7 @@ class buffer {
     std::size_t size_ = 0;
 };
 
-// Something that happened in a cache. What its views show is lent for the call of the listener.
+// Something that happened in a cache. Its views are valid during the call of the listener.
 class event {
   public:
     event(const ::tsc_event &of, std::size_t size) noexcept : of_(of), size_(size) {}
@@ -443,7 +442,7 @@ struct config_options {
     }
 };
 
-// Who sessions are for. See tsc_endpoint.
+// The server that a session is for. See tsc_endpoint.
 struct endpoint {
     std::string_view host;
     std::uint32_t port = 0;
@@ -467,7 +466,7 @@ struct endpoint {
     }
 };
 
-// A session under a key of one's own, with what is known of it.
+// A session under a key of your own, with what is known of it.
 struct stored {
     buffer data;
     session_info info{};
@@ -508,8 +507,8 @@ class cache {
   public:
     cache() noexcept = default;
 
-    // Makes a cache. on_event: told what happens in it, or nothing. Where one is given it takes the
-    // place of how.on_event.
+    // Makes a cache. on_event: called when something happens in it; may be empty. It replaces
+    // how.on_event.
     static result<cache> make(const options &how = {}, listener on_event = nullptr) noexcept {
         options full = how;
         detail::listening with;
@@ -528,7 +527,7 @@ class cache {
         return cache(made, std::move(with));
     }
 
-    // A second handle to the same cache, for another owner.
+    // Makes a second handle to the same cache, for another owner.
     [[nodiscard]] result<cache> share() const noexcept {
         ::tsc_cache *made = nullptr;
         const ::tsc_status why = ::tsc_cache_share(get(), &made);
@@ -542,7 +541,7 @@ class cache {
         return ::tsc_cache_close(get());
     }
 
-    // tsc_put, tsc_get and their kin: sessions under keys of one's own.
+    // Sessions under keys of your own: tsc_put, tsc_get. take: TSC_NOT_FOUND if there is none.
     [[nodiscard]] status put(bytes key, const session_info &info, bytes session) const noexcept {
         return ::tsc_put(get(), key.data(), key.size(), &info, sizeof info, session.data(),
                          session.size());
@@ -583,14 +582,14 @@ class cache {
         const ::tsc_status why = ::tsc_available(get(), key.data(), key.size(), &count);
         return why == TSC_OK ? result<std::size_t>(count) : why;
     }
-    // TSC_NOT_FOUND: there was none.
+    // Returns TSC_NOT_FOUND if there was none.
     status remove(bytes key) const noexcept {
         return ::tsc_remove(get(), key.data(), key.size());
     }
     status clear() const noexcept {
         return ::tsc_clear(get());
     }
-    // Drops the sessions whose time is over, and says how many. There is no need to.
+    // Drops the expired sessions, and returns how many. Optional; see tsc_clear_expired.
     result<std::size_t> clear_expired() const noexcept {
         std::size_t count = 0;
         const ::tsc_status why = ::tsc_clear_expired(get(), &count);
@@ -610,12 +609,12 @@ class cache {
         });
     }
 
-    // Seals the sessions under keys of one's own, and takes them in; see tsc_cache_export. key:
+    // Seals the sessions under keys of your own, and imports them; see tsc_cache_export. key:
     // TSC_EXPORT_KEY random bytes.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
         return detail::seal(get(), ::tsc_cache_export, key);
     }
-    // Gives how many came into the cache.
+    // Returns how many came into the cache.
     result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
         return detail::unseal(get(), ::tsc_cache_import, key, data);
     }
@@ -624,7 +623,7 @@ class cache {
     [[nodiscard]] const ::tsc_cache *get() const noexcept {
         return it_.get();
     }
-    // What on_event was given here, to be kept as long as something can call it; null: nothing.
+    // The listener, to be kept as long as something can call it; null if there is none.
     [[nodiscard]] std::shared_ptr<const listener> listening() const noexcept {
         return it_.with();
     }
@@ -639,7 +638,7 @@ class config {
   public:
     config() noexcept = default;
 
-    // For any TLS stack.
+    // Makes a config for any TLS stack.
     static result<config> make(const cache &of, const config_options &how = {}) noexcept {
         const auto raw = how.raw();
         ::tsc_config *made = nullptr;
@@ -648,7 +647,8 @@ class config {
             return why;
         return config(made, of.listening());
     }
-    // Of a finished rustls configuration, which is only looked at; null is TSC_INVALID_ARGUMENT.
+    // Makes a config from a finished rustls configuration, which stays unchanged; see
+    // tsc_config_attach.
     static result<config> attach(const cache &of, const ::rustls_client_config *rustls,
                                  const config_options &how = {}) noexcept {
         const auto raw = how.raw();
@@ -672,7 +672,7 @@ class config {
         return why == TSC_OK ? result<::tsc_forecast>(out) : why;
     }
 
-    // Seals the sessions of this config, and takes them in; see tsc_config_export.
+    // Seals the sessions of this config, and imports them; see tsc_config_export.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
         return detail::seal(get(), ::tsc_config_export, key);
     }
@@ -693,7 +693,8 @@ class config {
     detail::handle<::tsc_config, ::tsc_config_free> it_;
 };
 
-// A session to offer. What it shows is lent until established, failed, or the end of the attempt.
+// A session to offer. What it points to is lent until established, failed, or the end of the
+// attempt.
 struct session {
     bytes data;             // as it was received; empty if it is an object
     void *object = nullptr; // as it was received; null if it is bytes
@@ -702,7 +703,7 @@ struct session {
     std::chrono::milliseconds age{};
 };
 
-// What was seen of an attempt that failed: facts, combined by |. See TSC_FACT_*.
+// What you saw of an attempt that failed, combined by |. See TSC_FACT_*.
 enum class facts : std::uint32_t {
     none = 0, // nothing was sent
     sent = TSC_FACT_SENT,
@@ -746,8 +747,8 @@ class attempt {
         return attempt(made, of.listening());
     }
 
-    // The session to offer, leased to this attempt. TSC_NOT_FOUND: do a full handshake. Ends a
-    // wait.
+    // Gives the session to offer, leased to this attempt. Ends a wait. Returns TSC_NOT_FOUND if
+    // there is none: do a full handshake.
     [[nodiscard]] result<session> offer() noexcept {
         give_up();
         ::tsc_session raw{};
@@ -781,7 +782,7 @@ class attempt {
                                                 release);
         });
     }
-    // Whether to take a session at all, where that costs much: TSC_OK, or TSC_DISCARDED.
+    // Asks whether to take a session, where that is expensive. Returns TSC_OK or TSC_DISCARDED.
     [[nodiscard]] status wants_another() const noexcept {
         return ::tsc_attempt_wants_another(get());
     }
@@ -790,7 +791,7 @@ class attempt {
         return ::tsc_attempt_set_not_after(get(), not_after);
     }
 
-    // How the attempt ended. Either may be ignored: what goes wrong costs a full handshake.
+    // Reports how the attempt ended. You may ignore the statuses: trouble costs a full handshake.
     status established(bool resumed) noexcept {
         give_up();
         return ::tsc_attempt_established(get(), resumed);
@@ -817,8 +818,8 @@ class attempt {
         return why == TSC_OK ? result<const ::rustls_client_config *>(out) : why;
     }
 
-    // Waits, for at most so long, while a session is on its way; see tsc_attempt_wait. Fractions of
-    // a millisecond are cut off; below 0 is 0.
+    // Waits while a session is on its way, at most this long; see tsc_attempt_wait. Less than 0 is
+    // 0.
     status wait(std::chrono::milliseconds longest) const noexcept {
         return ::tsc_attempt_wait(get(), detail::clamped(longest));
     }

@@ -12,11 +12,11 @@
 //
 // With Asio, ctx is ssl::context::native_handle() and ssl is ssl::stream::native_handle().
 //
-// It is tsc_openssl.h in C++'s words; what to mind is said there. What it makes is freed with the
-// SSL and the SSL_CTX; the cache may end before or after them. A status may be ignored: whatever
-// goes wrong costs a full handshake, never a connection. One SSL is used by one thread at a time,
-// in Asio by its strand. No pointer may be null, or the answer is TSC_INVALID_ARGUMENT. Nothing
-// throws.
+// This is tsc_openssl.h for C++; that header says what to mind, and which statuses its functions
+// return. What it makes is freed with the SSL and the SSL_CTX; the cache may be destroyed before or
+// after them. You may ignore statuses: whatever goes wrong costs a full handshake, never a
+// connection. Only one thread at a time uses an SSL, in Asio its strand. A null pointer gets
+// TSC_INVALID_ARGUMENT. Nothing throws.
 
 #ifndef TSC_OPENSSL_HPP
 #define TSC_OPENSSL_HPP
@@ -100,7 +100,7 @@ inline status begin(SSL *ssl, const endpoint &to) noexcept {
     return tsc_ssl_begin_endpoint(ssl, &raw);
 }
 
-// begin for a thread that may be blocked: waits while a session is on its way, at most so long.
+// begin for a thread that may block: waits while a session is on its way, at most this long.
 inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds longest) noexcept {
     const status why = prepare(ssl, to);
     if (why != TSC_OK)
@@ -120,7 +120,7 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
     return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
 }
 
-// Called with an SSL whose handshake starts, on the thread that shakes hands.
+// Called with an SSL whose handshake starts, on the thread that does the handshake.
 using starter = std::function<void(SSL *)>;
 
 namespace detail {
@@ -129,9 +129,9 @@ inline void on_start(void *arg, SSL *ssl) noexcept {
 }
 } // namespace detail
 
-// tsc_ssl_on_start, for a client library that makes the SSL itself and does not show it: has a
-// callable run whenever a handshake as a client starts, which is where begin belongs. It lives
-// until the SSL_CTX is gone or this is called again; an empty one ends it. What it throws is lost.
+// tsc_ssl_on_start, for a client library that makes the SSL itself and does not show it: runs a
+// callable whenever a client handshake starts, which is where begin belongs. The callable lives
+// until the SSL_CTX is freed or this is called again; an empty one ends it. What it throws is lost.
 inline status on_start(SSL_CTX *ctx, starter run) noexcept {
     const bool some = run != nullptr;
     auto *fresh = some ? new (std::nothrow) starter(std::move(run)) : nullptr;

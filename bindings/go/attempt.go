@@ -10,9 +10,9 @@ import (
 	"unsafe"
 )
 
-// An Attempt is one connection attempt's view of the cache, for drivers that make their tls.Conn by
-// themselves: what it offers, what it receives, how it ended. It is the tls.ClientSessionCache of that
-// one connection, and ignores the key that crypto/tls passes.
+// An Attempt is one connection attempt's view of the cache, for drivers that make their own tls.Conn: what it
+// offers, what it receives, how it ended. It is the tls.ClientSessionCache of that one connection, and ignores
+// the key that crypto/tls passes.
 //
 //	attempt := config.Begin(endpoint)
 //	conn := tls.Client(raw, attempt.TLSConfig())
@@ -40,8 +40,8 @@ type Attempt struct {
 	ended, gone atomic.Bool
 }
 
-// Begin begins an attempt. It never fails: if there is trouble (a closed config, a name that is too
-// long), the attempt offers nothing, and its Established says what it was. Close it.
+// Begin begins an attempt. It never fails: if there is trouble (a closed config, a name that is too long), the
+// attempt offers nothing, and its Established returns the error. Close it.
 func (c *Config) Begin(endpoint Endpoint) *Attempt {
 	g := c.generation()
 	held, err := c.acquire()
@@ -92,9 +92,9 @@ func (a *Attempt) acquire() (*C.tsc_attempt, error) {
 // TLSConfig gives the tls.Config for this one connection: the config's, with the endpoint's server
 // name and this attempt in it.
 //
-// It is not to be changed in what decides whom the connection trusts or who it is. If it is, the
-// connection is made, offers nothing and keeps nothing; unless Endpoint.Verification was given, which then
-// has to tell such connections apart. A change of a clone of it is not noticed.
+// Don't change in it what decides whom the connection trusts or which identity it uses. If you do, the
+// connection offers nothing and keeps nothing, unless Endpoint.Verification was given, which then has to tell
+// such connections apart. A change of a clone of it is not noticed.
 func (a *Attempt) TLSConfig() *tls.Config { return a.tls }
 
 // Get is called by crypto/tls when it makes the ClientHello.
@@ -170,9 +170,9 @@ func (a *Attempt) receive(session session) error {
 		C.size_t(len(session.bytes))))
 }
 
-// Established says that the handshake is done, and so is the application's own login. What was
-// received is published, and what still comes goes straight into the cache. The error may be ignored:
-// it means that the cache could not be used, or that a verdict was given before (ErrWrongState).
+// Established reports that the handshake and the application's own login are done. What was received is
+// published, and what still arrives goes straight into the cache. You may ignore the error: the cache could
+// not be used, or the outcome was reported before (ErrWrongState).
 func (a *Attempt) Established(state tls.ConnectionState) error {
 	var notAfter C.int64_t
 	if len(state.PeerCertificates) > 0 {
@@ -187,9 +187,9 @@ func (a *Attempt) Established(state tls.ConnectionState) error {
 	})
 }
 
-// Failed says that the attempt failed, and what was seen of it. What was received is discarded. Once the
-// attempt was established only Failure.Alert has a meaning: a fatal alert came on the connection, and what
-// it brought is dropped (RFC 8446, section 6). The error may be ignored.
+// Failed reports that the attempt failed, and what you saw of it. What was received is discarded. After
+// Established, only Failure.Alert has a meaning: a fatal alert came on the connection, and what it received is
+// dropped (RFC 8446, section 6). You may ignore the error.
 func (a *Attempt) Failed(seen Failure) error {
 	if a != nil && a.asked.Load() {
 		seen.Sent = true

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// A Cache is a bounded store of sessions. One per cluster of servers is usual. It may be used by any
-// number of goroutines at once.
+// A Cache is a bounded store of sessions. One per cluster of servers is usual. Any number of goroutines may
+// use it at once.
 type Cache struct {
 	handle handle
 	events uintptr // in eventFuncs, or 0
@@ -55,8 +55,8 @@ func (c *Cache) acquire() (*C.tsc_cache, error) {
 	return nil, ErrClosed
 }
 
-// Close drops every session. What uses the cache stays valid and finds nothing: connections are made
-// by full handshakes, and those that wait for a session wait no longer. Closing again does nothing.
+// Close drops every session. Configs and attempts that use the cache stay valid and find nothing: connections
+// do full handshakes, and those that wait for a session stop waiting. Closing again does nothing.
 func (c *Cache) Close() error {
 	cache, err := c.acquire()
 	if err == ErrClosed {
@@ -84,8 +84,8 @@ func (c *Cache) Clear() error {
 	return failure(C.tsc_clear(cache))
 }
 
-// ClearExpired drops the expired sessions, and says how many. It is optional: expired sessions are never
-// offered, and later stores purge them gradually. Call it to reclaim memory in an idle cache.
+// ClearExpired drops the expired sessions, and returns how many there were. It is optional: expired sessions
+// are never offered, and later stores purge them gradually. Call it to reclaim memory in an idle cache.
 func (c *Cache) ClearExpired() (int, error) {
 	cache, err := c.acquire()
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *Cache) ClearExpired() (int, error) {
 	return int(count), err
 }
 
-// Stats tells what happened in the cache since it was made, and what is in it now.
+// Stats returns what has happened in the cache since it was made, and what is in it now.
 func (c *Cache) Stats() (Stats, error) {
 	cache, err := c.acquire()
 	if err != nil {

@@ -14,23 +14,22 @@ import (
 	"unsafe"
 )
 
-// ConfigOptions say what distinguishes a [Config].
+// ConfigOptions are what distinguishes a [Config].
 type ConfigOptions struct {
-	// What names the TLS configuration, at most 255 bytes. Two configs of one cache with the same
-	// identity share their sessions: give it to both only if they agree on trust roots, client
-	// certificate, verification and protocols, as when a program builds the same tls.Config again.
-	// What can be read of a tls.Config is compared all the same, and sessions cross only if it is equal;
-	// what a function in it does can't be read.
-	// Empty: this config shares with no other.
+	// What names the TLS configuration, at most 255 bytes. Two configs of one cache with the same identity
+	// share their sessions: give it to both only if they agree on trust roots, client certificate,
+	// verification and protocols, as when a program builds the same tls.Config again. Even so, what can be
+	// read of the tls.Configs is compared, and sessions are shared only if it is equal; what a function in
+	// a tls.Config does can't be read. Empty: this config shares with no other.
 	Identity string
-	// When the client's own certificate ends; no session is offered after. Zero: what the Certificates
-	// of the tls.Config say. To be given if those come from GetClientCertificate.
+	// When the client's own certificate ends; no session is offered after that. Zero: what the
+	// Certificates of the tls.Config say. Set it if GetClientCertificate gives the certificate.
 	ClientNotAfter time.Time
 }
 
-// A Config is one tls.Config, bound to one cache. Make one per tls.Config, not one per connection:
-// what one receives no other finds, unless both have the same identity. It may be used by any number
-// of goroutines at once.
+// A Config is one tls.Config, bound to one cache. Make one per tls.Config, not one per connection: no Config
+// finds what another received, unless both have the same identity. Any number of goroutines may use it at
+// once.
 type Config struct {
 	cache   *Cache
 	current atomic.Pointer[generation]
@@ -51,8 +50,8 @@ type generation struct {
 
 var generations atomic.Uint64
 
-// NewConfig binds a tls.Config, of which it keeps a clone: later changes aren't noticed. nil is the
-// zero tls.Config. It fails with ErrTooLarge if the identity is too long, and with ErrClosed.
+// NewConfig binds a tls.Config. It keeps a clone, so later changes have no effect. nil is the zero tls.Config.
+// It fails with ErrTooLarge if the identity is too long, and with ErrClosed.
 func (c *Cache) NewConfig(config *tls.Config, options ConfigOptions) (*Config, error) {
 	if config == nil {
 		config = &tls.Config{}
@@ -66,15 +65,15 @@ func (c *Cache) NewConfig(config *tls.Config, options ConfigOptions) (*Config, e
 	return out, nil
 }
 
-// Rotate makes the config one that has received nothing: no session that came before, or that still comes
-// on a connection begun before, is offered to a connection begun from now on. Call it after something has
-// changed that decides whom connections trust or who they are: after GetClientCertificate has begun to
-// give another certificate, or with a new tls.Config to use from now on, for example one with other
-// RootCAs. nil keeps the tls.Config that it has.
+// Rotate makes the config forget what it received: no session from before, or that still arrives on a
+// connection begun before, is offered to a connection begun from now on. Call it after something has changed
+// that decides whom connections trust or which identity they use: after GetClientCertificate has begun to give
+// another certificate, or with a new tls.Config to use from now on, for example one with other RootCAs. nil
+// keeps the present tls.Config.
 //
-// The options replace those of NewConfig. If both have an identity, it has to be another one, unless what
-// can be read of the tls.Config has changed: otherwise nothing would tell the sessions apart, and it fails
-// with ErrInvalidArgument. It also fails as NewConfig does. Whenever it fails, nothing has changed.
+// The options replace those of NewConfig. If both have an identity, it has to be another one, unless what can
+// be read of the tls.Config has changed: otherwise nothing would tell the sessions apart, and it fails with
+// ErrInvalidArgument. It also fails as NewConfig does. If it fails, nothing has changed.
 //
 // Views from before offer and keep nothing more.
 func (c *Config) Rotate(config *tls.Config, options ConfigOptions) error {
@@ -182,8 +181,8 @@ func (c *Config) acquire() (*generation, error) {
 
 func (g *generation) c() *C.tsc_config { return (*C.tsc_config)(g.handle.ptr) }
 
-// Close frees the config. What was begun with it goes on; what is begun from now on offers nothing.
-// Sessions stay in the cache, for configs with the same identity. Closing again does nothing.
+// Close frees the config. Connections begun with it continue; those begun from now on offer nothing. Sessions
+// stay in the cache, for configs with the same identity. Closing again does nothing.
 func (c *Config) Close() error {
 	if c == nil {
 		return ErrInvalidArgument
@@ -198,8 +197,8 @@ func (c *Config) Close() error {
 	return nil
 }
 
-// Available says how many sessions attempts at an endpoint would find, one after the other. A
-// reusable one counts once.
+// Available counts the sessions that attempts at an endpoint would find, one after another. A reusable one
+// counts once.
 func (c *Config) Available(endpoint Endpoint) (int, error) {
 	g, err := c.acquire()
 	if err != nil {

@@ -17,8 +17,8 @@ type Conn struct {
 	alerted     atomic.Bool
 }
 
-// Client is tls.Client with the sessions of a config: for a connection that stands, before the
-// handshake, as in protocols that begin in clear text. Say Established or Failed afterwards.
+// Client is tls.Client with the sessions of a config: for an established network connection, before the
+// handshake, as in protocols that begin in clear text. Call Established or Failed afterwards.
 //
 // As tls.Client, it sends no server name if the tls.Config says InsecureSkipVerify and neither that nor the
 // endpoint has a name.
@@ -32,9 +32,9 @@ func (c *Config) Client(raw net.Conn, endpoint Endpoint) *Conn {
 	return &Conn{Conn: tls.Client(telling(raw, attempt), config), attempt: attempt}
 }
 
-// Established says that the connection is a success: TLS and the application's own login are done.
-// What the server sent is published for others, and what it still sends goes straight into the cache.
-// The error may be ignored, see [Attempt.Established].
+// Established reports that the connection is a success: TLS and the application's own login are done. What the
+// server sent is published for others, and what it still sends goes straight into the cache. You may ignore
+// the error, see [Attempt.Established].
 func (c *Conn) Established() error {
 	state := c.ConnectionState()
 	if !state.HandshakeComplete {
@@ -48,8 +48,8 @@ func (c *Conn) Established() error {
 	return err
 }
 
-// Failed says that the attempt failed by err, see [FailureOf]. What the server sent is discarded. It
-// doesn't close the connection. The error that it returns may be ignored.
+// Failed reports that the attempt failed with err, see [FailureOf]. What the server sent is discarded. Failed
+// doesn't close the connection. You may ignore the error that it returns.
 func (c *Conn) Failed(err error) error {
 	seen := FailureOf(c, err)
 	seen.Alert = seen.Alert || c.alerted.Load()
@@ -75,7 +75,7 @@ func (c *Conn) tellAlert() {
 // SessionReused says whether the handshake is done and was a resumed one.
 func (c *Conn) SessionReused() bool { return c.ConnectionState().DidResume }
 
-// Info tells what became of the connection's attempt so far.
+// Info returns what has become of the connection's attempt so far.
 func (c *Conn) Info() (Info, error) { return c.attempt.Info() }
 
 // Close closes the connection, and with it the attempt, whether or not there was a verdict.

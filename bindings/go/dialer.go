@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// A Dialer dials TLS connections that resume what earlier ones to the same endpoint received. Its
-// fields are not to be changed once it is in use; then it may be used by any number of goroutines.
+// A Dialer dials TLS connections that resume the sessions which earlier connections to the same endpoint
+// received. Don't change its fields once it is in use; any number of goroutines may use it then.
 type Dialer struct {
-	// Whose sessions, and with which tls.Config. Required.
+	// The config whose sessions and tls.Config it uses. Required.
 	Config *Config
 	// Dials the network; nil is the zero net.Dialer. Its Timeout doesn't bound the handshake; the
 	// context does.
 	NetDialer *net.Dialer
-	// How long a connection may wait for a session that others will bring. 0: none waits. It pays
-	// where a pool opens many connections at once.
+	// How long a connection may wait for a session that another one is about to receive. 0: it doesn't
+	// wait. Waiting pays where a pool opens many connections at once.
 	MaxWait time.Duration
-	// The label that stands in place of host and port, see [Endpoint]. Nearly always empty.
+	// A label that replaces host and port, see [Endpoint]. Nearly always empty.
 	Group string
 }
 
 // DialContext connects and does the handshake, as tls.Dialer.DialContext does; as there, the net.Conn is a
-// *tls.Conn, which http.Transport and net/smtp look for. It says "established" right after the handshake,
-// so it is for those who have no login of their own. [AttemptOf] finds the connection's attempt.
+// *tls.Conn, which http.Transport and net/smtp look for. It reports "established" right after the handshake,
+// so it is for drivers without a login of their own. [AttemptOf] finds the connection's attempt.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := d.DialStaged(ctx, network, addr)
 	if err != nil {
@@ -36,11 +36,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	return conn.Conn, nil
 }
 
-// DialStaged connects and does the handshake. What the server sends is published only when the caller
-// says [Conn.Established], after its login; otherwise it says [Conn.Failed]. Either way it closes the
-// connection in the end.
+// DialStaged connects and does the handshake. What the server sends is published only when the caller calls
+// [Conn.Established] after its login. If the login fails, the caller calls [Conn.Failed]. Either way it closes
+// the connection in the end.
 //
-// Errors are those of the network and of crypto/tls; trouble of the cache is none. ErrInvalidArgument
+// Errors are those of the network and of crypto/tls; trouble in the cache is not an error. ErrInvalidArgument
 // means that the Dialer has no Config.
 func (d *Dialer) DialStaged(ctx context.Context, network, addr string) (*Conn, error) {
 	if d.Config == nil {

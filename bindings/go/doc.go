@@ -1,8 +1,8 @@
-// Package tsc keeps TLS sessions for programs that connect to the same servers again and again, so
-// that reconnecting with crypto/tls costs a resumed handshake in place of a full one. It is the Go
-// binding of libtsc, whose rules it has: a session is offered only to the endpoint and the TLS
-// configuration that it came from, a TLS 1.3 ticket at most once, and nothing that a connection
-// received before that connection was a success.
+// Package tsc keeps TLS sessions for programs that connect to the same servers again and again, so that
+// reconnecting with crypto/tls costs a resumed handshake instead of a full one. It is the Go binding of
+// libtsc, and has its rules: a session is offered only to the endpoint and the TLS configuration that it came
+// from, a TLS 1.3 ticket is offered at most once, and what a connection received is offered only after that
+// connection was a success.
 //
 // Once, a cache and a [Config] for each tls.Config:
 //
@@ -10,7 +10,7 @@
 //	config, err := cache.NewConfig(tlsConfig, tsc.ConfigOptions{})
 //	dialer := &tsc.Dialer{Config: config}
 //
-// Then [Dialer.DialContext] is a drop-in for that of tls.Dialer, *tls.Conn and all: for net/http it is the
+// Then [Dialer.DialContext] replaces that of tls.Dialer, and also returns a *tls.Conn: for net/http it is the
 // DialTLSContext of a Transport. [Dialer.DialStaged] is for drivers with a login of their own: nothing is
 // published until [Conn.Established].
 //
@@ -36,9 +36,9 @@
 //
 // # Errors
 //
-// Every error that comes from the library is an [Error] and can be compared by errors.Is, as in
-// errors.Is(err, tsc.ErrClosed). No trouble of the cache makes a connection fail: with a closed
-// cache, a Dialer does full handshakes.
+// Every error that comes from the library is an [Error] and can be compared by errors.Is, as in errors.Is(err,
+// tsc.ErrClosed). Trouble in the cache never makes a connection fail: with a closed cache, a Dialer does full
+// handshakes.
 //
 // # Memory
 //
@@ -48,6 +48,6 @@
 //
 // # Building
 //
-// The library is found by pkg-config (tsc.pc). With the build tag tsc_static it is linked
-// statically, from the folder lib of this module if it is there. cgo is needed.
+// cgo is needed, and finds the library with pkg-config (tsc.pc). The build tag tsc_static links it statically,
+// from the folder lib of this module if it is there, or else from what CGO_CFLAGS and CGO_LDFLAGS name.
 package tsc

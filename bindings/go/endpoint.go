@@ -10,23 +10,22 @@ import (
 	"strings"
 )
 
-// An Endpoint is who sessions are for. Host and server name are compared without regard to ASCII case.
-// No name is longer than 255 bytes.
+// An Endpoint is the server that a session is for. Host and server name are compared ignoring ASCII case. No
+// name is longer than 255 bytes.
 type Endpoint struct {
-	// The host that is dialled, a name or an address; the path of a Unix socket.
+	// The host to dial, a name or an address; the path of a Unix socket.
 	Host string
 	// 1 to 65535, or 0 where there is none, as for a Unix socket.
 	Port int
 	// The name that the server's certificate is checked against. Empty: that of the tls.Config, or
 	// else the host.
 	ServerName string
-	// A label that stands in place of host and port: endpoints with the same group and server name
-	// share sessions on purpose. Empty is right unless the servers are known to share their ticket
-	// keys.
+	// A label that replaces host and port: endpoints with the same group and server name share sessions on
+	// purpose. Empty is right unless the servers are known to share their ticket keys.
 	Group string
-	// Whatever else decides, on this connection alone, whom it trusts and who it is: for example the
-	// identity that a VerifyPeerCertificate of its own expects. A session is offered only to connections
-	// with the same bytes. Empty where the Config says all.
+	// Whatever else decides, on this connection alone, whom it trusts and which identity it uses: for
+	// example the identity that a VerifyPeerCertificate of its own expects. A session is offered only to
+	// connections with the same bytes. Empty where the Config says all.
 	Verification string
 }
 

@@ -3,8 +3,7 @@ package tsc
 // #include "bridge.h"
 import "C"
 
-// An Error is what the library answered instead of success. It says by itself which it is:
-// errors.Is(err, tsc.ErrClosed).
+// An Error is a status of the library other than success. Compare it with errors.Is(err, tsc.ErrClosed).
 type Error uint32
 
 // What the functions of this package fail with. New ones may be added: treat one that you don't know
@@ -20,7 +19,7 @@ const (
 	ErrNoMemory = Error(C.TSC_NO_MEMORY)
 	// ErrClosed: the cache, or what the method was called on, is closed.
 	ErrClosed = Error(C.TSC_CLOSED)
-	// ErrDiscarded: the session was not kept, and rightly so.
+	// ErrDiscarded: the session was not kept, as intended.
 	ErrDiscarded = Error(C.TSC_DISCARDED)
 	// ErrWrongState: the attempt is past the point where this has a meaning, for example established
 	// after failed. Nothing was changed.

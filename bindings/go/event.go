@@ -12,7 +12,7 @@ import (
 // An EventKind says what an [Event] tells.
 type EventKind uint32
 
-// Kinds of events. New ones may be added: do nothing for one that you don't know.
+// Kinds of events. New ones may be added: ignore those that you don't know.
 const (
 	// EventStored: sessions came into the cache.
 	EventStored = EventKind(C.TSC_EVENT_STORED)
@@ -20,24 +20,25 @@ const (
 	EventOffered = EventKind(C.TSC_EVENT_OFFERED)
 	// EventResumed: an attempt was established by resuming what it offered.
 	EventResumed = EventKind(C.TSC_EVENT_RESUMED)
-	// EventRefused: an attempt was established, and the server had not taken what it offered.
+	// EventRefused: an attempt was established, and the server had refused what it offered.
 	EventRefused = EventKind(C.TSC_EVENT_REFUSED)
-	// EventExpired: sessions were found whose time was over.
+	// EventExpired: expired sessions were found and dropped.
 	EventExpired = EventKind(C.TSC_EVENT_EXPIRED)
 	// EventEvicted: sessions were dropped to keep MaxEndpoints or MaxBytes.
 	EventEvicted = EventKind(C.TSC_EVENT_EVICTED)
-	// EventBreakerOpened: nothing is offered to the endpoint for a while, because it did harm there.
+	// EventBreakerOpened: libtsc offers nothing to the endpoint for a while, because offering did harm
+	// there.
 	EventBreakerOpened = EventKind(C.TSC_EVENT_BREAKER_OPENED)
-	// EventBreakerClosed: offering is tried again.
+	// EventBreakerClosed: libtsc offers sessions to the endpoint again.
 	EventBreakerClosed = EventKind(C.TSC_EVENT_BREAKER_CLOSED)
 	// EventNotOffered: an attempt does a full handshake; Event.Reason says why.
 	EventNotOffered = EventKind(C.TSC_EVENT_NOT_OFFERED)
 )
 
-// An Event is something that happened in a cache. No part of a session is in it.
+// An Event is something that happened in a cache. It contains no part of a session.
 type Event struct {
 	Kind EventKind
-	// To how many sessions at once; 0 for a breaker and for EventNotOffered.
+	// Number of sessions affected; 0 for breaker events and EventNotOffered.
 	Count uint64
 	// With EventNotOffered, why.
 	Reason Reason

@@ -8,9 +8,9 @@ import "unsafe"
 // ExportKeySize is the length of the key that seals an export.
 const ExportKeySize = C.TSC_EXPORT_KEY
 
-// Export seals the sessions of the config for the next process to import, as for a warm restart: those
-// of every endpoint, and of all configs with the same identity. What was offered once only leaves the
-// cache with the export. Call it at the end, when no connection is under way any more.
+// Export seals the sessions of the config for the next process to import, as for a warm restart: those of
+// every endpoint, and of all configs with the same identity. Single-use sessions leave the cache with the
+// export. Call it at the end, when no connection is in progress any more.
 //
 // Anyone who has the export and the key, which has to be random, has the sessions. Import it once, in one
 // process, and delete it: the library can't know of a second time.
@@ -41,13 +41,13 @@ func (c *Config) Export(key *[ExportKeySize]byte) (sealed []byte, err error) {
 	}
 }
 
-// Import takes in what Export sealed in another process, for a config with the same identity, and
-// gives how many sessions came into the cache. Call it before the first connection.
+// Import takes in what Export sealed in another process, for a config with the same identity, and returns how
+// many sessions came into the cache. Call it before the first connection.
 //
-// It is all or nothing: ErrNotAuthentic if a byte is not as it was, or if the key, the identity or the
-// version of the format is another one; ErrDiscarded if the wall clock stands before the export, so
-// that nobody can tell how much time is left; ErrUnsupported if the config has no identity. Whatever
-// it is, go on: connections begin with full handshakes.
+// It is all or nothing: ErrNotAuthentic if a byte was changed, or if the key, the identity or the version of
+// the format is another one; ErrDiscarded if the wall clock is before the time of the export, so that nobody
+// can tell how much time is left; ErrUnsupported if the config has no identity. Whatever the error, continue:
+// connections begin with full handshakes.
 func (c *Config) Import(key *[ExportKeySize]byte, sealed []byte) (count int, err error) {
 	g, err := c.acquire()
 	if err != nil {

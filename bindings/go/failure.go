@@ -10,8 +10,8 @@ import (
 	"net"
 )
 
-// A Failure is what was seen of an attempt that failed: facts, from which the library decides what becomes
-// of the session that was offered. [FailureOf] reads them from a tls.Conn and an error.
+// A Failure is what you saw of an attempt that failed: facts from which the library decides what becomes of
+// the session that was offered. [FailureOf] reads them from a tls.Conn and an error.
 type Failure struct {
 	// The ClientHello may have left. Without it, as when nobody listens, a session that was kept for the
 	// attempt goes back. Implied if crypto/tls has asked the Attempt for a session.
@@ -20,9 +20,10 @@ type Failure struct {
 	HandshakeDone bool
 	// The handshake was a resumed one.
 	Resumed bool
-	// The server fell silent.
+	// The server stopped answering.
 	TimedOut bool
-	// The caller gave up, because it lost a race or its user cancelled. That says nothing about the server.
+	// The caller gave up, because another connection was faster or its user cancelled. That says nothing
+	// about the server.
 	Cancelled bool
 	// A fatal TLS alert came or was sent. In TLS 1.3 one can come after the handshake, as when the server
 	// rejects the client's certificate.

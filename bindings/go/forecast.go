@@ -5,7 +5,7 @@ import "C"
 
 import "time"
 
-// Unknown, in a field of [Forecast]: nobody knows yet, or never.
+// Unknown, in a field of [Forecast]: not known yet, or never.
 const Unknown = -1
 
 // A Forecast is what attempts at an endpoint may expect.
@@ -14,16 +14,16 @@ type Forecast struct {
 	Available int
 	// Attempts that wait for one.
 	Waiting int
-	// Attempts that do a full handshake, or did and may still bring sessions.
+	// Attempts that are in a full handshake, or have done one and may still receive sessions.
 	FullInFlight int
-	// Attempts that offered a session and may bring new ones.
+	// Attempts that offered a session and may still receive new ones.
 	ResumedInFlight int
-	// Sessions that the last full and the last resumed handshake brought, or Unknown.
+	// Sessions that the last full and the last resumed handshake yielded, or Unknown.
 	TicketsFull, TicketsResumed int
 	// How long a full and a resumed handshake take until they have brought a session, or Unknown.
 	FullTime, ResumedTime time.Duration
-	// How long one that asks now would wait. 0: there is a session, or a first handshake is under way
-	// of which nobody knows how long it takes. Unknown: it would be told to do a full handshake.
+	// How long an attempt that asks now would wait. 0: there is a session, or a first handshake of unknown
+	// duration is in progress. Unknown: it would do a full handshake.
 	Wait time.Duration
 	// Nothing is offered to this endpoint at present.
 	BreakerOpen bool

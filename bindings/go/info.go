@@ -7,7 +7,7 @@ import "C"
 type State uint32
 
 const (
-	// StateOpen: nobody has said yet how it ended.
+	// StateOpen: nobody has reported the outcome yet.
 	StateOpen = State(C.TSC_ATTEMPT_OPEN)
 	// StateEstablished: what arrives now goes straight into the cache.
 	StateEstablished = State(C.TSC_ATTEMPT_ESTABLISHED)
@@ -15,7 +15,7 @@ const (
 	StateFailed = State(C.TSC_ATTEMPT_FAILED)
 )
 
-// An Info is what became of one attempt so far.
+// An Info is what has become of one attempt so far.
 type Info struct {
 	State State
 	// A session was taken to be offered; the connection was established by resuming it, or the server
@@ -23,12 +23,11 @@ type Info struct {
 	Offered, Resumed, Refused bool
 	// Why the connection did not resume, as far as that is decided.
 	Reason Reason
-	// Sessions received, and of these how many went into the cache or were discarded. The rest waits
-	// for the verdict.
+	// Sessions received, and how many of these went into the cache or were discarded. The rest is staged.
 	Received, Stored, Discarded int
 }
 
-// Info tells what became of the attempt so far.
+// Info returns what has become of the attempt so far.
 func (a *Attempt) Info() (Info, error) {
 	attempt, err := a.acquire()
 	if err != nil {

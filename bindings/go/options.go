@@ -11,10 +11,10 @@ import (
 // Unlimited, in FailureBudget, stands for any number.
 const Unlimited = -1
 
-// Options bound a [Cache]. The zero value, in any field, stands for the library's default; the README
-// says how to choose. Durations are kept in whole seconds, and one below a second is one second.
+// Options bound a [Cache]. The zero value in a field stands for the library's default; docs/limits.md says how
+// to choose. Durations are kept in whole seconds, and one below a second is one second.
 type Options struct {
-	// Keep nothing and offer nothing; everything still works.
+	// The cache keeps and offers nothing; every call still works.
 	Disabled bool
 	// Offer the last TLS 1.3 ticket of an endpoint again and again, until a new one comes. It costs
 	// privacy, see the library's documentation.
@@ -23,9 +23,10 @@ type Options struct {
 	MaxEndpoints int
 	// Sessions per endpoint; the oldest goes first. Default 64.
 	MaxSessionsPerEndpoint int
-	// After this, nothing received is offered any more, whatever its own lifetime. Default an hour.
+	// After this time no session is offered any more, whatever its own lifetime. Default an hour.
 	TTL time.Duration
-	// Bytes of all sessions together. Default 8 MiB, and in proportion more for more endpoints than by default.
+	// Bytes of all sessions together. Default 8 MiB, and proportionally more if MaxEndpoints is above its
+	// default.
 	MaxBytes int64
 	// Bytes of one session. Default 64 KiB.
 	MaxSessionBytes int
@@ -34,14 +35,14 @@ type Options struct {
 	// Full handshakes to one endpoint at once, among connections that wait. Default any number.
 	MaxFullHandshakes int
 	// Connections to one endpoint that may fail within an hour because they offered a session, where a
-	// full handshake would have made them; besides those under way at the same time. Default 12;
-	// Unlimited.
+	// full handshake would have succeeded; not counting those in progress at the same time. Default 12;
+	// Unlimited: any number.
 	FailureBudget int
 	// Called when something happens to sessions, on whichever goroutine is in this package, perhaps on
 	// several at once, and perhaps before the call that caused it has returned. It may use the cache,
 	// and close it. A panic in it ends there: it is logged, and what the cache was doing goes on.
 	//
-	// A cache with OnEvent is to be closed; the garbage collector may not be able to do it.
+	// Close a cache that has OnEvent; the garbage collector may not be able to.
 	OnEvent func(Event)
 }
 

@@ -18,11 +18,11 @@ const (
 	ReasonExpired = Reason(C.TSC_REASON_EXPIRED)
 	// ReasonEvicted: what was stored was evicted to keep a limit, or cleared.
 	ReasonEvicted = Reason(C.TSC_REASON_EVICTED)
-	// ReasonTaken: other attempts have taken all there was.
+	// ReasonTaken: other attempts have taken all sessions.
 	ReasonTaken = Reason(C.TSC_REASON_TAKEN)
-	// ReasonRefused: the server refused what was offered, or just before a session of the same origin.
+	// ReasonRefused: the server refused what was offered or, just before, a session of the same lineage.
 	ReasonRefused = Reason(C.TSC_REASON_REFUSED)
-	// ReasonWithheld: offers to this endpoint did harm lately.
+	// ReasonWithheld: offers to this endpoint did harm recently.
 	ReasonWithheld = Reason(C.TSC_REASON_WITHHELD)
 	// ReasonWaitedInVain: it waited for a session, and none came in time.
 	ReasonWaitedInVain = Reason(C.TSC_REASON_WAITED_IN_VAIN)

@@ -3,8 +3,8 @@ package tsc
 // #include "bridge.h"
 import "C"
 
-// Stats count what happened in a cache since it was made; Endpoints, Sessions and Bytes say what is in
-// it now, and BytesStaged what attempts have staged. tsc.h describes each. Whenever no call is under way,
+// Stats count what happened in a cache since it was made; Endpoints, Sessions and Bytes say what is in it now,
+// and BytesStaged what attempts have staged. tsc.h describes each. Whenever no call is in progress,
 //
 //	Stored + Returned == Taken + Expired + Evicted + Displaced + Removed + Sessions
 type Stats struct {

@@ -10,10 +10,9 @@ import (
 	"unsafe"
 )
 
-// A View is a tls.ClientSessionCache for all connections of one config to one endpoint, for drivers
-// that let a tls.Config be chosen per endpoint but not per connection. Prefer a [Dialer] or an
-// [Attempt] where one can be used: crypto/tls doesn't tell a cache which connection it speaks of, so
-// with a View
+// A View is a tls.ClientSessionCache for all connections of one config to one endpoint, for drivers that let a
+// tls.Config be chosen per endpoint but not per connection. Prefer a [Dialer] or an [Attempt] where one can be
+// used: crypto/tls doesn't tell a cache which connection is asking, so with a View
 //
 //   - what crypto/tls hands over, when the server was verified, is published at once, also for attempts:
 //     there is no "established",

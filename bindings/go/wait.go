@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Wait waits, if one is expected in time, for a session that another attempt at the same endpoint will
-// bring; then, or when limit is over, the handshake may begin. Call it when the network connection
-// stands. No thread is blocked.
+// Wait waits for a session that another attempt at the same endpoint is about to receive, if one is expected
+// in time. After it, the handshake may begin. It takes at most limit. Call it when the network connection is
+// established. It blocks no thread.
 //
 // It fails only if ctx is done, with ctx.Err().
 func (a *Attempt) Wait(ctx context.Context, limit time.Duration) error {

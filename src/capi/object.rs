@@ -178,7 +178,8 @@ pub unsafe extern "C" fn tsc_get_object(
 /// Returns TSC_OK; TSC_INVALID_ARGUMENT if endpoint has no host or its port is over 65535, object or release is
 /// NULL, or a field of info is out of range; TSC_TOO_LARGE if a name or the session is over its limit;
 /// TSC_DISCARDED if the session's lifetime is zero or over, or the cache is disabled; TSC_CLOSED if the cache is
-/// closed.
+/// closed; TSC_NO_MEMORY.
+/// Threads: release may be called on any thread, with no lock held, and before this call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_config_put_object(
     config: *const tsc_config,

@@ -70,8 +70,13 @@ impl Class {
 /// What is at the start of each span, wiped with the rest in a forked child.
 #[repr(C, align(64))]
 struct Span {
-    /// `None` is what a forked child reads.
+    /// `None` is what a forked child reads. Never changed, and read without the lock.
     pool: Option<NonNull<Pool>>,
+    blocks: Blocks,
+}
+
+/// The blocks of a span, under the lock of its pool.
+struct Blocks {
     /// Bytes that are mapped.
     len: usize,
     /// Where the blocks begin that were never handed out.
@@ -193,7 +198,7 @@ impl Pool {
             while let Some(span) = next {
                 // SAFETY: all of its blocks are here, so nothing refers to it any more.
                 unsafe {
-                    next = span.as_ref().next;
+                    next = Span::blocks(span).next;
                     Span::unmap(span);
                 }
             }
@@ -204,12 +209,12 @@ impl Pool {
 impl Spans {
     fn take(&mut self, pool: NonNull<Pool>, class: Class) -> Option<NonNull<u8>> {
         let place = &mut self.with_room[class.0 as usize];
-        let mut span = match *place {
+        let span = match *place {
             Some(span) => span,
             None => *place.insert(Span::map(pool, class.span(), class.span())?),
         };
         // SAFETY: a span of this pool, under its lock.
-        let header = unsafe { span.as_mut() };
+        let header = unsafe { Span::blocks(span) };
         let block = if let Some(released) = header.released {
             // SAFETY: a block of this span that nobody has.
             header.released = unsafe { released.as_ref() }.next;
@@ -229,13 +234,13 @@ impl Spans {
 
     /// # Safety
     /// The block is of this class and span, wiped, and not used after.
-    unsafe fn release(&mut self, block: NonNull<u8>, mut span: NonNull<Span>, class: Class) {
+    unsafe fn release(&mut self, block: NonNull<u8>, span: NonNull<Span>, class: Class) {
         if class == Class::ALONE {
             // SAFETY: its only block is not used after.
             return unsafe { Span::unmap(span) };
         }
         // SAFETY: a span of this pool, under its lock.
-        let header = unsafe { span.as_mut() };
+        let header = unsafe { Span::blocks(span) };
         let had_room = header.has_room(class);
         let released: NonNull<Released> = block.cast();
         let next = header.released.replace(released);
@@ -258,14 +263,14 @@ impl Spans {
     }
 
     /// Puts a span before those of its class that have room.
-    fn link(&mut self, mut span: NonNull<Span>, class: Class) {
+    fn link(&mut self, span: NonNull<Span>, class: Class) {
         let first = &mut self.with_room[class.0 as usize];
         // SAFETY: spans of this pool, under its lock.
         unsafe {
-            if let Some(mut first) = *first {
-                first.as_mut().previous = Some(span);
+            if let Some(first) = *first {
+                Span::blocks(first).previous = Some(span);
             }
-            let header = span.as_mut();
+            let header = Span::blocks(span);
             (header.next, header.previous) = (*first, None);
         }
         *first = Some(span);
@@ -274,13 +279,13 @@ impl Spans {
     fn unlink(&mut self, span: NonNull<Span>, class: Class) {
         // SAFETY: spans of this pool, under its lock.
         unsafe {
-            let (next, previous) = (span.as_ref().next, span.as_ref().previous);
+            let &mut Blocks { next, previous, .. } = Span::blocks(span);
             match previous {
-                Some(mut previous) => previous.as_mut().next = next,
+                Some(previous) => Span::blocks(previous).next = next,
                 None => self.with_room[class.0 as usize] = next,
             }
-            if let Some(mut next) = next {
-                next.as_mut().previous = previous;
+            if let Some(next) = next {
+                Span::blocks(next).previous = previous;
             }
         }
     }
@@ -294,12 +299,14 @@ impl Span {
         unsafe {
             span.write(Self {
                 pool: Some(pool),
-                len: pages.len(),
-                fresh: ALIGN,
-                used: 0,
-                released: None,
-                next: None,
-                previous: None,
+                blocks: Blocks {
+                    len: pages.len(),
+                    fresh: ALIGN,
+                    used: 0,
+                    released: None,
+                    next: None,
+                    previous: None,
+                },
             });
         }
         Some(span)
@@ -310,11 +317,21 @@ impl Span {
     unsafe fn unmap(span: NonNull<Self>) {
         // SAFETY: from `map`, and the caller's promise.
         unsafe {
-            let len = span.as_ref().len;
+            let len = Self::blocks(span).len;
             sys::unmap(NonNull::slice_from_raw_parts(span.cast(), len));
         }
     }
 
+    /// # Safety
+    /// Under the lock of the pool, or where nobody else knows the span; and nothing of it is borrowed already.
+    #[inline]
+    unsafe fn blocks<'a>(span: NonNull<Self>) -> &'a mut Blocks {
+        // SAFETY: the caller's promise. Not by way of a reference to all of it: `pool` is read meanwhile.
+        unsafe { &mut (*span.as_ptr()).blocks }
+    }
+}
+
+impl Blocks {
     #[inline]
     fn has_room(&self, class: Class) -> bool {
         self.released.is_some() || self.fresh + class.size() <= self.len
@@ -381,7 +398,7 @@ impl SecretBytes {
     /// middle of a change.
     fn pool(&self) -> Option<NonNull<Pool>> {
         // SAFETY: mapped for as long as the block is.
-        let pool = unsafe { self.span().as_ref() }.pool?;
+        let pool = unsafe { (*self.span().as_ptr()).pool }?;
         // SAFETY: alive while somebody has a block of it; in a child, what it was at the fork.
         let generation = unsafe { pool.as_ref() }.generation;
         (generation == sys::generation()).then_some(pool)
@@ -485,7 +502,7 @@ mod tests {
                 .iter()
                 .flatten()
                 // SAFETY: a span of this pool, under its lock.
-                .map(|span| unsafe { span.as_ref() }.len)
+                .map(|&span| unsafe { Span::blocks(span) }.len)
                 .collect::<Vec<_>>()
         });
         spans.sum()

@@ -2,7 +2,7 @@
  */
 #include "api.h"
 
-static void no_retain(void *object) {
+static void no_object(void *object) {
     (void)object;
 }
 
@@ -29,7 +29,7 @@ static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     assert_status(tsc_available(cache, key, over, &count), TSC_TOO_LARGE);
     assert_status(tsc_remove(cache, key, over), TSC_TOO_LARGE);
     void *object = NULL;
-    assert_status(tsc_get_object(cache, key, over, &object, no_retain, NULL, 0), TSC_TOO_LARGE);
+    assert_status(tsc_get_object(cache, key, over, &object, no_object, NULL, 0), TSC_TOO_LARGE);
     assert_int_equal(len, 77);
     assert_int_equal(count, 77);
     free_cache(cache);
@@ -69,6 +69,13 @@ static void names_may_be_as_long_as_the_limit_and_no_longer(void **state) {
             tsc_config_get(config, &over, sizeof over, name, sizeof name, &count, NULL, 0),
             TSC_TOO_LARGE);
         assert_status(tsc_config_remove(config, &over, sizeof over), TSC_TOO_LARGE);
+        void *object = &count;
+        assert_status(
+            tsc_config_get_object(config, &over, sizeof over, &object, no_object, NULL, 0),
+            TSC_TOO_LARGE);
+        assert_status(tsc_config_put_object(config, &over, sizeof over, &info, sizeof info, object,
+                                            1, no_object),
+                      TSC_TOO_LARGE);
         assert_null(attempt);
         assert_int_equal(count, 77);
     }

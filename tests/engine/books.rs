@@ -272,6 +272,10 @@ fn whatever_threads_do_the_books_balance() {
     let [(one, lives), (other, more)] =
         [small, sharded].map(|options| stress(options, seed, steps));
     println!("assurance: stress: checks {}, findings 0", lives + more);
+    if steps < 1000 {
+        // Under Miri; too few for what follows.
+        return;
+    }
     // None of the ways in and out was left out.
     let ways = |stats: Stats| {
         [

@@ -115,6 +115,13 @@ refuses() {
     echo "ok: CMake does not take $version for $1"
 }
 
+# probes PROGRAM: it looks at its own server.
+probes() {
+    quietly "$1" --rate 500 --pairs 5
+    grep -q '^resumes: yes' "$dir/log" || fail "$1 does not say that it resumes"
+    echo "ok: ${1#"$dir/"}"
+}
+
 # Go is not among what this test installs.
 has_go=false
 [ "$(go env CGO_ENABLED 2>/dev/null)" != 1 ] || has_go=true
@@ -133,6 +140,7 @@ consumes "$first" "$first/lib" -DHAS_RUSTLS 'installed'
 mkdir "$dir/elsewhere"
 mv "$first" "$second"
 consumes "$second" "$second/lib" -DHAS_RUSTLS 'moved'
+probes "$second/bin/tsc-probe"
 refuses 0.2 "$second"
 refuses 1.0 "$second"
 mv "$second" "$first"
@@ -165,6 +173,7 @@ mkdir "$dir/tar"
 tar -C "$dir/tar" -xzf build/package/libtsc-"$version"-*.tar.gz
 tree=$(echo "$dir"/tar/libtsc-*)
 consumes "$tree" "$tree/lib" -DHAS_RUSTLS 'the archive'
+probes "$tree/bin/tsc-probe"
 if command -v dpkg-deb >/dev/null; then
     for package in build/package/*.deb; do
         dpkg-deb -x "$package" "$dir/deb"
@@ -173,10 +182,11 @@ if command -v dpkg-deb >/dev/null; then
         fail 'libtsc-dev depends on another libtsc0'
     library=$(dirname "$(find "$dir/deb/usr/lib" -name libtsc.a)")
     (cd "$dir/deb" && find usr -path usr/share -prune -o \( -type f -o -type l \) -print) |
-        sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|" | LC_ALL=C sort >"$dir/packaged"
-    sed 's/ .*//' tests/install/files-full.txt | diff -u - "$dir/packaged" ||
+        sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|; s|^usr/bin|bin|" | LC_ALL=C sort >"$dir/packaged"
+    sed '/^share/d; s/ .*//' tests/install/files-full.txt | diff -u - "$dir/packaged" ||
         fail 'the packages (+) have not what is installed (-)'
     consumes "$dir/deb/usr" "$library" -DHAS_RUSTLS 'the Debian packages'
+    probes "$dir/deb/usr/bin/tsc-probe"
     if command -v lintian >/dev/null; then
         # Who packages for others sets MAINTAINER, of which these two speak.
         lintian --allow-root --fail-on error,warning \

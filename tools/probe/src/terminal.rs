@@ -80,7 +80,10 @@ fn matrix(out: &mut impl Write, report: &Report) -> io::Result<()> {
         "Who takes whose sessions (issued by the row, offered to the column)",
     )?;
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_width(WIDTH);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
     let numbers = (1..=matrix.targets.len()).map(|n| n.to_string());
     table.set_header(std::iter::once(String::new()).chain(numbers));
     for (n, (target, row)) in matrix.targets.iter().zip(&matrix.taken).enumerate() {
@@ -88,7 +91,7 @@ fn matrix(out: &mut impl Write, report: &Report) -> io::Result<()> {
         match row {
             None => table.add_row(vec![name, "issues none".to_owned()]),
             Some(row) => table.add_row(
-                std::iter::once(name).chain(row.iter().map(|reaction| reaction.to_string())),
+                std::iter::once(name).chain(row.iter().map(|reaction| reaction.word().to_owned())),
             ),
         };
     }

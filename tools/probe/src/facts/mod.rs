@@ -135,6 +135,18 @@ impl Reaction {
         }
     }
 
+    /// For tables, where there is little room.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::Full => "full",
+            Self::Alert => "alert",
+            Self::Reset => "reset",
+            Self::Hang => "hang",
+            Self::Unreachable => "none",
+        }
+    }
+
     /// Whether a connection failed that would have worked without the session.
     pub fn is_harmful(self) -> bool {
         matches!(self, Self::Alert | Self::Reset | Self::Hang)

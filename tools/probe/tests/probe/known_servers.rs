@@ -158,6 +158,21 @@ fn tickets_are_counted() {
 }
 
 #[test]
+fn servers_that_begin_without_tls() {
+    let identity = Identity::new(-1, 1);
+    for protocol in ["postgres", "mysql", "smtp", "imap", "ldap", "xmpp"] {
+        let server = servers::starts_tls(&identity, protocol);
+        // Enough to judge both versions of TLS.
+        let few = ["--protocol", protocol, "--connections", "12"];
+        let probe = Probe::trusting(&identity).with(&few);
+        probe.always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{protocol} {report}");
+            assert_eq!(after_full(report), 2);
+        });
+    }
+}
+
+#[test]
 fn a_server_that_asks_for_another_group() {
     let identity = Identity::new(-1, 1);
     let server = servers::steady(identity.context(|builder| {

@@ -14,7 +14,11 @@ fn shape(text: &str) -> String {
             false => words.push(word.to_owned()),
         }
     }
-    words.join(" ")
+    // A slow machine is asked before it has sent what it sends unasked.
+    let shape = words.join(" ");
+    shape
+        .replace(", unasked", "")
+        .replace(", after the first request", "")
 }
 
 fn without_cpu(shape: &str) -> String {
@@ -31,17 +35,17 @@ fn without_cpu(shape: &str) -> String {
 #[test]
 fn the_readme_shows_what_the_program_says() {
     let output = Command::new(env!("CARGO_BIN_EXE_tsc-probe"))
-        .args(["--rate", "1000", "--pairs", "5", "--burst", "4"])
+        .args([
+            "--rate", "1000", "--pairs", "5", "--burst", "4", "--quiet", "200",
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     // The rest depends on the version of OpenSSL.
     let said = said.split("\n ClientHello").next().unwrap();
     let readme = include_str!("../../../../README.md");
-    let block = readme
-        .split("<!-- tsc-probe without a host -->\n```text\n")
-        .nth(1);
-    let block = block.and_then(|rest| rest.split("\n```").next());
+    let begin = readme.find("resumes: yes");
+    let block = begin.and_then(|begin| readme[begin..].split("\n```").next());
     let block = block.expect("the README has a block of what tsc-probe says");
     assert_eq!(without_cpu(&shape(block)), without_cpu(&shape(said)));
     for line in said.lines().chain(block.lines()) {

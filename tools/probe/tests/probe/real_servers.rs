@@ -283,3 +283,22 @@ fn postgresql() {
     assert_eq!(report["identity"]["full"], "AuthenticationOk");
     assert_ne!(report["identity"]["without"], "AuthenticationOk");
 }
+
+#[test]
+#[ignore = "needs Java and Cassandra: make test-probe-cassandra"]
+fn cassandra() {
+    for tls in ["jdk", "native"] {
+        let server = Real::start(|_, port| {
+            let run = "/../../tests/servers/cassandra/run";
+            let mut command = Command::new(format!("{}{run}", env!("CARGO_MANIFEST_DIR")));
+            let storage = TcpListener::bind("127.0.0.1:0").unwrap();
+            let storage = storage.local_addr().unwrap().port();
+            command.args(["node", &port.to_string(), &storage.to_string()]);
+            command.env("CASSANDRA_TLS", tls);
+            command
+        });
+        let ca = server.folder.join("node/cert.pem");
+        let report = server.probe_with("cql", &["--ca", ca.to_str().unwrap()]);
+        assert_eq!(report["resumes"], "yes", "{tls} {report}");
+    }
+}

@@ -12,7 +12,7 @@ use openssl::ssl::{
 };
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509Name};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,13 +72,24 @@ impl Identity {
 
 /// Serves TLS with a context that may change: called with the number of the connection, from 0.
 pub fn tls(context: impl Fn(usize) -> SslContext + Send + 'static) -> SocketAddr {
+    tls_after(|_| Ok(()), context)
+}
+
+/// The same after something that is said in the clear.
+fn tls_after(
+    prelude: impl Fn(&mut TcpStream) -> io::Result<()> + Copy + Send + 'static,
+    context: impl Fn(usize) -> SslContext + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        for (number, stream) in listener.incoming().flatten().enumerate() {
+        for (number, mut stream) in listener.incoming().flatten().enumerate() {
             let ssl = Ssl::new(&context(number)).unwrap();
             std::thread::spawn(move || {
                 let _ = stream.set_nodelay(true);
+                if prelude(&mut stream).is_err() {
+                    return;
+                }
                 let Ok(mut tls) = ssl.accept(stream) else {
                     return;
                 };
@@ -149,6 +160,76 @@ pub fn whoami(identity: &Identity, client: &X509, memory: Memory) -> SocketAddr 
         }
     });
     address
+}
+
+/// A server that begins without TLS, as those of a protocol do, and takes nothing else from its clients.
+pub fn starts_tls(identity: &Identity, protocol: &'static str) -> SocketAddr {
+    let context = identity.context(|_| {});
+    tls_after(
+        move |stream| start_tls(stream, protocol),
+        move |_| context.clone(),
+    )
+}
+
+fn start_tls(stream: &mut TcpStream, protocol: &str) -> io::Result<()> {
+    match protocol {
+        "postgres" => {
+            expect(stream, b"\0\0\0\x08\x04\xD2\x16\x2F")?;
+            stream.write_all(b"S")
+        }
+        "mysql" => {
+            let text = b"8.0.1\0\x01\0\0\0ABCDEFGH\0\xFF\xFF";
+            let mut greeting = vec![46, 0, 0, 0, 10];
+            greeting.extend_from_slice(text);
+            greeting.resize(4 + 46, 0);
+            stream.write_all(&greeting)?;
+            // Protocol 4.1, TLS, secure connection; the packet after the greeting.
+            expect(stream, &[32, 0, 0, 1, 0x00, 0x8A, 0, 0])?;
+            stream.read_exact(&mut [0; 28])
+        }
+        "smtp" => {
+            stream.write_all(b"220-one\r\n220 two\r\n")?;
+            expect(stream, b"EHLO tsc-probe.invalid\r\n")?;
+            stream.write_all(b"250-localhost\r\n250 STARTTLS\r\n")?;
+            expect(stream, b"STARTTLS\r\n")?;
+            stream.write_all(b"220 go\r\n")
+        }
+        "imap" => {
+            stream.write_all(b"* OK ready\r\n")?;
+            expect(stream, b"a STARTTLS\r\n")?;
+            stream.write_all(b"a OK begin\r\n")
+        }
+        "ldap" => {
+            expect(
+                stream,
+                b"\x30\x1D\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037",
+            )?;
+            stream.write_all(b"\x30\x0C\x02\x01\x01\x78\x07\x0A\x01\x00\x04\x00\x04\x00")
+        }
+        "xmpp" => {
+            expect(
+                stream,
+                b"<?xml version='1.0'?><stream:stream to='localhost' xmlns='jabber:client' \
+                  xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+            )?;
+            stream.write_all(b"<stream:stream><stream:features><starttls/></stream:features>")?;
+            expect(
+                stream,
+                b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            )?;
+            stream.write_all(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn expect(stream: &mut TcpStream, expected: &[u8]) -> io::Result<()> {
+    let mut said = vec![0; expected.len()];
+    stream.read_exact(&mut said)?;
+    match said == expected {
+        true => Ok(()),
+        false => Err(io::Error::other("the client says something else")),
+    }
 }
 
 /// Always the same context.
