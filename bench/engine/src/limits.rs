@@ -43,11 +43,32 @@ pub fn scale(quick: bool, rows: &mut Vec<Row>) {
             (endpoints, cache)
         })
         .collect();
+    // What no cache can be faster than: a session is found without a look-up, and copied out.
+    let blocks: Vec<Vec<_>> = sizes
+        .iter()
+        .map(|&endpoints| (0..endpoints).map(|_| data.clone()).collect())
+        .collect();
     let calls = 20_000;
     let mut buf = vec![0; BYTES];
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..if quick { 5 } else { 21 } {
-        for (endpoints, cache) in &caches {
+        for ((endpoints, cache), blocks) in caches.iter().zip(&blocks) {
+            let order: Vec<_> = (0..calls)
+                .map(|_| (random.next() >> 16) as usize % endpoints)
+                .collect();
+            let start = thread_cpu();
+            for at in order {
+                black_box(&mut buf).copy_from_slice(&blocks[at]);
+            }
+            let spent = thread_cpu() - start;
+            let case = format!("copy {endpoints}");
+            rows.push(Row::new(
+                "scale",
+                &case,
+                "none",
+                round,
+                spent / calls as f64,
+            ));
             // A driver has just made its key: these lie one behind the other in memory.
             let keys: Vec<u8> = (0..calls)
                 .flat_map(|_| work::key((random.next() >> 16) as usize % endpoints))

@@ -21,7 +21,7 @@ fn start(width: u32, height: u32, title: &str) -> String {
          text {{ fill: var(--ink) }} .title {{ font-size: 15px; font-weight: 600 }} .end {{ text-anchor: end }}\n\
          .middle {{ text-anchor: middle }} .own {{ fill: var(--own) }} .peer {{ fill: var(--peer) }}\n\
          .spread {{ stroke: var(--ink) }} .rule {{ stroke: var(--rule) }} path {{ fill: none; stroke-width: 2 }}\n\
-         .a {{ stroke: var(--own) }} .b {{ stroke: var(--other) }}\n\
+         .a {{ stroke: var(--own) }} .b {{ stroke: var(--other) }} .c {{ stroke: var(--peer) }}\n\
          </style>\n\
          <rect width=\"100%\" height=\"100%\" style=\"fill: var(--paper)\"/>\n\
          <text class=\"title\" x=\"16\" y=\"26\">{title}</text>\n"
@@ -78,7 +78,7 @@ pub fn bars(title: &str, panels: &[(&str, Vec<Bar<'_>>)]) -> String {
 }
 
 /// Two lines over a logarithmic axis.
-pub fn lines(title: &str, lines: &[(&str, Vec<(f64, f64)>); 2]) -> String {
+pub fn lines(title: &str, lines: &[(&str, Vec<(f64, f64)>); 3]) -> String {
     let mut svg = start(640, 340, title);
     let points = || lines.iter().flat_map(|(_, points)| points);
     let most = points().map(|point| point.1).fold(0.0, f64::max) * 1.1;
@@ -105,7 +105,7 @@ pub fn lines(title: &str, lines: &[(&str, Vec<(f64, f64)>); 2]) -> String {
         )
         .unwrap();
     }
-    for ((name, points), class) in lines.iter().zip(["a", "b"]) {
+    for ((name, points), class) in lines.iter().zip(["a", "b", "c"]) {
         let path: Vec<_> = points
             .iter()
             .map(|&(size, value)| format!("{:.1} {:.1}", x(size), y(value)))
