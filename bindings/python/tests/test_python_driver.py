@@ -50,6 +50,13 @@ def test_a_login_that_fails_keeps_nothing(serve, cert):
     assert cluster.ssl_context.session_cache.size() == 0
 
 
+def test_without_tls_and_without_a_timeout(cert):
+    cluster = driver()["Cluster"]
+    assert cluster(None).ssl_context is None
+    context = ssl.create_default_context(cafile=cert[0])
+    assert cluster(context, connect_timeout=None).ssl_context.session_cache is not None
+
+
 def test_a_burst_resumes(serve, cert):
     server = serve()
     cluster = driver()["Cluster"](ssl.create_default_context(cafile=cert[0]))
