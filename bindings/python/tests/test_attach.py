@@ -529,7 +529,8 @@ def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
             session = tls.session
             ask(tls)
             assert tls.session_reused == (turn > 0)
-    assert cache.stats().resumed == (version == ssl.TLSVersion.TLSv1_3)
+    # Where `ssl` no longer copies sessions, what was offered cannot be offered again.
+    assert bool(cache.stats().resumed) == (version == ssl.TLSVersion.TLSv1_3)
 
 
 def test_classes_that_are_made_for_each_context_are_not_kept(cert):
@@ -559,6 +560,11 @@ print(context.import_sessions(bytes(32), bytes.fromhex(sealed)), visit(context, 
 
 @DIRECT
 @BOTH
+@pytest.mark.xfail(
+    sys.version_info >= (3, 14),
+    reason="what is verified has an address in it there, which another process has elsewhere",
+    strict=True,
+)
 def test_the_next_process_resumes_what_was_exported(serve, cert, version):
     server, context = serve(version), plain(cert)
     tsc.attach(context, identity=b"mine", serialise=True)
