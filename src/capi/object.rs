@@ -6,7 +6,7 @@ use super::tsc_status::{TSC_CLOSED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND};
 use super::{
     endpoint, extensible, tsc_cache, tsc_config, tsc_endpoint, tsc_session_info, tsc_status,
 };
-use crate::engine::{Payload, Session};
+use crate::engine::{Discard, Payload, Session};
 use crate::session_info::Received;
 use crate::size::Size;
 use std::any::Any;
@@ -49,6 +49,15 @@ impl Object {
             return Err(TSC_INVALID_ARGUMENT);
         }
         Ok((Arc::new(Self { object, release }), info.object_size(len)))
+    }
+
+    /// Has `put` store it. If it does not, the object stays the caller's: it is not released here.
+    fn keep(self: Arc<Self>, put: impl FnOnce(Payload) -> Result<(), Discard>) -> StatusResult<()> {
+        let shared = Arc::clone(&self) as Arc<dyn Any + Send + Sync>;
+        put(Payload::Value(shared)).map_err(|why| {
+            let _ = self.hand_over();
+            why.into()
+        })
     }
 
     /// Whether a session is one of these: rustls keeps values of its own.
@@ -117,16 +126,11 @@ pub unsafe extern "C" fn tsc_put_object(
         let key = caller_key(&engine, key, key_len)?;
         let info = read_info(info, info_size)?;
         let (object, size) = Object::new(object, len, &info, release)?;
-        let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        let session = info.alone(&engine, Payload::Value(value), size.alone());
-        let admitted = engine.admit_at(&key, size.length, size.alone());
-        admitted
-            .and_then(|()| engine.put(&key, session))
-            .map_err(|why| {
-                // It stays the caller's: not to be released here.
-                let _ = object.hand_over();
-                why.into()
-            })
+        object.keep(|payload| {
+            let session = info.alone(&engine, payload, size.alone());
+            engine.admit_at(&key, size.length, size.alone())?;
+            engine.put(&key, session)
+        })
     })
 }
 
@@ -197,14 +201,7 @@ pub unsafe extern "C" fn tsc_config_put_object(
         let info = read_info(info, info_size)?;
         let supply = config.supply(&endpoint)?;
         let (object, size) = Object::new(object, len, &info, release)?;
-        let value = Arc::clone(&object) as Arc<dyn Any + Send + Sync>;
-        supply
-            .put_unattended(Payload::Value(value), size, &info, config.client_not_after)
-            .map_err(|why| {
-                // It stays the caller's: not to be released here.
-                let _ = object.hand_over();
-                why.into()
-            })
+        object.keep(|payload| supply.put_unattended(payload, size, &info, config.client_not_after))
     })
 }
 

@@ -196,9 +196,9 @@ static void note_rest(const SSL *ssl, const settings *its, uint64_t rest[2 * UNR
     X509_STORE_unlock(store);
 }
 
-/* Adds the digests of what is in a store, which OpenSSL sorts as it likes. Returns 0 if it failed.
- */
-static int add_store(X509_STORE *store, uint64_t sum[UNREAD]) {
+/* Adds the digests of the roots in a store, which OpenSSL sorts as it likes. Returns 0 if it
+ * failed. */
+static int add_roots(X509_STORE *store, uint64_t sum[UNREAD]) {
     if (store == NULL)
         return 1;
     if (!X509_STORE_lock(store))
@@ -208,11 +208,9 @@ static int add_store(X509_STORE *store, uint64_t sum[UNREAD]) {
     for (int i = 0; good && i < sk_X509_OBJECT_num(objects); i++) {
         X509_OBJECT *one = sk_X509_OBJECT_value(objects, i);
         uint64_t digest[EVP_MAX_MD_SIZE / 8] = {0};
-        uint8_t *to = (uint8_t *)digest;
-        if (X509_OBJECT_get_type(one) == X509_LU_X509)
-            good = X509_digest(X509_OBJECT_get0_X509(one), EVP_sha256(), to, NULL);
-        else if (X509_OBJECT_get_type(one) == X509_LU_CRL)
-            good = X509_CRL_digest(X509_OBJECT_get0_X509_CRL(one), EVP_sha256(), to, NULL);
+        if (X509_OBJECT_get_type(one) != X509_LU_X509)
+            continue; /* see note_rest */
+        good = X509_digest(X509_OBJECT_get0_X509(one), EVP_sha256(), (uint8_t *)digest, NULL);
         for (int j = 0; j < UNREAD; j++)
             sum[j] += digest[j];
     }
@@ -226,7 +224,7 @@ static void note_unread(SSL_CTX *ctx, settings *its, const void *set, size_t len
     static uint64_t failures;
     uint64_t sum[UNREAD] = {0}, digest[UNREAD] = {0};
     tsc_ssl_notes_ notes = {.length = 0};
-    if (add_store(SSL_CTX_get_cert_store(ctx), sum)) {
+    if (add_roots(SSL_CTX_get_cert_store(ctx), sum)) {
         tsc_ssl_note_bytes_(&notes, sum, sizeof sum);
         tsc_ssl_note_text_(&notes, set, length);
         tsc_ssl_note_end_(&notes, (uint8_t *)digest);

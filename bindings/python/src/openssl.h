@@ -99,7 +99,6 @@
     X(SSL_set_session)                                                                             \
     X(SSL_version)                                                                                 \
     X(SSL_want)                                                                                    \
-    X(X509_CRL_digest)                                                                             \
     X(X509_CRL_get0_signature)                                                                     \
     X(X509_OBJECT_get0_X509)                                                                       \
     X(X509_OBJECT_get0_X509_CRL)                                                                   \
@@ -216,7 +215,6 @@ extern openssl_functions openssl;
 #define SSL_set_session openssl.SSL_set_session_
 #define SSL_version openssl.SSL_version_
 #define SSL_want openssl.SSL_want_
-#define X509_CRL_digest openssl.X509_CRL_digest_
 #define X509_CRL_get0_signature openssl.X509_CRL_get0_signature_
 #define X509_OBJECT_get0_X509 openssl.X509_OBJECT_get0_X509_
 #define X509_OBJECT_get0_X509_CRL openssl.X509_OBJECT_get0_X509_CRL_
