@@ -38,13 +38,14 @@ mod header {
     }
 
     /// The files whose items make up the header, in the order in which a reader wants them.
-    const CAPI: [&str; 16] = [
+    const CAPI: [&str; 17] = [
         "version.rs",
         "status.rs",
         "event.rs",
         "options.rs",
         "session.rs",
         "endpoint.rs",
+        "function.rs",
         "cache.rs",
         "object.rs",
         "stats.rs",

@@ -133,6 +133,9 @@ struct rustls_client_config;
 // The longest host, server name, group, verification and identity, in bytes.
 #define TSC_MAX_NAME 255
 
+// How many bytes tsc_function_id writes.
+#define TSC_FUNCTION_ID 32
+
 // The longest key of tsc_put and the other functions with a key of your own, in bytes.
 #define TSC_MAX_KEY 1024
 
@@ -598,6 +601,20 @@ uint32_t tsc_has_rustls(void);
 // Returns a static string, which is not to be freed; never NULL, also for numbers that are no status.
 const char *tsc_status_text(uint32_t status);
 
+// Identifies a function of the program, for use in tsc_endpoint.verification.
+//
+// A connection that verifies by a callback verifies what that callback does. The callback's address does not
+// identify it: another function may get the address after dlclose, and the next process has the function at another
+// one. On Linux the id is the build id of the module that the function is in, with the function's place in it. For
+// a module without a build id, and on other systems, it holds only within this process; on other systems, do
+// not unload a module with such a function.
+//
+// function: not NULL; it is not called.
+// out: TSC_FUNCTION_ID bytes, which receive the id.
+// Returns TSC_OK; TSC_NOT_FOUND if the function is in no module but was made at run time, as libffi does.
+tsc_status tsc_function_id(void (*function)(void),
+                           uint8_t *out);
+
 // Makes a cache.
 //
 // options, size: the limits; (NULL, 0) for the defaults.
@@ -1057,6 +1074,17 @@ tsc_status tsc_attempt_set_not_after(const tsc_attempt *attempt,
 // before a fork.
 tsc_status tsc_attempt_established(const tsc_attempt *attempt,
                                    int32_t resumed);
+
+// Says that the connection is not one of its endpoint's after all, for example because it turns out to verify
+// something else.
+//
+// Call it before the ClientHello leaves. The session that the attempt took goes back to the cache, nothing that
+// arrives is kept, and tsc_attempt_info.reason is TSC_REASON_OTHER_VERIFICATION. The connection itself is well:
+// report its outcome as usual, with tsc_attempt_established or tsc_attempt_failed.
+//
+// Returns TSC_OK; TSC_WRONG_STATE if the offered session may have left, or the attempt is already established,
+// failed or withdrawn; TSC_CLOSED if the attempt is from before a fork.
+tsc_status tsc_attempt_withdraw(const tsc_attempt *attempt);
 
 // Says that the attempt failed: what it received is discarded, and so is what may still arrive.
 //

@@ -155,6 +155,16 @@ impl Attempt {
         Ok(self.0.established(resumed)?)
     }
 
+    /// Says, before anything was sent, that the connection is not one of its endpoint's after all, as when it
+    /// turns out to verify something else: what was taken goes back, and the connection goes on without the
+    /// cache. Nothing that it receives is kept; how it ends is still to be said, and counts.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] if the offer was sent or the attempt has ended, [`Error::Closed`] in a forked child.
+    pub fn withdraw(&self) -> Result<(), Error> {
+        Ok(self.0.withdraw()?)
+    }
+
     /// Says that the attempt failed: what it received is discarded, then and later.
     ///
     /// # Errors

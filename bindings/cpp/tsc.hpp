@@ -791,6 +791,12 @@ class attempt {
         return ::tsc_attempt_set_not_after(get(), not_after);
     }
 
+    // The connection is not one of its endpoint's after all: call it before the first bytes are
+    // written. What was taken goes back, and only how the connection ends is still to be reported.
+    status withdraw() const noexcept {
+        return ::tsc_attempt_withdraw(get());
+    }
+
     // Reports how the attempt ended. You may ignore the statuses: trouble costs a full handshake.
     status established(bool resumed) noexcept {
         give_up();

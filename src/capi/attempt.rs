@@ -298,6 +298,20 @@ pub unsafe extern "C" fn tsc_attempt_established(
     guard(|| Ok(clone_connection(attempt)?.established(resumed != 0)?))
 }
 
+/// Says that the connection is not one of its endpoint's after all, for example because it turns out to verify
+/// something else.
+///
+/// Call it before the ClientHello leaves. The session that the attempt took goes back to the cache, nothing that
+/// arrives is kept, and tsc_attempt_info.reason is TSC_REASON_OTHER_VERIFICATION. The connection itself is well:
+/// report its outcome as usual, with tsc_attempt_established or tsc_attempt_failed.
+///
+/// Returns TSC_OK; TSC_WRONG_STATE if the offered session may have left, or the attempt is already established,
+/// failed or withdrawn; TSC_CLOSED if the attempt is from before a fork.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tsc_attempt_withdraw(attempt: *const tsc_attempt) -> tsc_status {
+    guard(|| Ok(clone_connection(attempt)?.withdraw()?))
+}
+
 /// Says that the attempt failed: what it received is discarded, and so is what may still arrive.
 ///
 /// The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do

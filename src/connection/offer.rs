@@ -58,6 +58,10 @@ impl Offer {
         }
     }
 
+    pub(super) fn was_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent(_))
+    }
+
     /// The ClientHello has left, or may have.
     pub(super) fn send(&mut self) {
         self.stage = self.lineage().map_or(Stage::Nothing, Stage::Sent);

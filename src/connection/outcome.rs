@@ -114,6 +114,8 @@ pub(super) enum Ended {
     /// What still arrives belongs to this lineage.
     Established(Lineage),
     Failed(Discard),
+    /// It goes on without the cache, and nobody has said yet how it ended.
+    Withdrawn,
 }
 
 impl Connection {
@@ -124,8 +126,15 @@ impl Connection {
         // The time is read, and foreign code run, only while the lock is not held.
         let now = engine.now();
         let mut progress = self.progress.lock();
-        if progress.ended.is_some() {
-            return Err(NotNow::WrongState);
+        match progress.ended {
+            None => {}
+            Some(Ended::Withdrawn) if !resumed => {
+                self.end_withdrawn(progress, AttemptState::Established);
+                self.count(|stats| stats.established += 1);
+                return Ok(());
+            }
+            Some(Ended::Withdrawn) => return Err(NotNow::NothingOffered),
+            Some(_) => return Err(NotNow::WrongState),
         }
         let offered = progress.offer.lineage();
         let lineage = match offered {
@@ -202,6 +211,11 @@ impl Connection {
                 self.supply.refuse(lineage.id, now);
                 return Ok(());
             }
+            Some(Ended::Withdrawn) => {
+                self.end_withdrawn(progress, AttemptState::Failed);
+                self.count(|stats| stats.failed += 1);
+                return Ok(());
+            }
             Some(_) => return Err(NotNow::WrongState),
         }
         if why.sent {
@@ -223,7 +237,7 @@ impl Connection {
             offered: offered.is_some(),
             resumed,
         });
-        self.end(progress, Discard::Failed, end);
+        self.end(progress, Ended::Failed(Discard::Failed), end);
         if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
             self.supply.refuse(lineage.id, now);
         }
@@ -240,6 +254,25 @@ impl Connection {
         Ok(())
     }
 
+    /// The connection turns out not to be one of the endpoint's, before anything was sent: what was taken goes
+    /// back, nothing that comes is kept, and only how it ended is still counted.
+    pub(crate) fn withdraw(&self) -> Result<(), NotNow> {
+        self.check_process()?;
+        let mut progress = self.progress.lock();
+        if progress.ended.is_some() || progress.offer.was_sent() {
+            return Err(NotNow::WrongState);
+        }
+        let reason = progress.give_up(Reason::OtherVerification);
+        self.end(progress, Ended::Withdrawn, End::Over);
+        self.tell(reason);
+        Ok(())
+    }
+
+    fn end_withdrawn(&self, mut progress: MutexGuard<'_, Progress>, state: AttemptState) {
+        progress.ended = Some(Ended::Failed(Discard::Failed));
+        progress.info.state = state;
+    }
+
     /// The handle is gone. An attempt that nobody ended is over; one that was established lives on as
     /// long as its TLS connection.
     pub(crate) fn release(&self) {
@@ -247,10 +280,11 @@ impl Connection {
             return;
         }
         let progress = self.progress.lock();
-        if progress.ended.is_some() {
-            return;
+        match progress.ended {
+            None => self.end(progress, Ended::Failed(Discard::Unfinished), End::Over),
+            Some(Ended::Withdrawn) => self.end_withdrawn(progress, AttemptState::Failed),
+            Some(_) => return,
         }
-        self.end(progress, Discard::Unfinished, End::Over);
         self.count(|stats| stats.unfinished += 1);
     }
 
@@ -260,9 +294,11 @@ impl Connection {
     }
 
     /// Ends an attempt without success: staged sessions go, what was not sent goes back.
-    fn end(&self, mut progress: MutexGuard<'_, Progress>, why: Discard, end: End) {
-        progress.ended = Some(Ended::Failed(why));
-        progress.info.state = AttemptState::Failed;
+    fn end(&self, mut progress: MutexGuard<'_, Progress>, ended: Ended, end: End) {
+        progress.ended = Some(ended);
+        if let Ended::Failed(_) = ended {
+            progress.info.state = AttemptState::Failed;
+        }
         let staged = std::mem::take(&mut progress.staged);
         let discarded = staged.len();
         progress.info.discarded += u32::try_from(discarded).unwrap_or(u32::MAX);
@@ -276,6 +312,10 @@ impl Connection {
         }
         self.return_kept(wait);
         staged.discard(self.supply.engine());
+        let why = match ended {
+            Ended::Failed(why) => why,
+            _ => Discard::Failed,
+        };
         self.count(|stats| stats.discard(why, discarded as u64));
         self.supply.ended(&self.flight, self.now(), end);
     }

@@ -82,6 +82,7 @@ impl Progress {
         match self.ended {
             None | Some(Ended::Established(_)) => Ok(()),
             Some(Ended::Failed(why)) => Err(why),
+            Some(Ended::Withdrawn) => Err(Discard::Failed),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! systems that lack it.
 
 mod clock;
+#[cfg(any(test, feature = "capi"))]
+mod code;
 mod fork;
 mod pages;
 mod per_process;
@@ -11,6 +13,8 @@ mod seed;
 mod timer;
 
 pub(crate) use clock::{monotonic_ms, wall_ms};
+#[cfg(feature = "capi")]
+pub(crate) use code::{FUNCTION_ID, function_id};
 pub(crate) use fork::{generation, watch_forks};
 pub(crate) use pages::{SecretPages, map_secret_pages, unmap};
 pub(crate) use per_process::PerProcess;

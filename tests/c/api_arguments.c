@@ -411,6 +411,7 @@ static void an_attempt_refuses_nonsense_and_stays_open(void **state) {
         assert_int_equal(((uint8_t *)&info)[i], 0xA5);
 
     assert_status(tsc_attempt_sent(NULL), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_attempt_withdraw(NULL), TSC_INVALID_ARGUMENT);
     assert_status(tsc_attempt_established(NULL, 0), TSC_INVALID_ARGUMENT);
     assert_status(tsc_attempt_failed(NULL, TSC_FACT_SENT), TSC_INVALID_ARGUMENT);
     assert_status(tsc_attempt_failed(attempt, 2 * TSC_FACT_ALERT), TSC_UNSUPPORTED);

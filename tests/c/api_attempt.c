@@ -95,6 +95,58 @@ static void the_info_and_the_statistics_tell_what_became_of_an_attempt(void **st
     assert_memory_equal(&told, &expected, sizeof told);
 }
 
+/* A connection that turns out to be another's is none of this endpoint's, and well all the same. */
+static void a_withdrawn_attempt_is_counted_and_no_more(void **state) {
+    (void)state;
+    full_handshake(config, TLS13, "ticket");
+    for (int i = 0; i < 3; i++) {
+        tsc_attempt *attempt = new_attempt(config);
+        assert_offers(attempt, "ticket");
+        assert_ok(tsc_attempt_withdraw(attempt));
+        assert_info(attempt, .state = TSC_ATTEMPT_OPEN, .offered = 1,
+                    .reason = TSC_REASON_OTHER_VERIFICATION);
+        assert_int_equal(config_available(config), 1); /* it went back */
+        tsc_session session = {0};
+        assert_status(tsc_attempt_offer(attempt, &session, sizeof session), TSC_WRONG_STATE);
+        assert_status(tsc_attempt_withdraw(attempt), TSC_WRONG_STATE);
+        assert_status(tsc_attempt_established(attempt, 1), TSC_INVALID_ARGUMENT);
+        assert_status(receive(attempt, TLS13, LONG, "not kept"), TSC_DISCARDED);
+        if (i == 0)
+            assert_ok(tsc_attempt_established(attempt, 0));
+        if (i == 1)
+            assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE));
+        if (i < 2) {
+            assert_status(tsc_attempt_established(attempt, 0), TSC_WRONG_STATE);
+            assert_status(tsc_attempt_failed(attempt, TSC_FACT_SENT | TSC_FACT_ALERT),
+                          TSC_WRONG_STATE);
+            assert_status(receive(attempt, TLS13, LONG, "nor this"), TSC_DISCARDED);
+            assert_info(attempt, .state = i ? TSC_ATTEMPT_FAILED : TSC_ATTEMPT_ESTABLISHED,
+                        .offered = 1, .received = 2, .discarded = 2,
+                        .reason = TSC_REASON_OTHER_VERIFICATION);
+        }
+        tsc_attempt_free(attempt);
+    }
+    const tsc_stats told = stats_of(cache);
+    assert_int_equal(told.established, 2);
+    assert_int_equal(told.failed, 1);
+    assert_int_equal(told.unfinished, 1);
+    assert_int_equal(told.refused + told.login_failed_resumed + told.handshake_failed_offered, 0);
+    assert_int_equal(told.returned, 3);
+
+    /* Without an offer, too; but not once it was sent, or is over. */
+    tsc_attempt *attempt = new_attempt(config);
+    assert_ok(tsc_attempt_withdraw(attempt));
+    assert_info(attempt, .state = TSC_ATTEMPT_OPEN, .reason = TSC_REASON_OTHER_VERIFICATION);
+    tsc_attempt_free(attempt);
+    attempt = new_attempt(config);
+    assert_offers(attempt, "ticket");
+    assert_ok(tsc_attempt_sent(attempt));
+    assert_status(tsc_attempt_withdraw(attempt), TSC_WRONG_STATE);
+    assert_ok(tsc_attempt_failed(attempt, TSC_FACT_SENT));
+    assert_status(tsc_attempt_withdraw(attempt), TSC_WRONG_STATE);
+    tsc_attempt_free(attempt);
+}
+
 static void an_offer_that_comes_too_late_writes_nothing(void **state) {
     (void)state;
     full_handshake(config, TLS12, "session");
@@ -167,6 +219,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_info_and_the_statistics_tell_what_became_of_an_attempt),
+        TEST(a_withdrawn_attempt_is_counted_and_no_more),
         TEST(an_offer_that_comes_too_late_writes_nothing),
         TEST(a_session_that_is_too_large_shows_that_the_ticket_was_sent),
         TEST(what_is_lent_stays_while_the_cache_is_cleared),

@@ -163,6 +163,7 @@ CALL(offer, {
     }
 })
 CALL(sent, tsc_attempt_sent(attempt);)
+CALL(withdraw, tsc_attempt_withdraw(attempt);)
 CALL(receives_bytes,
      { tsc_attempt_receive(attempt, ticket(LONG), sizeof(tsc_session_info), key, sizeof key); })
 CALL(receives_object, takes_in(attempt);)
@@ -272,6 +273,7 @@ CALL(frees_cache, {
 #define EACH(X)                                                                                    \
     X(info_get)                                                                                    \
     X(wants_another)                                                                               \
+    X(withdraw)                                                                                    \
     X(waits)                                                                                       \
     X(waits_for_call)                                                                              \
     X(waits_at_fd)                                                                                 \

@@ -62,6 +62,7 @@ static int use_attempts_of_the_parent(void *arg) {
         CHILD_EXPECT(tsc_attempt_offer(attempts[i], &session, sizeof session) == TSC_CLOSED);
         CHILD_EXPECT(session.data == NULL);
         CHILD_EXPECT(tsc_attempt_sent(attempts[i]) == TSC_CLOSED);
+        CHILD_EXPECT(tsc_attempt_withdraw(attempts[i]) == TSC_CLOSED);
         CHILD_EXPECT(tsc_attempt_wait(attempts[i], 60000) == TSC_CLOSED);
         int32_t fd = -1;
         CHILD_EXPECT(tsc_attempt_wait_fd(attempts[i], 60000, &fd) == TSC_CLOSED);

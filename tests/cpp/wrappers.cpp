@@ -111,7 +111,7 @@ static void answers_as_empty(tsc::cache &cache, tsc::config &config, tsc::attemp
     REQUIRE(config.import_sessions(key, "x").status() == NO);
     REQUIRE(tsc::attempt::make(config, NODE).status() == NO);
     REQUIRE(attempt.offer().status() == NO && attempt.sent() == NO);
-    REQUIRE(attempt.wants_another() == NO);
+    REQUIRE(attempt.wants_another() == NO && attempt.withdraw() == NO);
     REQUIRE(attempt.receive(info_of(TLS13), "s") == NO && attempt.set_not_after(1) == NO);
     REQUIRE(attempt.established(false) == NO && attempt.failed(tsc::facts::sent) == NO);
     REQUIRE(attempt.reason().status() == NO);
@@ -223,6 +223,7 @@ static void an_attempt_offers_what_another_received() {
     REQUIRE(attempt.sent() == TSC_OK && attempt.established(true) == TSC_OK);
     REQUIRE(attempt.info()->resumed == 1);
     REQUIRE(attempt.failed(tsc::facts::sent) == TSC_WRONG_STATE);
+    REQUIRE(attempt.withdraw() == TSC_WRONG_STATE);
     // To another endpoint there is none: each part of it counts.
     bring(config, {"ticket"});
     for (const tsc::endpoint &other :
