@@ -52,22 +52,23 @@
 //
 // - A session is offered only to an SSL that verifies the same as the SSL that received it.
 //   tsc_ssl_begin reads that off the SSL: names and addresses to verify, flags, levels, the verify
-//   mode and callback, the client certificate, ciphers, protocol versions and options. So set
+//   mode and callback, the client certificates, ciphers, protocol versions and options. So set
 //   everything before it. If something is set later, the offer is taken back when the handshake
 //   starts: it is a full one, of which nothing is kept. docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
-//   callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust
-//   store, and SSL_set_purpose and SSL_set_trust.
+//   or security callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes
+//   within a trust store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
 // - An SSL that is offered a session gets an info callback of its own, which calls the one that it
 //   finds. If you set an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
-// - After SSL_clear, begin again before the SSL is used. Call SSL_dup before tsc_ssl_begin: a
-//   duplicate made later would offer the same ticket a second time.
+// - After SSL_clear, begin again before the SSL is used. A duplicate (SSL_dup) has not been begun,
+//   and offers nothing that the original was given to offer. Call SSL_dup before tsc_ssl_begin,
+//   though: a later duplicate does not call an info callback that was set on the original.
 // - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin returns TSC_UNSUPPORTED.
 //
 // # Conventions
@@ -180,9 +181,10 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // Returns TSC_OK, whether there was something to offer or not. With any other status ssl is as it
 // was and may be used, without the cache: TSC_INVALID_ARGUMENT if ssl or host is NULL, host is
 // empty, or port is over 65535; TSC_WRONG_STATE if the SSL_CTX of ssl is not attached, or the
-// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL with DANE, or on BoringSSL
-// and AWS-LC with a time to verify at, which cannot be read, and for one that asks for an OCSP
-// status (see TSC_SSL_WITHOUT_STATUS); TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_NO_MEMORY.
+// handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL that asks for an OCSP status
+// (see TSC_SSL_WITHOUT_STATUS), and for one that verifies by what cannot be told: DANE, policies
+// (unless the endpoint has a verification), a callback that was made at run time (tsc_function_id),
+// or on BoringSSL and AWS-LC a time; TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port);
 
 // Does what tsc_ssl_begin does, for an endpoint that the caller describes.
@@ -344,7 +346,7 @@ static inline void tsc_ssl_info(const SSL *ssl, int where, int ret);
 typedef struct {
     uint8_t bytes[1024];
     size_t length;
-    int failed;
+    tsc_status failed; // why they cannot be had, or TSC_OK
 } tsc_ssl_notes_;
 
 // What an SSL_CTX carries.
@@ -353,6 +355,10 @@ typedef struct {
     tsc_ssl_notes_ notes;                       // what the SSL_CTX verified when it was attached
     uint8_t verification[TSC_SSL_VERIFICATION]; // their digest, the config's
     X509_STORE *store; // what it trusted then; a reference, so that no other has its address
+#ifndef TSC_SSL_BORING_
+    // The security callback that it had, most often OpenSSL's own.
+    int (*security)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
+#endif
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
     // Set by tsc_ssl_on_start.
@@ -463,10 +469,14 @@ static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state);
 static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
-    if (!next)
+    if (!next || next == tsc_ssl_watch_) // that of a duplicate
         next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (next)
         next(ssl, where, ret);
+    // A duplicate (SSL_dup) of one that was offered a session has the callback and the session, and
+    // no attempt: the session is not its own to offer.
+    if (!state && (where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl))
+        SSL_set_session((SSL *)ssl, NULL);
     if (state && state == tsc_ssl_state_of_(ssl) && (where & SSL_CB_HANDSHAKE_START)) {
         if (!state->started)
             tsc_ssl_offer_check_((SSL *)ssl, state); // const in this one place
@@ -653,7 +663,7 @@ static inline int tsc_ssl_indexes_make_(void) {
 
 static inline void tsc_ssl_note_end_(tsc_ssl_notes_ *notes, uint8_t digest[TSC_SSL_VERIFICATION]) {
     if (!EVP_Digest(notes->bytes, notes->length, digest, NULL, EVP_sha256(), NULL))
-        notes->failed = 1;
+        notes->failed = TSC_NO_MEMORY;
 }
 
 static inline void tsc_ssl_note_bytes_(tsc_ssl_notes_ *notes, const void *from, size_t length) {
@@ -691,23 +701,57 @@ static inline void tsc_ssl_note_store_(tsc_ssl_notes_ *notes, X509_STORE *store)
     // Nothing can be kept with it there: so it is like none, not even itself.
     (void)store;
     if (!RAND_bytes((unsigned char *)&number, sizeof number))
-        notes->failed = 1;
+        notes->failed = TSC_NO_MEMORY;
 #else
     int index = (int)tsc_ssl_index_(&tsc_ssl_store_index_, 0) - 1;
     if (index < 0 || !X509_STORE_lock(store)) {
-        notes->failed = 1;
+        notes->failed = TSC_NO_MEMORY;
         return;
     }
     number = (uintptr_t)X509_STORE_get_ex_data(store, index);
     if (!number && (RAND_bytes((unsigned char *)&number, sizeof number) != 1 ||
                     !X509_STORE_set_ex_data(store, index, (void *)(number |= 1))))
-        notes->failed = 1;
+        notes->failed = TSC_NO_MEMORY;
     X509_STORE_unlock(store);
 #endif
     tsc_ssl_note_(notes, number);
 }
 
-#ifdef TSC_SSL_NAMES_
+// A callback, by what it is and not by its address, which is another's once its library is
+// unloaded. One that was made at run time has nothing else.
+static inline void tsc_ssl_note_callback_(tsc_ssl_notes_ *notes, void (*callback)(void)) {
+    uint8_t id[TSC_FUNCTION_ID];
+    if (!callback)
+        tsc_ssl_note_(notes, 0);
+    else if (tsc_function_id(callback, id) == TSC_OK)
+        tsc_ssl_note_bytes_(notes, id, sizeof id);
+    else
+        notes->failed = TSC_UNSUPPORTED;
+}
+
+// A certificate, by its signature: no two have the same, and it is there to be read.
+static inline void tsc_ssl_note_certificate_(tsc_ssl_notes_ *notes, const X509 *certificate) {
+    const ASN1_BIT_STRING *signature = NULL;
+    X509_get0_signature(&signature, NULL, certificate);
+    tsc_ssl_note_text_(notes, ASN1_STRING_get0_data(signature),
+                       (size_t)ASN1_STRING_length(signature));
+}
+
+// The client's certificates, of which `current` is the current one. There is one for each type of
+// key, and the handshake makes the one that it uses the current one.
+static inline void tsc_ssl_note_certificates_(tsc_ssl_notes_ *notes, SSL *ssl, X509 *current) {
+#ifndef TSC_SSL_BORING_
+    if (SSL_get_privatekey(ssl)) {
+        long more = SSL_set_current_cert(ssl, SSL_CERT_SET_FIRST);
+        for (; more; more = SSL_set_current_cert(ssl, SSL_CERT_SET_NEXT))
+            tsc_ssl_note_certificate_(notes, SSL_get_certificate(ssl));
+        SSL_select_current_cert(ssl, current);
+        return;
+    }
+#endif
+    tsc_ssl_note_certificate_(notes, current);
+}
+
 static inline int tsc_ssl_same_name_(const char *name, const tsc_endpoint *endpoint) {
     size_t length = strlen(name), i;
     if (length != endpoint->server_name_len)
@@ -720,6 +764,7 @@ static inline int tsc_ssl_same_name_(const char *name, const tsc_endpoint *endpo
     return 1;
 }
 
+#ifdef TSC_SSL_NAMES_
 // The names and addresses that the certificate has to be for. Most often that is the server name,
 // which stands by itself; endpoint NULL: whatever it is.
 static inline void tsc_ssl_note_names_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM *param,
@@ -756,12 +801,16 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
     int (*callback)(int, X509_STORE_CTX *) = SSL_get_verify_callback(ssl);
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     X509 *own = certificate ? SSL_get_certificate(ssl) : NULL;
+    const char *sni = endpoint ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
     uint16_t ids[64];
     notes->length = 0;
-    notes->failed = 0;
+    notes->failed = TSC_OK;
 
     tsc_ssl_note_(notes, (uint64_t)mode);
-    tsc_ssl_note_bytes_(notes, &callback, sizeof callback);
+    tsc_ssl_note_callback_(notes, (void (*)(void))callback);
+    // Most often the SNI name is the server name, which stands by itself.
+    if (sni && !tsc_ssl_same_name_(sni, endpoint))
+        tsc_ssl_note_text_(notes, sni, strlen(sni));
     // SSL_CTXs of one identity have a store each, and vouch for its being the same. One that was
     // set later is another.
     if (!store || store == attachment->store)
@@ -775,6 +824,8 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
 #endif
 #ifndef TSC_SSL_BORING_
     tsc_ssl_note_(notes, (uint64_t)SSL_get_security_level(ssl));
+    if (SSL_get_security_callback(ssl) != attachment->security)
+        tsc_ssl_note_callback_(notes, (void (*)(void))SSL_get_security_callback(ssl));
     tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
     tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_inh_flags(param));
     if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
@@ -810,13 +861,8 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         if (i % 64 == 63 || i == count - 1)
             tsc_ssl_note_bytes_(notes, ids, (size_t)(i % 64 + 1) * sizeof *ids);
     }
-    if (own) {
-        // No two certificates have the same, and it is there to be read.
-        const ASN1_BIT_STRING *signature = NULL;
-        X509_get0_signature(&signature, NULL, own);
-        tsc_ssl_note_text_(notes, ASN1_STRING_get0_data(signature),
-                           (size_t)ASN1_STRING_length(signature));
-    }
+    if (own)
+        tsc_ssl_note_certificates_(notes, ssl, own);
 #ifdef TSC_SSL_NAMES_
     if (!endpoint && !(mode & SSL_VERIFY_PEER)) {
         tsc_endpoint nobody; // as an SSL without a name to verify has it
@@ -830,10 +876,11 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         tsc_ssl_note_text_(notes, endpoint->verification, endpoint->verification_len);
 }
 
-// The digest of what an SSL verifies and is. Returns 0 if there was no memory.
-static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
-                                        const tsc_endpoint *endpoint, int certificate,
-                                        uint8_t digest[TSC_SSL_VERIFICATION]) {
+// The digest of what an SSL verifies and is. Returns TSC_OK; TSC_UNSUPPORTED if it cannot be told;
+// or TSC_NO_MEMORY.
+static inline tsc_status tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
+                                               const tsc_endpoint *endpoint, int certificate,
+                                               uint8_t digest[TSC_SSL_VERIFICATION]) {
     tsc_ssl_notes_ notes;
     tsc_ssl_note_all_(ssl, attachment, endpoint, certificate, &notes);
     // Most often nothing was set on the SSL itself, and a digest costs more than all the rest.
@@ -842,7 +889,7 @@ static inline int tsc_ssl_verification_(SSL *ssl, const tsc_ssl_attachment_ *att
         memcpy(digest, attachment->verification, TSC_SSL_VERIFICATION);
     else
         tsc_ssl_note_end_(&notes, digest);
-    return !notes.failed;
+    return notes.failed;
 }
 
 // Whether DANE is enabled on an SSL: then a record of a usage that does not exist is a bad record;
@@ -866,23 +913,24 @@ static inline int tsc_ssl_wants_status_(SSL *ssl) {
 #endif
 }
 
-// Whether an SSL verifies as of a time that cannot be read.
-static inline int tsc_ssl_hidden_time_(SSL *ssl) {
+// Whether an SSL verifies by what cannot be read, of which the caller has said nothing.
+static inline int tsc_ssl_hides_(SSL *ssl, const tsc_endpoint *endpoint) {
+    unsigned long flags = X509_VERIFY_PARAM_get_flags(SSL_get0_param(ssl));
 #ifdef TSC_SSL_BORING_
-    return (X509_VERIFY_PARAM_get_flags(SSL_get0_param(ssl)) & X509_V_FLAG_USE_CHECK_TIME) != 0;
-#else
-    (void)ssl;
-    return 0;
+    if (flags & X509_V_FLAG_USE_CHECK_TIME)
+        return 1;
 #endif
+    return (flags & X509_V_FLAG_POLICY_CHECK) && endpoint->verification_len == 0;
 }
 
 // tsc_ssl_endpoint, which may leave errors in the queue.
 static inline tsc_status tsc_ssl_endpoint_of_(SSL *ssl, const tsc_ssl_attachment_ *attachment,
                                               tsc_endpoint *endpoint, uint8_t *room) {
     tsc_endpoint it = *endpoint;
+    tsc_status status;
     const char *name;
     if (SSL_is_dtls(ssl) || SSL_version(ssl) == 1 /* OSSL_QUIC1_VERSION */ || tsc_ssl_dane_(ssl) ||
-        tsc_ssl_hidden_time_(ssl) ||
+        tsc_ssl_hides_(ssl, &it) ||
         (tsc_ssl_wants_status_(ssl) && !(attachment->flags & TSC_SSL_WITHOUT_STATUS)))
         return TSC_UNSUPPORTED;
     if (it.verification_len > TSC_MAX_NAME)
@@ -896,8 +944,9 @@ static inline tsc_status tsc_ssl_endpoint_of_(SSL *ssl, const tsc_ssl_attachment
         it.server_name = name ? (const uint8_t *)name : it.host;
         it.server_name_len = name ? strlen(name) : it.host_len;
     }
-    if (!tsc_ssl_verification_(ssl, attachment, &it, 1, room))
-        return TSC_NO_MEMORY;
+    status = tsc_ssl_verification_(ssl, attachment, &it, 1, room);
+    if (status != TSC_OK)
+        return status;
     it.verification = room;
     it.verification_len = TSC_SSL_VERIFICATION;
     *endpoint = it;
@@ -998,7 +1047,8 @@ static inline int tsc_ssl_is_same_(SSL *ssl, const tsc_ssl_state_ *state, int ce
         return 0;
     if (tsc_ssl_forgot_(ssl))
         return 1; // and nothing can be set any more
-    return tsc_ssl_verification_(ssl, attachment, &state->endpoint, certificate, now) &&
+    return !tsc_ssl_dane_(ssl) &&
+           tsc_ssl_verification_(ssl, attachment, &state->endpoint, certificate, now) == TSC_OK &&
            memcmp(now, state->verification, sizeof now) == 0;
 }
 
@@ -1027,6 +1077,22 @@ static inline size_t tsc_ssl_session_length_(const SSL_SESSION *session) {
     return length + 256;
 }
 
+// Whether a session is for connections like this one, as far as it shows. A server that showed no
+// certificate, as with a pre-shared key, is none that others verify. And where a maximum fragment
+// length was agreed, only an SSL that asks for the same can resume, but what it asks for cannot be
+// read.
+static inline int tsc_ssl_session_is_usual_(const SSL_SESSION *session) {
+#ifndef TSC_SSL_BORING_
+    if (SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED)
+        return 0;
+#endif
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30200000L
+    if (SSL_SESSION_get0_peer_rpk((SSL_SESSION *)session))
+        return 1;
+#endif
+    return SSL_SESSION_get0_peer((SSL_SESSION *)session) != NULL;
+}
+
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
@@ -1038,7 +1104,7 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     // it was begun is no longer the one that the session would be kept for.
     if (!SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
-        !tsc_ssl_is_as_begun_(ssl, state))
+        !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
         return;
     if (state->flags & TSC_SSL_SERIALISE) {
         int length = i2d_SSL_SESSION(session, NULL);
@@ -1146,6 +1212,9 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
         attachment->store = SSL_CTX_get_cert_store(ctx);
         if (attachment->store)
             X509_STORE_up_ref(attachment->store);
+#ifndef TSC_SSL_BORING_
+        attachment->security = SSL_CTX_get_security_callback(ctx);
+#endif
         // An SSL_CTX of which there can be no SSL is nobody's concern.
         sample = SSL_new(ctx);
         if (sample) {
@@ -1262,6 +1331,8 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
     index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
     before = tsc_ssl_state_of_(ssl);
     if (state && SSL_set_ex_data(ssl, index, state)) {
+        if (!before && SSL_get_info_callback(ssl) == tsc_ssl_watch_)
+            SSL_set_session(ssl, NULL); // a duplicate: what it has is another's to offer
         if (before) {
             // What it offered is still set on ssl, and is not this attempt's to offer.
             int unsent = tsc_ssl_unsent_(ssl, before);
@@ -1292,7 +1363,7 @@ static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t po
 // Takes an offer back, for those that it fits. What ssl receives would not be theirs.
 static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
     tsc_ssl_offer_end_(state);
-    tsc_attempt_failed(state->attempt, 0);
+    tsc_attempt_withdraw(state->attempt);
 }
 
 // The handshake starts: takes the offer back if something was set since that decides whom ssl
@@ -1301,8 +1372,7 @@ static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state) {
     if (!state->offered || !tsc_ssl_before_handshake_(ssl))
         return;
     ERR_set_mark();
-    if (!tsc_ssl_is_same_(ssl, state, 1) || tsc_ssl_dane_(ssl) ||
-        !tsc_ssl_session_fits_(ssl, state->offered)) {
+    if (!tsc_ssl_is_same_(ssl, state, 1) || !tsc_ssl_session_fits_(ssl, state->offered)) {
         SSL_set_session(ssl, NULL);
         tsc_ssl_offer_withdraw_(state);
     }
@@ -1324,7 +1394,7 @@ static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
         if (!state->transport || !attachment->has_info || SSL_get_info_callback(ssl))
             tsc_ssl_watch_start_(ssl, state);
         if (!SSL_set_session(ssl, state->offered))
-            tsc_ssl_offer_end_(state);
+            tsc_ssl_offer_withdraw_(state);
     }
     ERR_pop_to_mark();
     return TSC_OK;
@@ -1423,24 +1493,28 @@ static inline int tsc_ssl_wants_retry_(const SSL *ssl) {
 static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // OpenSSL has it const in this one place
     const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    // What the application sets on ssl when the handshake starts is set by then.
+    int starts = (where & SSL_CB_HANDSHAKE_START) != 0;
     if (!attachment)
         return;
+    if (starts && attachment->next_info)
+        attachment->next_info(ssl, where, ret);
     if (attachment->begin && !SSL_is_server(ssl)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
         // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
         int clean = ERR_peek_error() == 0;
-        if ((where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl)) {
-            if (state && !state->started) {
-                tsc_ssl_offer_check_(ssl, state); // begun before, by hand
-            } else {
+        if (starts && tsc_ssl_before_handshake_(ssl)) {
+            if (!state || state->started) { // else begun before, by hand
                 tsc_ssl_state_ *before = state;
                 attachment->begin(attachment->begin_arg, ssl);
                 state = tsc_ssl_state_of_(ssl);
                 if (state && state != before)
                     state->watched = 1;
             }
-            if (state)
+            if (state) {
+                tsc_ssl_offer_check_(ssl, state);
                 state->started = 1;
+            }
         } else if (state && state->watched && (where & SSL_CB_HANDSHAKE_DONE)) {
             state->done = 1;
             state->silent = 0;
@@ -1456,7 +1530,7 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
         if (clean)
             ERR_clear_error();
     }
-    if (attachment->next_info)
+    if (!starts && attachment->next_info)
         attachment->next_info(ssl, where, ret);
 }
 

@@ -124,8 +124,11 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
 using starter = std::function<void(SSL *)>;
 
 namespace detail {
+using kept_starter = std::shared_ptr<const starter>;
+
 inline void on_start(void *arg, SSL *ssl) noexcept {
-    tsc::detail::contained([&] { (*static_cast<const starter *>(arg))(ssl); });
+    const kept_starter run = *static_cast<kept_starter *>(arg); // which may replace itself
+    tsc::detail::contained([&] { (*run)(ssl); });
 }
 } // namespace detail
 
@@ -134,7 +137,10 @@ inline void on_start(void *arg, SSL *ssl) noexcept {
 // until the SSL_CTX is freed or this is called again; an empty one ends it. What it throws is lost.
 inline status on_start(SSL_CTX *ctx, starter run) noexcept {
     const bool some = run != nullptr;
-    auto *fresh = some ? new (std::nothrow) starter(std::move(run)) : nullptr;
+    detail::kept_starter held;
+    if (some)
+        tsc::detail::contained([&] { held = std::make_shared<const starter>(std::move(run)); });
+    auto *fresh = held ? new (std::nothrow) detail::kept_starter(std::move(held)) : nullptr;
     if (some && !fresh)
         return TSC_NO_MEMORY;
     const status why = tsc_ssl_on_start(ctx, fresh ? detail::on_start : nullptr, fresh);

@@ -108,8 +108,7 @@ static result connects(fixture it, way begin, void (*change)(SSL *)) {
         assert_int_equal(strstr(answer, "Reused") != NULL, got.resumed);
         assert_int_equal(tsc_ssl_established(ssl), got.begun == TSC_OK ? TSC_OK : TSC_WRONG_STATE);
     } else if (got.begun == TSC_OK && begin != by_on_start) {
-        const tsc_status told = tsc_ssl_failed(ssl);
-        assert_true(told == TSC_OK || !NAMES_READ); // or over, since no session fitted
+        assert_int_equal(tsc_ssl_failed(ssl), TSC_OK);
     }
     ERR_clear_error();
     tsc_attempt_info info = {0};
@@ -182,57 +181,146 @@ static void each_property_keeps_apart_on_start(void **state) {
     each_property_keeps_apart(by_on_start);
 }
 
-// What is set between begin and the handshake counts, too: the session is not offered.
+// What is set between begin and the handshake counts, too: the session is not offered. It may be
+// set by the program, by the function of tsc_ssl_on_start, or by an info callback that was there.
 static void (*late_change)(SSL *);
+enum { BY_PROGRAM, BY_FUNCTION, BY_CALLBACK, LATE_WAYS };
 
-static tsc_status then_changed(SSL *ssl, int port) {
-    const tsc_status status = tsc_ssl_begin(ssl, "localhost", (uint32_t)port);
+static void start_then_change(void *arg, SSL *ssl) {
+    start(arg, ssl);
     if (late_change)
         late_change(ssl);
-    return status;
+}
+
+static void change_on_start(const SSL *ssl, int where, int ret) {
+    (void)ret;
+    if (late_change && (where & SSL_CB_HANDSHAKE_START))
+        late_change((SSL *)ssl);
+}
+
+static fixture set_up_late(const peer *server, int by) {
+    fixture it = set_up(server, 0);
+    starting.port = peer_port(server);
+    if (by == BY_CALLBACK)
+        SSL_CTX_set_info_callback(it.ctx, change_on_start);
+    if (by != BY_PROGRAM)
+        tsc_ssl_on_start(it.ctx, by == BY_FUNCTION ? start_then_change : start, NULL);
+    return it;
+}
+
+static SSL *begin_then_change(fixture it, int by) {
+    SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(it.server)));
+    if (by == BY_PROGRAM) {
+        assert_int_equal(by_host(ssl, peer_port(it.server)), TSC_OK);
+        if (late_change)
+            late_change(ssl);
+    }
+    return ssl;
+}
+
+static bool resumes_late(fixture it, int by) {
+    static char answer[65536];
+    late_change = NULL;
+    SSL *ssl = begin_then_change(it, by);
+    assert_int_equal(SSL_connect(ssl), 1);
+    const bool resumed = SSL_session_reused(ssl);
+    assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
+    assert_int_equal(tsc_ssl_established(ssl), TSC_OK);
+    client_close(ssl);
+    return resumed;
+}
+
+static void late_case(const verification_case *of, const peer *server, int by) {
+    static char answer[65536];
+    fixture it = set_up_late(server, by);
+    assert_false(resumes_late(it, by));
+    assert_true(resumes_late(it, by));
+    const tsc_stats before = client_stats(it.cache);
+    late_change = of->change;
+    SSL *ssl = begin_then_change(it, by);
+    const bool connected = SSL_connect(ssl) == 1;
+    if ((connected && SSL_session_reused(ssl)) || (of->outcome == CASE_FULL && !connected) ||
+        (of->outcome == CASE_REJECTED && connected))
+        fail_msg("%s: %s, %s", of->what, connected ? "connected" : "failed",
+                 connected && SSL_session_reused(ssl) ? "resumed" : "full");
+    // The callback has changed it before it was begun.
+    if (by != BY_CALLBACK) {
+        tsc_attempt_info info = {0};
+        assert_int_equal(tsc_attempt_info_get(tsc_ssl_attempt(ssl), &info, sizeof info), TSC_OK);
+        assert_int_equal(info.reason, TSC_REASON_OTHER_VERIFICATION);
+    }
+    if (connected) {
+        assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
+        assert_non_null(strstr(answer, "New"));
+        tsc_ssl_established(ssl);
+    } else {
+        tsc_ssl_failed(ssl);
+    }
+    ERR_clear_error();
+    client_close(ssl);
+    if (by != BY_CALLBACK) {
+        // It is nobody's, and counts as what it was.
+        const tsc_stats after = client_stats(it.cache);
+        assert_int_equal(after.stored, before.stored);
+        assert_int_equal(after.established, before.established + connected);
+        assert_int_equal(after.failed, before.failed + !connected);
+        assert_int_equal(after.refused, before.refused);
+    }
+    // The ticket went back to those that it is for.
+    assert_true(resumes_late(it, by));
+    tear_down(it);
 }
 
 static void what_is_set_after_begin_counts(void **state) {
     (void)state;
     for (int v = 0; v < 2; v++) {
         peer *server = server_of(VERSIONS[v]);
-        for (int i = 0; i < VERIFICATION_CASES; i++) {
-            const verification_case *of = &verification_cases[i];
-            if (of->change == case_another_sni)
-                continue; // a name to verify is another case
+        for (int i = 0; i < VERIFICATION_CASES * LATE_WAYS; i++) {
+            const verification_case *of = &verification_cases[i / LATE_WAYS];
+            if (NAMES_READ || !of->names) // else it may resume
+                late_case(of, server, i % LATE_WAYS);
+        }
+        peer_free(server);
+    }
+}
+
+#ifndef CASES_BORING
+// A duplicate offers nothing that the original was given to offer, begun or not.
+static void a_duplicate_offers_nothing_of_the_originals(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        for (int begun = 0; begun < 2; begun++) {
             fixture it = set_up(server, 0);
-            late_change = NULL;
-            assert_false(resumes(it, then_changed, NULL));
-            assert_true(resumes(it, then_changed, NULL));
-            const uint64_t stored = client_stats(it.cache).stored;
-            late_change = of->change;
-            char answer[65536];
+            assert_false(resumes(it, by_host, NULL));
             SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(server)));
-            assert_int_equal(then_changed(ssl, peer_port(server)), TSC_OK);
-            const bool connected = SSL_connect(ssl) == 1;
-            if ((connected && SSL_session_reused(ssl)) ||
-                (of->outcome == CASE_FULL && !connected) ||
-                (of->outcome == CASE_REJECTED && connected))
-                fail_msg("%s: %s, %s", of->what, connected ? "connected" : "failed",
-                         connected && SSL_session_reused(ssl) ? "resumed" : "full");
-            if (connected) {
-                assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
-                assert_non_null(strstr(answer, "New"));
-                tsc_ssl_established(ssl);
-            } else {
-                tsc_ssl_failed(ssl);
-            }
+            assert_int_equal(by_host(ssl, peer_port(server)), TSC_OK);
+            assert_non_null(SSL_get_session(ssl));
+            SSL *copy = SSL_dup(ssl);
+            assert_non_null(copy);
+            case_another_name(copy);
+            if (begun)
+                assert_int_equal(by_host(copy, peer_port(server)), TSC_OK);
+            assert_int_equal(SSL_connect(copy), -1);
             ERR_clear_error();
+            SSL_free(copy);
             client_close(ssl);
-            assert_int_equal(client_stats(it.cache).stored, stored); // it is nobody's
-            // The ticket went back to those that it is for.
-            late_change = NULL;
-            assert_true(resumes(it, then_changed, NULL));
+            // And one that is offered something of its own is as any other.
+            ssl = client_ssl(it.ctx, -1);
+            assert_int_equal(by_host(ssl, peer_port(server)), TSC_OK);
+            copy = SSL_dup(ssl);
+            SSL_free(ssl);
+            SSL_set_fd(copy, client_dial(peer_port(server)));
+            assert_int_equal(by_host(copy, peer_port(server)), TSC_OK);
+            assert_int_equal(SSL_connect(copy), 1);
+            assert_true(SSL_session_reused(copy));
+            client_close(copy);
             tear_down(it);
         }
         peer_free(server);
     }
 }
+#endif
 
 #ifndef CASES_BORING
 static X509_STORE *store_of(bool full) {
@@ -332,6 +420,9 @@ static void what_the_caller_says_counts_besides(void **state) {
     too_long[sizeof too_long - 1] = 0;
     said = too_long;
     assert_int_equal(connects(it, with_verification, NULL).begun, TSC_TOO_LARGE);
+    // It speaks for what cannot be read.
+    said = "policy 1.2.3.4";
+    assert_int_equal(connects(it, with_verification, case_policies).begun, TSC_OK);
     tear_down(it);
     peer_free(server);
 }
@@ -566,6 +657,102 @@ static void a_certificate_that_a_callback_chooses_is_no_change(void **state) {
     }
 }
 
+#ifndef CASES_BORING // which has one
+// And one of RSA, which is the current one by then.
+static void two_certificates(SSL *ssl) {
+    static EVP_PKEY *key;
+    BIO *file = BIO_new_file(peer_client_certificate(), "r");
+    X509 *certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
+    if (!key) {
+        EVP_PKEY_CTX *making = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+        assert_int_equal(EVP_PKEY_keygen_init(making), 1);
+        assert_int_equal(EVP_PKEY_keygen(making, &key), 1);
+        EVP_PKEY_CTX_free(making);
+    }
+    assert_int_equal(X509_set_pubkey(certificate, key), 1);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    case_client_certificate(ssl);
+    assert_int_equal(SSL_use_certificate(ssl, certificate), 1);
+    assert_int_equal(SSL_use_PrivateKey(ssl, key), 1);
+    X509_free(certificate);
+    BIO_free(file);
+}
+
+// Of a client's certificates, one for each type of key, the server's wishes decide which is used.
+static void a_certificate_that_the_handshake_chooses_is_no_change(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server =
+            peer_s_server(v ? "-tls1_3 -Verify 1 -client_sigalgs ECDSA+SHA256"
+                            : "-tls1_2 -Verify 1 -client_sigalgs ECDSA+SHA256:RSA+SHA256");
+        fixture it = set_up(server, 0);
+        assert_false(resumes(it, by_host, two_certificates));
+        assert_true(resumes(it, by_host, two_certificates));
+        assert_false(resumes(it, by_host, case_client_certificate));
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
+// ---- Sessions that few could use ----------------------------------------------------------------
+
+static unsigned shared_key(SSL *ssl, const char *hint, char *identity, unsigned identity_size,
+                           unsigned char *key, unsigned key_size) {
+    (void)ssl, (void)hint;
+    if (identity_size < 2 || key_size < 4)
+        return 0;
+    memcpy(identity, "x", 2);
+    memcpy(key, "\1\2\3\4", 4);
+    return 4;
+}
+static void with_shared_key(SSL *ssl) {
+    SSL_set_psk_client_callback(ssl, shared_key);
+}
+static void without_certificates(SSL *ssl) {
+    assert_int_equal(SSL_set_cipher_list(ssl, "aNULL:@SECLEVEL=0"), 1);
+}
+
+// Others would take the server for one that has shown its certificate.
+static void a_server_without_a_certificate_leaves_nothing(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments;
+        void (*change)(SSL *);
+    } servers[] = {{"-tls1_2 -nocert -psk 01020304 -psk_identity x -cipher PSK", with_shared_key},
+                   {"-tls1_2 -nocert -cipher aNULL:@SECLEVEL=0", without_certificates}};
+    for (int i = 0; i < 2; i++) {
+        peer *server = peer_s_server(servers[i].arguments);
+        fixture it = set_up(server, 0);
+        for (int j = 0; j < 2; j++)
+            assert_false(resumes(it, by_host, servers[i].change));
+        const result without = connects(it, by_host, NULL);
+        assert_true(!without.connected && !without.offered);
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
+static void short_fragments(SSL *ssl) {
+    assert_int_equal(SSL_set_tlsext_max_fragment_length(ssl, TLSEXT_max_fragment_length_1024), 1);
+}
+
+// A server that resumes answers with the length of the session, for which this client has not
+// asked.
+static void a_maximum_fragment_length_fails_nobody(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        fixture it = set_up(server, 0);
+        assert_false(resumes(it, by_host, short_fragments));
+        assert_false(resumes(it, by_host, short_fragments));
+        assert_false(resumes(it, by_host, NULL));
+        assert_true(resumes(it, by_host, NULL));
+        tear_down(it);
+        peer_free(server);
+    }
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_property_keeps_apart_by_host),
@@ -574,6 +761,10 @@ int main(void) {
         cmocka_unit_test(each_property_keeps_apart_on_start),
         cmocka_unit_test(what_is_set_after_begin_counts),
 #ifndef CASES_BORING
+        cmocka_unit_test(a_duplicate_offers_nothing_of_the_originals),
+        cmocka_unit_test(a_certificate_that_the_handshake_chooses_is_no_change),
+        cmocka_unit_test(a_server_without_a_certificate_leaves_nothing),
+        cmocka_unit_test(a_maximum_fragment_length_fails_nobody),
         cmocka_unit_test(a_trust_store_is_not_known_by_its_address),
 #endif
         cmocka_unit_test(values_keep_apart),

@@ -97,6 +97,21 @@ static void case_trust(SSL *ssl) {
     SSL_set0_verify_cert_store(ssl, X509_STORE_new()); // which is empty
 }
 #endif
+#ifndef CASES_BORING
+static int case_security(const SSL *ssl, const SSL_CTX *ctx, int what, int bits, int nid,
+                         void *other, void *arg) {
+    (void)ssl, (void)ctx, (void)what, (void)bits, (void)nid, (void)other, (void)arg;
+    return 1;
+}
+static void case_security_callback(SSL *ssl) {
+    SSL_set_security_callback(ssl, case_security);
+}
+#endif
+static void case_policies(SSL *ssl) { // which cannot be read
+    X509_VERIFY_PARAM_set_flags(SSL_get0_param(ssl),
+                                X509_V_FLAG_POLICY_CHECK | X509_V_FLAG_EXPLICIT_POLICY);
+    X509_VERIFY_PARAM_add0_policy(SSL_get0_param(ssl), OBJ_txt2obj("1.2.3.4", 1));
+}
 static void case_client_certificate(SSL *ssl) {
     SSL_use_certificate_file(ssl, peer_client_certificate(), SSL_FILETYPE_PEM);
     SSL_use_PrivateKey_file(ssl, peer_client_key(), SSL_FILETYPE_PEM);
@@ -151,6 +166,13 @@ static void case_raw_keys(SSL *ssl) {
     SSL_set1_server_cert_type(ssl, types, sizeof types);
 }
 #endif
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+static void case_expected_key(SSL *ssl) { // by which it takes a certificate, too
+    EVP_PKEY *another = EVP_EC_gen("P-256");
+    SSL_add_expected_rpk(ssl, another);
+    EVP_PKEY_free(another);
+}
+#endif
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L
 static void case_purpose(SSL *ssl) {
     X509_VERIFY_PARAM_set_purpose(SSL_get0_param(ssl), X509_PURPOSE_ANY);
@@ -188,6 +210,10 @@ static const verification_case verification_cases[] = {
     {"the security level", case_security_level, CASE_FULL, 0},
 #endif
     {"no verification", case_no_verification, CASE_FULL, 0},
+#ifndef CASES_BORING
+    {"the security callback", case_security_callback, CASE_FULL, 0},
+#endif
+    {"policies", case_policies, CASE_REFUSED, 0},
     {"a verify callback", case_verify_callback, CASE_FULL, 0},
 #ifndef CASES_BORING
     {"other trust", case_trust, CASE_REJECTED, 0},
@@ -214,6 +240,9 @@ static const verification_case verification_cases[] = {
 #endif
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
     {"raw public keys", case_raw_keys, CASE_FULL, 0},
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+    {"an expected public key", case_expected_key, CASE_REFUSED, 0},
 #endif
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L
     {"the purpose", case_purpose, CASE_FULL, 0},

@@ -220,6 +220,21 @@ static void a_starter_begins_each_handshake() {
     REQUIRE(tsc::ssl::on_start(nullptr, counting) == TSC_INVALID_ARGUMENT);
 }
 
+// One that is for a single handshake, with what it holds.
+static void a_starter_may_end_itself() {
+    fixture it(manner(TLS1_2_VERSION));
+    REQUIRE(!resumes(it));
+    const auto held = std::make_shared<std::string>("a name that is too long to be kept in place");
+    REQUIRE(tsc::ssl::on_start(it.ctx, [held, &it](SSL *ssl) {
+                REQUIRE(tsc::ssl::on_start(it.ctx, nullptr) == TSC_OK);
+                REQUIRE(held.use_count() == 2 && held->size() == 43);
+                REQUIRE(tsc::ssl::begin(ssl, it.node()) == TSC_OK);
+            }) == TSC_OK);
+    REQUIRE(connection(it).resumes() && held.use_count() == 1);
+    connection after(it);
+    REQUIRE(SSL_connect(after.ssl) == 1 && tsc_ssl_attempt(after.ssl) == nullptr);
+}
+
 #ifdef TSC_EXCEPTIONS_
 static void a_starter_that_throws_costs_nothing() {
     fixture it(manner(TLS1_3_VERSION));
@@ -282,6 +297,7 @@ int main() {
     RUN(a_wait_that_blocks_ends_with_the_ticket);
     RUN(a_session_that_does_not_parse_costs_a_full_handshake);
     RUN(a_starter_begins_each_handshake);
+    RUN(a_starter_may_end_itself);
 #ifdef TSC_EXCEPTIONS_
     RUN(a_starter_that_throws_costs_nothing);
 #endif

@@ -37,19 +37,25 @@ struct result {
     tsc::reason why = tsc::reason::none;
 };
 
-static result connects(fixture &it, bool by_starter, void (*change)(SSL *) = nullptr) {
+// late: changed after it was begun, by a starter before its handshake starts.
+static result connects(fixture &it, bool by_starter, void (*change)(SSL *) = nullptr,
+                       bool late = false) {
     result got;
     const auto port = peer_port(it.server);
     // What the dialled host is, and nothing that is set on the SSL.
     const tsc::endpoint to{"localhost", static_cast<std::uint32_t>(port)};
     SSL *ssl = client_ssl(it.ctx, client_dial(port));
-    if (change)
+    if (change && !late)
         change(ssl);
+    const auto begin = [&](SSL *of) {
+        got.begun = tsc::ssl::begin(of, to);
+        if (change && late)
+            change(of);
+    };
     if (by_starter)
-        REQUIRE(tsc::ssl::on_start(it.ctx, [&](SSL *of) { got.begun = tsc::ssl::begin(of, to); }) ==
-                TSC_OK);
+        REQUIRE(tsc::ssl::on_start(it.ctx, begin) == TSC_OK);
     else
-        got.begun = tsc::ssl::begin(ssl, to);
+        begin(ssl);
     got.connected = SSL_connect(ssl) == 1;
     if (got.connected) {
         char answer[256];
@@ -89,6 +95,10 @@ static void run(const verification_case &of, const peer *server, bool by_starter
     REQUIRE(of.outcome != CASE_REJECTED || !changed.connected);
     if (of.outcome == CASE_FULL && !looked && of.change != case_another_sni)
         REQUIRE(changed.why == tsc::reason::other_verification);
+    REQUIRE(resumes(it, by_starter));
+    const result late = connects(it, by_starter, of.change, true);
+    REQUIRE(late.begun == TSC_OK && (!late.resumed || looked));
+    REQUIRE(late.why == tsc::reason::other_verification || looked);
     REQUIRE(resumes(it, by_starter));
 }
 

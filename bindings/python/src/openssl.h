@@ -51,6 +51,7 @@
     X(SSL_CTX_get_ex_data)                                                                         \
     X(SSL_CTX_get_info_callback)                                                                   \
     X(SSL_CTX_get_options)                                                                         \
+    X(SSL_CTX_get_security_callback)                                                               \
     X(SSL_CTX_sess_get_new_cb)                                                                     \
     X(SSL_CTX_sess_set_new_cb)                                                                     \
     X(SSL_CTX_set_ex_data)                                                                         \
@@ -59,6 +60,7 @@
     X(SSL_SESSION_free)                                                                            \
     X(SSL_SESSION_get0_peer)                                                                       \
     X(SSL_SESSION_get0_ticket)                                                                     \
+    X(SSL_SESSION_get_max_fragment_length)                                                         \
     X(SSL_SESSION_get_protocol_version)                                                            \
     X(SSL_SESSION_get_ticket_lifetime_hint)                                                        \
     X(SSL_SESSION_has_ticket)                                                                      \
@@ -78,7 +80,9 @@
     X(SSL_get_options)                                                                             \
     X(SSL_get_peer_cert_chain)                                                                     \
     X(SSL_get_peer_finished)                                                                       \
+    X(SSL_get_privatekey)                                                                          \
     X(SSL_get_rbio)                                                                                \
+    X(SSL_get_security_callback)                                                                   \
     X(SSL_get_security_level)                                                                      \
     X(SSL_get_servername)                                                                          \
     X(SSL_get_session)                                                                             \
@@ -167,6 +171,7 @@ extern openssl_functions openssl;
 #define SSL_CTX_get_ex_data openssl.SSL_CTX_get_ex_data_
 #define SSL_CTX_get_info_callback openssl.SSL_CTX_get_info_callback_
 #define SSL_CTX_get_options openssl.SSL_CTX_get_options_
+#define SSL_CTX_get_security_callback openssl.SSL_CTX_get_security_callback_
 #define SSL_CTX_sess_get_new_cb openssl.SSL_CTX_sess_get_new_cb_
 #define SSL_CTX_sess_set_new_cb openssl.SSL_CTX_sess_set_new_cb_
 #define SSL_CTX_set_ex_data openssl.SSL_CTX_set_ex_data_
@@ -175,6 +180,7 @@ extern openssl_functions openssl;
 #define SSL_SESSION_free openssl.SSL_SESSION_free_
 #define SSL_SESSION_get0_peer openssl.SSL_SESSION_get0_peer_
 #define SSL_SESSION_get0_ticket openssl.SSL_SESSION_get0_ticket_
+#define SSL_SESSION_get_max_fragment_length openssl.SSL_SESSION_get_max_fragment_length_
 #define SSL_SESSION_get_protocol_version openssl.SSL_SESSION_get_protocol_version_
 #define SSL_SESSION_get_ticket_lifetime_hint openssl.SSL_SESSION_get_ticket_lifetime_hint_
 #define SSL_SESSION_has_ticket openssl.SSL_SESSION_has_ticket_
@@ -194,7 +200,9 @@ extern openssl_functions openssl;
 #define SSL_get_options openssl.SSL_get_options_
 #define SSL_get_peer_cert_chain openssl.SSL_get_peer_cert_chain_
 #define SSL_get_peer_finished openssl.SSL_get_peer_finished_
+#define SSL_get_privatekey openssl.SSL_get_privatekey_
 #define SSL_get_rbio openssl.SSL_get_rbio_
+#define SSL_get_security_callback openssl.SSL_get_security_callback_
 #define SSL_get_security_level openssl.SSL_get_security_level_
 #define SSL_get_servername openssl.SSL_get_servername_
 #define SSL_get_session openssl.SSL_get_session_
