@@ -50,7 +50,7 @@ func (c *Config) Begin(endpoint Endpoint) *Attempt {
 		defer g.handle.release()
 	}
 	// A caller that says itself what the connection verifies may change the tls.Config accordingly.
-	a := &Attempt{tls: g.tls.Clone(), mayChange: endpoint.Verification != ""}
+	a := &Attempt{tls: clone(g.tls), mayChange: endpoint.Verification != ""}
 	endpoint = g.complete(endpoint)
 	a.tls.ServerName = endpoint.ServerName
 	a.tls.ClientSessionCache = a

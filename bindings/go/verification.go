@@ -8,15 +8,24 @@ import (
 	"encoding/binary"
 	"hash"
 	"reflect"
+	"runtime"
 	"slices"
+	"unsafe"
 )
 
-// ownClone is a clone that shares nothing that a caller could change from outside, as a pool of roots.
-func ownClone(config *tls.Config) *tls.Config {
+// clone is a clone whose lists are its own: a change in one of them is no change in the original.
+func clone(config *tls.Config) *tls.Config {
 	own := config.Clone()
 	own.Certificates = slices.Clone(config.Certificates)
 	own.NextProtos = slices.Clone(config.NextProtos)
 	own.CipherSuites = slices.Clone(config.CipherSuites)
+	own.EncryptedClientHelloConfigList = slices.Clone(config.EncryptedClientHelloConfigList)
+	return own
+}
+
+// ownClone is a clone that shares nothing that a caller could change from outside, as a pool of roots.
+func ownClone(config *tls.Config) *tls.Config {
+	own := clone(config)
 	if config.RootCAs != nil {
 		own.RootCAs = config.RootCAs.Clone()
 	}
@@ -24,13 +33,16 @@ func ownClone(config *tls.Config) *tls.Config {
 }
 
 // verification digests what can be read of whom connections with a tls.Config trust, who they are and what
-// they speak: the same for two that were built the same, in another process as well. What a function does
-// can't be read, only whether there is one; nor can keys in a pool of roots, only their names. crypto/tls
-// itself compares a session's chain with the roots before it offers the session.
+// they speak: the same for two that were built the same, in another process as well. Of a function that is its
+// name, not what it refers to; of a pool of roots their names, not their keys. crypto/tls itself compares a
+// session's chain with the roots before it offers the session.
 func verification(config *tls.Config) string {
 	d := digest{sha256.New()}
-	d.flag(config.InsecureSkipVerify, config.VerifyPeerCertificate != nil, config.VerifyConnection != nil,
-		config.GetClientCertificate != nil, config.Time != nil, config.RootCAs != nil)
+	d.flag(config.InsecureSkipVerify, config.RootCAs != nil)
+	for _, function := range []any{config.VerifyPeerCertificate, config.VerifyConnection,
+		config.GetClientCertificate, config.Time} {
+		d.function(function)
+	}
 	if config.RootCAs != nil {
 		//lint:ignore SA1019 System roots aren't in it: those have no other name here than "a pool".
 		d.list(config.RootCAs.Subjects())
@@ -72,6 +84,15 @@ func (d digest) list(parts [][]byte) {
 	}
 }
 
+// A function that isn't there has the empty name.
+func (d digest) function(function any) {
+	name := ""
+	if code := reflect.ValueOf(function).Pointer(); code != 0 {
+		name = runtime.FuncForPC(code).Name()
+	}
+	d.bytes([]byte(name))
+}
+
 func (d digest) flag(flags ...bool) {
 	for _, flag := range flags {
 		if flag {
@@ -100,7 +121,8 @@ func unchanged(config, from *tls.Config) bool {
 		slices.Equal(config.EncryptedClientHelloConfigList, from.EncryptedClientHelloConfigList)
 }
 
-// sameFunc compares the code of two functions. Closures of one code look the same.
-func sameFunc(a, b any) bool {
-	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+// sameFunc says whether two functions are one and the same, with what they refer to: a func is a pointer to
+// that. Both are in use, so neither address is another's.
+func sameFunc[F any](a, b F) bool {
+	return *(*unsafe.Pointer)(unsafe.Pointer(&a)) == *(*unsafe.Pointer)(unsafe.Pointer(&b))
 }

@@ -173,6 +173,99 @@ func TestAnAttemptWhoseTLSConfigWasChangedOffersAndKeepsNothing(t *testing.T) {
 
 // crypto/tls speaks to a View as to its own list: what it looks at itself is looked at, and the rest is the
 // caller's duty.
+// What one function refers to isn't what another one does, though their code is the same.
+func TestAnotherFunctionOfTheSameCodeIsAChange(t *testing.T) {
+	functions := map[string]func(of int, c *tls.Config){
+		"VerifyPeerCertificate": func(of int, c *tls.Config) {
+			c.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error {
+				if of == 0 {
+					return errors.New("nobody")
+				}
+				return nil
+			}
+		},
+		"VerifyConnection": func(of int, c *tls.Config) {
+			c.VerifyConnection = func(tls.ConnectionState) error {
+				if of == 0 {
+					return errors.New("nobody")
+				}
+				return nil
+			}
+		},
+		"GetClientCertificate": func(of int, c *tls.Config) {
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &tls.Certificate{OCSPStaple: make([]byte, of)}, nil
+			}
+		},
+		"Time": func(of int, c *tls.Config) {
+			c.Time = func() time.Time { return time.Now().Add(time.Duration(of) * time.Second) }
+		},
+	}
+	for number, version := range versions {
+		addr := propertyServer(t)
+		for name, set := range functions {
+			t.Run(name+"/"+number, func(t *testing.T) {
+				cache := newCache(t, Options{})
+				tlsConfig := base(version)
+				set(1, tlsConfig)
+				config, err := cache.NewConfig(tlsConfig, ConfigOptions{})
+				want(t, err, nil)
+				endpoint := Endpoint{Host: "127.0.0.1", Port: portOf(t, addr)}
+				connect := func(change func(*tls.Config)) bool {
+					return attemptVisit(t, config, endpoint, addr, change)
+				}
+				connect(unchangedConfig)
+				if !connect(unchangedConfig) {
+					t.Error("not resumed")
+				}
+				if connect(func(c *tls.Config) { set(2, c) }) {
+					t.Error("resumed")
+				}
+				// The same one set again is the same.
+				if !connect(func(c *tls.Config) {
+					c.VerifyPeerCertificate, c.VerifyConnection = tlsConfig.VerifyPeerCertificate, tlsConfig.VerifyConnection
+					c.GetClientCertificate, c.Time = tlsConfig.GetClientCertificate, tlsConfig.Time
+				}) {
+					t.Error("set again: not resumed")
+				}
+			})
+		}
+	}
+}
+
+// A tls.Config that was handed out has lists of its own: what is set in one of them counts, there alone.
+func TestWhatIsSetInAListCounts(t *testing.T) {
+	lists := map[string]func(*tls.Config){
+		"Certificates": func(c *tls.Config) { c.Certificates[0] = certified(t, "other") },
+		"NextProtos":   func(c *tls.Config) { c.NextProtos[0] = "b" },
+		"CipherSuites": func(c *tls.Config) { c.CipherSuites[0] = tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 },
+	}
+	for number, version := range versions {
+		addr := propertyServer(t)
+		for name, change := range lists {
+			t.Run(name+"/"+number, func(t *testing.T) {
+				cache := newCache(t, Options{})
+				tlsConfig := base(version)
+				tlsConfig.Certificates = []tls.Certificate{certified(t, "client")}
+				tlsConfig.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+				config, err := cache.NewConfig(tlsConfig, ConfigOptions{})
+				want(t, err, nil)
+				endpoint := Endpoint{Host: "127.0.0.1", Port: portOf(t, addr)}
+				attemptVisit(t, config, endpoint, addr, unchangedConfig)
+				if attemptVisit(t, config, endpoint, addr, change) {
+					t.Error("resumed")
+				}
+				view, err := config.ForEndpoint(endpoint)
+				want(t, err, nil)
+				change(view.TLSConfig())
+				if !attemptVisit(t, config, endpoint, addr, unchangedConfig) {
+					t.Error("not resumed")
+				}
+			})
+		}
+	}
+}
+
 func TestAViewInAChangedTLSConfigIsTheCallersDuty(t *testing.T) {
 	eachProperty(t, func(t *testing.T, addr string, version uint16, change func(*tls.Config), full bool) {
 		config, err := newCache(t, Options{}).NewConfig(base(version), ConfigOptions{})
@@ -295,6 +388,12 @@ func TestADigestTellsEachPropertyApart(t *testing.T) {
 			t.Error(property.name, " is as ", other)
 		}
 		digests[digest] = property.name
+	}
+	// Which function it is counts, not only that there is one.
+	another := base(tls.VersionTLS13)
+	another.VerifyConnection = func(tls.ConnectionState) error { return errors.New("nobody") }
+	if other, ok := digests[verification(another)]; ok {
+		t.Error("another VerifyConnection is as ", other)
 	}
 	hidden := base(tls.VersionTLS13)
 	hidden.EncryptedClientHelloConfigList = []byte{1}

@@ -43,7 +43,7 @@ func (c *Config) ForEndpoint(endpoint Endpoint) (*View, error) {
 	}
 	g := c.generation()
 	endpoint = g.complete(endpoint)
-	v := &View{of: g, tls: g.tls.Clone(), endpoint: endpoint}
+	v := &View{of: g, tls: clone(g.tls), endpoint: endpoint}
 	v.tls.ServerName = endpoint.ServerName
 	v.tls.ClientSessionCache = v
 	return v, nil
@@ -55,7 +55,7 @@ func (v *View) TLSConfig() *tls.Config {
 	if v == nil || v.tls == nil {
 		return &tls.Config{}
 	}
-	return v.tls.Clone()
+	return clone(v.tls)
 }
 
 // acquire is to be followed by release of the generation's handle. If crypto/tls knows the connection by

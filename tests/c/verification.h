@@ -166,13 +166,6 @@ static void case_raw_keys(SSL *ssl) {
     SSL_set1_server_cert_type(ssl, types, sizeof types);
 }
 #endif
-#if OPENSSL_VERSION_NUMBER >= 0x30200000L
-static void case_expected_key(SSL *ssl) { // by which it takes a certificate, too
-    EVP_PKEY *another = EVP_EC_gen("P-256");
-    SSL_add_expected_rpk(ssl, another);
-    EVP_PKEY_free(another);
-}
-#endif
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L
 static void case_purpose(SSL *ssl) {
     X509_VERIFY_PARAM_set_purpose(SSL_get0_param(ssl), X509_PURPOSE_ANY);
@@ -240,9 +233,6 @@ static const verification_case verification_cases[] = {
 #endif
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
     {"raw public keys", case_raw_keys, CASE_FULL, 0},
-#endif
-#if OPENSSL_VERSION_NUMBER >= 0x30200000L
-    {"an expected public key", case_expected_key, CASE_REFUSED, 0},
 #endif
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L
     {"the purpose", case_purpose, CASE_FULL, 0},
