@@ -356,7 +356,7 @@ typedef struct {
     uint8_t verification[TSC_SSL_VERIFICATION]; // their digest, the config's
     X509_STORE *store; // what it trusted then; a reference, so that no other has its address
 #ifndef TSC_SSL_BORING_
-    // The security callback that it had, most often OpenSSL's own.
+    // OpenSSL's own security callback, which has no name.
     int (*security)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
 #endif
     uint32_t flags;
@@ -826,6 +826,8 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
     tsc_ssl_note_(notes, (uint64_t)SSL_get_security_level(ssl));
     if (SSL_get_security_callback(ssl) != attachment->security)
         tsc_ssl_note_callback_(notes, (void (*)(void))SSL_get_security_callback(ssl));
+    else
+        tsc_ssl_note_(notes, 0);
     tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
     tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_inh_flags(param));
     if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
@@ -1213,7 +1215,11 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
         if (attachment->store)
             X509_STORE_up_ref(attachment->store);
 #ifndef TSC_SSL_BORING_
-        attachment->security = SSL_CTX_get_security_callback(ctx);
+        {
+            SSL_CTX *fresh = SSL_CTX_new(TLS_method());
+            attachment->security = fresh ? SSL_CTX_get_security_callback(fresh) : NULL;
+            SSL_CTX_free(fresh);
+        }
 #endif
         // An SSL_CTX of which there can be no SSL is nobody's concern.
         sample = SSL_new(ctx);

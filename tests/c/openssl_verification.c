@@ -591,6 +591,11 @@ static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **s
     SSL_CTX *deep = client_context();
     SSL_CTX_set_verify_depth(deep, 7);
     of_one_identity(it, deep);
+#ifndef CASES_BORING
+    SSL_CTX *strange = client_context();
+    SSL_CTX_set_security_callback(strange, case_security);
+    of_one_identity(it, strange);
+#endif
     SSL_CTX *first = of_one_identity(it, client_context());
     SSL_CTX *second = of_one_identity(it, client_context());
 
@@ -605,6 +610,12 @@ static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **s
     assert_false(resumes(of, by_host, NULL));
     of.ctx = deep;
     assert_false(resumes(of, by_host, NULL));
+#ifndef CASES_BORING
+    of.ctx = strange;
+    assert_false(resumes(of, by_host, NULL));
+    assert_true(resumes(of, by_host, NULL));
+    SSL_CTX_free(strange);
+#endif
     of.ctx = second;
     assert_true(resumes(of, by_host, NULL));
     // Both ask the same of the server.

@@ -47,11 +47,13 @@
     X(RAND_bytes)                                                                                  \
     X(SSL_CIPHER_get_id)                                                                           \
     X(SSL_CTX_ctrl)                                                                                \
+    X(SSL_CTX_free)                                                                                \
     X(SSL_CTX_get_cert_store)                                                                      \
     X(SSL_CTX_get_ex_data)                                                                         \
     X(SSL_CTX_get_info_callback)                                                                   \
     X(SSL_CTX_get_options)                                                                         \
     X(SSL_CTX_get_security_callback)                                                               \
+    X(SSL_CTX_new)                                                                                 \
     X(SSL_CTX_sess_get_new_cb)                                                                     \
     X(SSL_CTX_sess_set_new_cb)                                                                     \
     X(SSL_CTX_set_ex_data)                                                                         \
@@ -103,6 +105,7 @@
     X(SSL_set_session)                                                                             \
     X(SSL_version)                                                                                 \
     X(SSL_want)                                                                                    \
+    X(TLS_method)                                                                                  \
     X(X509_CRL_get0_signature)                                                                     \
     X(X509_OBJECT_get0_X509)                                                                       \
     X(X509_OBJECT_get0_X509_CRL)                                                                   \
@@ -167,11 +170,13 @@ extern openssl_functions openssl;
 #define RAND_bytes openssl.RAND_bytes_
 #define SSL_CIPHER_get_id openssl.SSL_CIPHER_get_id_
 #define SSL_CTX_ctrl openssl.SSL_CTX_ctrl_
+#define SSL_CTX_free openssl.SSL_CTX_free_
 #define SSL_CTX_get_cert_store openssl.SSL_CTX_get_cert_store_
 #define SSL_CTX_get_ex_data openssl.SSL_CTX_get_ex_data_
 #define SSL_CTX_get_info_callback openssl.SSL_CTX_get_info_callback_
 #define SSL_CTX_get_options openssl.SSL_CTX_get_options_
 #define SSL_CTX_get_security_callback openssl.SSL_CTX_get_security_callback_
+#define SSL_CTX_new openssl.SSL_CTX_new_
 #define SSL_CTX_sess_get_new_cb openssl.SSL_CTX_sess_get_new_cb_
 #define SSL_CTX_sess_set_new_cb openssl.SSL_CTX_sess_set_new_cb_
 #define SSL_CTX_set_ex_data openssl.SSL_CTX_set_ex_data_
@@ -223,6 +228,7 @@ extern openssl_functions openssl;
 #define SSL_set_session openssl.SSL_set_session_
 #define SSL_version openssl.SSL_version_
 #define SSL_want openssl.SSL_want_
+#define TLS_method openssl.TLS_method_
 #define X509_CRL_get0_signature openssl.X509_CRL_get0_signature_
 #define X509_OBJECT_get0_X509 openssl.X509_OBJECT_get0_X509_
 #define X509_OBJECT_get0_X509_CRL openssl.X509_OBJECT_get0_X509_CRL_
