@@ -560,11 +560,6 @@ print(context.import_sessions(bytes(32), bytes.fromhex(sealed)), visit(context, 
 
 @DIRECT
 @BOTH
-@pytest.mark.xfail(
-    sys.version_info >= (3, 14),
-    reason="what is verified has an address in it there, which another process has elsewhere",
-    strict=True,
-)
 def test_the_next_process_resumes_what_was_exported(serve, cert, version):
     server, context = serve(version), plain(cert)
     tsc.attach(context, identity=b"mine", serialise=True)
