@@ -787,6 +787,35 @@ static inline void tsc_ssl_note_names_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM 
 }
 #endif
 
+// How certificates are verified, but for the names that they have to be for.
+static inline void tsc_ssl_note_param_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM *param) {
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_flags(param));
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
+#ifndef OPENSSL_IS_BORINGSSL
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_hostflags(param));
+#endif
+#ifndef TSC_SSL_BORING_
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
+    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_inh_flags(param));
+    if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
+        tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
+#endif
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30500000L
+    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_purpose(param));
+#endif
+}
+
+// The rules that come with a trust store, which add to those of the SSL.
+static inline void tsc_ssl_note_rules_(tsc_ssl_notes_ *notes, X509_STORE *store) {
+    if (!store)
+        return;
+    tsc_ssl_note_param_(notes, X509_STORE_get0_param(store));
+#ifndef TSC_SSL_BORING_
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_verify_cb(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_revocation(store));
+#endif
+}
+
 // What an SSL verifies and is.
 //
 // endpoint: with its server name; NULL for the SSL of a program that verifies that name, whatever
@@ -817,27 +846,21 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         tsc_ssl_note_(notes, store ? 0 : 1);
     else
         tsc_ssl_note_store_(notes, store);
-    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_flags(param));
-    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_depth(param));
-#ifndef OPENSSL_IS_BORINGSSL
-    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_hostflags(param));
-#endif
+    tsc_ssl_note_rules_(notes, store);
+    tsc_ssl_note_param_(notes, param);
 #ifndef TSC_SSL_BORING_
     tsc_ssl_note_(notes, (uint64_t)SSL_get_security_level(ssl));
     if (SSL_get_security_callback(ssl) != attachment->security)
         tsc_ssl_note_callback_(notes, (void (*)(void))SSL_get_security_callback(ssl));
     else
         tsc_ssl_note_(notes, 0);
-    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_auth_level(param));
-    tsc_ssl_note_(notes, X509_VERIFY_PARAM_get_inh_flags(param));
-    if (X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME)
-        tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_time(param));
     store = NULL;
     SSL_get0_verify_cert_store(ssl, &store);
     if (store)
         tsc_ssl_note_store_(notes, store);
     else
         tsc_ssl_note_(notes, 0);
+    tsc_ssl_note_rules_(notes, store);
     tsc_ssl_note_(notes, (uint64_t)SSL_get_tlsext_status_type(ssl));
 #ifndef OPENSSL_NO_CT
     tsc_ssl_note_(notes, (uint64_t)SSL_ct_is_enabled(ssl));
@@ -850,9 +873,6 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         if (SSL_get0_server_cert_type(ssl, &types, &length))
             tsc_ssl_note_text_(notes, types, types ? length : 0);
     }
-#endif
-#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30500000L
-    tsc_ssl_note_(notes, (uint64_t)X509_VERIFY_PARAM_get_purpose(param));
 #endif
     tsc_ssl_note_(notes, (uint64_t)SSL_get_options(ssl));
     tsc_ssl_note_(notes, (uint64_t)SSL_get_min_proto_version(ssl));
@@ -917,7 +937,10 @@ static inline int tsc_ssl_wants_status_(SSL *ssl) {
 
 // Whether an SSL verifies by what cannot be read, of which the caller has said nothing.
 static inline int tsc_ssl_hides_(SSL *ssl, const tsc_endpoint *endpoint) {
+    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     unsigned long flags = X509_VERIFY_PARAM_get_flags(SSL_get0_param(ssl));
+    if (store)
+        flags |= X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store));
 #ifdef TSC_SSL_BORING_
     if (flags & X509_V_FLAG_USE_CHECK_TIME)
         return 1;

@@ -570,6 +570,61 @@ static void a_replaced_store_starts_over(void **state) {
     peer_free(server);
 }
 
+static void check_crls(X509_STORE *store) {
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+}
+static void limit_depth(X509_STORE *store) {
+    X509_STORE_set_depth(store, 7);
+}
+static void have_policies(X509_STORE *store) {
+    X509_STORE_set_flags(store, X509_V_FLAG_POLICY_CHECK);
+}
+#ifndef CASES_BORING
+static void have_callback(X509_STORE *store) {
+    X509_STORE_set_verify_cb(store, case_accept);
+}
+static int no_revocation(X509_STORE_CTX *ctx) {
+    (void)ctx;
+    return 1;
+}
+static void have_own_revocation(X509_STORE *store) {
+    X509_STORE_set_check_revocation(store, no_revocation);
+}
+#endif
+
+// A store has rules of its own, which add to those of the SSL: set later, or in another SSL_CTX of
+// the same identity.
+static SSL_CTX *of_one_identity(fixture it, SSL_CTX *ctx);
+static void the_rules_of_a_store_count(void **state) {
+    (void)state;
+    static void (*const rules[])(X509_STORE *) = {
+        check_crls,    limit_depth,         have_policies,
+#ifndef CASES_BORING
+        have_callback, have_own_revocation,
+#endif
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        peer *server = server_of(TLS1_2_VERSION);
+        fixture it = {NULL, client_context(), server}, other = {NULL, client_context(), server};
+        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+        of_one_identity(it, it.ctx);
+        rules[i](SSL_CTX_get_cert_store(other.ctx));
+        of_one_identity(it, other.ctx);
+        assert_false(resumes(it, by_host, NULL));
+        assert_false(connects(other, by_host, NULL).resumed);
+        assert_true(resumes(it, by_host, NULL));
+        SSL_CTX_free(other.ctx);
+        tear_down(it);
+
+        it = set_up(server, 0);
+        assert_false(resumes(it, by_host, NULL));
+        rules[i](SSL_CTX_get_cert_store(it.ctx));
+        assert_false(connects(it, by_host, NULL).resumed);
+        tear_down(it);
+        peer_free(server);
+    }
+}
+
 // ---- Contexts of one identity -------------------------------------------------------------------
 
 static SSL_CTX *of_one_identity(fixture it, SSL_CTX *ctx) {
@@ -789,6 +844,7 @@ int main(void) {
         cmocka_unit_test(a_rotated_client_certificate_starts_over),
         cmocka_unit_test(a_rotated_client_certificate_moves_the_end),
         cmocka_unit_test(a_replaced_store_starts_over),
+        cmocka_unit_test(the_rules_of_a_store_count),
         cmocka_unit_test(contexts_of_one_identity_share_only_if_they_verify_the_same),
         cmocka_unit_test(contexts_with_a_callback_share_nothing_without_an_identity),
         cmocka_unit_test(a_certificate_that_a_callback_chooses_is_no_change),

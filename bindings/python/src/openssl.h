@@ -112,7 +112,10 @@
     X(X509_OBJECT_get_type)                                                                        \
     X(X509_STORE_free)                                                                             \
     X(X509_STORE_get0_objects)                                                                     \
+    X(X509_STORE_get0_param)                                                                       \
+    X(X509_STORE_get_check_revocation)                                                             \
     X(X509_STORE_get_ex_data)                                                                      \
+    X(X509_STORE_get_verify_cb)                                                                    \
     X(X509_STORE_lock)                                                                             \
     X(X509_STORE_set_ex_data)                                                                      \
     X(X509_STORE_unlock)                                                                           \
@@ -235,7 +238,10 @@ extern openssl_functions openssl;
 #define X509_OBJECT_get_type openssl.X509_OBJECT_get_type_
 #define X509_STORE_free openssl.X509_STORE_free_
 #define X509_STORE_get0_objects openssl.X509_STORE_get0_objects_
+#define X509_STORE_get0_param openssl.X509_STORE_get0_param_
+#define X509_STORE_get_check_revocation openssl.X509_STORE_get_check_revocation_
 #define X509_STORE_get_ex_data openssl.X509_STORE_get_ex_data_
+#define X509_STORE_get_verify_cb openssl.X509_STORE_get_verify_cb_
 #define X509_STORE_lock openssl.X509_STORE_lock_
 #define X509_STORE_set_ex_data openssl.X509_STORE_set_ex_data_
 #define X509_STORE_unlock openssl.X509_STORE_unlock_
