@@ -748,6 +748,8 @@ static inline void tsc_ssl_note_certificates_(tsc_ssl_notes_ *notes, SSL *ssl, X
         SSL_select_current_cert(ssl, current);
         return;
     }
+#else
+    (void)ssl;
 #endif
     tsc_ssl_note_certificate_(notes, current);
 }
