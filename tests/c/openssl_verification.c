@@ -10,6 +10,10 @@
 
 #include <cmocka.h>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -374,6 +378,13 @@ static void another_cipher(SSL *ssl) {
     assert_int_equal(SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
 }
 
+static int accept_too(int good, X509_STORE_CTX *ctx) {
+    return case_accept(good, ctx);
+}
+static void another_verify_callback(SSL *ssl) {
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_too);
+}
+
 static void values_keep_apart(void **state) {
     (void)state;
     peer *server = server_of(TLS1_2_VERSION);
@@ -386,6 +397,9 @@ static void values_keep_apart(void **state) {
     assert_false(resumes(it, by_host, case_ciphers));
     assert_false(resumes(it, by_host, another_cipher));
     assert_true(resumes(it, by_host, another_cipher));
+    assert_false(resumes(it, by_host, case_verify_callback));
+    assert_false(resumes(it, by_host, another_verify_callback));
+    assert_true(resumes(it, by_host, another_verify_callback));
 #if !defined(OPENSSL_NO_CT) && !defined(CASES_BORING)
     assert_false(resumes(it, by_host, case_status));
     assert_false(resumes(it, by_host, case_transparency));
@@ -394,6 +408,36 @@ static void values_keep_apart(void **state) {
     tear_down(it);
     peer_free(server);
 }
+
+#ifdef __linux__
+// Nothing shows when such a callback goes and another one gets its address.
+static void a_callback_that_was_made_at_run_time_is_refused(void **state) {
+    (void)state;
+    int (*made)(int, X509_STORE_CTX *);
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(page, MAP_FAILED);
+    memcpy(&made, &page, sizeof made);
+    fixture it = {NULL, client_context(), NULL};
+    assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+    SSL *ssl = client_ssl(it.ctx, -1);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, made); // and never called
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_UNSUPPORTED);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, case_accept);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_OK);
+    // Nor is one that the SSL_CTX has, when it is attached.
+    SSL_free(ssl);
+    SSL_CTX *ctx = client_context();
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, made);
+    assert_int_equal(tsc_ssl_attach(ctx, it.cache, NULL, 0), TSC_OK);
+    ssl = client_ssl(ctx, -1);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_UNSUPPORTED);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    tear_down(it);
+    munmap(page, 4096);
+}
+#endif
 
 // ---- What the caller adds -----------------------------------------------------------------------
 
@@ -839,6 +883,9 @@ int main(void) {
         cmocka_unit_test(a_trust_store_is_not_known_by_its_address),
 #endif
         cmocka_unit_test(values_keep_apart),
+#ifdef __linux__
+        cmocka_unit_test(a_callback_that_was_made_at_run_time_is_refused),
+#endif
         cmocka_unit_test(what_the_caller_says_counts_besides),
 #ifndef CASES_BORING
         cmocka_unit_test(a_status_may_be_done_without),
