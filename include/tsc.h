@@ -186,7 +186,8 @@ struct rustls_client_config;
 #define TSC_REASON_FAILED 11
 
 // tsc_attempt_info.reason: all sessions of this endpoint come from connections that verified something else
-// (tsc_endpoint.verification): other names, flags or client certificate.
+// (tsc_endpoint.verification): other names, flags or client certificate. Or the attempt itself turned out to, and
+// was withdrawn (tsc_attempt_withdraw): set everything before it begins.
 #define TSC_REASON_OTHER_VERIFICATION 12
 
 // tsc_attempt_failed: the ClientHello may have left. Without this fact, as when the TCP connection was refused,

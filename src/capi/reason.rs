@@ -32,7 +32,8 @@ pub const TSC_REASON_CACHE_OFF: u32 = 10;
 /// tsc_attempt_info.reason: the attempt failed after it had offered a session.
 pub const TSC_REASON_FAILED: u32 = 11;
 /// tsc_attempt_info.reason: all sessions of this endpoint come from connections that verified something else
-/// (tsc_endpoint.verification): other names, flags or client certificate.
+/// (tsc_endpoint.verification): other names, flags or client certificate. Or the attempt itself turned out to, and
+/// was withdrawn (tsc_attempt_withdraw): set everything before it begins.
 pub const TSC_REASON_OTHER_VERIFICATION: u32 = 12;
 
 pub(super) fn of(reason: Reason) -> u32 {

@@ -11,7 +11,8 @@ pub enum Reason {
     /// it. Normal for a first connection; otherwise look at what tells endpoints apart (host, port, server
     /// name, group, verification) and whether attempts say that they are established.
     NothingStored,
-    /// All that was stored for this endpoint comes from connections that verified something else.
+    /// All that was stored for this endpoint comes from connections that verified something else, or this attempt
+    /// was withdrawn.
     OtherVerification,
     /// What was stored has expired. Look at the server's ticket lifetime and at `ttl_seconds`.
     Expired,

@@ -505,7 +505,10 @@ impl World {
                 let answer = status(unsafe { tsc_attempt_offer(attempt, room.at(input), size) });
                 return room.check(answer, size, false);
             }
-            22 => unsafe { tsc_attempt_sent(attempt) },
+            22 => match input.below(4) {
+                0 => unsafe { tsc_attempt_withdraw(attempt) },
+                _ => unsafe { tsc_attempt_sent(attempt) },
+            },
             23 => unsafe { tsc_attempt_wants_another(attempt) },
             24 => unsafe {
                 tsc_attempt_set_not_after(attempt, input.pick(&[0, -1, 1, i64::MAX, i64::MIN]))
