@@ -613,7 +613,11 @@ static void a_replaced_store_starts_over(void **state) {
     assert_false(connects(it, by_host, NULL).connected);
     assert_int_equal(SSL_CTX_load_verify_locations(it.ctx, peer_server_certificate(), NULL), 1);
     assert_false(resumes(it, by_host, NULL));
+#ifdef CASES_BORING // where nothing tells one store from the next
+    assert_false(resumes(it, by_host, NULL));
+#else
     assert_true(resumes(it, by_host, NULL));
+#endif
     tear_down(it);
     peer_free(server);
 }
