@@ -508,6 +508,25 @@ static void receiving_nonsense_stores_and_releases_nothing(void **state) {
     assert_int_equal(stats_of(cache).sessions, 0);
 }
 
+/* unload_library.c has more of it. */
+static void a_function_is_named_if_it_is_in_a_module(void **state) {
+    (void)state;
+    uint8_t id[TSC_FUNCTION_ID] = {0}, other[TSC_FUNCTION_ID] = {0};
+    void (*const known)(void) = (void (*)(void))tsc_version;
+    assert_status(tsc_function_id(known, id), TSC_OK);
+    assert_status(tsc_function_id((void (*)(void))tsc_has_rustls, other), TSC_OK);
+    assert_memory_not_equal(id, other, sizeof id);
+    assert_status(tsc_function_id(NULL, id), TSC_INVALID_ARGUMENT);
+    assert_status(tsc_function_id(known, NULL), TSC_INVALID_ARGUMENT);
+#ifdef __linux__
+    void *made = malloc(1);
+    void (*function)(void);
+    memcpy(&function, &made, sizeof function);
+    assert_status(tsc_function_id(function, id), TSC_NOT_FOUND);
+    free(made);
+#endif
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -526,6 +545,7 @@ int main(void) {
         TEST(an_attempt_refuses_nonsense_and_stays_open),
         TEST(waits_and_forecasts_refuse_nonsense),
         TEST(receiving_nonsense_stores_and_releases_nothing),
+        TEST(a_function_is_named_if_it_is_in_a_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
