@@ -41,7 +41,8 @@ typedef struct {
     int open;            /* nobody has said yet how it ended: see claim */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
     uint64_t verification[2 * UNREAD];
-    BIO *transport; /* a reference, from the end of the handshake to the verdict */
+    BIO *transport; /* what is watched from the end of the handshake on, or NULL */
+    int broken;     /* a read or a write of it has failed */
 } connection;
 
 static int settings_index = -1;
@@ -57,18 +58,8 @@ static int claim(connection *of) {
     return __atomic_exchange_n(&of->open, 0, __ATOMIC_ACQ_REL);
 }
 
-static void verdict(connection *of) {
-    __atomic_store_n(&of->open, 0, __ATOMIC_RELEASE);
-    /* As tsc_ssl_offer_end_ does, and for its reason. */
-    BIO_free_all(__atomic_exchange_n(&of->transport, NULL, __ATOMIC_ACQ_REL));
-}
-
 static void established(SSL *ssl, connection *of) {
-    if (!claim(of))
-        return;
-    if (tsc_ssl_established(ssl) == TSC_OK)
-        verdict(of);
-    else
+    if (claim(of) && tsc_ssl_established(ssl) != TSC_OK)
         __atomic_store_n(&of->open, 1, __ATOMIC_RELEASE); /* too early */
 }
 
@@ -78,7 +69,36 @@ static void failed(const SSL *ssl, connection *of, uint32_t facts) {
     if (SSL_session_reused(ssl))
         facts |= TSC_FACT_RESUMED;
     tsc_attempt_failed(tsc_ssl_attempt(ssl), facts);
-    verdict(of);
+    __atomic_store_n(&of->open, 0, __ATOMIC_RELEASE);
+}
+
+/* The SSL itself does not tell: what it does after a failed write differs between OpenSSLs. */
+static long on_transport(BIO *transport, int oper, const char *argp, size_t len, int argi,
+                         long argl, int ret, size_t *processed) {
+    (void)argp, (void)len, (void)argi, (void)argl, (void)processed;
+    connection *of = (void *)BIO_get_callback_arg(transport);
+    if (oper == BIO_CB_FREE) /* from 3.2 on before what holds the connection */
+        of->transport = NULL;
+    else if ((oper == (BIO_CB_READ | BIO_CB_RETURN) || oper == (BIO_CB_WRITE | BIO_CB_RETURN)) &&
+             ret <= 0 && !BIO_should_retry(transport))
+        of->broken = 1;
+    return ret;
+}
+
+static void watch(const SSL *ssl, connection *of) {
+    BIO *transport = SSL_get_rbio(ssl);
+    if (transport == NULL || BIO_get_callback_ex(transport) != NULL)
+        return;
+    of->transport = transport;
+    BIO_set_callback_arg(transport, (char *)of);
+    BIO_set_callback_ex(transport, on_transport);
+}
+
+/* Called where no other thread can be using the transport: inside the SSL, or after it. */
+static void unwatch(connection *of) {
+    if (of->transport != NULL)
+        BIO_set_callback_ex(of->transport, NULL);
+    of->transport = NULL;
 }
 
 /* Before TLS 1.3 the client speaks last in a resumed handshake. A request after it waits for that
@@ -100,8 +120,10 @@ static void data_came(SSL *ssl, connection *of) {
     if (of->nodelay_is_ours)
         set_nodelay(ssl, 0);
     of->nodelay_is_ours = 0;
-    if (of->accept == ACCEPT_DATA)
+    if (of->accept == ACCEPT_DATA) {
+        unwatch(of);
         established(ssl, of);
+    }
 }
 
 /* Waits for the first application data after the handshake, and is gone with it. In TLS 1.3 a
@@ -128,9 +150,8 @@ static void on_info(const SSL *info_of, int where, int ret) {
     int fatal = ret >> 8 == SSL3_AL_FATAL, description = ret & 0xff;
     if (of != NULL && (where & SSL_CB_HANDSHAKE_DONE) && !of->done) {
         of->done = 1;
-        of->transport = SSL_get_rbio(ssl);
-        if (of->transport != NULL)
-            BIO_up_ref(of->transport);
+        if (of->accept != ACCEPT_HANDSHAKE)
+            watch(ssl, of);
         if (SSL_session_reused(ssl) && SSL_version(ssl) < TLS1_3_VERSION && !has_nodelay(ssl)) {
             of->nodelay_is_ours = 1;
             set_nodelay(ssl, 1);
@@ -160,13 +181,10 @@ static void on_info(const SSL *info_of, int where, int ret) {
 static void connection_free(SSL *ssl, void *companion) {
     connection *of = companion;
     of->state->silent = 0; /* it may have lost a race: who knows that it timed out has said so */
-    if (ssl != NULL && of->open && of->done) {
-        int waits = SSL_want(ssl) == SSL_READING || SSL_want(ssl) == SSL_WRITING;
-        if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ||
-            (waits && of->transport != NULL && !BIO_should_retry(of->transport)))
-            failed(ssl, of, 0);
-    }
-    verdict(of);
+    unwatch(of);
+    if (ssl != NULL && of->open && of->done &&
+        (of->broken || (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0))
+        failed(ssl, of, 0);
     free(of);
 }
 
@@ -631,7 +649,6 @@ PyObject *direct_failed(PyObject *Py_UNUSED(module), PyObject *args) {
         else
             tsc_ssl_failed(ssl);
         state->silent = 0;
-        verdict(of);
     }
     Py_RETURN_NONE;
 }

@@ -210,11 +210,6 @@ def test_a_login_that_is_not_answered_is_a_failure_if_the_caller_says_so(serve, 
     assert failures(context) == (1, 0, 0)
 
 
-@pytest.mark.xfail(
-    not tsc.status().direct or ssl.OPENSSL_VERSION_INFO >= (3, 2),
-    reason="the fallback sees reads only, and OpenSSL 3.5 was not seen to tell of it",
-    strict=True,
-)
 def test_a_connection_that_breaks_while_it_writes_has_failed(serve, cert):
     server, context = serve(), context_for(cert)
     with connect(context, server.port) as tls, pytest.raises(OSError):
