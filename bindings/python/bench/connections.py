@@ -5,6 +5,7 @@ own; each against full handshakes of the same round, the median of all rounds. T
 is a lock around an OrderedDict with one session an endpoint, offered and read by `ssl` itself.
 """
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -45,8 +46,11 @@ class Full:
     def __init__(self, cafile):
         self.context = ssl.create_default_context(cafile=cafile)
 
+    def open(self, port):
+        return ask(self.context, port)
+
     def connect(self, port):
-        with ask(self.context, port) as tls:
+        with self.open(port) as tls:
             return tls.session_reused
 
 
@@ -57,11 +61,11 @@ class Requested(Full):
         super().__init__(cafile)
         self.cache = PurePython()
 
-    def connect(self, port):
+    def open(self, port):
         endpoint = "127.0.0.1", port
-        with ask(self.context, port, self.cache.get_session(endpoint)) as tls:
-            self.cache.set_session(endpoint, tls.session)
-            return tls.session_reused
+        tls = ask(self.context, port, self.cache.get_session(endpoint))
+        self.cache.set_session(endpoint, tls.session)
+        return tls
 
 
 class Direct(Full):
@@ -95,19 +99,26 @@ def cpu(one, port):
     return taken / CONNECTIONS
 
 
-def measure(cert, version, designs):
+@contextlib.contextmanager
+def respawning(cert, version):
+    """Gives the port of a server, a process of its own."""
     server = subprocess.Popen(
         [sys.executable, str(RESPAWN), *cert, version], stdout=subprocess.PIPE, text=True
     )
     port = int(server.stdout.readline())
     worker = int(server.stdout.readline())
     try:
-        rows = [[cpu(design(cert[0]), port) for design in designs] for _ in range(ROUNDS)]
+        yield port
     finally:
         # The parent first: it would start another worker, which would hold its output open.
         server.kill()
         os.kill(worker, signal.SIGKILL)
         server.communicate()
+
+
+def measure(cert, version, designs):
+    with respawning(cert, version) as port:
+        rows = [[cpu(design(cert[0]), port) for design in designs] for _ in range(ROUNDS)]
     print(f"{version.replace('v1_', ' 1.')}")
     for i, design in enumerate(designs):
         middle = statistics.median(row[i] for row in rows) * 1000

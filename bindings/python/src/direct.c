@@ -251,7 +251,7 @@ static void note_unread(SSL_CTX *ctx, settings *its, const void *set, size_t len
     }
     if (notes.failed) { /* then it is like no other */
         memset(digest, 0, sizeof digest);
-        digest[0] = ++failures;
+        digest[0] = __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
         digest[1] = (uint64_t)(uintptr_t)its;
     }
     for (int i = 0; i < UNREAD; i++)
@@ -387,6 +387,7 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     unsigned long long options;
     if (!PyArg_ParseTuple(args, "OOOsK", &function, &context, &socket, &version, &options))
         return NULL;
+    lock_shared(); /* one at a time: what it finds is kept */
     const char *reason =
         openssl_find(function, (ssl_context *)context, (ssl_socket *)socket, version, options);
     if (reason == NULL && settings_index < 0) {
@@ -394,6 +395,7 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
         if (settings_index < 0)
             reason = "libssl has no room for more data";
     }
+    unlock_shared();
     if (reason != NULL)
         return PyUnicode_FromString(reason);
     Py_INCREF(Py_TYPE(context));
@@ -403,7 +405,30 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Gives whether it is attached now; it may have been before. */
+/* It may have been attached before. */
+static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_options *options,
+                         int accept, int serialise) {
+    settings *its = settings_of(ctx);
+    if (its == NULL) {
+        its = calloc(1, sizeof *its);
+        if (its == NULL || !SSL_CTX_set_ex_data(ctx, settings_index, its)) {
+            free(its);
+            return TSC_NO_MEMORY;
+        }
+    }
+    int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
+    tsc_status status =
+        tsc_ssl_attach(ctx, cache->cache, options, serialise ? TSC_SSL_SERIALISE : 0);
+    if (status != TSC_OK)
+        return status;
+    its->cache_mode = cache_mode;
+    its->info = SSL_CTX_get_info_callback(ctx);
+    its->accept = accept;
+    its->on = 1;
+    SSL_CTX_set_info_callback(ctx, on_info);
+    return tsc_ssl_on_start(ctx, on_start, its);
+}
+
 PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *context;
     Cache *cache;
@@ -417,41 +442,24 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
         return not_direct();
-    settings *its = settings_of(ctx);
-    if (its == NULL) {
-        its = calloc(1, sizeof *its);
-        if (its == NULL || !SSL_CTX_set_ex_data(ctx, settings_index, its)) {
-            free(its);
-            return PyErr_NoMemory();
-        }
-    }
     tsc_config_options options = {.client_not_after = client_not_after,
                                   .identity = (const uint8_t *)identity,
                                   .identity_len = (size_t)identity_len};
-    int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
-    tsc_status status =
-        tsc_ssl_attach(ctx, cache->cache, &options, serialise ? TSC_SSL_SERIALISE : 0);
-    if (status != TSC_OK)
-        return raise_status(status);
-    its->cache_mode = cache_mode;
-    its->info = SSL_CTX_get_info_callback(ctx);
-    its->accept = accept;
-    its->on = 1;
-    SSL_CTX_set_info_callback(ctx, on_info);
-    tsc_ssl_on_start(ctx, on_start, its);
-    Py_RETURN_NONE;
+    tsc_status status;
+    BEGIN_ALONE(context);
+    status = attach(ctx, cache, &options, accept, serialise);
+    END_ALONE;
+    return none_or_raise(status);
 }
 
-/* Connections that are open go on without: what they still receive is not kept. */
-PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
-    SSL_CTX *ctx = ctx_of(context);
+static tsc_status detach(SSL_CTX *ctx) {
     settings *its = settings_of(ctx);
     tsc_ssl_attachment_ *attachment = ctx == NULL ? NULL : tsc_ssl_attachment_of_(ctx);
     if (its == NULL || !its->on || attachment == NULL)
-        return not_direct();
+        return TSC_WRONG_STATE;
     struct retired *one = malloc(sizeof *one);
     if (one == NULL)
-        return PyErr_NoMemory();
+        return TSC_NO_MEMORY;
     its->on = 0;
     *one = (struct retired){attachment, its->retired};
     its->retired = one;
@@ -459,7 +467,16 @@ PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
     SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session);
     SSL_CTX_set_session_cache_mode(ctx, its->cache_mode);
     SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1, NULL);
-    Py_RETURN_NONE;
+    return TSC_OK;
+}
+
+/* Connections that are open go on without: what they still receive is not kept. */
+PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
+    tsc_status status;
+    BEGIN_ALONE(context);
+    status = detach(ctx_of(context));
+    END_ALONE;
+    return none_or_raise(status);
 }
 
 static const tsc_config *config_of(PyObject *context) {
@@ -520,8 +537,10 @@ PyObject *direct_set(PyObject *Py_UNUSED(module), PyObject *args) {
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     settings *its = settings_of(ctx);
+    BEGIN_ALONE(context);
     if (its != NULL)
         note_unread(ctx, its, set, (size_t)length);
+    END_ALONE;
     Py_RETURN_NONE;
 }
 

@@ -198,7 +198,8 @@ def test_objects_that_are_not_as_known_are_refused(cert):
 
     assert check() is None
     another = module._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    assert check(function=len) == "_ssl does not show the functions of its OpenSSL"
+    if "_ssl" not in sys.builtin_module_names:  # otherwise `len` is in the same file
+        assert check(function=len) == "_ssl does not show the functions of its OpenSSL"
     assert check(function=check) == "where the module _ssl is cannot be seen"
     assert check(version="OpenSSL 0") == "there is more than one OpenSSL"
     assert "as they were known" in check(context=another)

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import socket
 import ssl
+import sys
 import threading
 
 import pytest
@@ -152,6 +153,10 @@ def test_offers_that_do_harm_are_withheld(serve, cert):
     ]
 
 
+@pytest.mark.skipif(
+    not tsc.status().direct and (3, 12, 8) <= sys.version_info[:3] not in [(3, 13, 0)],
+    reason="OpenSSL drops a session whose connection fails, and `ssl` no longer copies it",
+)
 def test_any_number_may_fail_if_you_say_so(serve, cert):
     server = serve(ssl.TLSVersion.TLSv1_2)
     cache = tsc.TLSSessionCache(failure_budget=ANY_NUMBER)
