@@ -21,6 +21,7 @@ typedef struct {
     int on;                /* it is attached */
     int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
     int accept;
+    int replaces_sessions; /* those that the caller sets are not offered */
     uint64_t unread[UNREAD]; /* see note_unread */
     /* As they were before it was attached. */
     int cache_mode;
@@ -320,11 +321,13 @@ static size_t peer_of(int fd, char *host, size_t size, uint32_t *port) {
     return strlen(host);
 }
 
-/* Whether the caller has set a session to offer. pymongo sets what it read when the handshake was
- * over, which in TLS 1.3 cannot resume: its ticket came later. */
-static int has_own_session(const SSL *ssl) {
+/* Whether the caller has set a session to offer, and wants that. pymongo sets what it read when the
+ * handshake was over, which in TLS 1.3 cannot resume: its ticket came later. */
+static int has_own_session(SSL *ssl, const settings *its) {
     SSL_SESSION *session = SSL_get_session(ssl);
-    return session != NULL && SSL_SESSION_is_resumable(session);
+    if (session == NULL || !SSL_SESSION_is_resumable(session))
+        return 0;
+    return !its->replaces_sessions || SSL_set_session(ssl, NULL) != 1;
 }
 
 /* A handshake starts, and nobody began it by hand. */
@@ -332,7 +335,7 @@ static void on_start(void *arg, SSL *ssl) {
     settings *its = arg;
     char host[1025];
     uint32_t port;
-    if (!its->on || has_own_session(ssl))
+    if (!its->on || has_own_session(ssl, its))
         return;
     size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
     if (length > 0)
@@ -407,7 +410,7 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
 
 /* It may have been attached before. */
 static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_options *options,
-                         int accept, int serialise) {
+                         int accept, int serialise, int replaces_sessions) {
     settings *its = settings_of(ctx);
     if (its == NULL) {
         its = calloc(1, sizeof *its);
@@ -424,6 +427,7 @@ static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_opti
     its->cache_mode = cache_mode;
     its->info = SSL_CTX_get_info_callback(ctx);
     its->accept = accept;
+    its->replaces_sessions = replaces_sessions;
     its->on = 1;
     SSL_CTX_set_info_callback(ctx, on_info);
     return tsc_ssl_on_start(ctx, on_start, its);
@@ -435,9 +439,9 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *identity;
     Py_ssize_t identity_len;
     long long client_not_after;
-    int accept, serialise;
-    if (!PyArg_ParseTuple(args, "OO!z#Lip", &context, CacheType, &cache, &identity, &identity_len,
-                          &client_not_after, &accept, &serialise))
+    int accept, serialise, replaces_sessions;
+    if (!PyArg_ParseTuple(args, "OO!z#Lipp", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept, &serialise, &replaces_sessions))
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
@@ -447,7 +451,7 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
                                   .identity_len = (size_t)identity_len};
     tsc_status status;
     BEGIN_ALONE(context);
-    status = attach(ctx, cache, &options, accept, serialise);
+    status = attach(ctx, cache, &options, accept, serialise, replaces_sessions);
     END_ALONE;
     return none_or_raise(status);
 }
@@ -576,7 +580,7 @@ PyObject *direct_prepare(PyObject *Py_UNUSED(module), PyObject *args) {
     if (ssl == NULL)
         return not_direct();
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl))
+    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl, its))
         Py_RETURN_FALSE;
     return PyBool_FromLong(connection_begin(ssl, its, host, (size_t)host_len, port, 0) == TSC_OK);
 }
@@ -608,7 +612,7 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
     uint64_t rest[2 * UNREAD];
     if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
-        !its->on || has_own_session(ssl) || !tsc_ssl_is_as_begun_(ssl, state))
+        !its->on || has_own_session(ssl, its) || !tsc_ssl_is_as_begun_(ssl, state))
         Py_RETURN_FALSE;
     note_rest(ssl, its, rest);
     if (memcmp(rest, ((connection *)state->companion)->verification, sizeof rest) != 0 ||

@@ -75,6 +75,27 @@ def test_a_detached_context_is_as_it_was(serve, cert, version):
         assert cache.stats().established == 2
 
 
+@BOTH
+def test_a_class_of_connections_may_be_set_afterwards(serve, cert, version):
+    class Own(ssl.SSLSocket):
+        pass
+
+    server, context = serve(version), plain(cert)
+    tsc.attach(context)
+    before = context.sslsocket_class
+    assert visit(context, server.port) is False
+    context.sslsocket_class = Own
+    with connect(context, server.port) as tls:
+        assert isinstance(tls, Own) and tls.session_reused
+        ask(tls)
+        assert tls.tsc_reason is None
+    context.sslsocket_class = before
+    assert visit(context, server.port) is True
+    context.sslsocket_class = Own
+    tsc.detach(context)
+    assert context.sslsocket_class is Own
+
+
 def test_a_connection_goes_on_when_its_context_is_detached(serve, cert):
     server, context = serve(), plain(cert)
     cache = tsc.attach(context)
@@ -532,6 +553,28 @@ def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
             assert tls.session_reused == (turn > 0)
     # Where `ssl` no longer copies sessions, what was offered cannot be offered again.
     assert bool(cache.stats().resumed) == (version == ssl.TLSVersion.TLSv1_3)
+
+
+@DIRECT
+@BOTH
+def test_a_session_of_the_callers_is_replaced_if_so_wanted(serve, cert, version):
+    """As pymongo has it; and as of CPython 3.12.8, whose sessions get their ticket after all."""
+    server, context = serve(version), plain(cert)
+    cache = tsc.attach(context, replace_sessions=True)
+    with connect(context, server.port) as tls:
+        ask(tls)
+        session = tls.session  # can resume
+    for _ in range(4):
+        tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+            ask(tls)
+            assert tls.session_reused
+    assert (cache.stats().resumed, cache.stats().offered) == (4, 4)
+    cache.clear()
+    tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+        ask(tls)
+        assert (tls.session_reused, tls.tsc_reason) == (False, "evicted")
 
 
 def test_classes_that_are_made_for_each_context_are_not_kept(cert):

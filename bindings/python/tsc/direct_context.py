@@ -56,6 +56,7 @@ class DirectContext(Attached):
                 attachment.client_not_after,
                 ("data", "handshake", "caller").index(attachment.accept),
                 attachment.serialise,
+                attachment.replace_sessions,
             )
         self._tsc = attachment
         self._tsc_set(post_handshake_auth=self.post_handshake_auth)

@@ -98,7 +98,7 @@ class FallbackContext(Attached):
 
     def __setattr__(self, name: str, value: object) -> None:
         # Drivers set what is set already, some for each connection: only a change counts.
-        if name.startswith("_") or not hasattr(ssl.SSLContext, name):
+        if name.startswith("_") or name.endswith("_class") or not hasattr(ssl.SSLContext, name):
             return super().__setattr__(name, value)
         before = getattr(self, name)
         with self._tsc_change(lambda: getattr(self, name) != before):
