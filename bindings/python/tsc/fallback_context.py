@@ -166,6 +166,13 @@ class FallbackContext(Attached):
             super().set_alpn_protocols(protocols)
             self._tsc.unread["alpn"] = protocols
 
+    if getattr(ssl, "HAS_PSK", False):  # from CPython 3.13 on
+
+        def set_psk_client_callback(self, callback: Any) -> None:
+            """See `ssl.SSLContext.set_psk_client_callback`."""
+            with self._tsc_change():
+                super().set_psk_client_callback(callback)  # type: ignore[misc]
+
     def set_ciphers(self, ciphers: str, /) -> None:
         """See `ssl.SSLContext.set_ciphers`."""
         before = self.get_ciphers()
