@@ -64,8 +64,8 @@ def attach(
     ``ticket``. Only on Linux.
     identity: bytes that name the configuration. Contexts of one cache and identity share sessions
     while they trust the same roots, verify alike and are the same client. You vouch for what cannot
-    be seen, such as ALPN or a pre-shared key's callback that was set before. None: no other context is offered its sessions.
-    Without effect where `status` is not direct.
+    be seen: ALPN and the callback of a pre-shared key, if they were set before. None: no other
+    context is offered its sessions. Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
     serialise: keep sessions as bytes, in memory of libtsc's own, so that they can be exported
     (``export_sessions``). Each offer then costs OpenSSL a decoding.
