@@ -28,7 +28,7 @@ test-python-versions: build/python/wheel ## Test one wheel with each CPython fro
 
 # tools/cpython says what each is.
 KINDS ?= hidden shown free
-test-python-built: build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
+test-python-built: deps-cpython build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
 	@for kind in $(KINDS); do \
 	    python=$$(tools/cpython $$kind) && tools/test-wheel $$kind $$python || exit 1; \
 	done

@@ -21,7 +21,7 @@ typedef struct {
     int on;                /* it is attached */
     int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
     int accept;
-    int replaces_sessions; /* those that the caller sets are not offered */
+    int replaces_sessions;   /* those that the caller sets are not offered */
     uint64_t unread[UNREAD]; /* see note_unread */
     /* As they were before it was attached. */
     int cache_mode;
@@ -330,12 +330,14 @@ static int has_own_session(SSL *ssl, const settings *its) {
     return !its->replaces_sessions || SSL_set_session(ssl, NULL) != 1;
 }
 
-/* A handshake starts, and nobody began it by hand. */
+/* A handshake starts, and nobody began it by hand. Its argument may not be set yet where a context
+ * that is in use is attached. */
 static void on_start(void *arg, SSL *ssl) {
-    settings *its = arg;
+    (void)arg;
+    settings *its = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), settings_index);
     char host[1025];
     uint32_t port;
-    if (!its->on || has_own_session(ssl, its))
+    if (its == NULL || !its->on || has_own_session(ssl, its))
         return;
     size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
     if (length > 0)
@@ -430,7 +432,7 @@ static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_opti
     its->replaces_sessions = replaces_sessions;
     its->on = 1;
     SSL_CTX_set_info_callback(ctx, on_info);
-    return tsc_ssl_on_start(ctx, on_start, its);
+    return tsc_ssl_on_start(ctx, on_start, NULL);
 }
 
 PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
@@ -456,6 +458,12 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     return none_or_raise(status);
 }
 
+/* OpenSSL looks whether there is a callback, and looks again to call it. So there stays one. */
+static int no_new_session(SSL *ssl, SSL_SESSION *session) {
+    (void)ssl, (void)session;
+    return 0;
+}
+
 static tsc_status detach(SSL_CTX *ctx) {
     settings *its = settings_of(ctx);
     tsc_ssl_attachment_ *attachment = ctx == NULL ? NULL : tsc_ssl_attachment_of_(ctx);
@@ -468,7 +476,8 @@ static tsc_status detach(SSL_CTX *ctx) {
     *one = (struct retired){attachment, its->retired};
     its->retired = one;
     SSL_CTX_set_info_callback(ctx, its->info);
-    SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session);
+    SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session != NULL ? attachment->next_new_session
+                                                                      : no_new_session);
     SSL_CTX_set_session_cache_mode(ctx, its->cache_mode);
     SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1, NULL);
     return TSC_OK;

@@ -29,8 +29,8 @@ static void tell(void *arg) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *done = PyObject_CallFunction(
-        on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count,
-        event->host, (Py_ssize_t)event->host_len, event->port, event->server_name,
+        on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count, event->host,
+        (Py_ssize_t)event->host_len, event->port, event->server_name,
         (Py_ssize_t)event->server_name_len, reason_name(event->reason));
     if (done == NULL)
         PyErr_WriteUnraisable(on_event);

@@ -16,10 +16,8 @@ void unlock_shared(void);
 #define BEGIN_ALONE(object) Py_BEGIN_CRITICAL_SECTION(object)
 #define END_ALONE Py_END_CRITICAL_SECTION()
 #else
-static inline void lock_shared(void) {
-}
-static inline void unlock_shared(void) {
-}
+static inline void lock_shared(void) {}
+static inline void unlock_shared(void) {}
 #define BEGIN_ALONE(object) {
 #define END_ALONE }
 #endif

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import sysconfig
 import threading
 import weakref
 
@@ -18,6 +19,7 @@ from test_context import BOTH
 
 import tsc
 
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 DIRECT = pytest.mark.skipif(not tsc.status().direct, reason="of the direct way")
 
 
@@ -202,6 +204,12 @@ def test_the_way_is_told():
         [sys.executable, "-c", code], env={**os.environ, "TSC_DIRECT": "0"}, text=True
     )
     assert told == "Status(direct=False, reason='TSC_DIRECT=0 is set')\n"
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="this one has a GIL")
+def test_a_free_threaded_interpreter_stays_so():
+    code = "import sys, tsc; print(sys._is_gil_enabled())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 
 @DIRECT
@@ -577,6 +585,9 @@ def test_a_session_of_the_callers_is_replaced_if_so_wanted(serve, cert, version)
         assert (tls.session_reused, tls.tsc_reason) == (False, "evicted")
 
 
+@pytest.mark.skipif(
+    FREE_THREADED and sys.version_info < (3, 14), reason="it keeps every class, once it has threads"
+)
 def test_classes_that_are_made_for_each_context_are_not_kept(cert):
     gone = []
     for _ in range(100):

@@ -126,8 +126,8 @@ def attach(
 def detach(context: ssl.SSLContext) -> None:
     """Have a context do full handshakes again, as before `attach`.
 
-    Connections that are open go on. What the cache has stays there until it expires. Raises
-    ValueError for a context that is not attached.
+    Connections that are open go on. What the cache has stays there until it expires. 1.4 KB stay
+    with the context for as long as it lasts. Raises ValueError for one that is not attached.
     """
     context = maker(context)
     attachment = of(context)
