@@ -76,6 +76,12 @@ bench-python: build/python/installed build/storm/delay ## Compare the Python bin
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
 
+bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Write what the Python benchmarks print into docs/python.md
+	@for name in connections burst driver; do \
+	    $(PY) bindings/python/bench/$$name.py >build/python/$$name.txt && \
+	    $(PY) bindings/python/bench/docs.py $$name <build/python/$$name.txt || exit 1; \
+	done
+
 # The wheel is one for every CPython from 3.9 on, with the library in it.
 build/python/installed: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
@@ -88,4 +94,4 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@touch $@
 
 .PHONY: test-python test-python-versions test-python-debian test-python-built test-python-cassandra test-python-cluster \
-    lint-python bench-python bench-python-cassandra
+    lint-python bench-python bench-python-cassandra bench-python-docs

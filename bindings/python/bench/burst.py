@@ -44,7 +44,6 @@ class Reusing(Resuming):
     name, reuse = "tsc, reuse_when_dry", True
 
 
-Full.name, Requested.name = "full", "lock and OrderedDict"
 WAYS = [Full, Requested, Resuming, Waiting, Reusing]
 
 
@@ -84,7 +83,7 @@ def measure(cafile, port, milliseconds):
 
 
 def main():
-    print(f"{POOL} at once after one, {sys.version.split()[0]} {ssl.OPENSSL_VERSION}")
+    print(f"{POOL} at once after one, CPython {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}")
     with tempfile.TemporaryDirectory() as folder:
         cert = certificate(pathlib.Path(folder))
         with respawning(cert, "TLSv1_3") as server:

@@ -43,6 +43,8 @@ def ask(context, port, session=None):
 class Full:
     """As `ssl` does by itself."""
 
+    name = "full"
+
     def __init__(self, cafile):
         self.context = ssl.create_default_context(cafile=cafile)
 
@@ -56,6 +58,8 @@ class Full:
 
 class Requested(Full):
     """The request's design."""
+
+    name = "lock and OrderedDict"
 
     def __init__(self, cafile):
         super().__init__(cafile)
@@ -71,6 +75,8 @@ class Requested(Full):
 class Direct(Full):
     """`tsc.attach`, in the direct way."""
 
+    name = "tsc, direct mode"
+
     def __init__(self, cafile):
         super().__init__(cafile)
         tsc.attach(self.context)
@@ -78,6 +84,8 @@ class Direct(Full):
 
 class Fallback(Full):
     """`tsc.attach`, in the fallback."""
+
+    name = "tsc, fallback mode"
 
     def __init__(self, cafile):
         super().__init__(cafile)
@@ -123,12 +131,14 @@ def measure(cert, version, designs):
     for i, design in enumerate(designs):
         middle = statistics.median(row[i] for row in rows) * 1000
         times = statistics.median(row[i] / row[0] for row in rows)
-        print(f"  {design.__name__:10} {middle:6.3f} ms  x {times:.2f}")
+        print(f"  {design.name:21} {middle:6.3f} ms  x {times:.2f}")
 
 
 def main():
     status = tsc.status()
-    print(sys.version.split()[0], ssl.OPENSSL_VERSION, status)
+    print(
+        f"CPython {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}, {status.reason or 'direct mode'}"
+    )
     designs = [Full, Requested, Fallback] + [Direct] * status.direct
     with tempfile.TemporaryDirectory() as folder:
         cert = certificate(pathlib.Path(folder))
