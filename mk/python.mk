@@ -38,6 +38,10 @@ SUITES ?= trixie
 test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
 	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
 
+test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs root, debootstrap, qemu-user and the Rust target
+	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
+	@tools/arm64-python build/python/wheels/*.whl
+
 build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@rm -rf $@
 	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
@@ -93,5 +97,5 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-.PHONY: test-python test-python-versions test-python-debian test-python-built test-python-cassandra test-python-cluster \
+.PHONY: test-python test-python-versions test-python-debian test-python-built test-python-arm64 test-python-cassandra test-python-cluster \
     lint-python bench-python bench-python-cassandra bench-python-docs
