@@ -22,22 +22,25 @@ test-python-cassandra: build/python/installed build/python/venv/cassandra build/
 test-python-versions: build/python/wheel ## Test one wheel with each CPython from 3.9 on that is there
 	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] || exit 1; \
 	for python in $$pythons; do \
-	    venv=build/python/versions/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	    [ -d $$venv ] || { $$python -m venv $$venv && $$venv/bin/python -m pip install -q \
-	        --disable-pip-version-check -r bindings/python/requirements-versions.txt; } || exit 1; \
-	    $$venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
-	        --force-reinstall build/python/wheel/*.whl || exit 1; \
-	    $$venv/bin/python --version; \
-	    $$venv/bin/python -m pytest -q -p no:cacheprovider -W 'ignore:This process' \
-	        --ignore-glob='*/test_cassandra*.py' --ignore-glob='*/test_drivers.py' \
-	        --ignore-glob='*/test_greenlets.py' \
-	        bindings/python/tests || exit 1; \
+	    name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    tools/test-wheel $$name $$python || exit 1; \
+	done
+
+# tools/cpython says what each is.
+KINDS ?= hidden shown free
+test-python-built: deps-cpython build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
+	@for kind in $(KINDS); do \
+	    python=$$(tools/cpython $$kind) && tools/test-wheel $$kind $$python || exit 1; \
 	done
 
 # Debian 13's CPython 3.13.5 no longer copies the sessions that it hands out.
 SUITES ?= trixie
 test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
 	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
+
+test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs root, debootstrap, qemu-user and the Rust target
+	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
+	@tools/arm64-python build/python/wheels/*.whl
 
 build/python/wheel: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
 	@rm -rf $@
@@ -69,12 +72,19 @@ lint-python: build/python/venv/made ## Check format, lints and types of the Pyth
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
 
-bench-python: build/python/installed ## Compare the Python binding with the design of the request, by call and by connection
+bench-python: build/python/installed build/storm/delay ## Compare the Python binding with the design of the request, by call and by connection
 	@$(PY) bindings/python/bench/cache.py
 	@$(PY) bindings/python/bench/connections.py
+	@$(PY) bindings/python/bench/burst.py
 
-bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib ## Measure cassandra-driver's connections, full and resumed
+bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
+
+bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Write what the Python benchmarks print into docs/python.md
+	@for name in connections burst driver; do \
+	    $(PY) bindings/python/bench/$$name.py >build/python/$$name.txt && \
+	    $(PY) bindings/python/bench/docs.py $$name <build/python/$$name.txt || exit 1; \
+	done
 
 # The wheel is one for every CPython from 3.9 on, with the library in it.
 build/python/installed: $(PY_SOURCES) build/core/libtsc.a build/python/venv/made
@@ -87,5 +97,5 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-.PHONY: test-python test-python-versions test-python-debian test-python-cassandra test-python-cluster \
-    lint-python bench-python bench-python-cassandra
+.PHONY: test-python test-python-versions test-python-debian test-python-built test-python-arm64 test-python-cassandra test-python-cluster \
+    lint-python bench-python bench-python-cassandra bench-python-docs

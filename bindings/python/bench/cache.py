@@ -2,12 +2,10 @@
 
 A get that finds, a set, and a set and a get of a TLS 1.3 ticket, with sessions of the ssl module:
 wall time over all threads' calls, the best of several runs, in which the two take turns. Memory is
-what a cache costs beside the sessions, which are the same objects in both. The burst comes after
-one connection, to a server that sends two tickets on each.
+what a cache costs beside the sessions, which are the same objects in both.
 """
 
 import collections
-import contextlib
 import pathlib
 import socket
 import ssl
@@ -132,45 +130,6 @@ print((resident() - before) // {count})
     return int(subprocess.check_output([sys.executable, "-c", code]))
 
 
-def burst(server, known=None, max_wait=0.0, reuse=False, count=16):
-    """Opens connections at once, after one; gives how many resumed."""
-    cafile = server.certificate
-    if known is None:
-        cache = tsc.TLSSessionCache(reuse_when_dry=reuse)
-        context = tsc.SSLContext(ssl.PROTOCOL_TLS_CLIENT, cache=cache, max_wait=max_wait)
-        context.load_verify_locations(cafile)
-    else:
-        context = ssl.create_default_context(cafile=cafile)
-    resumed, start = [], threading.Barrier(count + 1)
-
-    def one():
-        start.wait()
-        visit()
-
-    def visit():
-        tcp = socket.create_connection(("127.0.0.1", server.port))
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        session = known.get_session("server") if known is not None else None
-        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
-            ask(tls)
-            if known is not None:
-                known.set_session("server", tls.session)
-            resumed.append(tls.session_reused)
-            # Without close_notify the server forgets a session that it keeps itself.
-            with contextlib.suppress(OSError):
-                tls.unwrap()
-
-    visit()
-    resumed.clear()
-    threads = [threading.Thread(target=one) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    start.wait()
-    for thread in threads:
-        thread.join()
-    return sum(resumed)
-
-
 def shared(max_size=100):
     """Make one that, as the other, is bounded by its size alone."""
     return tsc.TLSSessionCache(max_size, max_bytes=1 << 40)
@@ -193,14 +152,6 @@ def main():
             for name, row in times(threads, sessions).items():
                 cells = "".join(f"{ns:6.0f} ns" for ns in row)
                 print(f"{name + f', threads: {threads}':34}{cells}")
-        server = Server(*cert)
-        server.certificate = cert[0]
-        print("resumed of 16 at once, TLS 1.3:")
-        print("  lock and OrderedDict:", burst(server, PurePython()))
-        print("  tsc:", burst(server))
-        print("  tsc, max_wait=2:", burst(server, max_wait=2))
-        print("  tsc, reuse_when_dry:", burst(server, reuse=True))
-        server.close()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ own; each against full handshakes of the same round, the median of all rounds. T
 is a lock around an OrderedDict with one session an endpoint, offered and read by `ssl` itself.
 """
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -42,30 +43,39 @@ def ask(context, port, session=None):
 class Full:
     """As `ssl` does by itself."""
 
+    name = "full"
+
     def __init__(self, cafile):
         self.context = ssl.create_default_context(cafile=cafile)
 
+    def open(self, port):
+        return ask(self.context, port)
+
     def connect(self, port):
-        with ask(self.context, port) as tls:
+        with self.open(port) as tls:
             return tls.session_reused
 
 
 class Requested(Full):
     """The request's design."""
 
+    name = "lock and OrderedDict"
+
     def __init__(self, cafile):
         super().__init__(cafile)
         self.cache = PurePython()
 
-    def connect(self, port):
+    def open(self, port):
         endpoint = "127.0.0.1", port
-        with ask(self.context, port, self.cache.get_session(endpoint)) as tls:
-            self.cache.set_session(endpoint, tls.session)
-            return tls.session_reused
+        tls = ask(self.context, port, self.cache.get_session(endpoint))
+        self.cache.set_session(endpoint, tls.session)
+        return tls
 
 
 class Direct(Full):
     """`tsc.attach`, in the direct way."""
+
+    name = "tsc, direct mode"
 
     def __init__(self, cafile):
         super().__init__(cafile)
@@ -74,6 +84,8 @@ class Direct(Full):
 
 class Fallback(Full):
     """`tsc.attach`, in the fallback."""
+
+    name = "tsc, fallback mode"
 
     def __init__(self, cafile):
         super().__init__(cafile)
@@ -95,29 +107,38 @@ def cpu(one, port):
     return taken / CONNECTIONS
 
 
-def measure(cert, version, designs):
+@contextlib.contextmanager
+def respawning(cert, version):
+    """Gives the port of a server, a process of its own."""
     server = subprocess.Popen(
         [sys.executable, str(RESPAWN), *cert, version], stdout=subprocess.PIPE, text=True
     )
     port = int(server.stdout.readline())
     worker = int(server.stdout.readline())
     try:
-        rows = [[cpu(design(cert[0]), port) for design in designs] for _ in range(ROUNDS)]
+        yield port
     finally:
         # The parent first: it would start another worker, which would hold its output open.
         server.kill()
         os.kill(worker, signal.SIGKILL)
         server.communicate()
+
+
+def measure(cert, version, designs):
+    with respawning(cert, version) as port:
+        rows = [[cpu(design(cert[0]), port) for design in designs] for _ in range(ROUNDS)]
     print(f"{version.replace('v1_', ' 1.')}")
     for i, design in enumerate(designs):
         middle = statistics.median(row[i] for row in rows) * 1000
         times = statistics.median(row[i] / row[0] for row in rows)
-        print(f"  {design.__name__:10} {middle:6.3f} ms  x {times:.2f}")
+        print(f"  {design.name:21} {middle:6.3f} ms  x {times:.2f}")
 
 
 def main():
     status = tsc.status()
-    print(sys.version.split()[0], ssl.OPENSSL_VERSION, status)
+    print(
+        f"CPython {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}, {status.reason or 'direct mode'}"
+    )
     designs = [Full, Requested, Fallback] + [Direct] * status.direct
     with tempfile.TemporaryDirectory() as folder:
         cert = certificate(pathlib.Path(folder))

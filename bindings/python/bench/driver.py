@@ -2,7 +2,8 @@
 
 What is timed is the driver's `Connection.factory`: from the socket to Cassandra's READY, so beside
 the handshake the two requests that every connection of the driver begins with. One after the other;
-and 16 at once after one, each burst with a cache of its own. Cassandra does TLS by the JDK, or by
+and 16 at once after one, each burst with a cache of its own,
+over networks with a round trip (network.py). Cassandra does TLS by the JDK, or by
 netty's BoringSSL, which it prefers; the server's key is P-256, or RSA-2048. A JDK that is told to
 keep the sessions itself takes a TLS 1.3 ticket only once.
 
@@ -33,6 +34,7 @@ from cache import PurePython
 from cassandra import ProtocolVersion
 from cassandra.connection import DefaultEndPoint
 from cassandra.io.libevreactor import LibevConnection
+from network import ROUND_TRIPS, delayed
 from test_cassandra import RUN
 from test_drivers import free_port, running
 
@@ -78,7 +80,7 @@ class Side:
         self.node, self.version, self.kind, self.options = node, VERSIONS[version], kind, options
         self.sockopts = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)] if nodelay else None
         self.context = self.new_context()
-        self.turns, self.bursts = [], []
+        self.turns, self.bursts = [], {milliseconds: [] for milliseconds in ROUND_TRIPS}
 
     def new_context(self):
         context = self.kind(ssl.PROTOCOL_TLS_CLIENT, **self.options)
@@ -86,10 +88,12 @@ class Side:
         context.minimum_version = context.maximum_version = self.version
         return context
 
-    def open(self, context):
+    def open(self, context, milliseconds=None):
         """Gives a connection that is ready, and whether it is a resumed one."""
+        if milliseconds is not None:
+            time.sleep(milliseconds / 1000)  # TCP's handshake
         connection = LibevConnection.factory(
-            DefaultEndPoint("127.0.0.1", self.node.port),
+            DefaultEndPoint("127.0.0.1", self.node.ports[milliseconds]),
             timeout=10,
             ssl_context=context,
             sockopts=self.sockopts,
@@ -100,8 +104,8 @@ class Side:
             context.sessions.set_session("node", connection._socket.session)
         return connection, connection._socket.session_reused
 
-    def visit(self, context):
-        connection, resumed = self.open(context)
+    def visit(self, context, milliseconds=None):
+        connection, resumed = self.open(context, milliseconds)
         connection.close()
         return resumed
 
@@ -117,14 +121,14 @@ class Side:
         check(self.context, before, sum(resumed))
         self.turns.append((count / took, sum(resumed) / count, cpu / count, server_cpu / count))
 
-    def burst(self):
+    def burst(self, milliseconds):
         """Opens connections at once, after one."""
         context, start, opened = self.new_context(), threading.Barrier(BURST + 1), []
-        self.visit(context)
+        self.visit(context, milliseconds)
 
         def one():
             start.wait()
-            opened.append(self.open(context))
+            opened.append(self.open(context, milliseconds))
 
         threads = [threading.Thread(target=one) for _ in range(BURST)]
         for thread in threads:
@@ -138,7 +142,7 @@ class Side:
             connection.close()
         assert len(opened) == BURST
         check(context, 0, resumed)
-        self.bursts.append((took, resumed))
+        self.bursts[milliseconds].append((took, resumed))
 
 
 def counted(context):
@@ -154,8 +158,8 @@ def check(context, before, resumed):
 class Node:
     """Cassandra while it runs, with a connection that stays: the driver's reactor ends without."""
 
-    def __init__(self, process, port, folder):
-        self.process, self.port, self.cert = process, port, pathlib.Path(folder) / "cert.pem"
+    def __init__(self, process, ports, folder):
+        self.process, self.ports, self.cert = process, ports, pathlib.Path(folder) / "cert.pem"
         side = Side(self, "TLS 1.3", ssl.SSLContext)
         self.stays, _ = side.open(side.context)
 
@@ -170,8 +174,9 @@ def running_node(environment):
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = ["env", *environment, str(RUN), folder, str(port), str(free_port())]
-        with running(command, port, patience=120) as process:
-            node = Node(process, port, folder)
+        with running(command, port, patience=120) as process, contextlib.ExitStack() as networks:
+            ports = {ms: networks.enter_context(delayed(port, ms)) for ms in ROUND_TRIPS}
+            node = Node(process, {None: port, **ports}, folder)
             yield node
             node.stays.close()
 
@@ -200,24 +205,34 @@ def measure(node, version):
     for _ in range(ROUNDS):
         for side in order:
             side.turn()
-            side.burst()
+            for milliseconds in ROUND_TRIPS:
+                side.burst(milliseconds)
         order.rotate()
     return measured
 
 
 def show(measured):
-    full_rates, *_ = zip(*measured["full"].turns)
-    full_times, _ = zip(*measured["full"].bursts)
+    full = measured["full"]
     for name, side in measured.items():
         rates, shares, cpu, server_cpu = zip(*side.turns)
-        times, resumed = zip(*side.bursts)
         print(
-            f"  {name:28}{median(rates):7.0f}{median(map(truediv, rates, full_rates)):8.2f}"
-            f"{median(shares):9.0%}{median(cpu) * 1e3:10.2f} ms{median(server_cpu) * 1e3:7.2f} ms"
-            f"{median(times) * 1e3:11.0f} ms{median(map(truediv, times, full_times)):8.2f}"
-            f"{median(resumed):9.0f}",
-            flush=True,
+            f"  {name:28}{median(rates):6.0f}{against(side.turns, full.turns):8.2f}"
+            f"{median(shares):9.0%}{median(cpu) * 1e3:9.2f} ms{median(server_cpu) * 1e3:7.2f} ms",
+            end="",
         )
+        for milliseconds, bursts in side.bursts.items():
+            times, resumed = zip(*bursts)
+            print(
+                f"{median(times) * 1e3:8.0f} ms{against(bursts, full.bursts[milliseconds]):6.2f}"
+                f"{median(resumed):5.0f}",
+                end="",
+            )
+        print(flush=True)
+
+
+def against(rounds, full):
+    """Gives the median of what each round has against full handshakes, by its first figure."""
+    return median(map(truediv, next(zip(*rounds)), next(zip(*full))))
 
 
 def main():
@@ -227,8 +242,12 @@ def main():
         f"cassandra-driver {cassandra.__version__} on libev, CPython {platform.python_version()},"
         f" {openssl}, {os.cpu_count()} processors"
     )
-    print(f"{'':33}one after the other     CPU per connection      {BURST} at once, after one")
-    print(f"{'':32}{'1/s  x full  resumed       client    server     ready in  x full  resumed'}")
+    bursts = "".join(f"{f'{BURST} at once, {ms} ms':>22}" for ms in ROUND_TRIPS)
+    print(f"{'':31}one after the other    CPU per connection{bursts}")
+    print(
+        f"{'':33}1/s  x full  resumed      client    server"
+        f"{'   ready in     x res.' * len(ROUND_TRIPS)}"
+    )
     for name, environment, versions in SERVERS:
         with running_node(environment) as node:
             for version in versions:

@@ -33,15 +33,20 @@ static void attempt_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
+/* What is offered is lent until one of the calls below that say how it ended. */
 static PyObject *attempt_offer(PyObject *self, PyObject *Py_UNUSED(none)) {
     tsc_session session = {0};
-    tsc_status status = tsc_attempt_offer(((Attempt *)self)->attempt, &session, sizeof session);
+    tsc_status status;
+    PyObject *object = NULL;
+    BEGIN_ALONE(self);
+    status = tsc_attempt_offer(((Attempt *)self)->attempt, &session, sizeof session);
+    if (status == TSC_OK)
+        object = new_reference(&((cached_object *)session.object)->object);
+    END_ALONE;
     if (status != TSC_OK && status != TSC_NOT_FOUND)
         return raise_status(status);
-    PyObject *object = status == TSC_OK ? ((cached_object *)session.object)->object : NULL;
     if (object == NULL)
         Py_RETURN_NONE;
-    Py_INCREF(object);
     return object;
 }
 
@@ -82,14 +87,22 @@ static PyObject *attempt_established(PyObject *self, PyObject *args) {
     int resumed;
     if (!PyArg_ParseTuple(args, "p", &resumed))
         return NULL;
-    return none_or_raise(tsc_attempt_established(((Attempt *)self)->attempt, resumed));
+    tsc_status status;
+    BEGIN_ALONE(self);
+    status = tsc_attempt_established(((Attempt *)self)->attempt, resumed);
+    END_ALONE;
+    return none_or_raise(status);
 }
 
 static PyObject *attempt_failed(PyObject *self, PyObject *args) {
     unsigned int facts;
     if (!PyArg_ParseTuple(args, "I", &facts))
         return NULL;
-    return none_or_raise(tsc_attempt_failed(((Attempt *)self)->attempt, facts));
+    tsc_status status;
+    BEGIN_ALONE(self);
+    status = tsc_attempt_failed(((Attempt *)self)->attempt, facts);
+    END_ALONE;
+    return none_or_raise(status);
 }
 
 /* None, or a descriptor to wait for, which is lent: tsc_attempt_wait would block greenlets and

@@ -12,19 +12,21 @@ typedef struct {
 static void look_at_clock(void *arg) {
     look *it = arg;
     callbacks *self = it->of;
-    if (self->clock != NULL) {
+    PyObject *clock = new_reference(&self->clock);
+    if (clock != NULL) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback); /* as for on_event */
-        PyObject *now = PyObject_CallObject(self->clock, NULL);
+        PyObject *now = PyObject_CallObject(clock, NULL);
         unsigned long long ms = now == NULL ? 0 : PyLong_AsUnsignedLongLong(now);
         if (PyErr_Occurred())
-            PyErr_WriteUnraisable(self->clock);
+            PyErr_WriteUnraisable(clock);
         else
-            self->last_ms = ms;
+            __atomic_store_n(&self->last_ms, ms, __ATOMIC_RELAXED);
         Py_XDECREF(now);
         PyErr_Restore(type, value, traceback);
+        Py_DECREF(clock);
     }
-    it->ms = self->last_ms;
+    it->ms = __atomic_load_n(&self->last_ms, __ATOMIC_RELAXED);
 }
 
 /* A test's clock. The library keeps time with it and must have an answer, so trouble repeats the
@@ -103,8 +105,8 @@ static int cache_traverse(PyObject *object, visitproc visit, void *arg) {
 static int cache_clear(PyObject *object) {
     callbacks *called = ((Cache *)object)->callbacks;
     if (called != NULL) {
-        Py_CLEAR(called->clock);
-        Py_CLEAR(called->on_event);
+        clear_shared(&called->clock);
+        clear_shared(&called->on_event);
     }
     cached_objects_clear(&((Cache *)object)->objects);
     return 0;
@@ -149,8 +151,7 @@ static PyObject *cache_get(PyObject *self, PyObject *of) {
         Py_RETURN_NONE;
     if (status != TSC_OK)
         return raise_status(status);
-    PyObject *session = ((cached_object *)out)->object;
-    Py_XINCREF(session);
+    PyObject *session = new_reference(&((cached_object *)out)->object);
     cached_object_release(out);
     if (session == NULL) /* the garbage collector was here first */
         Py_RETURN_NONE;
@@ -159,14 +160,10 @@ static PyObject *cache_get(PyObject *self, PyObject *of) {
 
 /* Only an ssl.SSLSession says how long it lasts. The library cuts what is too long. */
 static int lifetime_of(PyObject *session, uint32_t *seconds) {
-    static PyObject *attribute; /* made once: making it takes longer than the look-up */
     *seconds = LIFETIME_NOT_KNOWN;
     if ((PyObject *)Py_TYPE(session) != SSLSession) /* which no other derives from */
         return 1;
-    if (attribute == NULL &&
-        (attribute = PyUnicode_InternFromString("ticket_lifetime_hint")) == NULL)
-        return 0;
-    PyObject *hint = PyObject_GetAttr(session, attribute);
+    PyObject *hint = PyObject_GetAttr(session, ticket_lifetime_hint);
     if (hint == NULL)
         return 0;
     *seconds = (uint32_t)PyLong_AsUnsignedLongMask(hint);

@@ -21,6 +21,7 @@ typedef struct {
     int on;                /* it is attached */
     int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
     int accept;
+    int replaces_sessions;   /* those that the caller sets are not offered */
     uint64_t unread[UNREAD]; /* see note_unread */
     /* As they were before it was attached. */
     int cache_mode;
@@ -41,7 +42,8 @@ typedef struct {
     int open;            /* nobody has said yet how it ended: see claim */
     int nodelay_is_ours; /* the driver did not set TCP_NODELAY */
     uint64_t verification[2 * UNREAD];
-    BIO *transport; /* a reference, from the end of the handshake to the verdict */
+    BIO *transport; /* what is watched from the end of the handshake on, or NULL */
+    int broken;     /* a read or a write of it has failed */
 } connection;
 
 static int settings_index = -1;
@@ -57,18 +59,8 @@ static int claim(connection *of) {
     return __atomic_exchange_n(&of->open, 0, __ATOMIC_ACQ_REL);
 }
 
-static void verdict(connection *of) {
-    __atomic_store_n(&of->open, 0, __ATOMIC_RELEASE);
-    /* As tsc_ssl_offer_end_ does, and for its reason. */
-    BIO_free_all(__atomic_exchange_n(&of->transport, NULL, __ATOMIC_ACQ_REL));
-}
-
 static void established(SSL *ssl, connection *of) {
-    if (!claim(of))
-        return;
-    if (tsc_ssl_established(ssl) == TSC_OK)
-        verdict(of);
-    else
+    if (claim(of) && tsc_ssl_established(ssl) != TSC_OK)
         __atomic_store_n(&of->open, 1, __ATOMIC_RELEASE); /* too early */
 }
 
@@ -78,7 +70,36 @@ static void failed(const SSL *ssl, connection *of, uint32_t facts) {
     if (SSL_session_reused(ssl))
         facts |= TSC_FACT_RESUMED;
     tsc_attempt_failed(tsc_ssl_attempt(ssl), facts);
-    verdict(of);
+    __atomic_store_n(&of->open, 0, __ATOMIC_RELEASE);
+}
+
+/* The SSL itself does not tell: what it does after a failed write differs between OpenSSLs. */
+static long on_transport(BIO *transport, int oper, const char *argp, size_t len, int argi,
+                         long argl, int ret, size_t *processed) {
+    (void)argp, (void)len, (void)argi, (void)argl, (void)processed;
+    connection *of = (void *)BIO_get_callback_arg(transport);
+    if (oper == BIO_CB_FREE) /* from 3.2 on before what holds the connection */
+        of->transport = NULL;
+    else if ((oper == (BIO_CB_READ | BIO_CB_RETURN) || oper == (BIO_CB_WRITE | BIO_CB_RETURN)) &&
+             ret <= 0 && !BIO_should_retry(transport))
+        of->broken = 1;
+    return ret;
+}
+
+static void watch(const SSL *ssl, connection *of) {
+    BIO *transport = SSL_get_rbio(ssl);
+    if (transport == NULL || BIO_get_callback_ex(transport) != NULL)
+        return;
+    of->transport = transport;
+    BIO_set_callback_arg(transport, (char *)of);
+    BIO_set_callback_ex(transport, on_transport);
+}
+
+/* Called where no other thread can be using the transport: inside the SSL, or after it. */
+static void unwatch(connection *of) {
+    if (of->transport != NULL)
+        BIO_set_callback_ex(of->transport, NULL);
+    of->transport = NULL;
 }
 
 /* Before TLS 1.3 the client speaks last in a resumed handshake. A request after it waits for that
@@ -100,8 +121,10 @@ static void data_came(SSL *ssl, connection *of) {
     if (of->nodelay_is_ours)
         set_nodelay(ssl, 0);
     of->nodelay_is_ours = 0;
-    if (of->accept == ACCEPT_DATA)
+    if (of->accept == ACCEPT_DATA) {
+        unwatch(of);
         established(ssl, of);
+    }
 }
 
 /* Waits for the first application data after the handshake, and is gone with it. In TLS 1.3 a
@@ -128,9 +151,8 @@ static void on_info(const SSL *info_of, int where, int ret) {
     int fatal = ret >> 8 == SSL3_AL_FATAL, description = ret & 0xff;
     if (of != NULL && (where & SSL_CB_HANDSHAKE_DONE) && !of->done) {
         of->done = 1;
-        of->transport = SSL_get_rbio(ssl);
-        if (of->transport != NULL)
-            BIO_up_ref(of->transport);
+        if (of->accept != ACCEPT_HANDSHAKE)
+            watch(ssl, of);
         if (SSL_session_reused(ssl) && SSL_version(ssl) < TLS1_3_VERSION && !has_nodelay(ssl)) {
             of->nodelay_is_ours = 1;
             set_nodelay(ssl, 1);
@@ -160,13 +182,10 @@ static void on_info(const SSL *info_of, int where, int ret) {
 static void connection_free(SSL *ssl, void *companion) {
     connection *of = companion;
     of->state->silent = 0; /* it may have lost a race: who knows that it timed out has said so */
-    if (ssl != NULL && of->open && of->done) {
-        int waits = SSL_want(ssl) == SSL_READING || SSL_want(ssl) == SSL_WRITING;
-        if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ||
-            (waits && of->transport != NULL && !BIO_should_retry(of->transport)))
-            failed(ssl, of, 0);
-    }
-    verdict(of);
+    unwatch(of);
+    if (ssl != NULL && of->open && of->done &&
+        (of->broken || (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0))
+        failed(ssl, of, 0);
     free(of);
 }
 
@@ -233,7 +252,7 @@ static void note_unread(SSL_CTX *ctx, settings *its, const void *set, size_t len
     }
     if (notes.failed) { /* then it is like no other */
         memset(digest, 0, sizeof digest);
-        digest[0] = ++failures;
+        digest[0] = __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
         digest[1] = (uint64_t)(uintptr_t)its;
     }
     for (int i = 0; i < UNREAD; i++)
@@ -302,19 +321,23 @@ static size_t peer_of(int fd, char *host, size_t size, uint32_t *port) {
     return strlen(host);
 }
 
-/* Whether the caller has set a session to offer. pymongo sets what it read when the handshake was
- * over, which in TLS 1.3 cannot resume: its ticket came later. */
-static int has_own_session(const SSL *ssl) {
+/* Whether the caller has set a session to offer, and wants that. pymongo sets what it read when the
+ * handshake was over, which in TLS 1.3 cannot resume: its ticket came later. */
+static int has_own_session(SSL *ssl, const settings *its) {
     SSL_SESSION *session = SSL_get_session(ssl);
-    return session != NULL && SSL_SESSION_is_resumable(session);
+    if (session == NULL || !SSL_SESSION_is_resumable(session))
+        return 0;
+    return !its->replaces_sessions || SSL_set_session(ssl, NULL) != 1;
 }
 
-/* A handshake starts, and nobody began it by hand. */
+/* A handshake starts, and nobody began it by hand. Its argument may not be set yet where a context
+ * that is in use is attached. */
 static void on_start(void *arg, SSL *ssl) {
-    settings *its = arg;
+    (void)arg;
+    settings *its = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), settings_index);
     char host[1025];
     uint32_t port;
-    if (!its->on || has_own_session(ssl))
+    if (its == NULL || !its->on || has_own_session(ssl, its))
         return;
     size_t length = peer_of(SSL_get_fd(ssl), host, sizeof host, &port);
     if (length > 0)
@@ -369,6 +392,7 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     unsigned long long options;
     if (!PyArg_ParseTuple(args, "OOOsK", &function, &context, &socket, &version, &options))
         return NULL;
+    lock_shared(); /* one at a time: what it finds is kept */
     const char *reason =
         openssl_find(function, (ssl_context *)context, (ssl_socket *)socket, version, options);
     if (reason == NULL && settings_index < 0) {
@@ -376,6 +400,7 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
         if (settings_index < 0)
             reason = "libssl has no room for more data";
     }
+    unlock_shared();
     if (reason != NULL)
         return PyUnicode_FromString(reason);
     Py_INCREF(Py_TYPE(context));
@@ -385,63 +410,86 @@ PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Gives whether it is attached now; it may have been before. */
+/* It may have been attached before. */
+static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_options *options,
+                         int accept, int serialise, int replaces_sessions) {
+    settings *its = settings_of(ctx);
+    if (its == NULL) {
+        its = calloc(1, sizeof *its);
+        if (its == NULL || !SSL_CTX_set_ex_data(ctx, settings_index, its)) {
+            free(its);
+            return TSC_NO_MEMORY;
+        }
+    }
+    int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
+    tsc_status status =
+        tsc_ssl_attach(ctx, cache->cache, options, serialise ? TSC_SSL_SERIALISE : 0);
+    if (status != TSC_OK)
+        return status;
+    its->cache_mode = cache_mode;
+    its->info = SSL_CTX_get_info_callback(ctx);
+    its->accept = accept;
+    its->replaces_sessions = replaces_sessions;
+    its->on = 1;
+    SSL_CTX_set_info_callback(ctx, on_info);
+    return tsc_ssl_on_start(ctx, on_start, NULL);
+}
+
 PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *context;
     Cache *cache;
     const char *identity;
     Py_ssize_t identity_len;
     long long client_not_after;
-    int accept, serialise;
-    if (!PyArg_ParseTuple(args, "OO!z#Lip", &context, CacheType, &cache, &identity, &identity_len,
-                          &client_not_after, &accept, &serialise))
+    int accept, serialise, replaces_sessions;
+    if (!PyArg_ParseTuple(args, "OO!z#Lipp", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept, &serialise, &replaces_sessions))
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
         return not_direct();
-    settings *its = settings_of(ctx);
-    if (its == NULL) {
-        its = calloc(1, sizeof *its);
-        if (its == NULL || !SSL_CTX_set_ex_data(ctx, settings_index, its)) {
-            free(its);
-            return PyErr_NoMemory();
-        }
-    }
     tsc_config_options options = {.client_not_after = client_not_after,
                                   .identity = (const uint8_t *)identity,
                                   .identity_len = (size_t)identity_len};
-    int cache_mode = (int)SSL_CTX_get_session_cache_mode(ctx);
-    tsc_status status =
-        tsc_ssl_attach(ctx, cache->cache, &options, serialise ? TSC_SSL_SERIALISE : 0);
-    if (status != TSC_OK)
-        return raise_status(status);
-    its->cache_mode = cache_mode;
-    its->info = SSL_CTX_get_info_callback(ctx);
-    its->accept = accept;
-    its->on = 1;
-    SSL_CTX_set_info_callback(ctx, on_info);
-    tsc_ssl_on_start(ctx, on_start, its);
-    Py_RETURN_NONE;
+    tsc_status status;
+    BEGIN_ALONE(context);
+    status = attach(ctx, cache, &options, accept, serialise, replaces_sessions);
+    END_ALONE;
+    return none_or_raise(status);
 }
 
-/* Connections that are open go on without: what they still receive is not kept. */
-PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
-    SSL_CTX *ctx = ctx_of(context);
+/* OpenSSL looks whether there is a callback, and looks again to call it. So there stays one. */
+static int no_new_session(SSL *ssl, SSL_SESSION *session) {
+    (void)ssl, (void)session;
+    return 0;
+}
+
+static tsc_status detach(SSL_CTX *ctx) {
     settings *its = settings_of(ctx);
     tsc_ssl_attachment_ *attachment = ctx == NULL ? NULL : tsc_ssl_attachment_of_(ctx);
     if (its == NULL || !its->on || attachment == NULL)
-        return not_direct();
+        return TSC_WRONG_STATE;
     struct retired *one = malloc(sizeof *one);
     if (one == NULL)
-        return PyErr_NoMemory();
+        return TSC_NO_MEMORY;
     its->on = 0;
     *one = (struct retired){attachment, its->retired};
     its->retired = one;
     SSL_CTX_set_info_callback(ctx, its->info);
-    SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session);
+    SSL_CTX_sess_set_new_cb(ctx, attachment->next_new_session != NULL ? attachment->next_new_session
+                                                                      : no_new_session);
     SSL_CTX_set_session_cache_mode(ctx, its->cache_mode);
     SSL_CTX_set_ex_data(ctx, (int)tsc_ssl_index_(&tsc_ssl_attachment_index_, 0) - 1, NULL);
-    Py_RETURN_NONE;
+    return TSC_OK;
+}
+
+/* Connections that are open go on without: what they still receive is not kept. */
+PyObject *direct_detach(PyObject *Py_UNUSED(module), PyObject *context) {
+    tsc_status status;
+    BEGIN_ALONE(context);
+    status = detach(ctx_of(context));
+    END_ALONE;
+    return none_or_raise(status);
 }
 
 static const tsc_config *config_of(PyObject *context) {
@@ -502,8 +550,10 @@ PyObject *direct_set(PyObject *Py_UNUSED(module), PyObject *args) {
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     settings *its = settings_of(ctx);
+    BEGIN_ALONE(context);
     if (its != NULL)
         note_unread(ctx, its, set, (size_t)length);
+    END_ALONE;
     Py_RETURN_NONE;
 }
 
@@ -539,7 +589,7 @@ PyObject *direct_prepare(PyObject *Py_UNUSED(module), PyObject *args) {
     if (ssl == NULL)
         return not_direct();
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
-    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl))
+    if (its == NULL || !its->on || SSL_is_server(ssl) || has_own_session(ssl, its))
         Py_RETURN_FALSE;
     return PyBool_FromLong(connection_begin(ssl, its, host, (size_t)host_len, port, 0) == TSC_OK);
 }
@@ -571,7 +621,7 @@ PyObject *direct_hand_over(PyObject *Py_UNUSED(module), PyObject *args) {
     settings *its = settings_of(SSL_get_SSL_CTX(ssl));
     uint64_t rest[2 * UNREAD];
     if (state == NULL || state->offered != NULL || tsc_ssl_state_of_(ssl) != NULL || its == NULL ||
-        !its->on || has_own_session(ssl) || !tsc_ssl_is_as_begun_(ssl, state))
+        !its->on || has_own_session(ssl, its) || !tsc_ssl_is_as_begun_(ssl, state))
         Py_RETURN_FALSE;
     note_rest(ssl, its, rest);
     if (memcmp(rest, ((connection *)state->companion)->verification, sizeof rest) != 0 ||
@@ -631,7 +681,6 @@ PyObject *direct_failed(PyObject *Py_UNUSED(module), PyObject *args) {
         else
             tsc_ssl_failed(ssl);
         state->silent = 0;
-        verdict(of);
     }
     Py_RETURN_NONE;
 }

@@ -22,19 +22,21 @@ static void tell(void *arg) {
     const call *it = arg;
     callbacks *self = it->of;
     const tsc_event *event = it->event;
-    if (self->on_event == NULL)
+    PyObject *on_event = new_reference(&self->on_event);
+    if (on_event == NULL)
         return;
     /* The library may have been called while something was raised. */
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *done = PyObject_CallFunction(
-        self->on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count,
-        event->host, (Py_ssize_t)event->host_len, event->port, event->server_name,
+        on_event, "sKz#Iz#z", kinds[event->kind], (unsigned long long)event->count, event->host,
+        (Py_ssize_t)event->host_len, event->port, event->server_name,
         (Py_ssize_t)event->server_name_len, reason_name(event->reason));
     if (done == NULL)
-        PyErr_WriteUnraisable(self->on_event);
+        PyErr_WriteUnraisable(on_event);
     Py_XDECREF(done);
     PyErr_Restore(type, value, traceback);
+    Py_DECREF(on_event);
 }
 
 void cache_event(void *arg, const tsc_event *event, size_t Py_UNUSED(size)) {

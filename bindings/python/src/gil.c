@@ -3,6 +3,40 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#ifdef Py_GIL_DISABLED
+static pthread_mutex_t shared = PTHREAD_MUTEX_INITIALIZER;
+
+/* A child of fork would find it as another thread had it. */
+static void lock_before_fork(void) __attribute__((constructor));
+static void lock_before_fork(void) {
+    pthread_atfork(lock_shared, unlock_shared, unlock_shared);
+}
+
+void lock_shared(void) {
+    pthread_mutex_lock(&shared);
+}
+
+void unlock_shared(void) {
+    pthread_mutex_unlock(&shared);
+}
+#endif
+
+PyObject *new_reference(PyObject **shared_object) {
+    lock_shared();
+    PyObject *object = *shared_object;
+    Py_XINCREF(object);
+    unlock_shared();
+    return object;
+}
+
+void clear_shared(PyObject **shared_object) {
+    lock_shared();
+    PyObject *object = *shared_object;
+    *shared_object = NULL;
+    unlock_shared();
+    Py_XDECREF(object);
+}
+
 static void stay(void *Py_UNUSED(arg)) {
     for (;;)
         pause();

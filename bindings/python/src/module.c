@@ -1,7 +1,8 @@
 #include "module.h"
 
 static PyObject *Error;
-PyObject *SSLSession;
+/* The latter is a name, made once: making it takes longer than looking it up. */
+PyObject *SSLSession, *ticket_lifetime_hint;
 
 PyObject *raise_status(tsc_status status) {
     PyObject *error = PyObject_CallFunction(Error, "s", tsc_status_text(status));
@@ -60,10 +61,14 @@ PyMODINIT_FUNC PyInit__tsc(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
+#ifdef Py_GIL_DISABLED
+    PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#endif
     PyObject *ssl = PyImport_ImportModule("ssl");
     SSLSession = ssl == NULL ? NULL : PyObject_GetAttrString(ssl, "SSLSession");
     Py_XDECREF(ssl);
-    if (SSLSession == NULL)
+    ticket_lifetime_hint = PyUnicode_InternFromString("ticket_lifetime_hint");
+    if (SSLSession == NULL || ticket_lifetime_hint == NULL)
         return NULL;
     Error = PyErr_NewExceptionWithDoc(
         "tsc.Error",

@@ -1,5 +1,5 @@
 /* What the parts of the extension share. Everything here is called with the GIL held, which is what
- * guards it: the module doesn't declare that it does without, so a free-threaded build keeps it. */
+ * guards it. A free-threaded build has none: there it is the two locks below. */
 #ifndef TSC_PYTHON_MODULE_H
 #define TSC_PYTHON_MODULE_H
 
@@ -7,6 +7,20 @@
 #include <Python.h>
 
 #include "tsc.h"
+
+/* lock_shared guards what threads share, for a few instructions: nothing inside calls Python or the
+ * library. Between BEGIN_ALONE and END_ALONE is one call at a time on an object, as in `ssl`. */
+#ifdef Py_GIL_DISABLED
+void lock_shared(void);
+void unlock_shared(void);
+#define BEGIN_ALONE(object) Py_BEGIN_CRITICAL_SECTION(object)
+#define END_ALONE Py_END_CRITICAL_SECTION()
+#else
+static inline void lock_shared(void) {}
+static inline void unlock_shared(void) {}
+#define BEGIN_ALONE(object) {
+#define END_ALONE }
+#endif
 
 /* What the library holds and releases in place of a Python object. */
 typedef struct cached_object {
@@ -45,7 +59,7 @@ typedef struct {
 } Attempt;
 
 extern PyTypeObject *CacheType, *ConfigType, *AttemptType;
-extern PyObject *SSLSession;
+extern PyObject *SSLSession, *ticket_lifetime_hint;
 extern PyType_Spec cache_spec, config_spec, attempt_spec;
 
 /* Raises tsc.Error for a status; returns NULL. */
@@ -58,6 +72,10 @@ PyObject *none_or_raise(tsc_status status);
 cached_object *cached_object_new(cached_object **list, PyObject *object);
 void cached_object_retain(void *one);
 void cached_object_release(void *one);
+/* A reference to what is in a variable that others may clear, or NULL. */
+PyObject *new_reference(PyObject **shared);
+/* Clears such a variable. */
+void clear_shared(PyObject **shared);
 /* For the owner: shows the objects on its list to the collector, and lets go of them; what stood
  * for them stays with the library. */
 int cached_objects_visit(cached_object *list, visitproc visit, void *arg);

@@ -26,7 +26,11 @@
     X(ASN1_STRING_length)                                                                          \
     X(ASN1_TIME_to_tm)                                                                             \
     X(BIO_free_all)                                                                                \
+    X(BIO_get_callback_arg)                                                                        \
+    X(BIO_get_callback_ex)                                                                         \
     X(BIO_number_written)                                                                          \
+    X(BIO_set_callback_arg)                                                                        \
+    X(BIO_set_callback_ex)                                                                         \
     X(BIO_test_flags)                                                                              \
     X(BIO_up_ref)                                                                                  \
     X(CRYPTO_free)                                                                                 \
@@ -152,7 +156,11 @@ extern openssl_functions openssl;
 #define ASN1_STRING_length openssl.ASN1_STRING_length_
 #define ASN1_TIME_to_tm openssl.ASN1_TIME_to_tm_
 #define BIO_free_all openssl.BIO_free_all_
+#define BIO_get_callback_arg openssl.BIO_get_callback_arg_
+#define BIO_get_callback_ex openssl.BIO_get_callback_ex_
 #define BIO_number_written openssl.BIO_number_written_
+#define BIO_set_callback_arg openssl.BIO_set_callback_arg_
+#define BIO_set_callback_ex openssl.BIO_set_callback_ex_
 #define BIO_test_flags openssl.BIO_test_flags_
 #define BIO_up_ref openssl.BIO_up_ref_
 #define CRYPTO_free openssl.CRYPTO_free_

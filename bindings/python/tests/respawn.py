@@ -19,6 +19,7 @@ print(listener.getsockname()[1], flush=True)
 
 
 def serve(tcp):
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.suppress(OSError), context.wrap_socket(tcp, server_side=True) as tls:
         while data := tls.recv(100):
             tls.sendall(data)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import sysconfig
 import threading
 import weakref
 
@@ -18,6 +19,7 @@ from test_context import BOTH
 
 import tsc
 
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 DIRECT = pytest.mark.skipif(not tsc.status().direct, reason="of the direct way")
 
 
@@ -73,6 +75,27 @@ def test_a_detached_context_is_as_it_was(serve, cert, version):
         assert (type(context), context.__dict__) == (ssl.SSLContext, before)
         assert visit(context, server.port) is False
         assert cache.stats().established == 2
+
+
+@BOTH
+def test_a_class_of_connections_may_be_set_afterwards(serve, cert, version):
+    class Own(ssl.SSLSocket):
+        pass
+
+    server, context = serve(version), plain(cert)
+    tsc.attach(context)
+    before = context.sslsocket_class
+    assert visit(context, server.port) is False
+    context.sslsocket_class = Own
+    with connect(context, server.port) as tls:
+        assert isinstance(tls, Own) and tls.session_reused
+        ask(tls)
+        assert tls.tsc_reason is None
+    context.sslsocket_class = before
+    assert visit(context, server.port) is True
+    context.sslsocket_class = Own
+    tsc.detach(context)
+    assert context.sslsocket_class is Own
 
 
 def test_a_connection_goes_on_when_its_context_is_detached(serve, cert):
@@ -183,6 +206,12 @@ def test_the_way_is_told():
     assert told == "Status(direct=False, reason='TSC_DIRECT=0 is set')\n"
 
 
+@pytest.mark.skipif(not FREE_THREADED, reason="this one has a GIL")
+def test_a_free_threaded_interpreter_stays_so():
+    code = "import sys, tsc; print(sys._is_gil_enabled())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
 @DIRECT
 def test_objects_that_are_not_as_known_are_refused(cert):
     """Each look that the check has, at objects which are not what it is told."""
@@ -198,7 +227,8 @@ def test_objects_that_are_not_as_known_are_refused(cert):
 
     assert check() is None
     another = module._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    assert check(function=len) == "_ssl does not show the functions of its OpenSSL"
+    if "_ssl" not in sys.builtin_module_names:  # otherwise `len` is in the same file
+        assert check(function=len) == "_ssl does not show the functions of its OpenSSL"
     assert check(function=check) == "where the module _ssl is cannot be seen"
     assert check(version="OpenSSL 0") == "there is more than one OpenSSL"
     assert "as they were known" in check(context=another)
@@ -533,6 +563,31 @@ def test_a_session_of_the_callers_counts_if_it_can_resume(serve, cert, version):
     assert bool(cache.stats().resumed) == (version == ssl.TLSVersion.TLSv1_3)
 
 
+@DIRECT
+@BOTH
+def test_a_session_of_the_callers_is_replaced_if_so_wanted(serve, cert, version):
+    """As pymongo has it; and as of CPython 3.12.8, whose sessions get their ticket after all."""
+    server, context = serve(version), plain(cert)
+    cache = tsc.attach(context, replace_sessions=True)
+    with connect(context, server.port) as tls:
+        ask(tls)
+        session = tls.session  # can resume
+    for _ in range(4):
+        tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+            ask(tls)
+            assert tls.session_reused
+    assert (cache.stats().resumed, cache.stats().offered) == (4, 4)
+    cache.clear()
+    tcp = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    with context.wrap_socket(tcp, server_hostname="localhost", session=session) as tls:
+        ask(tls)
+        assert (tls.session_reused, tls.tsc_reason) == (False, "evicted")
+
+
+@pytest.mark.skipif(
+    FREE_THREADED and sys.version_info < (3, 14), reason="it keeps every class, once it has threads"
+)
 def test_classes_that_are_made_for_each_context_are_not_kept(cert):
     gone = []
     for _ in range(100):

@@ -3,14 +3,20 @@
 import asyncio
 import contextlib
 import socket
+import socketserver
 import ssl
+import struct
 import subprocess
+import sys
+import threading
 import time
 
 import aiohttp
+import bson
 import httpx
 import pytest
 import redis
+import requests
 import trio
 import urllib3
 from tap import Tap
@@ -158,6 +164,127 @@ def test_redis_reconnects_resume(tmp_path, cert, version):
             pool.disconnect()
         assert tap.resumed() == [False, True, True, True]
     assert Resuming.context.session_cache.stats().resumed == 3
+
+
+@VERSIONS
+def test_requests_resumes_at_nginx(tmp_path, cert, version):
+    context = context_for(cert)
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args, **kwargs):
+            super().init_poolmanager(*args, ssl_context=context, **kwargs)
+
+    with nginx(tmp_path, cert, version) as (port, log):
+        for _ in range(4):
+            with requests.Session() as http:
+                http.mount("https://", Adapter())
+                answer = http.get(f"https://localhost:{port}/", verify=cert[0], timeout=10)
+                assert answer.content == b"hello"
+    assert log.read_text().split() == [".", "r", "r", "r"]
+
+
+@contextlib.contextmanager
+def standing_in(cert, version, answer):
+    """A server that answers what `answer` makes of a reader; gives its port and who resumed."""
+    context, resumed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+    context.load_cert_chain(*cert)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError), context.wrap_socket(self.request, True) as tls:
+                resumed.append(tls.session_reused)
+                with tls.makefile("rb") as reader:
+                    while reply := answer(reader):
+                        tls.sendall(reply)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1], resumed
+        server.shutdown()
+        thread.join()
+
+
+def ldap_answer(reader):
+    """Accepts each bind. Messages are short here: tag, length, and the number of the message."""
+    head = reader.read(2)
+    if len(head) < 2:
+        return b""
+    number = reader.read(head[1])[2:3]
+    return b"\x30\x0c\x02\x01" + number + b"\x61\x07\x0a\x01\x00\x04\x00\x04\x00"
+
+
+LDAP = """
+import sys, tsc
+cache = tsc.install()
+import ssl
+from ldap3 import ANONYMOUS, Connection, NONE, Server, Tls
+tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=sys.argv[2])
+for _ in range(4):
+    server = Server("localhost", int(sys.argv[1]), use_ssl=True, tls=tls, get_info=NONE)
+    connection = Connection(server, authentication=ANONYMOUS)
+    assert connection.bind()
+    connection.strategy.close()
+print(cache.stats().resumed)
+"""
+
+
+@VERSIONS
+@pytest.mark.skipif(not tsc.status().direct, reason="each connection has a context of its own")
+def test_ldap3_resumes_once_it_is_installed(cert, version):
+    with standing_in(cert, version, ldap_answer) as (port, resumed):
+        command = [sys.executable, "-c", LDAP, str(port), cert[0]]
+        assert subprocess.check_output(command, text=True) == "3\n"
+    assert resumed == [False, True, True, True]
+
+
+def mongo_answer(reader):
+    """Says of itself what a driver asks first, and "ok" to anything, as MongoDB's OP_MSG."""
+    head = reader.read(16)
+    if len(head) < 16:
+        return b""
+    length, number, _, code = struct.unpack("<iiii", head)
+    reader.read(length - 16)
+    document = {"ok": 1, "isWritablePrimary": True, "ismaster": True, "helloOk": True}
+    document.update(minWireVersion=0, maxWireVersion=25, maxBsonObjectSize=1 << 24)
+    document.update(maxMessageSizeBytes=1 << 25, maxWriteBatchSize=1000)
+    if code == 2013:
+        body = struct.pack("<ib", 0, 0) + bson.encode(document)
+        code = 2013
+    else:  # OP_QUERY, the very first; OP_REPLY answers it
+        body = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(document)
+        code = 1
+    return struct.pack("<iiii", 16 + len(body), 1, number, code) + body
+
+
+MONGO = """
+import sys, tsc
+sys.modules["OpenSSL"] = None  # pymongo would take it if it is there
+import pymongo
+cache = tsc.TLSSessionCache()
+for _ in range(4):
+    client = pymongo.MongoClient("localhost", int(sys.argv[1]), tls=True, tlsCAFile=sys.argv[2],
+                                 connect=False, directConnection=True)
+    context = client.options.pool_options._ssl_context
+    tsc.attach(context, cache, identity=b"it", replace_sessions=True)
+    assert client.admin.command("ping")["ok"] == 1
+    client.close()
+print(cache.stats().offered, cache.stats().resumed)
+"""
+
+
+@VERSIONS
+@pytest.mark.skipif(not tsc.status().direct, reason="its clients have contexts of their own")
+def test_pymongo_resumes(cert, version):
+    with standing_in(cert, version, mongo_answer) as (port, resumed):
+        command = [sys.executable, "-c", MONGO, str(port), cert[0]]
+        said = subprocess.check_output(command, text=True, timeout=60)
+    assert said == f"{resumed.count(True)} {resumed.count(True)}\n"
+    assert resumed.count(False) <= 2 < resumed.count(True), "of each client's two, the first two"
 
 
 def test_the_tap_sees_full_handshakes(serve, cert):

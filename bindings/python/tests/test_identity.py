@@ -164,3 +164,33 @@ def test_what_a_failed_load_brought_counts(serve, cert, others, tmp_path, versio
         context.load_verify_locations(str(broken))
     changed = context.cert_store_stats() != before
     assert visit(context, server.port) is not changed
+
+
+@pytest.mark.skipif(not getattr(ssl, "HAS_PSK", False), reason="from CPython 3.13 on")
+@BOTH
+def test_a_context_with_a_pre_shared_key_shares_with_no_other(serve, cert, version):
+    """Where it differs is code, and two pieces of code cannot be compared."""
+    server, cache = serve(version), tsc.TLSSessionCache()
+    offered = []
+    for callback in (None, lambda hint: ("me", bytes(16)), lambda hint: ("me", bytes(16)), None):
+        context = plain(cert)
+        tsc.attach(context, cache, identity=b"mine")
+        context.set_psk_client_callback(callback)
+        before = cache.stats().offered
+        visit(context, server.port)
+        offered.append(cache.stats().offered - before)
+    shares = int(tsc.status().direct)
+    assert offered == [0, 0, 0, shares]
+
+
+@pytest.mark.skipif(not getattr(ssl, "HAS_PSK", False), reason="from CPython 3.13 on")
+@BOTH
+def test_a_pre_shared_key_that_is_set_afterwards_starts_over(serve, cert, version):
+    server, context = serve(version), plain(cert)
+    cache = tsc.attach(context)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    context.set_psk_client_callback(lambda hint: ("me", bytes(16)))
+    visit(context, server.port)
+    assert cache.stats().offered == 1
+    visit(context, server.port)
+    assert cache.stats().offered == 2

@@ -29,6 +29,7 @@ def direct_attach(
     client_not_after: int,
     accept: int,
     serialise: bool,
+    replace_sessions: bool,
     /,
 ) -> None: ...
 def direct_detach(context: object, /) -> None: ...

@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 import ssl
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from tsc.attached import Accept, Attachment, maker, of
 from tsc.cache import TLSSessionCache
-from tsc.connection import SSLObject, SSLSocket
+from tsc.derived import context_class
 from tsc.direct_context import DirectContext, obstacle
 from tsc.fallback_context import FallbackContext
 from tsc.wait import milliseconds
@@ -42,6 +42,7 @@ def attach(
     identity: bytes | None = None,
     client_not_after: int = 0,
     serialise: bool = False,
+    replace_sessions: bool = False,
 ) -> TLSSessionCache:
     """Have the client connections of a context find, offer, keep and publish sessions.
 
@@ -63,11 +64,14 @@ def attach(
     ``ticket``. Only on Linux.
     identity: bytes that name the configuration. Contexts of one cache and identity share sessions
     while they trust the same roots, verify alike and are the same client. You vouch for what cannot
-    be seen, such as ALPN that was set before. None: no other context is offered its sessions.
-    Without effect where `status` is not direct.
+    be seen: ALPN and the callback of a pre-shared key, if they were set before. None: no other
+    context is offered its sessions. Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
     serialise: keep sessions as bytes, in memory of libtsc's own, so that they can be exported
     (``export_sessions``). Each offer then costs OpenSSL a decoding.
+    replace_sessions: what a driver sets as ``session`` by itself, as pymongo does, is not offered;
+    what is in the cache is. Otherwise a session of the caller's that can resume is offered, and the
+    connection does without the cache. Without effect where `status` is not direct.
 
     Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
     """
@@ -93,6 +97,7 @@ def attach(
         identity=identity,
         client_not_after=operator.index(client_not_after),
         serialise=bool(serialise),
+        replace_sessions=bool(replace_sessions),
         detached_class=type(context),
         detached_classes={
             name: context.__dict__[name]
@@ -103,7 +108,7 @@ def attach(
     way: Any = DirectContext if status().direct else FallbackContext
     base: Any = type(context)
     connections: Any = context.sslsocket_class, context.sslobject_class
-    kind = _attached(base, way, *connections)
+    kind = context_class(base, way, *connections)
     try:
         context.__class__ = kind
     except (AttributeError, TypeError) as error:
@@ -121,8 +126,8 @@ def attach(
 def detach(context: ssl.SSLContext) -> None:
     """Have a context do full handshakes again, as before `attach`.
 
-    Connections that are open go on. What the cache has stays there until it expires. Raises
-    ValueError for a context that is not attached.
+    Connections that are open go on. What the cache has stays there until it expires. 1.4 KB stay
+    with the context for as long as it lasts. Raises ValueError for one that is not attached.
     """
     context = maker(context)
     attachment = of(context)
@@ -130,36 +135,6 @@ def detach(context: ssl.SSLContext) -> None:
         raise ValueError("the context is not attached")
     type(context)._tsc_detach(context)  # type: ignore[attr-defined]
     context.__class__ = attachment.detached_class
-    for name, connection in attachment.detached_classes.items():
-        context.__dict__.setdefault(name, connection)
-
-
-# Bounded: truststore and others make classes for each context.
-_derived = lru_cache(maxsize=32)
-
-
-@_derived
-def _attached(context: type, way: Any, sslsocket: type, sslobject: type) -> Any:
-    members = {
-        "sslsocket_class": _connection(sslsocket, way._tsc_socket, SSLSocket),
-        "sslobject_class": _connection(sslobject, way._tsc_object, SSLObject),
-    }
-    return _derive(context, way, members)
-
-
-@_derived
-def _connection(base: type, way: type, usual: type) -> type:
-    """Give a class of connections that derives from that of the context."""
-    return _derive(usual if issubclass(usual, base) else base, way, {})
-
-
-def _derive(base: type, way: type, members: dict[str, Any]) -> type:
-    """Make a class with the name of its base, which is not told: it may want arguments for that."""
-
-    def told(cls: type, **_arguments: Any) -> None:
-        pass
-
-    unchanged = {"__module__": base.__module__, "__doc__": base.__doc__}
-    # `__init_subclass__` is looked up behind the class itself, so it has to be in one of its bases.
-    silent = type(way.__name__, (way,), {"__init_subclass__": told})
-    return type(base.__name__, (silent, base), {**unchanged, **members})
+    for name in ("sslsocket_class", "sslobject_class"):
+        context.__dict__.pop(name, None)
+    context.__dict__.update(attachment.detached_classes)

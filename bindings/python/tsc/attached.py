@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tsc import _tsc, bio_peer
 from tsc.cache import TLSSessionCache
+from tsc.connection import SSLObject, SSLSocket
+from tsc.derived import connection_class
 from tsc.endpoint import named
 from tsc.prepared import Place, prepared
 from tsc.wait import milliseconds
@@ -41,10 +43,11 @@ class Attachment:
     identity: bytes | None
     client_not_after: int
     serialise: bool
+    replace_sessions: bool
     detached_class: type
     """What the context was an instance of, and is again when it is detached."""
     detached_classes: dict[str, type]
-    """The classes of connections that were set on the context itself."""
+    """The classes of connections that were set on the context itself, before or after."""
     user_callback: Callable[..., object] | None = None
     """The context's own ``_msg_callback``."""
     unread: dict[str, Any] = field(default_factory=dict)
@@ -62,6 +65,25 @@ class Attached(_Base):
     _tsc_socket: type
     _tsc_object: type
     """What its connections are, besides what they were."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Have a class that is set for connections resume, too. pymongo sets one for each."""
+        if name == "sslsocket_class":
+            value = self._tsc_connections(name, value, self._tsc_socket, SSLSocket)
+        elif name == "sslobject_class":
+            value = self._tsc_connections(name, value, self._tsc_object, SSLObject)
+        super().__setattr__(name, value)
+
+    def _tsc_connections(self, name: str, value: Any, way: type, usual: type) -> Any:
+        if not isinstance(value, type):
+            return value
+        base: Any = value
+        classes = self._tsc.detached_classes
+        if issubclass(value, way):  # it is put back
+            classes.pop(name, None)
+            return value
+        classes[name] = value
+        return connection_class(base, way, usual)
 
     @property
     def session_cache(self) -> TLSSessionCache:

@@ -35,6 +35,7 @@ class SSLContext(Attached, _Base):
         max_wait: float = 0,
         identity: bytes | None = None,
         serialise: bool = False,
+        replace_sessions: bool = False,
     ) -> None:
         attach(
             self,
@@ -44,6 +45,7 @@ class SSLContext(Attached, _Base):
             identity=identity,
             client_not_after=client_not_after,
             serialise=serialise,
+            replace_sessions=replace_sessions,
         )
 
     if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def create_default_context(
     identity: bytes | None = None,
     client_not_after: int = 0,
     serialise: bool = False,
+    replace_sessions: bool = False,
 ) -> SSLContext:
     """Make a context by `ssl.create_default_context`, and attach it.
 
@@ -104,6 +107,7 @@ def create_default_context(
         identity=identity,
         client_not_after=client_not_after,
         serialise=serialise,
+        replace_sessions=replace_sessions,
     )
     made: SSLContext = context
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import ssl
 import sys
@@ -13,6 +14,8 @@ from tsc.direct_socket import DirectObject, DirectSocket, Prepared
 
 # Those whose `_ssl.c` was read for how its objects begin. Add one when it has been.
 _VERSIONS = range(9, 15)
+
+_numbers = itertools.count(1)
 
 _APPLICATION_DATA, _HEADER, _INNER_CONTENT_TYPE = 23, 0x100, 0x101
 
@@ -56,6 +59,7 @@ class DirectContext(Attached):
                 attachment.client_not_after,
                 ("data", "handshake", "caller").index(attachment.accept),
                 attachment.serialise,
+                attachment.replace_sessions,
             )
         self._tsc = attachment
         self._tsc_set(post_handshake_auth=self.post_handshake_auth)
@@ -139,3 +143,10 @@ class DirectContext(Attached):
         protocols = list(alpn_protocols)
         super().set_alpn_protocols(protocols)
         self._tsc_set(alpn=protocols)
+
+    if getattr(ssl, "HAS_PSK", False):  # from CPython 3.13 on
+
+        def set_psk_client_callback(self, callback: Any) -> None:
+            """See `ssl.SSLContext.set_psk_client_callback`. It counts as unlike any other."""
+            super().set_psk_client_callback(callback)  # type: ignore[misc]
+            self._tsc_set(psk=None if callback is None else next(_numbers))

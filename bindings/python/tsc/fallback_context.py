@@ -98,7 +98,7 @@ class FallbackContext(Attached):
 
     def __setattr__(self, name: str, value: object) -> None:
         # Drivers set what is set already, some for each connection: only a change counts.
-        if name.startswith("_") or not hasattr(ssl.SSLContext, name):
+        if name.startswith("_") or name.endswith("_class") or not hasattr(ssl.SSLContext, name):
             return super().__setattr__(name, value)
         before = getattr(self, name)
         with self._tsc_change(lambda: getattr(self, name) != before):
@@ -165,6 +165,13 @@ class FallbackContext(Attached):
         with self._tsc_change(lambda: protocols != before):
             super().set_alpn_protocols(protocols)
             self._tsc.unread["alpn"] = protocols
+
+    if getattr(ssl, "HAS_PSK", False):  # from CPython 3.13 on
+
+        def set_psk_client_callback(self, callback: Any) -> None:
+            """See `ssl.SSLContext.set_psk_client_callback`."""
+            with self._tsc_change():
+                super().set_psk_client_callback(callback)  # type: ignore[misc]
 
     def set_ciphers(self, ciphers: str, /) -> None:
         """See `ssl.SSLContext.set_ciphers`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,19 @@ class Resuming(Connection):
                 attempt.failed()
         return data
 
+    def write(self, *args: Any, **kwargs: Any) -> Any:
+        """See `ssl.SSLSocket.write`."""
+        return self._tsc_watched(super().write, *args, **kwargs)
+
+    def _tsc_watched(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Write, and report what that raises."""
+        try:
+            return write(*args, **kwargs)
+        except BaseException as error:
+            if self._tsc_attempt is not None:
+                self._tsc_attempt.raised(error)
+            raise
+
     def unwrap(self) -> Any:
         """See `ssl.SSLSocket.unwrap`. Where nothing was read, tickets come before the farewell."""
         attempt, tls = self._tsc_attempt, self._sslobj  # type: ignore[attr-defined]
@@ -165,6 +179,11 @@ class FallbackSocket(Resuming, _Socket):  # type: ignore[override]
 
     def _tsc_may_block(self) -> bool:
         return self.gettimeout() != 0
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        """See `ssl.SSLSocket.send`, which `sendall` calls."""
+        sent: int = self._tsc_watched(super().send, *args, **kwargs)
+        return sent
 
     def setsockopt(self, *args: Any) -> None:
         """See `socket.socket.setsockopt`."""
