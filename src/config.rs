@@ -1,5 +1,7 @@
 //! A TLS configuration bound to a cache.
 
+#[cfg(agent)]
+use crate::agent::Counterpart;
 use crate::cache::Cache;
 use crate::endpoint::{Endpoint, Invalid, MAX_NAME};
 use crate::engine::{Engine, Space};
@@ -21,6 +23,8 @@ pub struct Config {
     pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
+    /// Whether its sessions are for this process alone.
+    pub(crate) is_private: bool,
 }
 
 impl Config {
@@ -32,6 +36,7 @@ impl Config {
             identity: Identity::own(),
             verification: Arc::default(),
             client_not_after: None,
+            is_private: false,
         }
     }
 
@@ -67,13 +72,44 @@ impl Config {
         })
     }
 
-    /// Says when the client's own certificate ends, in Unix seconds: no session is offered after that.
+    /// Says when the client's own certificate ends, in Unix seconds: no session is offered after that, and none
+    /// is shared with other processes.
     #[must_use]
     pub fn client_not_after(self, unix_seconds: i64) -> Self {
         Self {
             client_not_after: Some(unix_seconds),
+            is_private: true,
             ..self
         }
+    }
+
+    /// Says whether the client may show a certificate of its own, where
+    /// [`client_not_after`](Self::client_not_after) does not. Such a session is the client's identity without its
+    /// key, so it is not shared with other processes.
+    #[must_use]
+    pub fn client_certificate(self, shows: bool) -> Self {
+        Self {
+            is_private: shows,
+            ..self
+        }
+    }
+
+    /// Shares sessions with other processes ([`Cache::with_agent`]) though the client shows a certificate:
+    /// whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+    #[must_use]
+    pub fn share_client_certificate(self) -> Self {
+        Self {
+            is_private: false,
+            ..self
+        }
+    }
+
+    /// What an attempt is to the agent, if this config shares.
+    #[cfg(agent)]
+    pub(crate) fn counterpart(&self, endpoint: &Endpoint<'_>) -> Option<Counterpart> {
+        let agent = self.cache.agent()?;
+        let shares = !self.is_private && matches!(self.identity, Identity::Given(_));
+        shares.then(|| agent.counterpart(self.key(endpoint).bytes))
     }
 
     /// How many sessions attempts to this endpoint would find, one after the other; a reusable one counts

@@ -312,19 +312,8 @@ pub unsafe extern "C" fn tsc_attempt_established(
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: u32) -> tsc_status {
     guard(|| {
         let connection = clone_connection(attempt)?;
-        const ALL: u32 = 2 * TSC_FACT_ALERT - 1;
-        if facts & !ALL != 0 {
-            return Err(TSC_UNSUPPORTED);
-        }
-        let is = |fact| facts & fact != 0;
-        Ok(connection.failed(Failure {
-            sent: is(TSC_FACT_SENT),
-            handshake_done: is(TSC_FACT_HANDSHAKE_DONE),
-            resumed: is(TSC_FACT_RESUMED),
-            timed_out: is(TSC_FACT_TIMED_OUT),
-            cancelled: is(TSC_FACT_CANCELLED),
-            alert: is(TSC_FACT_ALERT),
-        })?)
+        let facts = facts.try_into().ok().and_then(Failure::from_bits);
+        Ok(connection.failed(facts.ok_or(TSC_UNSUPPORTED)?)?)
     })
 }
 

@@ -4,12 +4,16 @@
 mod gate;
 mod offer;
 mod outcome;
+#[cfg(agent)]
+mod sharing;
 mod staging;
 mod waiting;
 
 pub use outcome::{AttemptInfo, AttemptState, Failure};
 pub(crate) use waiting::Plan;
 
+#[cfg(agent)]
+use crate::agent::Counterpart;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Invalid};
 use crate::engine::{EventKind, Lineage, Reason, Session, Stats, Time};
@@ -19,6 +23,8 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
 use offer::Offer;
 use outcome::Ended;
+#[cfg(agent)]
+use sharing::Loan;
 use staging::Staging;
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +43,9 @@ pub(crate) struct Connection {
     client_not_after: Option<i64>,
     generation: u32,
     begun: Time,
+    /// What it is to the agent, if its config shares.
+    #[cfg(agent)]
+    counterpart: Option<Counterpart>,
     progress: Mutex<Progress>,
 }
 
@@ -48,6 +57,11 @@ struct Progress {
     wait: Option<Arc<Wait>>,
     /// Whether it waited, and nothing was kept for it.
     waited_in_vain: bool,
+    #[cfg(agent)]
+    loan: Loan,
+    /// Whether what it offers is of the agent.
+    #[cfg(agent)]
+    is_borrowed: bool,
     staged: Staging,
     /// Whether a session was taken in with the peer's certificates, which the next ones share.
     shares: bool,
@@ -108,6 +122,8 @@ impl Connection {
     pub(crate) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         let supply = config.supply(endpoint)?;
         let client_not_after = config.client_not_after;
+        #[cfg(agent)]
+        let counterpart = config.counterpart(endpoint);
         // Foreign code, which may free the config.
         let begun = supply.engine().now();
         Ok(Arc::new(Self {
@@ -118,6 +134,8 @@ impl Connection {
             client_not_after,
             generation: sys::generation(),
             begun,
+            #[cfg(agent)]
+            counterpart,
             progress: Mutex::default(),
         }))
     }
@@ -215,8 +233,11 @@ impl Drop for Connection {
             std::mem::forget(std::mem::take(self.progress.get_mut()));
             return;
         }
-        let staged = std::mem::take(&mut self.progress.get_mut().staged);
+        let progress = self.progress.get_mut();
+        let staged = std::mem::take(&mut progress.staged);
         staged.discard(self.supply.engine());
+        #[cfg(agent)]
+        self.leave_agent();
         if self.flight.established().is_some() {
             self.supply.gone();
         }

@@ -99,11 +99,24 @@ impl Connection {
         if progress.wait.is_some() {
             progress = self.lease_kept(progress, now);
         }
+        #[cfg(agent)]
+        if !progress.loan.is_unasked() {
+            progress = self.end_asking(progress);
+            (progress, _) = self.lease_loan(progress, now);
+        }
         if progress.offer.is_unasked() && progress.ended.is_none() {
             let supply = &self.supply;
-            let found = progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
+            let mut found =
+                progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
+            let mut reason = None;
+            #[cfg(agent)]
+            if !found && self.counterpart.is_some() {
+                (progress, reason) = self.borrow(progress, now);
+                found = !progress.offer.is_unasked() || progress.ended.is_some();
+            }
             if !found {
-                let reason = progress.give_up(self.supply.reason(&self.flight, now));
+                let reason = reason.unwrap_or_else(|| self.supply.reason(&self.flight, now));
+                let reason = progress.give_up(reason);
                 drop(progress);
                 self.tell(reason);
                 return Ok(None);
@@ -149,7 +162,11 @@ impl Connection {
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
         progress.offer.send();
-        if progress.wait.is_none() {
+        #[cfg(agent)]
+        let lent = !progress.loan.is_unasked();
+        #[cfg(not(agent))]
+        let lent = false;
+        if progress.wait.is_none() && !lent {
             return progress;
         }
         self.leave(progress)
@@ -159,8 +176,12 @@ impl Connection {
     #[cold]
     fn leave<'a>(&'a self, mut progress: MutexGuard<'a, Progress>) -> MutexGuard<'a, Progress> {
         let wait = progress.wait.take();
+        #[cfg(agent)]
+        let loan = std::mem::take(&mut progress.loan);
         drop(progress);
         self.return_kept(wait);
+        #[cfg(agent)]
+        self.give_back(loan);
         self.progress.lock()
     }
 }

@@ -1,5 +1,7 @@
 //! How an attempt ends, and what becomes of what it offered and received.
 
+#[cfg(agent)]
+use super::sharing::Loan;
 use super::{Connection, NotNow, Progress};
 use crate::engine::{Discard, EventKind, Lineage, Reason};
 use crate::supply::{End, Outcome};
@@ -73,6 +75,36 @@ impl Failure {
             resumed,
             ..Self::LOGIN
         }
+    }
+
+    /// The facts as bits, in the order of the fields, which is that of the C API as well.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        let facts = [
+            self.sent,
+            self.handshake_done,
+            self.resumed,
+            self.timed_out,
+            self.cancelled,
+            self.alert,
+        ];
+        let bits = facts.iter().zip(0..);
+        bits.map(|(&fact, at)| u8::from(fact) << at).sum()
+    }
+
+    /// The facts of these bits; `None`: there are some among them that nobody knows.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let is = |at: u8| bits & (1 << at) != 0;
+        let facts = Self {
+            sent: is(0),
+            handshake_done: is(1),
+            resumed: is(2),
+            timed_out: is(3),
+            cancelled: is(4),
+            alert: is(5),
+        };
+        (facts.bits() == bits).then_some(facts)
     }
 
     /// What it says about the server; `None`: nothing.
@@ -151,16 +183,20 @@ impl Connection {
         let staged = std::mem::take(&mut progress.staged);
         let spent = progress.offer.end();
         let wait = progress.wait.take();
+        #[cfg(agent)]
+        let loan = std::mem::take(&mut progress.loan);
         drop(progress);
 
         drop(spent);
         self.return_kept(wait);
+        #[cfg(agent)]
+        self.give_back(loan);
         let supply = &self.supply;
         if let Some(refused) = refused {
             supply.refuse(refused.id, now);
         }
         supply.established(&self.flight, now, offered.is_some(), resumed);
-        self.publish_staged(staged, lineage, not_after);
+        self.publish_staged(staged, lineage, not_after, resumed);
         for _ in 0..declined {
             supply.declined(&self.flight, now);
         }
@@ -200,6 +236,8 @@ impl Connection {
                 progress.ended = Some(Ended::Failed(Discard::Failed));
                 drop(progress);
                 self.supply.refuse(lineage.id, now);
+                #[cfg(agent)]
+                self.tell_agent(why.bits());
                 return Ok(());
             }
             Some(_) => return Err(NotNow::WrongState),
@@ -224,6 +262,8 @@ impl Connection {
             resumed,
         });
         self.end(progress, Discard::Failed, end);
+        #[cfg(agent)]
+        self.tell_agent(why.bits());
         if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
             self.supply.refuse(lineage.id, now);
         }
@@ -251,6 +291,8 @@ impl Connection {
             return;
         }
         self.end(progress, Discard::Unfinished, End::Over);
+        #[cfg(agent)]
+        self.leave_agent();
         self.count(|stats| stats.unfinished += 1);
     }
 
@@ -266,15 +308,25 @@ impl Connection {
         let staged = std::mem::take(&mut progress.staged);
         let discarded = staged.len();
         progress.info.discarded += u32::try_from(discarded).unwrap_or(u32::MAX);
-        let (unsent, spent) = progress.offer.end();
+        let (mut unsent, spent) = progress.offer.end();
         let wait = progress.wait.take();
+        #[cfg(agent)]
+        let loan = std::mem::take(&mut progress.loan);
+        #[cfg(agent)]
+        let borrowed = progress.is_borrowed;
         drop(progress);
 
         drop(spent);
-        if let Some(unsent) = unsent {
+        #[cfg(agent)]
+        if let Some(unsent) = unsent.take_if(|_| borrowed) {
+            self.give_back(Loan::Kept(unsent));
+        }
+        if let Some(unsent) = unsent.take() {
             self.supply.put_back(unsent);
         }
         self.return_kept(wait);
+        #[cfg(agent)]
+        self.give_back(loan);
         staged.discard(self.supply.engine());
         self.count(|stats| stats.discard(why, discarded as u64));
         self.supply.ended(&self.flight, self.now(), end);

@@ -1,0 +1,8 @@
+//! tsc-agent, as programs see it that share through it.
+
+mod chaos;
+mod lease;
+mod machine;
+mod share;
+mod trouble;
+mod wait;
