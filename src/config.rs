@@ -23,8 +23,10 @@ pub struct Config {
     pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
-    /// Whether its sessions are for this process alone.
-    pub(crate) is_private: bool,
+    /// Whether the client may show a certificate of its own.
+    shows_certificate: bool,
+    /// Whether sessions are shared all the same.
+    shares_certificate: bool,
 }
 
 impl Config {
@@ -36,7 +38,8 @@ impl Config {
             identity: Identity::own(),
             verification: Arc::default(),
             client_not_after: None,
-            is_private: false,
+            shows_certificate: false,
+            shares_certificate: false,
         }
     }
 
@@ -78,18 +81,18 @@ impl Config {
     pub fn client_not_after(self, unix_seconds: i64) -> Self {
         Self {
             client_not_after: Some(unix_seconds),
-            is_private: true,
+            shows_certificate: true,
             ..self
         }
     }
 
-    /// Says whether the client may show a certificate of its own, where
+    /// Says that the client may show a certificate of its own, where
     /// [`client_not_after`](Self::client_not_after) does not. Such a session is the client's identity without its
     /// key, so it is not shared with other processes.
     #[must_use]
-    pub fn client_certificate(self, shows: bool) -> Self {
+    pub fn client_certificate(self) -> Self {
         Self {
-            is_private: shows,
+            shows_certificate: true,
             ..self
         }
     }
@@ -99,7 +102,7 @@ impl Config {
     #[must_use]
     pub fn share_client_certificate(self) -> Self {
         Self {
-            is_private: false,
+            shares_certificate: true,
             ..self
         }
     }
@@ -108,7 +111,9 @@ impl Config {
     #[cfg(agent)]
     pub(crate) fn counterpart(&self, endpoint: &Endpoint<'_>) -> Option<Counterpart> {
         let agent = self.cache.agent()?;
-        let shares = !self.is_private && matches!(self.identity, Identity::Given(_));
+        let shows = self.shows_certificate || endpoint.client_certificate;
+        let shares = self.shares_certificate || !shows;
+        let shares = shares && matches!(self.identity, Identity::Given(_));
         shares.then(|| agent.counterpart(self.key(endpoint).bytes))
     }
 

@@ -141,7 +141,9 @@ extern "C" {
 // options: as for tsc_config_new; copied. NULL for the defaults, with which this SSL_CTX shares
 // sessions with no other. SSL_CTXs with the same identity share between SSLs that verify the same.
 // Do not set verification: it is read from ctx. The end of the client certificate is read when a
-// session arrives; a client_not_after bounds all sessions besides.
+// session arrives; a client_not_after bounds all sessions besides. If a callback other than
+// client_cert_cb supplies the client certificate and the cache has TSC_SHARE, set
+// TSC_CONFIG_CLIENT_CERTIFICATE.
 // flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
 // already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
@@ -900,6 +902,9 @@ static inline tsc_status tsc_ssl_endpoint_of_(SSL *ssl, const tsc_ssl_attachment
         return TSC_NO_MEMORY;
     it.verification = room;
     it.verification_len = TSC_SSL_VERIFICATION;
+    // A session of a client that has a certificate is that client, for whoever gets hold of it.
+    if (SSL_get_certificate(ssl) || SSL_CTX_get_client_cert_cb(SSL_get_SSL_CTX(ssl)))
+        it.flags |= TSC_ENDPOINT_CLIENT_CERTIFICATE;
     *endpoint = it;
     return TSC_OK;
 }

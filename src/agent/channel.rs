@@ -28,13 +28,8 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Connects, without blocking, to an agent of this user's own or of the system's, and waits until the
-    /// deadline, if there is one, for the agent to agree.
-    pub(super) fn open(
-        path: &Path,
-        process: Process,
-        deadline: Option<Instant>,
-    ) -> Result<Self, Away> {
+    /// Connects, without blocking, to an agent of this user's own or of the system's.
+    pub(super) fn open(path: &Path, process: Process, deadline: Instant) -> Result<Self, Away> {
         check_folder(path)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -51,19 +46,7 @@ impl Channel {
             sent: false,
         };
         let version = VERSION;
-        let hello = Request::Hello { version, process };
-        channel.send(&hello, deadline.unwrap_or_else(Instant::now))?;
-        let Some(deadline) = deadline else {
-            // If it does not agree, it closes the connection.
-            channel.owed = 1;
-            return Ok(channel);
-        };
-        match channel.receive(deadline)? {
-            Some(Reply::Welcome { version: VERSION }) => {}
-            Some(_) => return Err(Away::OtherVersion),
-            None => return Err(Away::Slow),
-        }
-        channel.consume();
+        channel.send(&Request::Hello { version, process }, deadline)?;
         Ok(channel)
     }
 

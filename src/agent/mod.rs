@@ -64,11 +64,10 @@ impl Own {
 pub(crate) enum Away {
     /// It did not answer in time.
     Slow,
-    /// There is none, or it has closed the connection.
+    /// There is none, or it has closed the connection, as it does if it is of another version.
     Closed,
     /// It is another user's, or others could put theirs in its place.
     NotTrusted,
-    OtherVersion,
     /// It does not keep to the protocol.
     Nonsense,
     NoMemory,
@@ -153,8 +152,7 @@ impl Agent {
         if !own.health.lock().allows(Instant::now()) {
             return Err(Away::Paused);
         }
-        let wait = !self.budget.is_zero();
-        let opened = Channel::open(&self.socket, process, wait.then_some(deadline));
+        let opened = Channel::open(&self.socket, process, deadline);
         opened.map(|channel| (channel, true))
     }
 

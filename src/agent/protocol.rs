@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::identity::Identity;
 use smallvec::SmallVec;
 
-/// Grows with every change of what is written here. Two that differ do not understand each other.
+/// Grows with every change of what is written here. An agent closes the connection of a process that has another.
 pub const VERSION: u16 = 1;
 
 /// The longest message, in bytes, without its length.
@@ -22,7 +22,7 @@ pub const LENGTH: usize = 4;
 /// Tells one process from another, also from one that has the same number later.
 pub type Process = [u8; 16];
 
-/// What a process says. Each request gets one reply, in the order of the requests.
+/// What a process says. Each request but `Hello` and `Cancel` gets one reply, in the order of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// The first one of every connection.
@@ -80,7 +80,7 @@ pub enum Request<'a> {
         /// Which.
         attempt: u64,
     },
-    /// Answer the `Lease` before this one now. It has no reply of its own.
+    /// Answer the `Lease` before this one now.
     Cancel,
     /// How the agent is, as text for Prometheus.
     Status,
@@ -89,11 +89,6 @@ pub enum Request<'a> {
 /// What the agent says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
-    /// To `Hello`.
-    Welcome {
-        /// [`VERSION`].
-        version: u16,
-    },
     /// A session, which nobody else has.
     Leased {
         /// As on the wire: 0x0304 for TLS 1.3.
@@ -293,7 +288,6 @@ impl<'a> Reply<'a> {
     #[must_use]
     pub fn encode(&self) -> (Head, &'a [u8]) {
         match *self {
-            Self::Welcome { version } => Writer::new(129).put(version.to_be_bytes()).end(&[]),
             Self::Leased {
                 tls_version,
                 age_ms,
@@ -320,9 +314,6 @@ impl<'a> Reply<'a> {
     pub fn decode(message: &'a [u8]) -> Option<Self> {
         let mut rest = Reader(message);
         let reply = match rest.u8()? {
-            129 => Self::Welcome {
-                version: rest.u16()?,
-            },
             130 => Self::Leased {
                 tls_version: rest.u16()?,
                 age_ms: rest.u64()?,
@@ -398,7 +389,6 @@ mod tests {
             assert_eq!(Reply::decode(&message), None);
         }
         for reply in [
-            Reply::Welcome { version: VERSION },
             Reply::Leased {
                 tls_version: 0x0304,
                 age_ms: 1,

@@ -234,13 +234,13 @@ impl Connection {
         let Some(agents) = &self.counterpart else {
             return Ok(None);
         };
+        // The clock may be foreign code, which may end this attempt. So that is looked at after.
+        let alone = self.supply.decides_alone(self.now());
         let progress = self.progress.lock();
         let begun = !progress.offer.is_unasked() || progress.wait.is_some();
         if begun || progress.ended.is_some() || !progress.loan.is_unasked() {
             return Err(NotNow::WrongState);
         }
-        drop(progress);
-        let alone = self.supply.decides_alone(self.now());
         Ok(Some(agents).filter(|_| !alone))
     }
 

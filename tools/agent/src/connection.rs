@@ -20,9 +20,6 @@ pub(crate) async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     frames.consume();
-    frames
-        .send(Reply::Welcome { version: VERSION }.encode())
-        .await?;
     if version != VERSION {
         return Ok(());
     }

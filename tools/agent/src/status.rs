@@ -21,16 +21,12 @@ pub(crate) fn print(path: &Path) -> anyhow::Result<()> {
         stream.write_all(&head)?;
         stream.write_all(tail)?;
     }
-    for nth in 0..2 {
-        let mut start = [0; LENGTH];
-        stream.read_exact(&mut start).with_context(answer)?;
-        let mut message = vec![0; length(start).context("no agent of this version")?];
-        stream.read_exact(&mut message).with_context(answer)?;
-        match Reply::decode(&message) {
-            Some(Reply::Welcome { version: VERSION }) if nth == 0 => {}
-            Some(Reply::Text { text }) => std::io::stdout().write_all(text)?,
-            _ => bail!("{}: no agent of this version", path.display()),
-        }
+    let mut start = [0; LENGTH];
+    stream.read_exact(&mut start).with_context(answer)?;
+    let mut message = vec![0; length(start).context("no agent of this version")?];
+    stream.read_exact(&mut message).with_context(answer)?;
+    match Reply::decode(&message) {
+        Some(Reply::Text { text }) => Ok(std::io::stdout().write_all(text)?),
+        _ => bail!("{}: no agent of this version", path.display()),
     }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! tsc-agent, as programs see it that share through it.
 
+mod capi;
 mod chaos;
 mod lease;
 mod machine;

@@ -147,14 +147,15 @@ fn identities_and_endpoints_stay_apart() {
     assert_eq!(lent(&named(b"two"), &same), None);
     assert_eq!(lent(&Config::new(&other.cache), &same), None);
     // A client certificate keeps them apart, unless both sides say otherwise.
-    assert_eq!(lent(&config.clone().client_certificate(true), &same), None);
+    assert_eq!(lent(&config.clone().client_certificate(), &same), None);
     assert_eq!(
         lent(&config.clone().client_not_after(i64::MAX), &same),
         None
     );
+    assert_eq!(lent(&config, &same.client_certificate()), None);
     let shared = config
         .clone()
-        .client_certificate(true)
+        .client_certificate()
         .share_client_certificate();
     assert!(lent(&shared, &same).is_some());
     assert!(lent(&config, &Endpoint::new("DB.example", 9142)).is_some());
@@ -166,7 +167,7 @@ fn what_a_config_keeps_to_itself_is_not_shared() {
     let process = machine.process();
     for config in [
         Config::new(&process.cache),
-        process.config().client_certificate(true),
+        process.config().client_certificate(),
     ] {
         let attempt = config.begin(&Endpoint::new(ENDPOINT, 9142)).unwrap();
         assert_eq!(offer(&attempt), None);

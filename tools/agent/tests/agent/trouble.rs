@@ -65,29 +65,10 @@ fn an_agent_that_speaks_another_language() {
     });
 }
 
-#[test]
-fn an_agent_of_another_version() {
-    beside(|mut stream| {
-        let (head, _) = Reply::Welcome {
-            version: VERSION + 1,
-        }
-        .encode();
-        let _ = stream.write_all(&head);
-        std::mem::forget(stream);
-    });
-}
-
-/// Agrees, and then has this to say.
+/// Has this to say to everybody.
 fn says(mut stream: UnixStream, what: &[u8]) {
-    let (head, _) = Reply::Welcome { version: VERSION }.encode();
-    let _ = stream.write_all(&head);
     let _ = stream.write_all(what);
     std::mem::forget(stream);
-}
-
-#[test]
-fn an_agent_that_falls_silent() {
-    beside(|stream| says(stream, b""));
 }
 
 #[test]
@@ -149,7 +130,6 @@ impl Raw {
         raw.0.set_read_timeout(Some(LONG)).unwrap();
         let version = VERSION;
         raw.say(&Request::Hello { version, process });
-        raw.hear();
         raw
     }
 
@@ -182,6 +162,14 @@ fn a_process_that_talks_nonsense_harms_only_itself() {
         let _ = raw.0.write_all(nonsense);
         assert_eq!(raw.hear(), None);
     }
+    // One of another version is not answered.
+    let mut raw = Raw(UnixStream::connect(machine.socket()).unwrap());
+    let (version, process_id) = (VERSION + 1, [7; 16]);
+    raw.say(&Request::Hello {
+        version,
+        process: process_id,
+    });
+    assert_eq!(raw.hear(), None);
     // What is well formed and makes no sense is answered.
     let mut raw = Raw::new(&machine, [7; 16]);
     let attempt = 12;

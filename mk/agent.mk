@@ -1,0 +1,26 @@
+##@ tsc-agent
+
+AGENT_CARGO = --locked --manifest-path tools/agent/Cargo.toml --target-dir build/agent
+
+agent: deps-build ## Build tsc-agent, which shares sessions among processes: build/agent/release
+	$(CARGO) build $(AGENT_CARGO) --release
+
+test-agent: deps-build lint-agent ## Test tsc-agent, and the library with it
+	$(CARGO) test $(AGENT_CARGO) -- --test-threads 8
+
+# LIVES: how many; SEED: with what it begins.
+LIVES = 100000
+SEED = 1
+test-agent-long: deps-build ## Kill agents under processes that share, LIVES= of them, SEED=
+	TSC_AGENT_LIVES=$(LIVES) TSC_AGENT_SEED=$(SEED) $(CARGO) test $(AGENT_CARGO) --release --test agent chaos -- --nocapture
+
+lint-agent: deps-build ## Check format and lints of tsc-agent
+	$(CARGO) fmt --manifest-path tools/agent/Cargo.toml --check
+	$(CARGO) clippy $(AGENT_CARGO) --all-targets -- -D warnings
+
+fmt: fmt-agent
+
+fmt-agent:
+	$(CARGO) fmt --manifest-path tools/agent/Cargo.toml
+
+.PHONY: agent test-agent test-agent-long lint-agent fmt-agent
