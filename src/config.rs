@@ -24,9 +24,11 @@ pub struct Config {
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
     /// Whether the client may show a certificate of its own.
-    shows_certificate: bool,
+    #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
+    pub(crate) shows_certificate: bool,
     /// Whether sessions are shared all the same.
-    shares_certificate: bool,
+    #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
+    pub(crate) shares_certificate: bool,
 }
 
 impl Config {

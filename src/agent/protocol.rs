@@ -138,7 +138,7 @@ impl Writer {
     }
 
     /// Gives the message in its two parts.
-    fn end<'a>(mut self, tail: &'a [u8]) -> (Head, &'a [u8]) {
+    fn end(mut self, tail: &[u8]) -> (Head, &[u8]) {
         let length = self.0.len() - LENGTH + tail.len();
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.0[..LENGTH].copy_from_slice(&length.to_be_bytes());

@@ -4,7 +4,7 @@
 mod gate;
 mod offer;
 mod outcome;
-#[cfg(agent)]
+#[cfg_attr(not(agent), path = "alone.rs")]
 mod sharing;
 mod staging;
 mod waiting;
@@ -12,8 +12,6 @@ mod waiting;
 pub use outcome::{AttemptInfo, AttemptState, Failure};
 pub(crate) use waiting::Plan;
 
-#[cfg(agent)]
-use crate::agent::Counterpart;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Invalid};
 use crate::engine::{EventKind, Lineage, Reason, Session, Stats, Time};
@@ -23,8 +21,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
 use offer::Offer;
 use outcome::Ended;
-#[cfg(agent)]
-use sharing::Loan;
+use sharing::{Link, Loan};
 use staging::Staging;
 use std::fmt;
 use std::sync::Arc;
@@ -43,9 +40,7 @@ pub(crate) struct Connection {
     client_not_after: Option<i64>,
     generation: u32,
     begun: Time,
-    /// What it is to the agent, if its config shares.
-    #[cfg(agent)]
-    counterpart: Option<Counterpart>,
+    link: Link,
     progress: Mutex<Progress>,
 }
 
@@ -57,10 +52,8 @@ struct Progress {
     wait: Option<Arc<Wait>>,
     /// Whether it waited, and nothing was kept for it.
     waited_in_vain: bool,
-    #[cfg(agent)]
     loan: Loan,
-    /// Whether what it offers is of the agent.
-    #[cfg(agent)]
+    /// Whether what it offers is the agent's.
     is_borrowed: bool,
     staged: Staging,
     /// Whether a session was taken in with the peer's certificates, which the next ones share.
@@ -122,8 +115,7 @@ impl Connection {
     pub(crate) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         let supply = config.supply(endpoint)?;
         let client_not_after = config.client_not_after;
-        #[cfg(agent)]
-        let counterpart = config.counterpart(endpoint);
+        let link = Link::new(config, endpoint);
         // Foreign code, which may free the config.
         let begun = supply.engine().now();
         Ok(Arc::new(Self {
@@ -134,8 +126,7 @@ impl Connection {
             client_not_after,
             generation: sys::generation(),
             begun,
-            #[cfg(agent)]
-            counterpart,
+            link,
             progress: Mutex::default(),
         }))
     }
@@ -236,7 +227,6 @@ impl Drop for Connection {
         let progress = self.progress.get_mut();
         let staged = std::mem::take(&mut progress.staged);
         staged.discard(self.supply.engine());
-        #[cfg(agent)]
         self.leave_agent();
         if self.flight.established().is_some() {
             self.supply.gone();

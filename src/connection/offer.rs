@@ -99,20 +99,16 @@ impl Connection {
         if progress.wait.is_some() {
             progress = self.lease_kept(progress, now);
         }
-        #[cfg(agent)]
         if !progress.loan.is_unasked() {
-            progress = self.end_asking(progress);
-            (progress, _) = self.lease_loan(progress, now);
+            progress = self.lease_loan(progress, now);
         }
         if progress.offer.is_unasked() && progress.ended.is_none() {
             let supply = &self.supply;
             let mut found =
                 progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
             let mut reason = None;
-            #[cfg(agent)]
-            if !found && self.counterpart.is_some() {
-                (progress, reason) = self.borrow(progress, now);
-                found = !progress.offer.is_unasked() || progress.ended.is_some();
+            if !found {
+                (progress, found, reason) = self.borrow(progress, now);
             }
             if !found {
                 let reason = reason.unwrap_or_else(|| self.supply.reason(&self.flight, now));
@@ -162,11 +158,7 @@ impl Connection {
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
         progress.offer.send();
-        #[cfg(agent)]
-        let lent = !progress.loan.is_unasked();
-        #[cfg(not(agent))]
-        let lent = false;
-        if progress.wait.is_none() && !lent {
+        if progress.wait.is_none() && progress.loan.is_unasked() {
             return progress;
         }
         self.leave(progress)
@@ -176,11 +168,9 @@ impl Connection {
     #[cold]
     fn leave<'a>(&'a self, mut progress: MutexGuard<'a, Progress>) -> MutexGuard<'a, Progress> {
         let wait = progress.wait.take();
-        #[cfg(agent)]
         let loan = std::mem::take(&mut progress.loan);
         drop(progress);
         self.return_kept(wait);
-        #[cfg(agent)]
         self.give_back(loan);
         self.progress.lock()
     }

@@ -1,6 +1,5 @@
 //! How an attempt ends, and what becomes of what it offered and received.
 
-#[cfg(agent)]
 use super::sharing::Loan;
 use super::{Connection, NotNow, Progress};
 use crate::engine::{Discard, EventKind, Lineage, Reason};
@@ -183,13 +182,11 @@ impl Connection {
         let staged = std::mem::take(&mut progress.staged);
         let spent = progress.offer.end();
         let wait = progress.wait.take();
-        #[cfg(agent)]
         let loan = std::mem::take(&mut progress.loan);
         drop(progress);
 
         drop(spent);
         self.return_kept(wait);
-        #[cfg(agent)]
         self.give_back(loan);
         let supply = &self.supply;
         if let Some(refused) = refused {
@@ -236,7 +233,6 @@ impl Connection {
                 progress.ended = Some(Ended::Failed(Discard::Failed));
                 drop(progress);
                 self.supply.refuse(lineage.id, now);
-                #[cfg(agent)]
                 self.tell_agent(why.bits());
                 return Ok(());
             }
@@ -262,7 +258,6 @@ impl Connection {
             resumed,
         });
         self.end(progress, Discard::Failed, end);
-        #[cfg(agent)]
         self.tell_agent(why.bits());
         if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
             self.supply.refuse(lineage.id, now);
@@ -291,7 +286,6 @@ impl Connection {
             return;
         }
         self.end(progress, Discard::Unfinished, End::Over);
-        #[cfg(agent)]
         self.leave_agent();
         self.count(|stats| stats.unfinished += 1);
     }
@@ -310,14 +304,11 @@ impl Connection {
         progress.info.discarded += u32::try_from(discarded).unwrap_or(u32::MAX);
         let (mut unsent, spent) = progress.offer.end();
         let wait = progress.wait.take();
-        #[cfg(agent)]
         let loan = std::mem::take(&mut progress.loan);
-        #[cfg(agent)]
         let borrowed = progress.is_borrowed;
         drop(progress);
 
         drop(spent);
-        #[cfg(agent)]
         if let Some(unsent) = unsent.take_if(|_| borrowed) {
             self.give_back(Loan::Kept(unsent));
         }
@@ -325,7 +316,6 @@ impl Connection {
             self.supply.put_back(unsent);
         }
         self.return_kept(wait);
-        #[cfg(agent)]
         self.give_back(loan);
         staged.discard(self.supply.engine());
         self.count(|stats| stats.discard(why, discarded as u64));

@@ -6,17 +6,32 @@
 use super::staging::Staged;
 use super::{Connection, NotNow, Progress};
 use crate::agent::{Answer, Asking, Brought, Counterpart, Lent};
+use crate::config::Config;
+use crate::endpoint::Endpoint;
 use crate::engine::{
     EventKind, Kind, Lineage, Payload, Reason, SecretBytes, Session, Time, restored,
 };
 use crate::sync::MutexGuard;
 use std::time::Instant;
 
+/// What a connection is to the agent, if its config shares.
+pub(super) struct Link(Option<Counterpart>);
+
+impl Link {
+    pub(super) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Self {
+        Self(config.counterpart(endpoint))
+    }
+}
+
 /// What the agent has for an attempt that waits for it, or has waited.
 #[derive(Default)]
 pub(super) enum Loan {
     #[default]
     Unasked,
+    #[cfg_attr(
+        not(feature = "capi"),
+        expect(dead_code, reason = "only C waits by descriptor")
+    )]
     Asking(Asking),
     Kept(Session),
     /// Nothing, for this reason.
@@ -26,6 +41,10 @@ pub(super) enum Loan {
 impl Loan {
     pub(super) fn is_unasked(&self) -> bool {
         matches!(self, Self::Unasked)
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Asking(_))
     }
 }
 
@@ -79,21 +98,28 @@ impl Connection {
         Some((loan, waited))
     }
 
-    /// Asks the agent for a session, where the cache has none, and has the attempt offer it. Says why not.
+    /// Asks the agent for a session, where the cache has none, and has the attempt offer it. Says whether there is
+    /// nothing more to find, and otherwise why there is none, if the agent said so.
     pub(super) fn borrow<'a>(
         &'a self,
         mut progress: MutexGuard<'a, Progress>,
         now: Time,
-    ) -> (MutexGuard<'a, Progress>, Option<Reason>) {
-        let Some(agents) = &self.counterpart else {
-            return (progress, None);
+    ) -> (MutexGuard<'a, Progress>, bool, Option<Reason>) {
+        let Some(agents) = &self.link.0 else {
+            return (progress, false, None);
         };
         if progress.loan.is_unasked() && !self.supply.withheld(&self.flight) {
             drop(progress);
             let loan = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
             progress = self.lend(self.progress.lock(), loan.map(|(loan, _)| loan));
+            progress = self.lease_loan(progress, now);
         }
-        self.lease_loan(progress, now)
+        let reason = match progress.loan {
+            Loan::Denied(reason) => Some(reason),
+            _ => None,
+        };
+        let found = !progress.offer.is_unasked() || progress.ended.is_some();
+        (progress, found, reason)
     }
 
     /// Puts a loan where the attempt's offer finds it. One that made its offer meanwhile, or ended, gives it back.
@@ -112,29 +138,29 @@ impl Connection {
         self.progress.lock()
     }
 
-    /// Has the attempt offer what the agent has lent it.
+    /// Has the attempt offer what the agent has lent it, or will if it is asked now.
+    #[cold]
     pub(super) fn lease_loan<'a>(
         &'a self,
-        mut progress: MutexGuard<'a, Progress>,
+        progress: MutexGuard<'a, Progress>,
         now: Time,
-    ) -> (MutexGuard<'a, Progress>, Option<Reason>) {
-        if let Loan::Denied(reason) = progress.loan {
-            return (progress, Some(reason));
+    ) -> MutexGuard<'a, Progress> {
+        let mut progress = self.end_asking(progress);
+        if !progress.offer.is_unasked() || progress.ended.is_some() {
+            return progress;
         }
-        if !matches!(progress.loan, Loan::Kept(_))
-            || !progress.offer.is_unasked()
-            || progress.ended.is_some()
-        {
-            return (progress, None);
-        }
-        let Loan::Kept(session) = std::mem::take(&mut progress.loan) else {
-            return (progress, None);
+        let session = match std::mem::take(&mut progress.loan) {
+            Loan::Kept(session) => session,
+            other => {
+                progress.loan = other;
+                return progress;
+            }
         };
         if session.expires <= now {
             progress.loan = Loan::Denied(Reason::Expired);
             drop(progress);
             self.give_back(Loan::Kept(session));
-            return (self.progress.lock(), Some(Reason::Expired));
+            return self.progress.lock();
         }
         progress.lease(|place| *place = Some(session));
         progress.is_borrowed = true;
@@ -144,16 +170,15 @@ impl Connection {
         self.count(|stats| stats.offered += 1);
         let engine = supply.engine();
         engine.tell(&supply.key(), EventKind::Offered, 1);
-        (self.progress.lock(), None)
+        self.progress.lock()
     }
 
     /// The answer to a wait by descriptor is there, or its time is over.
-    #[cold]
     pub(super) fn end_asking<'a>(
         &'a self,
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
-        let (Some(agents), Loan::Asking(_)) = (&self.counterpart, &progress.loan) else {
+        let (Some(agents), Loan::Asking(_)) = (&self.link.0, &progress.loan) else {
             return progress;
         };
         let Loan::Asking(asking) = std::mem::take(&mut progress.loan) else {
@@ -170,7 +195,7 @@ impl Connection {
     /// Gives back what the agent had lent and was not offered. The agent knows nothing of the attempt from then
     /// on.
     pub(super) fn give_back(&self, loan: Loan) {
-        match (loan, &self.counterpart) {
+        match (loan, &self.link.0) {
             (Loan::Kept(session), Some(agents)) => {
                 drop(session);
                 self.count(|stats| stats.agent_returned += 1);
@@ -231,7 +256,7 @@ impl Connection {
     /// Who is to be asked, if this attempt may wait and has nothing here.
     fn waits_for_agent(&self) -> Result<Option<&Counterpart>, NotNow> {
         self.check_process()?;
-        let Some(agents) = &self.counterpart else {
+        let Some(agents) = &self.link.0 else {
             return Ok(None);
         };
         // The clock may be foreign code, which may end this attempt. So that is looked at after.
@@ -252,7 +277,7 @@ impl Connection {
         not_after: Option<i64>,
         resumed: bool,
     ) -> Vec<Staged> {
-        let Some(agents) = &self.counterpart else {
+        let Some(agents) = &self.link.0 else {
             return staged;
         };
         let borrowed = self.progress.lock().is_borrowed;
@@ -293,7 +318,7 @@ impl Connection {
         lineage: Lineage,
         not_after: Option<i64>,
     ) -> Option<Staged> {
-        let Some(agents) = &self.counterpart else {
+        let Some(agents) = &self.link.0 else {
             return Some(staged);
         };
         if self.supply.waiting() != 0 {
@@ -341,14 +366,14 @@ impl Connection {
 
     /// Tells the agent how the attempt failed.
     pub(super) fn tell_agent(&self, facts: u8) {
-        if let Some(agents) = &self.counterpart {
+        if let Some(agents) = &self.link.0 {
             agents.failed(facts);
         }
     }
 
     /// Tells the agent that the attempt or its connection is no more.
     pub(super) fn leave_agent(&self) {
-        if let Some(agents) = &self.counterpart {
+        if let Some(agents) = &self.link.0 {
             agents.gone();
         }
     }

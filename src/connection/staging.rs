@@ -227,10 +227,7 @@ impl Connection {
         resumed: bool,
     ) {
         let sessions = staged.sessions;
-        #[cfg(agent)]
         let sessions = self.share_staged(sessions, lineage, not_after, resumed);
-        #[cfg(not(agent))]
-        let _ = resumed;
         for session in sessions {
             let size = session.size;
             self.store(session, lineage, not_after);
@@ -240,7 +237,6 @@ impl Connection {
 
     /// Hands a session to all attempts of its endpoint, of this process or of all.
     fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
-        #[cfg(agent)]
         let Some(staged) = self.share(staged, lineage, not_after) else {
             return;
         };

@@ -1,8 +1,6 @@
 //! Waiting for a session that another connection is about to bring.
 
 use super::gate::{Gate, Passed};
-#[cfg(agent)]
-use super::sharing::Loan;
 use super::{Connection, NotNow, Progress};
 use crate::engine::Time;
 use crate::supply::{Answer, Calls, Kept, Wait, Waker};
@@ -48,7 +46,6 @@ impl Connection {
         let now = self.now();
         let mut progress = self.progress.lock();
         let begun = !progress.offer.is_unasked() || progress.wait.is_some();
-        #[cfg(agent)]
         let begun = begun || !progress.loan.is_unasked();
         if begun || progress.ended.is_some() {
             return Err(NotNow::WrongState);
@@ -75,7 +72,6 @@ impl Connection {
 
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
     pub(crate) fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
-        #[cfg(agent)]
         let Some(max_wait_ms) = self.wait_for_agent(max_wait_ms)? else {
             return Ok(());
         };
@@ -95,8 +91,7 @@ impl Connection {
         self.check_process()?;
         let now = self.now();
         let mut progress = self.progress.lock();
-        #[cfg(agent)]
-        if matches!(progress.loan, Loan::Asking(_)) {
+        if progress.loan.is_awaited() {
             drop(self.end_asking(progress));
             return Ok(());
         }
