@@ -99,8 +99,8 @@ impl Config {
         }
     }
 
-    /// Shares sessions with other processes ([`Cache::with_agent`]) though the client shows a certificate:
-    /// whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+    /// Shares sessions with other processes though the client shows a certificate: whoever runs as this user can
+    /// then be the client, without its key, for as long as the sessions last.
     #[must_use]
     pub fn share_client_certificate(self) -> Self {
         Self {
