@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 # In the order in which help lists them. Each uses what common.mk defines, and nothing that another one
 # does: `make check-yard`.
 include mk/common.mk
-include $(addprefix mk/,demo.mk build.mk test.mk check.mk fuzz.mk assurance.mk bench.mk install.mk cpp.mk go.mk python.mk rust.mk servers.mk probe.mk release.mk platforms.mk site.mk)
+include $(addprefix mk/,demo.mk build.mk test.mk check.mk fuzz.mk assurance.mk bench.mk install.mk cpp.mk go.mk python.mk rust.mk servers.mk probe.mk agent.mk release.mk platforms.mk site.mk)
 
 ##@ Everything else
 
@@ -22,7 +22,7 @@ help: ## List the targets
 test: ## Run everything that CI runs
 	@tools/deps $(DEPS_TEST)
 	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-crowd fuzz-replay mutants-apply \
-	    test-stacks test-demo test-install test-bindings test-probe storm-quick
+	    test-stacks test-demo test-install test-bindings test-probe test-agent storm-quick
 
 # How often `make test-busy` runs `make test`, and beside what: tools/busy.
 TIMES = 3

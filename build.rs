@@ -12,6 +12,12 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/capi");
+    // Only Linux tells who is at the other end of a socket in a way that is used here.
+    println!("cargo::rustc-check-cfg=cfg(agent)");
+    let linux = env::var_os("CARGO_CFG_TARGET_OS").is_some_and(|os| os == "linux");
+    if linux && env::var_os("CARGO_FEATURE_AGENT").is_some() {
+        println!("cargo::rustc-cfg=agent");
+    }
     std::fs::write(out.join("stats_help.rs"), stats_help(&root)).expect("OUT_DIR can be written");
     #[cfg(feature = "capi")]
     header::generate(&root, &out);

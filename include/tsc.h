@@ -18,7 +18,8 @@
 // - P5, bounded: endpoints, sessions per endpoint and bytes have limits. The least recently used endpoint goes
 //   first.
 // - P6, memory only: sessions are secrets. They are wiped when released, a forked child does not inherit
-//   them, and they leave the process only by tsc_config_export and tsc_cache_export, sealed with your key.
+//   them, and they leave the process only by tsc_config_export and tsc_cache_export, sealed with your key, or to
+//   tsc-agent if you say so (TSC_SHARE).
 // - P7, never worse than no cache: trouble in libtsc costs a full handshake, never a connection. A server can
 //   break off a connection, or refuse its login, because a session was offered; tsc_options.failure_budget
 //   bounds how often that may happen.
@@ -130,14 +131,41 @@ struct rustls_client_config;
 // rustls does not let a TLS 1.3 session be used twice, so there the flag does nothing.
 #define TSC_REUSE_WHEN_DRY 2
 
+// tsc_options.flags: sessions are shared with other processes, through the tsc-agent of this machine
+// (docs/sharing.md).
+//
+// What configs with an identity keep as bytes is then kept by the agent, for all processes of this user whose
+// config has the same identity. Whatever trouble there is with the agent, the process goes on alone, as it does
+// outside Linux. Whoever publishes a session can impersonate its server to whoever resumes it, since a resumed
+// handshake shows no certificate: share among programs that you trust alike.
+#define TSC_SHARE 4
+
+// tsc_options.agent_budget_us: no call waits for tsc-agent, as in an event loop. Then only tsc_attempt_wait_fd
+// gets sessions from it.
+#define TSC_AGENT_NO_WAIT UINT32_MAX
+
 // The longest host, server name, group, verification and identity, in bytes.
 #define TSC_MAX_NAME 255
+
+// tsc_endpoint.flags: the client may show a certificate of its own on this connection, so that its sessions are
+// not shared with other processes (TSC_SHARE) unless the config has TSC_CONFIG_SHARE_CLIENT_CERTIFICATE.
+// tsc_openssl.h sets it.
+#define TSC_ENDPOINT_CLIENT_CERTIFICATE 1
 
 // How many bytes tsc_function_id writes.
 #define TSC_FUNCTION_ID 32
 
 // The longest key of tsc_put and the other functions with a key of your own, in bytes.
 #define TSC_MAX_KEY 1024
+
+// tsc_config_options.flags: the client may show a certificate of its own, also one that a callback supplies. A
+// session is then the client's identity without its key, so sessions are not shared with other processes
+// (TSC_SHARE). client_not_after says the same.
+#define TSC_CONFIG_CLIENT_CERTIFICATE 1
+
+// tsc_config_options.flags: sessions are shared with other processes though the client shows a certificate.
+// Whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+#define TSC_CONFIG_SHARE_CLIENT_CERTIFICATE 2
 
 // In a field of tsc_forecast: not known yet, or never.
 #define TSC_UNKNOWN UINT32_MAX
@@ -316,7 +344,7 @@ typedef struct {
 
 // The limits of a cache. 0 in a field means its default; see docs/limits.md for how to choose.
 typedef struct {
-    // 0, or TSC_DISABLED and TSC_REUSE_WHEN_DRY combined by |.
+    // 0, or TSC_DISABLED, TSC_REUSE_WHEN_DRY and TSC_SHARE combined by |.
     uint32_t flags;
     // Endpoints that the cache remembers; the least recently used goes first. Default 100.
     uint32_t max_endpoints;
@@ -357,6 +385,17 @@ typedef struct {
     void (*on_event)(void *event_arg, const tsc_event *event, size_t size);
     // Passed to on_event.
     void *event_arg;
+    // With TSC_SHARE: where tsc-agent listens, the absolute path of a Unix socket, not NUL-terminated. (NULL, 0):
+    // what the environment variable TSC_AGENT says, except in a process with other rights than whoever
+    // started it (set-user-ID); without one, the process goes on alone.
+    const uint8_t *agent;
+    // Its length, at most TSC_MAX_NAME.
+    size_t agent_len;
+    // With TSC_SHARE: for how many microseconds a call may wait for tsc-agent, besides the wait of
+    // tsc_attempt_wait; then it goes on without. Default 2000; TSC_AGENT_NO_WAIT: not at all.
+    uint32_t agent_budget_us;
+    // Always 0.
+    uint32_t reserved;
 } tsc_options;
 
 // What the caller knows of a session: what the wire said. The rules are the library's.
@@ -399,8 +438,8 @@ typedef struct {
     size_t group_len;
     // The port, 1 to 65535; 0 where there is none, as for a Unix socket.
     uint32_t port;
-    // Always 0.
-    uint32_t reserved;
+    // 0, or TSC_ENDPOINT_CLIENT_CERTIFICATE.
+    uint32_t flags;
     // Whatever else decides, on this connection alone, whom it trusts and which identity it uses (further names
     // to verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
     // connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h fills it in.
@@ -486,6 +525,15 @@ typedef struct {
     uint64_t discarded_surplus;
     // Bytes of the sessions that attempts have staged now. Not in bytes.
     uint64_t bytes_staged;
+    // Sessions that tsc-agent lent to attempts (TSC_SHARE). They never were in the cache; one that was offered
+    // is counted as offered, too.
+    uint64_t agent_leased;
+    // Of these, how many were given back because they were not sent.
+    uint64_t agent_returned;
+    // Sessions received that tsc-agent has in place of the cache.
+    uint64_t agent_stored;
+    // Attempts that asked tsc-agent and had no answer: there is none, or it was too slow. They went on without.
+    uint64_t agent_away;
 } tsc_stats;
 
 // What distinguishes a config, and how it behaves. 0 in a field means its default.
@@ -512,6 +560,10 @@ typedef struct {
     const uint8_t *verification;
     // Its length, at most TSC_MAX_NAME.
     size_t verification_len;
+    // 0, or TSC_CONFIG_CLIENT_CERTIFICATE and TSC_CONFIG_SHARE_CLIENT_CERTIFICATE combined by |.
+    uint32_t flags;
+    // Always 0.
+    uint32_t reserved;
 } tsc_config_options;
 
 // What attempts of a config to an endpoint may expect, for a driver that does its own planning.
@@ -620,7 +672,8 @@ tsc_status tsc_function_id(void (*function)(void),
 //
 // options, size: the limits; (NULL, 0) for the defaults.
 // out: receives the handle, which the caller frees with tsc_cache_free.
-// Returns TSC_OK; TSC_UNSUPPORTED if options.flags has a flag that this version does not know; TSC_NO_MEMORY.
+// Returns TSC_OK; TSC_UNSUPPORTED if options.flags has a flag that this version does not know; TSC_TOO_LARGE if
+// options.agent is over TSC_MAX_NAME; TSC_NO_MEMORY.
 tsc_status tsc_cache_new(const tsc_options *options,
                          size_t size,
                          tsc_cache **out);

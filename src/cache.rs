@@ -1,5 +1,7 @@
 //! A cache, with what is on its way to each of its endpoints.
 
+#[cfg(agent)]
+use crate::agent::Agent;
 use crate::engine::{Clock, Engine, Key, Listener, Options, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
@@ -25,6 +27,9 @@ pub(crate) const MAX_KEY: usize = 1024;
 pub struct Cache {
     engine: Arc<Engine>,
     supplies: PerProcess<Mutex<Supplies>>,
+    /// What its sessions are shared through.
+    #[cfg(agent)]
+    agent: Option<Arc<Agent>>,
 }
 
 /// A supply lives while an attempt uses it, and after that as long as there is room: as many are remembered as
@@ -65,7 +70,33 @@ impl Cache {
         Arc::new(Self {
             engine: Arc::new(engine),
             supplies: PerProcess::new(Mutex::default()),
+            #[cfg(agent)]
+            agent: None,
         })
+    }
+
+    /// The same cache, which has no other owner yet, sharing its sessions with other processes.
+    ///
+    /// What configs with an [`identity`](crate::Config::identity) keep as bytes is kept by the agent, for all
+    /// processes of this user that name the same identity and endpoint; the rest, and all of it while there is
+    /// no agent, stays here. An attempt is offered what is here, or else what the agent lends it. Whoever
+    /// publishes a session can impersonate its server to whoever resumes it, since a resumed handshake shows no
+    /// certificate: share among programs that you trust alike.
+    ///
+    /// Configs with a client certificate do not share unless
+    /// [`share_client_certificate`](crate::Config::share_client_certificate) says so.
+    #[cfg(agent)]
+    #[must_use]
+    pub fn with_agent(mut self: Arc<Self>, agent: Agent) -> Arc<Self> {
+        if let Some(cache) = Arc::get_mut(&mut self) {
+            cache.agent = Some(Arc::new(agent));
+        }
+        self
+    }
+
+    #[cfg(agent)]
+    pub(crate) fn agent(&self) -> Option<&Arc<Agent>> {
+        self.agent.as_ref()
     }
 
     #[inline]

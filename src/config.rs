@@ -1,5 +1,7 @@
 //! A TLS configuration bound to a cache.
 
+#[cfg(agent)]
+use crate::agent::Counterpart;
 use crate::cache::Cache;
 use crate::endpoint::{Endpoint, Invalid, MAX_NAME};
 use crate::engine::{Engine, Space};
@@ -21,6 +23,12 @@ pub struct Config {
     pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
+    /// Whether the client may show a certificate of its own.
+    #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
+    pub(crate) shows_certificate: bool,
+    /// Whether sessions are shared all the same.
+    #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
+    pub(crate) shares_certificate: bool,
 }
 
 impl Config {
@@ -32,6 +40,8 @@ impl Config {
             identity: Identity::own(),
             verification: Arc::default(),
             client_not_after: None,
+            shows_certificate: false,
+            shares_certificate: false,
         }
     }
 
@@ -67,13 +77,46 @@ impl Config {
         })
     }
 
-    /// Says when the client's own certificate ends, in Unix seconds: no session is offered after that.
+    /// Says when the client's own certificate ends, in Unix seconds: no session is offered after that, and none
+    /// is shared with other processes.
     #[must_use]
     pub fn client_not_after(self, unix_seconds: i64) -> Self {
         Self {
             client_not_after: Some(unix_seconds),
+            shows_certificate: true,
             ..self
         }
+    }
+
+    /// Says that the client may show a certificate of its own, where
+    /// [`client_not_after`](Self::client_not_after) does not. Such a session is the client's identity without its
+    /// key, so it is not shared with other processes.
+    #[must_use]
+    pub fn client_certificate(self) -> Self {
+        Self {
+            shows_certificate: true,
+            ..self
+        }
+    }
+
+    /// Shares sessions with other processes though the client shows a certificate: whoever runs as this user can
+    /// then be the client, without its key, for as long as the sessions last.
+    #[must_use]
+    pub fn share_client_certificate(self) -> Self {
+        Self {
+            shares_certificate: true,
+            ..self
+        }
+    }
+
+    /// What an attempt is to the agent, if this config shares.
+    #[cfg(agent)]
+    pub(crate) fn counterpart(&self, endpoint: &Endpoint<'_>) -> Option<Counterpart> {
+        let agent = self.cache.agent()?;
+        let shows = self.shows_certificate || endpoint.client_certificate;
+        let shares = self.shares_certificate || !shows;
+        let shares = shares && matches!(self.identity, Identity::Given(_));
+        shares.then(|| agent.counterpart(self.key(endpoint).bytes))
     }
 
     /// How many sessions attempts to this endpoint would find, one after the other; a reusable one counts

@@ -32,6 +32,9 @@ pub struct Endpoint<'a> {
     pub group: &'a [u8],
     /// What the connection verifies besides the server name. Empty: what its config says.
     pub verification: &'a [u8],
+    /// Whether the client may show a certificate of its own on this connection. Then its sessions are not
+    /// shared with other processes, unless the config says so.
+    pub client_certificate: bool,
 }
 
 /// Why an endpoint is none.
@@ -61,6 +64,7 @@ impl<'a> Endpoint<'a> {
             server_name: &[],
             group: &[],
             verification: &[],
+            client_certificate: false,
         }
     }
 
@@ -95,6 +99,15 @@ impl<'a> Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
+    /// The client may show a certificate of its own on this connection, of which its config does not know.
+    #[must_use]
+    pub fn client_certificate(self) -> Self {
+        Self {
+            client_certificate: true,
+            ..self
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         if self.host.is_empty() {
             return Err(Invalid::NoHost);
@@ -155,6 +168,7 @@ impl<'a> Endpoint<'a> {
             server_name,
             group,
             verification,
+            client_certificate: false,
         })
     }
 }

@@ -61,6 +61,14 @@ impl Identity {
         }
     }
 
+    /// The identity that was given of a key that it made.
+    #[cfg(agent)]
+    pub(crate) fn given_of(key: &[u8]) -> Option<&[u8]> {
+        let (&given, key) = key.split_first()?;
+        let (identity, _) = pull(key)?;
+        (given == 1 && !identity.is_empty()).then_some(identity)
+    }
+
     /// Whose sessions are at a key that an identity made.
     pub(crate) fn endpoint_of(key: &[u8]) -> Option<Endpoint<'_>> {
         let (&given, key) = key.split_first()?;

@@ -24,6 +24,8 @@
 // sessions), `connection` (what one connection offers and receives), `attempt` and `ready` (what a driver
 // holds), `export` and `rustls`, `capi`. `make check-yard` looks at what each of them uses.
 
+#[cfg(agent)]
+pub mod agent;
 mod attempt;
 mod cache;
 #[cfg(feature = "capi")]

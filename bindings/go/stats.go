@@ -21,6 +21,8 @@ type Stats struct {
 	HandshakeFailedOffered                 uint64
 	LoginFailedResumed                     uint64
 	Taken, DiscardedSurplus, BytesStaged   uint64
+	AgentLeased, AgentReturned             uint64
+	AgentStored, AgentAway                 uint64
 }
 
 func newStats(c *C.tsc_stats) Stats {
@@ -59,5 +61,9 @@ func newStats(c *C.tsc_stats) Stats {
 		Taken:                  uint64(c.taken),
 		DiscardedSurplus:       uint64(c.discarded_surplus),
 		BytesStaged:            uint64(c.bytes_staged),
+		AgentLeased:            uint64(c.agent_leased),
+		AgentReturned:          uint64(c.agent_returned),
+		AgentStored:            uint64(c.agent_stored),
+		AgentAway:              uint64(c.agent_away),
 	}
 }

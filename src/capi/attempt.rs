@@ -4,6 +4,8 @@ use super::object::Object;
 use super::session::read_info;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
+#[cfg(agent)]
+use super::wait::Watch;
 use super::{
     endpoint, extensible, reason, tsc_config, tsc_endpoint, tsc_session, tsc_session_info,
     tsc_status,
@@ -67,6 +69,9 @@ pub struct tsc_attempt {
     rustls: Option<Arc<Attached>>,
     /// Lent to the caller by tsc_attempt_wait_fd.
     pub(super) timer: Mutex<Option<Arc<Timer>>>,
+    /// The same where tsc-agent is waited for.
+    #[cfg(agent)]
+    pub(super) watch: Mutex<Option<Watch>>,
 }
 
 /// What a handle stands for, held for the call: it may run a callback in which the caller frees the
@@ -115,6 +120,8 @@ pub unsafe extern "C" fn tsc_attempt_new(
                 attempt,
                 rustls,
                 timer: Mutex::default(),
+                #[cfg(agent)]
+                watch: Mutex::default(),
             },
         );
         Ok(())
@@ -326,19 +333,8 @@ pub unsafe extern "C" fn tsc_attempt_withdraw(attempt: *const tsc_attempt) -> ts
 pub unsafe extern "C" fn tsc_attempt_failed(attempt: *const tsc_attempt, facts: u32) -> tsc_status {
     guard(|| {
         let connection = clone_connection(attempt)?;
-        const ALL: u32 = 2 * TSC_FACT_ALERT - 1;
-        if facts & !ALL != 0 {
-            return Err(TSC_UNSUPPORTED);
-        }
-        let is = |fact| facts & fact != 0;
-        Ok(connection.failed(Failure {
-            sent: is(TSC_FACT_SENT),
-            handshake_done: is(TSC_FACT_HANDSHAKE_DONE),
-            resumed: is(TSC_FACT_RESUMED),
-            timed_out: is(TSC_FACT_TIMED_OUT),
-            cancelled: is(TSC_FACT_CANCELLED),
-            alert: is(TSC_FACT_ALERT),
-        })?)
+        let facts = facts.try_into().ok().and_then(Failure::from_bits);
+        Ok(connection.failed(facts.ok_or(TSC_UNSUPPORTED)?)?)
     })
 }
 

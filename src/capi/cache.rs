@@ -93,7 +93,8 @@ pub(super) unsafe fn caller_key<'a>(
 ///
 /// options, size: the limits; (NULL, 0) for the defaults.
 /// out: receives the handle, which the caller frees with tsc_cache_free.
-/// Returns TSC_OK; TSC_UNSUPPORTED if options.flags has a flag that this version does not know; TSC_NO_MEMORY.
+/// Returns TSC_OK; TSC_UNSUPPORTED if options.flags has a flag that this version does not know; TSC_TOO_LARGE if
+/// options.agent is over TSC_MAX_NAME; TSC_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_cache_new(
     options: *const tsc_options,
@@ -101,6 +102,8 @@ pub unsafe extern "C" fn tsc_cache_new(
     out: *mut *mut tsc_cache,
 ) -> tsc_status {
     guard(|| {
+        #[cfg(agent)]
+        let agent = options::read_agent(options, size)?;
         let options = options::read(options, size)?;
         check_output(out)?;
         if !sys::watch_forks() {
@@ -108,6 +111,11 @@ pub unsafe extern "C" fn tsc_cache_new(
         }
         let (options, clock, listener) = options;
         let cache = Cache::over(options, clock, listener);
+        #[cfg(agent)]
+        let cache = match agent {
+            Some(agent) => cache.with_agent(agent),
+            None => cache,
+        };
         write_handle(out, tsc_cache::of(Arc::new(Open(cache))));
         Ok(())
     })

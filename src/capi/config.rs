@@ -21,6 +21,14 @@ pub struct rustls_client_config {}
 #[cfg(not(feature = "rustls-ffi"))]
 pub(super) enum Attached {}
 
+/// tsc_config_options.flags: the client may show a certificate of its own, also one that a callback supplies. A
+/// session is then the client's identity without its key, so sessions are not shared with other processes
+/// (TSC_SHARE). client_not_after says the same.
+pub const TSC_CONFIG_CLIENT_CERTIFICATE: u32 = 1;
+/// tsc_config_options.flags: sessions are shared with other processes though the client shows a certificate.
+/// Whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+pub const TSC_CONFIG_SHARE_CLIENT_CERTIFICATE: u32 = 2;
+
 /// What distinguishes a config, and how it behaves. 0 in a field means its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -47,6 +55,10 @@ pub struct tsc_config_options {
     pub verification: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub verification_len: usize,
+    /// 0, or TSC_CONFIG_CLIENT_CERTIFICATE and TSC_CONFIG_SHARE_CLIENT_CERTIFICATE combined by |.
+    pub flags: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// One TLS configuration, bound to one cache. Sessions never cross from one config to another.
@@ -65,6 +77,10 @@ unsafe fn read(
     size: usize,
 ) -> StatusResult<tsc_config_options> {
     let options = extensible::read(options, size)?;
+    const FLAGS: u32 = TSC_CONFIG_CLIENT_CERTIFICATE | TSC_CONFIG_SHARE_CLIENT_CERTIFICATE;
+    if options.flags & !FLAGS != 0 || options.reserved != 0 {
+        return Err(TSC_UNSUPPORTED);
+    }
     let one_byte = u32::from(u8::MAX);
     if options.client_not_after < 0
         || options.tickets_new_session > one_byte
@@ -82,7 +98,13 @@ unsafe fn new_config(cache: &Arc<Cache>, options: &tsc_config_options) -> Status
         identity => config.identity(identity)?,
     };
     let verification = bytes_up_to(options.verification, options.verification_len, TSC_MAX_NAME)?;
-    let config = config.verification(verification)?;
+    let mut config = config.verification(verification)?;
+    if options.flags & TSC_CONFIG_CLIENT_CERTIFICATE != 0 {
+        config = config.client_certificate();
+    }
+    if options.flags & TSC_CONFIG_SHARE_CLIENT_CERTIFICATE != 0 {
+        config = config.share_client_certificate();
+    }
     Ok(match options.client_not_after {
         0 => config,
         unix_seconds => config.client_not_after(unix_seconds),

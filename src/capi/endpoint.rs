@@ -7,6 +7,11 @@ use crate::endpoint::{Endpoint, MAX_NAME};
 /// The longest host, server name, group, verification and identity, in bytes.
 pub const TSC_MAX_NAME: usize = 255;
 
+/// tsc_endpoint.flags: the client may show a certificate of its own on this connection, so that its sessions are
+/// not shared with other processes (TSC_SHARE) unless the config has TSC_CONFIG_SHARE_CLIENT_CERTIFICATE.
+/// tsc_openssl.h sets it.
+pub const TSC_ENDPOINT_CLIENT_CERTIFICATE: u32 = 1;
+
 /// The server that a session is for. Host and server name are compared ignoring ASCII case, the group byte by
 /// byte.
 #[repr(C)]
@@ -28,8 +33,8 @@ pub struct tsc_endpoint {
     pub group_len: usize,
     /// The port, 1 to 65535; 0 where there is none, as for a Unix socket.
     pub port: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 0, or TSC_ENDPOINT_CLIENT_CERTIFICATE.
+    pub flags: u32,
     /// Whatever else decides, on this connection alone, whom it trusts and which identity it uses (further names
     /// to verify, flags, a client certificate), as bytes: a digest will do. A session is offered only to
     /// connections with the same bytes. (NULL, 0): what the config says. tsc_openssl.h fills it in.
@@ -44,7 +49,7 @@ pub(super) unsafe fn read<'a>(
     size: usize,
 ) -> StatusResult<Endpoint<'a>> {
     let given = extensible::read(endpoint, size)?;
-    if given.reserved != 0 {
+    if given.flags & !TSC_ENDPOINT_CLIENT_CERTIFICATE != 0 {
         return Err(TSC_UNSUPPORTED);
     }
     let name = |name, len| bytes_up_to(name, len, TSC_MAX_NAME);
@@ -54,6 +59,7 @@ pub(super) unsafe fn read<'a>(
         server_name: name(given.server_name, given.server_name_len)?,
         group: name(given.group, given.group_len)?,
         verification: name(given.verification, given.verification_len)?,
+        client_certificate: given.flags & TSC_ENDPOINT_CLIENT_CERTIFICATE != 0,
     })
 }
 

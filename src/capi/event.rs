@@ -84,6 +84,7 @@ impl tsc_event {
             server_name: &[],
             group: &[],
             verification: &[],
+            client_certificate: false,
         };
         let endpoint = event.endpoint.unwrap_or(NOWHERE);
         let key = event.key.unwrap_or_default();

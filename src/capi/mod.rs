@@ -18,7 +18,8 @@
 //! - P5, bounded: endpoints, sessions per endpoint and bytes have limits. The least recently used endpoint goes
 //!   first.
 //! - P6, memory only: sessions are secrets. They are wiped when released, a forked child does not inherit
-//!   them, and they leave the process only by tsc_config_export and tsc_cache_export, sealed with your key.
+//!   them, and they leave the process only by tsc_config_export and tsc_cache_export, sealed with your key, or to
+//!   tsc-agent if you say so (TSC_SHARE).
 //! - P7, never worse than no cache: trouble in libtsc costs a full handshake, never a connection. A server can
 //!   break off a connection, or refuse its login, because a session was offered; tsc_options.failure_budget
 //!   bounds how often that may happen.

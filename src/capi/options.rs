@@ -1,10 +1,18 @@
+#[cfg(agent)]
+use super::TSC_MAX_NAME;
 use super::event::EventCallback;
 use super::guard::StatusResult;
+#[cfg(agent)]
+use super::slice::bytes_up_to;
 use super::tsc_status::TSC_UNSUPPORTED;
 use super::{extensible, tsc_event};
+#[cfg(agent)]
+use crate::agent::Agent;
 use crate::engine::{Clock, Listener, Options};
 use crate::event::Event;
 use std::ffi::c_void;
+#[cfg(agent)]
+use std::time::Duration;
 
 /// tsc_options.flags: the cache keeps and offers nothing; every call still works.
 pub const TSC_DISABLED: u32 = 1;
@@ -17,11 +25,23 @@ pub const TSC_DISABLED: u32 = 1;
 /// rustls does not let a TLS 1.3 session be used twice, so there the flag does nothing.
 pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 
+/// tsc_options.flags: sessions are shared with other processes, through the tsc-agent of this machine
+/// (docs/sharing.md).
+///
+/// What configs with an identity keep as bytes is then kept by the agent, for all processes of this user whose
+/// config has the same identity. Whatever trouble there is with the agent, the process goes on alone, as it does
+/// outside Linux. Whoever publishes a session can impersonate its server to whoever resumes it, since a resumed
+/// handshake shows no certificate: share among programs that you trust alike.
+pub const TSC_SHARE: u32 = 4;
+/// tsc_options.agent_budget_us: no call waits for tsc-agent, as in an event loop. Then only tsc_attempt_wait_fd
+/// gets sessions from it.
+pub const TSC_AGENT_NO_WAIT: u32 = u32::MAX;
+
 /// The limits of a cache. 0 in a field means its default; see docs/limits.md for how to choose.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tsc_options {
-    /// 0, or TSC_DISABLED and TSC_REUSE_WHEN_DRY combined by |.
+    /// 0, or TSC_DISABLED, TSC_REUSE_WHEN_DRY and TSC_SHARE combined by |.
     pub flags: u32,
     /// Endpoints that the cache remembers; the least recently used goes first. Default 100.
     pub max_endpoints: u32,
@@ -63,6 +83,38 @@ pub struct tsc_options {
         Option<unsafe extern "C" fn(event_arg: *mut c_void, event: *const tsc_event, size: usize)>,
     /// Passed to on_event.
     pub event_arg: *mut c_void,
+    /// With TSC_SHARE: where tsc-agent listens, the absolute path of a Unix socket, not NUL-terminated. (NULL, 0):
+    /// what the environment variable TSC_AGENT says, except in a process with other rights than whoever
+    /// started it (set-user-ID); without one, the process goes on alone.
+    pub agent: *const u8,
+    /// Its length, at most TSC_MAX_NAME.
+    pub agent_len: usize,
+    /// With TSC_SHARE: for how many microseconds a call may wait for tsc-agent, besides the wait of
+    /// tsc_attempt_wait; then it goes on without. Default 2000; TSC_AGENT_NO_WAIT: not at all.
+    pub agent_budget_us: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// The agent to share through, if any.
+#[cfg(agent)]
+pub(super) unsafe fn read_agent(
+    options: *const tsc_options,
+    size: usize,
+) -> StatusResult<Option<Agent>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let given = extensible::read(options, size)?;
+    let path = bytes_up_to(given.agent, given.agent_len, TSC_MAX_NAME)?;
+    let agent = match path {
+        _ if given.flags & TSC_SHARE == 0 => None,
+        [] => Agent::from_env(),
+        path => Some(Agent::at(std::ffi::OsStr::from_bytes(path))),
+    };
+    Ok(agent.map(|agent| match given.agent_budget_us {
+        0 => agent,
+        TSC_AGENT_NO_WAIT => agent.budget(Duration::ZERO),
+        micros => agent.budget(Duration::from_micros(micros.into())),
+    }))
 }
 
 /// The caller's clock. It promised that its function may be called with its argument on any thread.
@@ -90,7 +142,8 @@ pub(super) unsafe fn read(
     size: usize,
 ) -> StatusResult<(Options, Clock, Option<Listener>)> {
     let given = extensible::read(options, size)?;
-    if given.flags & !(TSC_DISABLED | TSC_REUSE_WHEN_DRY) != 0 {
+    const FLAGS: u32 = TSC_DISABLED | TSC_REUSE_WHEN_DRY | TSC_SHARE;
+    if given.flags & !FLAGS != 0 || given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
     }
     fn or<T: Default + PartialEq>(given: T, default: T) -> T {

@@ -37,19 +37,21 @@ pub const TSC_REASON_FAILED: u32 = 11;
 pub const TSC_REASON_OTHER_VERIFICATION: u32 = 12;
 
 pub(super) fn of(reason: Reason) -> u32 {
-    match reason {
-        Reason::None => TSC_REASON_NONE,
-        Reason::NothingStored => TSC_REASON_NOTHING_STORED,
-        Reason::Expired => TSC_REASON_EXPIRED,
-        Reason::Evicted => TSC_REASON_EVICTED,
-        Reason::Taken => TSC_REASON_TAKEN,
-        Reason::Refused => TSC_REASON_REFUSED,
-        Reason::Withheld => TSC_REASON_WITHHELD,
-        Reason::WaitedInVain => TSC_REASON_WAITED_IN_VAIN,
-        Reason::NotSent => TSC_REASON_NOT_SENT,
-        Reason::NotAsked => TSC_REASON_NOT_ASKED,
-        Reason::CacheOff => TSC_REASON_CACHE_OFF,
-        Reason::Failed => TSC_REASON_FAILED,
-        Reason::OtherVerification => TSC_REASON_OTHER_VERIFICATION,
-    }
+    reason as u32
 }
+
+const _: () = {
+    assert!(TSC_REASON_NONE == Reason::None as u32);
+    assert!(TSC_REASON_NOTHING_STORED == Reason::NothingStored as u32);
+    assert!(TSC_REASON_EXPIRED == Reason::Expired as u32);
+    assert!(TSC_REASON_EVICTED == Reason::Evicted as u32);
+    assert!(TSC_REASON_TAKEN == Reason::Taken as u32);
+    assert!(TSC_REASON_REFUSED == Reason::Refused as u32);
+    assert!(TSC_REASON_WITHHELD == Reason::Withheld as u32);
+    assert!(TSC_REASON_WAITED_IN_VAIN == Reason::WaitedInVain as u32);
+    assert!(TSC_REASON_NOT_SENT == Reason::NotSent as u32);
+    assert!(TSC_REASON_NOT_ASKED == Reason::NotAsked as u32);
+    assert!(TSC_REASON_CACHE_OFF == Reason::CacheOff as u32);
+    assert!(TSC_REASON_FAILED == Reason::Failed as u32);
+    assert!(TSC_REASON_OTHER_VERIFICATION == Reason::OtherVerification as u32);
+};

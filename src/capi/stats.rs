@@ -81,6 +81,15 @@ pub struct tsc_stats {
     pub discarded_surplus: u64,
     /// Bytes of the sessions that attempts have staged now. Not in bytes.
     pub bytes_staged: u64,
+    /// Sessions that tsc-agent lent to attempts (TSC_SHARE). They never were in the cache; one that was offered
+    /// is counted as offered, too.
+    pub agent_leased: u64,
+    /// Of these, how many were given back because they were not sent.
+    pub agent_returned: u64,
+    /// Sessions received that tsc-agent has in place of the cache.
+    pub agent_stored: u64,
+    /// Attempts that asked tsc-agent and had no answer: there is none, or it was too slow. They went on without.
+    pub agent_away: u64,
 }
 
 macro_rules! from_stats {

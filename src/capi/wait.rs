@@ -5,7 +5,11 @@ use super::{tsc_attempt, tsc_status};
 use crate::connection::Plan;
 use crate::supply::Waker;
 use crate::sys::Timer;
+#[cfg(agent)]
+use rustix::event::epoll;
 use std::ffi::c_void;
+#[cfg(agent)]
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// What the caller wants to be called, and with what.
@@ -22,6 +26,30 @@ impl ReadyCallback {
         // SAFETY: the header's contract: the function may be called with this argument until it was
         // called or tsc_attempt_wait_end said that it will not be.
         unsafe { (self.call)(self.arg) }
+    }
+}
+
+/// A descriptor that becomes readable with the answer of tsc-agent, or at a deadline.
+#[cfg(agent)]
+pub(super) struct Watch {
+    epoll: OwnedFd,
+    /// Open for as long as it is watched.
+    _timer: Timer,
+}
+
+#[cfg(agent)]
+impl Watch {
+    fn new(answer: BorrowedFd<'_>, max_wait_ms: u32) -> Option<Self> {
+        let timer = Timer::set(max_wait_ms)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).ok()?;
+        for fd in [answer, timer.as_fd()] {
+            let any = epoll::EventData::new_u64(0);
+            epoll::add(&epoll, fd, any, epoll::EventFlags::IN).ok()?;
+        }
+        Some(Self {
+            epoll,
+            _timer: timer,
+        })
     }
 }
 
@@ -122,6 +150,15 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
         check_output(fd)?;
         if !Timer::EXISTS {
             return Err(TSC_UNSUPPORTED);
+        }
+        #[cfg(agent)]
+        {
+            let watch = |answer: BorrowedFd<'_>| Watch::new(answer, max_wait_ms);
+            if let Some(watch) = connection.ask_agent(max_wait_ms, watch)? {
+                write(fd, watch.epoll.as_raw_fd());
+                *borrow(attempt)?.watch.lock() = Some(watch);
+                return Err(TSC_WAIT);
+            }
         }
         let timer = Arc::new(Timer::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
         let (rings, looks) = (Arc::clone(&timer), Arc::clone(&timer));

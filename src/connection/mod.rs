@@ -4,6 +4,8 @@
 mod gate;
 mod offer;
 mod outcome;
+#[cfg_attr(not(agent), path = "alone.rs")]
+mod sharing;
 mod staging;
 mod waiting;
 
@@ -19,6 +21,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys;
 use offer::Offer;
 use outcome::Ended;
+use sharing::{Link, Loan};
 use staging::Staging;
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ pub(crate) struct Connection {
     client_not_after: Option<i64>,
     generation: u32,
     begun: Time,
+    link: Link,
     progress: Mutex<Progress>,
 }
 
@@ -48,6 +52,9 @@ struct Progress {
     wait: Option<Arc<Wait>>,
     /// Whether it waited, and nothing was kept for it.
     waited_in_vain: bool,
+    loan: Loan,
+    /// Whether what it offers is the agent's.
+    is_borrowed: bool,
     staged: Staging,
     /// Whether a session was taken in with the peer's certificates, which the next ones share.
     shares: bool,
@@ -108,6 +115,7 @@ impl Connection {
     pub(crate) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Result<Arc<Self>, Invalid> {
         let supply = config.supply(endpoint)?;
         let client_not_after = config.client_not_after;
+        let link = Link::new(config, endpoint);
         // Foreign code, which may free the config.
         let begun = supply.engine().now();
         Ok(Arc::new(Self {
@@ -118,6 +126,7 @@ impl Connection {
             client_not_after,
             generation: sys::generation(),
             begun,
+            link,
             progress: Mutex::default(),
         }))
     }
@@ -215,8 +224,10 @@ impl Drop for Connection {
             std::mem::forget(std::mem::take(self.progress.get_mut()));
             return;
         }
-        let staged = std::mem::take(&mut self.progress.get_mut().staged);
+        let progress = self.progress.get_mut();
+        let staged = std::mem::take(&mut progress.staged);
         staged.discard(self.supply.engine());
+        self.leave_agent();
         if self.flight.established().is_some() {
             self.supply.gone();
         }

@@ -103,11 +103,20 @@ impl Connection {
         if progress.wait.is_some() {
             progress = self.lease_kept(progress, now);
         }
+        if !progress.loan.is_unasked() {
+            progress = self.lease_loan(progress, now);
+        }
         if progress.offer.is_unasked() && progress.ended.is_none() {
             let supply = &self.supply;
-            let found = progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
+            let mut found =
+                progress.lease(|place| supply.take(&self.flight, now, &mut garbage, place));
+            let mut reason = None;
             if !found {
-                let reason = progress.give_up(self.supply.reason(&self.flight, now));
+                (progress, found, reason) = self.borrow(progress, now);
+            }
+            if !found {
+                let reason = reason.unwrap_or_else(|| self.supply.reason(&self.flight, now));
+                let reason = progress.give_up(reason);
                 drop(progress);
                 self.tell(reason);
                 return Ok(None);
@@ -153,7 +162,7 @@ impl Connection {
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
         progress.offer.send();
-        if progress.wait.is_none() {
+        if progress.wait.is_none() && progress.loan.is_unasked() {
             return progress;
         }
         self.leave(progress)
@@ -163,8 +172,10 @@ impl Connection {
     #[cold]
     fn leave<'a>(&'a self, mut progress: MutexGuard<'a, Progress>) -> MutexGuard<'a, Progress> {
         let wait = progress.wait.take();
+        let loan = std::mem::take(&mut progress.loan);
         drop(progress);
         self.return_kept(wait);
+        self.give_back(loan);
         self.progress.lock()
     }
 }

@@ -1,5 +1,6 @@
 //! How an attempt ends, and what becomes of what it offered and received.
 
+use super::sharing::Loan;
 use super::{Connection, NotNow, Progress};
 use crate::engine::{Discard, EventKind, Lineage, Reason};
 use crate::supply::{End, Outcome};
@@ -73,6 +74,36 @@ impl Failure {
             resumed,
             ..Self::LOGIN
         }
+    }
+
+    /// The facts as bits, in the order of the fields, which is that of the C API as well.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        let facts = [
+            self.sent,
+            self.handshake_done,
+            self.resumed,
+            self.timed_out,
+            self.cancelled,
+            self.alert,
+        ];
+        let bits = facts.iter().zip(0..);
+        bits.map(|(&fact, at)| u8::from(fact) << at).sum()
+    }
+
+    /// The facts of these bits; `None`: there are some among them that nobody knows.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let is = |at: u8| bits & (1 << at) != 0;
+        let facts = Self {
+            sent: is(0),
+            handshake_done: is(1),
+            resumed: is(2),
+            timed_out: is(3),
+            cancelled: is(4),
+            alert: is(5),
+        };
+        (facts.bits() == bits).then_some(facts)
     }
 
     /// What it says about the server; `None`: nothing.
@@ -160,16 +191,18 @@ impl Connection {
         let staged = std::mem::take(&mut progress.staged);
         let spent = progress.offer.end();
         let wait = progress.wait.take();
+        let loan = std::mem::take(&mut progress.loan);
         drop(progress);
 
         drop(spent);
         self.return_kept(wait);
+        self.give_back(loan);
         let supply = &self.supply;
         if let Some(refused) = refused {
             supply.refuse(refused.id, now);
         }
         supply.established(&self.flight, now, offered.is_some(), resumed);
-        self.publish_staged(staged, lineage, not_after);
+        self.publish_staged(staged, lineage, not_after, resumed);
         for _ in 0..declined {
             supply.declined(&self.flight, now);
         }
@@ -209,6 +242,7 @@ impl Connection {
                 progress.ended = Some(Ended::Failed(Discard::Failed));
                 drop(progress);
                 self.supply.refuse(lineage.id, now);
+                self.tell_agent(why.bits());
                 return Ok(());
             }
             Some(Ended::Withdrawn) => {
@@ -238,6 +272,7 @@ impl Connection {
             resumed,
         });
         self.end(progress, Ended::Failed(Discard::Failed), end);
+        self.tell_agent(why.bits());
         if let (Some(lineage), Some(Outcome::HandshakeFailed)) = (offered, outcome) {
             self.supply.refuse(lineage.id, now);
         }
@@ -285,6 +320,7 @@ impl Connection {
             Some(Ended::Withdrawn) => self.end_withdrawn(progress, AttemptState::Failed),
             Some(_) => return,
         }
+        self.leave_agent();
         self.count(|stats| stats.unfinished += 1);
     }
 
@@ -302,15 +338,21 @@ impl Connection {
         let staged = std::mem::take(&mut progress.staged);
         let discarded = staged.len();
         progress.info.discarded += u32::try_from(discarded).unwrap_or(u32::MAX);
-        let (unsent, spent) = progress.offer.end();
+        let (mut unsent, spent) = progress.offer.end();
         let wait = progress.wait.take();
+        let loan = std::mem::take(&mut progress.loan);
+        let borrowed = progress.is_borrowed;
         drop(progress);
 
         drop(spent);
-        if let Some(unsent) = unsent {
+        if let Some(unsent) = unsent.take_if(|_| borrowed) {
+            self.give_back(Loan::Kept(unsent));
+        }
+        if let Some(unsent) = unsent.take() {
             self.supply.put_back(unsent);
         }
         self.return_kept(wait);
+        self.give_back(loan);
         staged.discard(self.supply.engine());
         let why = match ended {
             Ended::Failed(why) => why,

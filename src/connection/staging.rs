@@ -10,9 +10,9 @@ use crate::size::Size;
 
 /// A session that waits for the attempt to be established.
 pub(super) struct Staged {
-    payload: Payload,
-    size: usize,
-    info: Received,
+    pub(super) payload: Payload,
+    pub(super) size: usize,
+    pub(super) info: Received,
     at: Time,
 }
 
@@ -219,33 +219,62 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands what was staged to all attempts of the endpoint.
-    pub(super) fn publish_staged(&self, staged: Staging, lineage: Lineage, not_after: Option<i64>) {
-        for session in staged.sessions {
+    /// Hands what was staged to all attempts of the endpoint, of this process or of all.
+    pub(super) fn publish_staged(
+        &self,
+        staged: Staging,
+        lineage: Lineage,
+        not_after: Option<i64>,
+        resumed: bool,
+    ) {
+        let sessions = staged.sessions;
+        let sessions = self.share_staged(sessions, lineage, not_after, resumed);
+        for session in sessions {
             let size = session.size;
-            self.publish(session, lineage, not_after);
+            self.store(session, lineage, not_after);
             self.supply.engine().unstage(size);
         }
     }
 
-    /// Hands a session to all attempts of its endpoint.
+    /// Hands a session to all attempts of its endpoint, of this process or of all.
     fn publish(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
+        let Some(staged) = self.share(staged, lineage, not_after) else {
+            return;
+        };
+        self.store(staged, lineage, not_after);
+    }
+
+    /// How the lineage of a session ends, and when the session does.
+    pub(super) fn ends(
+        &self,
+        staged: &Staged,
+        lineage: Lineage,
+        not_after: Option<i64>,
+        now: Time,
+    ) -> (Lineage, Time) {
+        let (info, options) = (&staged.info, self.supply.engine().options());
+        let lineage = self.bounded(lineage, now, not_after.min_some(info.not_after));
+        (lineage, expiry(options, staged.at, info.lifetime, lineage))
+    }
+
+    /// Hands a session to all attempts of its endpoint in this process.
+    fn store(&self, staged: Staged, lineage: Lineage, not_after: Option<i64>) {
         let engine = self.supply.engine();
         let now = engine.now();
+        let (lineage, expires) = self.ends(&staged, lineage, not_after, now);
         let Staged {
             payload,
             size,
             info,
             at,
         } = staged;
-        let lineage = self.bounded(lineage, now, not_after.min_some(info.not_after));
         let session = Session {
             payload,
             kind: info.kind,
             label: info.tls_version,
             size,
             received: at,
-            expires: expiry(engine.options(), at, info.lifetime, lineage),
+            expires,
             lineage,
         };
         let (stored, calls) = self.supply.publish(&self.flight, session, now);

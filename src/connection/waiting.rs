@@ -46,6 +46,7 @@ impl Connection {
         let now = self.now();
         let mut progress = self.progress.lock();
         let begun = !progress.offer.is_unasked() || progress.wait.is_some();
+        let begun = begun || !progress.loan.is_unasked();
         if begun || progress.ended.is_some() {
             return Err(NotNow::WrongState);
         }
@@ -71,6 +72,9 @@ impl Connection {
 
     /// `plan` for a caller that may be blocked: returns when there is nothing to wait for any more.
     pub(crate) fn wait(&self, max_wait_ms: u32) -> Result<(), NotNow> {
+        let Some(max_wait_ms) = self.wait_for_agent(max_wait_ms)? else {
+            return Ok(());
+        };
         let gate = Arc::new(Gate::closed_for(max_wait_ms.into()));
         let (opens, looks) = (Opens(Arc::clone(&gate)), Arc::clone(&gate));
         let waker = Waker::new(move || drop(opens)).with_clock(move |millis| looks.look_in(millis));
@@ -87,6 +91,10 @@ impl Connection {
         self.check_process()?;
         let now = self.now();
         let mut progress = self.progress.lock();
+        if progress.loan.is_awaited() {
+            drop(self.end_asking(progress));
+            return Ok(());
+        }
         let Some(wait) = progress.wait.as_ref() else {
             return Err(NotNow::WrongState);
         };

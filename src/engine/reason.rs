@@ -6,34 +6,72 @@
 pub enum Reason {
     /// It resumed, or that is not decided yet.
     #[default]
-    None,
+    None = 0,
     /// Nothing was ever stored for this endpoint and config, or it was so long ago that the cache has forgotten
     /// it. Normal for a first connection; otherwise look at what tells endpoints apart (host, port, server
     /// name, group, verification) and whether attempts say that they are established.
-    NothingStored,
+    NothingStored = 1,
     /// All that was stored for this endpoint comes from connections that verified something else, or this attempt
     /// was withdrawn.
-    OtherVerification,
+    OtherVerification = 12,
     /// What was stored has expired. Look at the server's ticket lifetime and at `ttl_seconds`.
-    Expired,
+    Expired = 2,
     /// What was stored was evicted to keep a limit, or cleared. Look at `max_endpoints` and `max_bytes`.
-    Evicted,
+    Evicted = 3,
     /// Other attempts have taken all there was. Let attempts wait, or have the server issue more tickets.
-    Taken,
+    Taken = 4,
     /// The server refused what was offered or, just before, refused or broke off a session of the same origin:
     /// it was restarted, or its ticket keys are not those of the node that issued it.
-    Refused,
+    Refused = 5,
     /// Offers to this endpoint did harm lately, so nothing was offered, or this attempt was the one to be
     /// compared.
-    Withheld,
+    Withheld = 6,
     /// It waited for a session, and none came in time.
-    WaitedInVain,
+    WaitedInVain = 7,
     /// What it took was never sent, and went back.
-    NotSent,
+    NotSent = 8,
     /// The driver never asked for a session to offer.
-    NotAsked,
+    NotAsked = 9,
     /// The cache is disabled or closed.
-    CacheOff,
+    CacheOff = 10,
     /// The attempt failed before.
-    Failed,
+    Failed = 11,
+}
+
+impl Reason {
+    const ALL: [Self; 13] = [
+        Self::None,
+        Self::NothingStored,
+        Self::Expired,
+        Self::Evicted,
+        Self::Taken,
+        Self::Refused,
+        Self::Withheld,
+        Self::WaitedInVain,
+        Self::NotSent,
+        Self::NotAsked,
+        Self::CacheOff,
+        Self::Failed,
+        Self::OtherVerification,
+    ];
+
+    /// The reason of this number, which is that of the C API as well.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_number() {
+        for (number, reason) in (0..).zip(Reason::ALL) {
+            assert_eq!(reason as u8, number);
+            assert_eq!(Reason::from_number(number), Some(reason));
+        }
+        assert_eq!(Reason::from_number(Reason::ALL.len() as u8), None);
+    }
 }

@@ -13,6 +13,7 @@ macro_rules! each_stat {
                 reused, waited, waits_served, withheld, breaker_opened, breaker_closed,
                 handshake_failed_offered, login_failed_resumed,
                 taken, discarded_surplus,
+                agent_leased, agent_returned, agent_stored, agent_away,
             }
             gauges { endpoints, sessions, bytes, bytes_staged, }
         }

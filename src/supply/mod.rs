@@ -198,6 +198,32 @@ impl Supply {
         allowed
     }
 
+    /// It offers a session that is not of this supply.
+    #[cfg(agent)]
+    pub(crate) fn begin_resumed(&self, flight: &Flight, now: Time) {
+        self.begin(flight, Handshake::Resumed, now);
+    }
+
+    /// Whether the attempt was told to offer nothing, because offers do harm here.
+    #[cfg(agent)]
+    pub(crate) fn withheld(&self, flight: &Flight) -> bool {
+        matches!(flight.permit(), Some(Permit::Trial | Permit::Withheld))
+    }
+
+    /// Whether there is something to offer in this process, or nothing may be.
+    #[cfg(agent)]
+    pub(crate) fn decides_alone(&self, now: Time) -> bool {
+        let options = self.engine.options();
+        let off = !options.enabled || self.engine.is_closed();
+        off || self.is_guarded() || self.available(now) != 0
+    }
+
+    /// How many attempts of this process wait for a session.
+    #[cfg(agent)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().line.len()
+    }
+
     /// An attempt that may offer a session has none: if it was to be the probe, another may be.
     fn has_none(&self, flight: &Flight) {
         if flight.permit() == Some(Permit::Probe) {

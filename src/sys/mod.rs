@@ -8,6 +8,8 @@ mod fork;
 mod pages;
 mod per_process;
 mod prefetch;
+#[cfg(agent)]
+mod rights;
 mod seed;
 #[cfg(feature = "capi")]
 mod timer;
@@ -19,6 +21,8 @@ pub(crate) use fork::{generation, watch_forks};
 pub(crate) use pages::{SecretPages, map_secret_pages, unmap};
 pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
+#[cfg(agent)]
+pub(crate) use rights::are_borrowed as rights_are_borrowed;
 pub(crate) use seed::hash_seeds;
 #[cfg(feature = "capi")]
 pub(crate) use timer::Timer;

@@ -42,6 +42,12 @@ impl Timer {
         self.timer.as_raw_fd()
     }
 
+    #[cfg(agent)]
+    pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsFd as _;
+        self.timer.as_fd()
+    }
+
     /// Has it ring at once.
     pub(crate) fn ring(&self) {
         self.set_to(Duration::ZERO);

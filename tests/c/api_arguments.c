@@ -359,7 +359,7 @@ static void an_endpoint_of_nonsense_is_refused(void **state) {
     assert_status(tsc_attempt_new(config, &good, SIZE_MAX, &out), TSC_INVALID_ARGUMENT);
     assert_status(tsc_attempt_new(config, &good, sizeof good, NULL), TSC_INVALID_ARGUMENT);
     tsc_endpoint newer = good;
-    newer.reserved = 1;
+    newer.flags = 2;
     assert_status(tsc_attempt_new(config, &newer, sizeof newer, &out), TSC_UNSUPPORTED);
 
 #define REFUSES(...)                                                                               \

@@ -7,7 +7,7 @@
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
 #define AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 
-SIZE(tsc_options, 72);
+SIZE(tsc_options, 96);
 AT(tsc_options, flags, 0);
 AT(tsc_options, max_endpoints, 4);
 AT(tsc_options, max_sessions_per_endpoint, 8);
@@ -21,6 +21,10 @@ AT(tsc_options, max_full_handshakes, 48);
 AT(tsc_options, failure_budget, 52);
 AT(tsc_options, on_event, 56);
 AT(tsc_options, event_arg, 64);
+AT(tsc_options, agent, 72);
+AT(tsc_options, agent_len, 80);
+AT(tsc_options, agent_budget_us, 88);
+AT(tsc_options, reserved, 92);
 
 SIZE(tsc_event, 88);
 AT(tsc_event, kind, 0);
@@ -61,11 +65,11 @@ AT(tsc_endpoint, server_name_len, 24);
 AT(tsc_endpoint, group, 32);
 AT(tsc_endpoint, group_len, 40);
 AT(tsc_endpoint, port, 48);
-AT(tsc_endpoint, reserved, 52);
+AT(tsc_endpoint, flags, 52);
 AT(tsc_endpoint, verification, 56);
 AT(tsc_endpoint, verification_len, 64);
 
-SIZE(tsc_config_options, 48);
+SIZE(tsc_config_options, 56);
 AT(tsc_config_options, identity, 0);
 AT(tsc_config_options, identity_len, 8);
 AT(tsc_config_options, client_not_after, 16);
@@ -73,6 +77,8 @@ AT(tsc_config_options, tickets_new_session, 24);
 AT(tsc_config_options, tickets_resumption, 28);
 AT(tsc_config_options, verification, 32);
 AT(tsc_config_options, verification_len, 40);
+AT(tsc_config_options, flags, 48);
+AT(tsc_config_options, reserved, 52);
 
 SIZE(tsc_attempt_info, 32);
 AT(tsc_attempt_info, state, 0);
@@ -84,7 +90,7 @@ AT(tsc_attempt_info, stored, 20);
 AT(tsc_attempt_info, discarded, 24);
 AT(tsc_attempt_info, reason, 28);
 
-SIZE(tsc_stats, 264);
+SIZE(tsc_stats, 296);
 AT(tsc_stats, offered, 0);
 AT(tsc_stats, resumed, 8);
 AT(tsc_stats, refused, 16);
@@ -118,6 +124,10 @@ AT(tsc_stats, login_failed_resumed, 232);
 AT(tsc_stats, taken, 240);
 AT(tsc_stats, discarded_surplus, 248);
 AT(tsc_stats, bytes_staged, 256);
+AT(tsc_stats, agent_leased, 264);
+AT(tsc_stats, agent_returned, 272);
+AT(tsc_stats, agent_stored, 280);
+AT(tsc_stats, agent_away, 288);
 
 SIZE(tsc_forecast, 56);
 AT(tsc_forecast, available, 0);

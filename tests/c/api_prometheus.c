@@ -124,7 +124,11 @@ static metric parse(const char **at, const char *labels) {
     X(handshake_failed_offered)                                                                    \
     X(login_failed_resumed)                                                                        \
     X(taken)                                                                                       \
-    X(discarded_surplus)
+    X(discarded_surplus)                                                                           \
+    X(agent_leased)                                                                                \
+    X(agent_returned)                                                                              \
+    X(agent_stored)                                                                                \
+    X(agent_away)
 #define GAUGES(X)                                                                                  \
     X(endpoints)                                                                                   \
     X(sessions)                                                                                    \

@@ -146,6 +146,7 @@ const fn to<'a>(host: &'a [u8], port: u16, server_name: &'a [u8], group: &'a [u8
         server_name,
         group,
         verification: b"",
+        client_certificate: false,
     }
 }
 

@@ -129,6 +129,7 @@ fn endpoint<'a>(words: &[&'a str]) -> Endpoint<'a> {
         server_name: bytes(server_name),
         group: bytes(group),
         verification: bytes(verification),
+        client_certificate: false,
     }
 }
 

@@ -251,7 +251,7 @@ static PyObject *cache_stats(PyObject *self, PyObject *Py_UNUSED(none)) {
     return Py_BuildValue(
         "{" FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD
             FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD
-                FIELD FIELD FIELD FIELD FIELD "}",
+                FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD FIELD "}",
         VALUE(offered), VALUE(resumed), VALUE(refused), VALUE(missed), VALUE(stored),
         VALUE(returned), VALUE(expired), VALUE(evicted), VALUE(displaced), VALUE(removed),
         VALUE(discarded_lifetime), VALUE(discarded_too_large), VALUE(discarded_failed),
@@ -259,7 +259,8 @@ static PyObject *cache_stats(PyObject *self, PyObject *Py_UNUSED(none)) {
         VALUE(established), VALUE(failed), VALUE(unfinished), VALUE(endpoints), VALUE(sessions),
         VALUE(bytes), VALUE(reused), VALUE(waited), VALUE(waits_served), VALUE(withheld),
         VALUE(breaker_opened), VALUE(breaker_closed), VALUE(handshake_failed_offered),
-        VALUE(login_failed_resumed), VALUE(taken), VALUE(discarded_surplus), VALUE(bytes_staged));
+        VALUE(login_failed_resumed), VALUE(taken), VALUE(discarded_surplus), VALUE(bytes_staged),
+        VALUE(agent_leased), VALUE(agent_returned), VALUE(agent_stored), VALUE(agent_away));
 }
 
 static PyObject *cache_prometheus(PyObject *self, PyObject *args) {

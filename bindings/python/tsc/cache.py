@@ -77,6 +77,10 @@ class Stats:
     taken: int
     discarded_surplus: int
     bytes_staged: int
+    agent_leased: int
+    agent_returned: int
+    agent_stored: int
+    agent_away: int
 
 
 class TLSSessionCache:

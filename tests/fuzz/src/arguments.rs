@@ -145,7 +145,7 @@ impl World {
             (endpoint.verification, endpoint.verification_len) = self.slice(input);
         }
         endpoint.port = input.pick(&[0, 443, 65535, 65536, u32::MAX]);
-        endpoint.reserved = u32::from(input.below(8) == 0);
+        endpoint.flags = u32::from(input.below(8) == 0);
         endpoint
     }
 }

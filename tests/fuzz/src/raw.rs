@@ -59,7 +59,7 @@ impl Endpoint<'_> {
             group: pointer(self.group),
             group_len: self.group.len(),
             port: self.port.into(),
-            reserved: 0,
+            flags: 0,
             verification: pointer(self.verification),
             verification_len: self.verification.len(),
         }

@@ -1,0 +1,380 @@
+//! What a connection has of the agent, and gives to it.
+//!
+//! The agent comes after the cache: it is asked for what is not there, and given what nobody in this process
+//! waits for. All calls to it are made with no lock held.
+
+use super::staging::Staged;
+use super::{Connection, NotNow, Progress};
+use crate::agent::{Answer, Asking, Brought, Counterpart, Lent};
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::engine::{
+    EventKind, Kind, Lineage, Payload, Reason, SecretBytes, Session, Time, restored,
+};
+use crate::sync::MutexGuard;
+use std::time::Instant;
+
+/// What a connection is to the agent, if its config shares.
+pub(super) struct Link(Option<Counterpart>);
+
+impl Link {
+    pub(super) fn new(config: &Config, endpoint: &Endpoint<'_>) -> Self {
+        Self(config.counterpart(endpoint))
+    }
+}
+
+/// What the agent has for an attempt that waits for it, or has waited.
+#[derive(Default)]
+pub(super) enum Loan {
+    #[default]
+    Unasked,
+    #[cfg_attr(
+        not(feature = "capi"),
+        expect(dead_code, reason = "only C waits by descriptor")
+    )]
+    Asking(Asking),
+    Kept(Session),
+    /// Nothing, for this reason.
+    Denied(Reason),
+}
+
+impl Loan {
+    pub(super) fn is_unasked(&self) -> bool {
+        matches!(self, Self::Unasked)
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Asking(_))
+    }
+}
+
+/// A session is a TLS 1.3 ticket if it is of that version.
+const TLS_1_3: u16 = 0x0304;
+
+impl Connection {
+    fn keep_lent(&self, bytes: &[u8]) -> Option<SecretBytes> {
+        self.supply.engine().keep(&self.supply.key(), bytes).ok()
+    }
+
+    /// A session that the agent lends, under the limits of this cache as well.
+    fn of_agent(&self, lent: Lent<SecretBytes>) -> Session {
+        let engine = self.supply.engine();
+        let now = engine.now();
+        let ends = now.plus_ms(lent.left_ms);
+        let lineage = Lineage {
+            ends,
+            ..engine.new_lineage(now)
+        };
+        let lineage = self.bounded(lineage, now, None);
+        Session {
+            kind: match lent.tls_version {
+                TLS_1_3 => Kind::SingleUse,
+                _ => Kind::Reusable,
+            },
+            label: lent.tls_version,
+            size: 0,
+            received: now.minus_ms(lent.age_ms),
+            expires: restored(engine.options(), now, lent.age_ms, lent.left_ms, lineage),
+            lineage,
+            payload: Payload::Bytes(lent.bytes),
+        }
+    }
+
+    /// What an answer of the agent's comes to; `None`: it gave none.
+    fn loan_of<E>(&self, answer: Result<Answer<SecretBytes>, E>) -> Option<(Loan, bool)> {
+        let Ok(Answer { session, waited }) = answer else {
+            self.count(|stats| stats.agent_away += 1);
+            return None;
+        };
+        let loan = match session.map(|lent| self.of_agent(lent)) {
+            Ok(session) => Loan::Kept(session),
+            Err(reason) => Loan::Denied(reason),
+        };
+        self.count(|stats| {
+            stats.agent_leased += u64::from(matches!(loan, Loan::Kept(_)));
+            stats.waited += u64::from(waited);
+            stats.waits_served += u64::from(waited && matches!(loan, Loan::Kept(_)));
+        });
+        Some((loan, waited))
+    }
+
+    /// Asks the agent for a session, where the cache has none, and has the attempt offer it. Says whether there is
+    /// nothing more to find, and otherwise why there is none, if the agent said so.
+    pub(super) fn borrow<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> (MutexGuard<'a, Progress>, bool, Option<Reason>) {
+        let Some(agents) = &self.link.0 else {
+            return (progress, false, None);
+        };
+        if progress.loan.is_unasked() && !self.supply.withheld(&self.flight) {
+            drop(progress);
+            let loan = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
+            progress = self.lend(self.progress.lock(), loan.map(|(loan, _)| loan));
+            progress = self.lease_loan(progress, now);
+        }
+        let reason = match progress.loan {
+            Loan::Denied(reason) => Some(reason),
+            _ => None,
+        };
+        let found = !progress.offer.is_unasked() || progress.ended.is_some();
+        (progress, found, reason)
+    }
+
+    /// Puts a loan where the attempt's offer finds it. One that made its offer meanwhile, or ended, gives it back.
+    fn lend<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+        loan: Option<Loan>,
+    ) -> MutexGuard<'a, Progress> {
+        let Some(loan) = loan else { return progress };
+        if progress.ended.is_none() && progress.offer.is_unasked() && progress.loan.is_unasked() {
+            progress.loan = loan;
+            return progress;
+        }
+        drop(progress);
+        self.give_back(loan);
+        self.progress.lock()
+    }
+
+    /// Has the attempt offer what the agent has lent it, or will if it is asked now.
+    #[cold]
+    pub(super) fn lease_loan<'a>(
+        &'a self,
+        progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> MutexGuard<'a, Progress> {
+        let mut progress = self.end_asking(progress);
+        if !progress.offer.is_unasked() || progress.ended.is_some() {
+            return progress;
+        }
+        let session = match std::mem::take(&mut progress.loan) {
+            Loan::Kept(session) => session,
+            other => {
+                progress.loan = other;
+                return progress;
+            }
+        };
+        if session.expires <= now {
+            progress.loan = Loan::Denied(Reason::Expired);
+            drop(progress);
+            self.give_back(Loan::Kept(session));
+            return self.progress.lock();
+        }
+        progress.lease(|place| *place = Some(session));
+        progress.is_borrowed = true;
+        drop(progress);
+        let supply = &self.supply;
+        supply.begin_resumed(&self.flight, now);
+        self.count(|stats| stats.offered += 1);
+        let engine = supply.engine();
+        engine.tell(&supply.key(), EventKind::Offered, 1);
+        self.progress.lock()
+    }
+
+    /// The answer to a wait by descriptor is there, or its time is over.
+    pub(super) fn end_asking<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+    ) -> MutexGuard<'a, Progress> {
+        let (Some(agents), Loan::Asking(_)) = (&self.link.0, &progress.loan) else {
+            return progress;
+        };
+        let Loan::Asking(asking) = std::mem::take(&mut progress.loan) else {
+            return progress;
+        };
+        drop(progress);
+        let answer = agents.finish(asking, |bytes| self.keep_lent(bytes));
+        let loan = self.loan_of(answer);
+        let mut progress = self.progress.lock();
+        progress.waited_in_vain |= matches!(loan, Some((Loan::Denied(_), true)));
+        self.lend(progress, loan.map(|(loan, _)| loan))
+    }
+
+    /// Gives back what the agent had lent and was not offered. The agent knows nothing of the attempt from then
+    /// on.
+    pub(super) fn give_back(&self, loan: Loan) {
+        match (loan, &self.link.0) {
+            (Loan::Kept(session), Some(agents)) => {
+                drop(session);
+                self.count(|stats| stats.agent_returned += 1);
+                agents.failed(0);
+            }
+            (Loan::Asking(asking), Some(agents)) => {
+                let answer = agents.finish(asking, |bytes| self.keep_lent(bytes));
+                if let Some((kept @ Loan::Kept(_), _)) = self.loan_of(answer) {
+                    self.give_back(kept);
+                } else {
+                    agents.gone();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the agent for a session, and waits until it has one, or none is expected in time. Gives what is left
+    /// of the time; `None`: there is nothing to wait for any more.
+    pub(super) fn wait_for_agent(&self, max_wait_ms: u32) -> Result<Option<u32>, NotNow> {
+        let Some(agents) = self.waits_for_agent()? else {
+            return Ok(Some(max_wait_ms));
+        };
+        let begun = Instant::now();
+        let answer = agents.lease(max_wait_ms, |bytes| self.keep_lent(bytes));
+        let Some((loan, waited)) = self.loan_of(answer) else {
+            let passed = begun.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
+            return Ok(Some(max_wait_ms.saturating_sub(passed)));
+        };
+        let mut progress = self.progress.lock();
+        progress.waited_in_vain |= waited && matches!(loan, Loan::Denied(_));
+        drop(self.lend(progress, Some(loan)));
+        Ok(None)
+    }
+
+    /// Asks the agent for a session, and has `watch` look at the descriptor that becomes readable with the
+    /// answer. `None`: the agent has no part in this.
+    #[cfg(feature = "capi")]
+    pub(crate) fn ask_agent<R>(
+        &self,
+        max_wait_ms: u32,
+        watch: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Option<R>,
+    ) -> Result<Option<R>, NotNow> {
+        use std::os::fd::AsFd as _;
+        let Some(agents) = self.waits_for_agent()? else {
+            return Ok(None);
+        };
+        let Ok(asking) = agents.ask(max_wait_ms) else {
+            self.count(|stats| stats.agent_away += 1);
+            return Ok(None);
+        };
+        let watched = watch(asking.as_fd());
+        let loan = watched.is_some().then_some(Loan::Asking(asking));
+        drop(self.lend(self.progress.lock(), loan));
+        Ok(watched)
+    }
+
+    /// Who is to be asked, if this attempt may wait and has nothing here.
+    fn waits_for_agent(&self) -> Result<Option<&Counterpart>, NotNow> {
+        self.check_process()?;
+        let Some(agents) = &self.link.0 else {
+            return Ok(None);
+        };
+        // The clock may be foreign code, which may end this attempt. So that is looked at after.
+        let alone = self.supply.decides_alone(self.now());
+        let progress = self.progress.lock();
+        let begun = !progress.offer.is_unasked() || progress.wait.is_some();
+        if begun || progress.ended.is_some() || !progress.loan.is_unasked() {
+            return Err(NotNow::WrongState);
+        }
+        Ok(Some(agents).filter(|_| !alone))
+    }
+
+    /// Has the agent tell all processes of what was staged. What it does not take comes back.
+    pub(super) fn share_staged(
+        &self,
+        staged: Vec<Staged>,
+        lineage: Lineage,
+        not_after: Option<i64>,
+        resumed: bool,
+    ) -> Vec<Staged> {
+        let Some(agents) = &self.link.0 else {
+            return staged;
+        };
+        let borrowed = self.progress.lock().is_borrowed;
+        if !agents.begin() {
+            return staged;
+        }
+        let now = self.now();
+        // Who waits here is served here.
+        let waiting = self.supply.waiting();
+        let offered: Vec<_> = staged.iter().enumerate().skip(waiting).collect();
+        let offered = offered.into_iter().filter_map(|(at, session)| {
+            Some((at, self.brought(agents, session, lineage, not_after, now)?))
+        });
+        let (places, brought): (Vec<_>, Vec<_>) = offered.unzip();
+        let left_ms = self.bounded(lineage, now, not_after).ends.since(now);
+        let refused = agents.established(resumed && borrowed, left_ms, &brought);
+        drop(brought);
+        let taken: Vec<_> = (0..places.len())
+            .filter(|nth| !refused.contains(nth))
+            .map(|nth| places[nth])
+            .collect();
+        self.shared(taken.len());
+        let mut left = Vec::new();
+        for (at, session) in staged.into_iter().enumerate() {
+            if taken.contains(&at) {
+                self.supply.engine().unstage(session.size);
+            } else {
+                left.push(session);
+            }
+        }
+        left
+    }
+
+    /// The same for one that came later; `None`: the agent has it.
+    pub(super) fn share(
+        &self,
+        staged: Staged,
+        lineage: Lineage,
+        not_after: Option<i64>,
+    ) -> Option<Staged> {
+        let Some(agents) = &self.link.0 else {
+            return Some(staged);
+        };
+        if self.supply.waiting() != 0 {
+            return Some(staged);
+        }
+        let brought = self.brought(agents, &staged, lineage, not_after, self.now());
+        if brought.is_some_and(|brought| agents.received(&brought)) {
+            self.shared(1);
+            None
+        } else {
+            Some(staged)
+        }
+    }
+
+    /// A session as it is sent to the agent; `None`: that does not take it.
+    fn brought<'a>(
+        &self,
+        agents: &Counterpart,
+        staged: &'a Staged,
+        lineage: Lineage,
+        not_after: Option<i64>,
+        now: Time,
+    ) -> Option<Brought<'a>> {
+        let Payload::Bytes(bytes) = &staged.payload else {
+            return None;
+        };
+        let (_, expires) = self.ends(staged, lineage, not_after, now);
+        let left_ms = expires.since(now);
+        (left_ms != 0 && agents.takes(bytes)).then_some(Brought {
+            tls_version: staged.info.tls_version,
+            left_ms,
+            bytes,
+        })
+    }
+
+    /// So many sessions were given to the agent.
+    fn shared(&self, count: usize) {
+        let now = self.now();
+        self.progress.lock().info.stored += u32::try_from(count).unwrap_or(u32::MAX);
+        self.count(|stats| stats.agent_stored += count as u64);
+        for _ in 0..count {
+            self.supply.declined(&self.flight, now);
+        }
+    }
+
+    /// Tells the agent how the attempt failed.
+    pub(super) fn tell_agent(&self, facts: u8) {
+        if let Some(agents) = &self.link.0 {
+            agents.failed(facts);
+        }
+    }
+
+    /// Tells the agent that the attempt or its connection is no more.
+    pub(super) fn leave_agent(&self) {
+        if let Some(agents) = &self.link.0 {
+            agents.gone();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the command line says.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shares TLS client sessions among the processes of a machine that use libtsc.
+///
+/// Programs find it by the environment variable TSC_AGENT, if their cache allows sharing.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Where to listen: a Unix socket in a folder that only you can write to. With systemd's socket activation
+    /// it is the unit's. Default: $XDG_RUNTIME_DIR/tsc-agent/socket, or /run/tsc-agent/socket for root
+    #[arg(long, value_name = "PATH", env = "TSC_AGENT", global = true)]
+    socket: Option<PathBuf>,
+
+    /// Serve other users as well, whoever the socket's mode lets in. Each user's sessions stay with that user
+    #[arg(long)]
+    pub(crate) all_users: bool,
+
+    /// With --all-users: have all of them share. Whoever publishes a session can impersonate the server to
+    /// whoever resumes it, so do this only among users that trust each other with that
+    #[arg(long, requires = "all_users")]
+    pub(crate) share_between_users: bool,
+
+    /// Endpoints of each user that have sessions; the least recently used goes first
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_endpoints: u32,
+
+    /// Sessions of each endpoint; the oldest goes first
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_sessions: u32,
+
+    /// Bytes of all sessions of a user, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) max_mib: u64,
+
+    /// For how long a session may be offered at the most
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(crate) ttl: u32,
+
+    /// Full handshakes to one endpoint at the same time, over all processes, for attempts that wait; 0: any number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) max_full_handshakes: u32,
+
+    /// After how long a session counts as used that was lent to a process of which nothing was heard since
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    lease: u64,
+
+    /// Connections of all processes together
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub(crate) max_connections: usize,
+
+    /// Connection attempts of each process that are under way or established
+    #[arg(long, value_name = "N", default_value_t = 16384)]
+    pub(crate) max_attempts: usize,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Print how the running agent is, as text for Prometheus
+    Status,
+}
+
+impl Args {
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        let default = || match std::env::var_os("XDG_RUNTIME_DIR") {
+            Some(folder) => PathBuf::from(folder),
+            None => PathBuf::from("/run"),
+        };
+        let given = self.socket.clone();
+        given.unwrap_or_else(|| default().join("tsc-agent").join("socket"))
+    }
+
+    pub(crate) fn options(&self) -> libtsc::Options {
+        let mut options = libtsc::Options::default();
+        options.max_endpoints = self.max_endpoints;
+        options.max_sessions_per_endpoint = self.max_sessions;
+        options.max_bytes = self.max_mib << 20;
+        options.ttl_seconds = self.ttl;
+        options.max_full_handshakes = self.max_full_handshakes;
+        options
+    }
+}

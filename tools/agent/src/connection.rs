@@ -1,0 +1,108 @@
+//! What one connection of a process says, and is answered.
+
+use crate::frames::Frames;
+use crate::host::Host;
+use crate::process::Process;
+use libtsc::agent::protocol::{Reply, Request, VERSION};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// Answers a process until it closes the connection, or says what is no message.
+pub(crate) async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
+    let peer = stream.peer_cred()?;
+    let mut frames = Frames::new(stream);
+    let Some(hello) = frames.next().await? else {
+        return Ok(());
+    };
+    let Some(Request::Hello { version, process }) = Request::decode(hello) else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    frames.consume();
+    if version != VERSION {
+        return Ok(());
+    }
+    let Some(process) = host.process(peer.uid(), peer.pid(), process) else {
+        return Ok(());
+    };
+    while answer(host, &process, &mut frames).await? {}
+    Ok(())
+}
+
+/// Answers the next request; false: there is none.
+async fn answer(host: &Host, process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> {
+    let Some(message) = frames.next().await? else {
+        return Ok(false);
+    };
+    let request = Request::decode(message).ok_or(io::ErrorKind::InvalidData)?;
+    let noted = |noted| if noted { Reply::Done } else { Reply::Unknown };
+    let reply = match request {
+        Request::Lease {
+            attempt,
+            wait_ms,
+            key,
+        } => {
+            let key = Box::<[u8]>::from(key);
+            frames.consume();
+            return lend(process, frames, attempt, &key, wait_ms).await;
+        }
+        Request::Begin { attempt, key } => noted(process.begin_full(attempt, key)),
+        Request::Received {
+            attempt,
+            tls_version,
+            left_ms,
+            session,
+        } => noted(process.received(attempt, tls_version, left_ms, session)),
+        Request::Established {
+            attempt,
+            resumed,
+            left_ms,
+        } => noted(process.established(attempt, resumed, left_ms)),
+        Request::Failed { attempt, facts } => noted(process.failed(attempt, facts)),
+        Request::Gone { attempt } => noted(process.gone(attempt)),
+        // What it was to end has ended by itself.
+        Request::Cancel => {
+            frames.consume();
+            return Ok(true);
+        }
+        Request::Status => {
+            let text = host.status();
+            frames.consume();
+            let text = text.as_bytes();
+            frames.send(Reply::Text { text }.encode()).await?;
+            return Ok(true);
+        }
+        Request::Hello { .. } => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    frames.consume();
+    frames.send(reply.encode()).await?;
+    Ok(true)
+}
+
+/// Lends an attempt a session, as soon as there is one and in any case when it waits no longer.
+async fn lend(
+    process: &Rc<Process>,
+    frames: &mut Frames,
+    attempt: u64,
+    key: &[u8],
+    wait_ms: u32,
+) -> io::Result<bool> {
+    let mut still_there = true;
+    let given_up = async {
+        // Whatever comes now says that it does not wait any more; it is looked at after the answer.
+        still_there = matches!(frames.next().await, Ok(Some(_)));
+    };
+    let wait = Duration::from_millis(wait_ms.into());
+    let lease = process.lease(attempt, key, wait, given_up).await;
+    if !still_there {
+        // Nobody has seen it.
+        process.failed(attempt, 0);
+        return Ok(false);
+    }
+    let sent = frames.send(lease.reply().encode()).await;
+    if sent.is_err() {
+        process.gone(attempt);
+    }
+    sent.map(|()| true)
+}

@@ -1,0 +1,102 @@
+//! Where processes connect.
+
+use crate::args::Args;
+use crate::connection;
+use crate::host::Host;
+use anyhow::{Context as _, bail};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The socket's file, which goes with the agent.
+struct Own<'a>(&'a Path);
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+/// Serves until it is told to end.
+pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+    let path = args.socket();
+    let given = listenfd::ListenFd::from_env().take_unix_listener(0)?;
+    let (listener, _own) = match given {
+        Some(listener) => (listener, None),
+        None => (listen(&path, args.all_users)?, Some(Own(&path))),
+    };
+    listener.set_nonblocking(true)?;
+    let listener = UnixListener::from_std(listener)?;
+    let mut ends = [
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ];
+    let [terminated, interrupted] = &mut ends;
+    let host = Host::new(args);
+    eprintln!("tsc-agent: listening at {}", path.display());
+    let mut sweep = tokio::time::interval(Duration::from_secs(1).min(host.lease));
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => admit(&host, args, stream),
+                // Out of descriptors, say: those that there are will be closed again.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            _ = sweep.tick() => host.end_leases(),
+            _ = terminated.recv() => return Ok(()),
+            _ = interrupted.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Serves a connection, if its user may have one.
+fn admit(host: &Rc<Host>, args: &Args, stream: UnixStream) {
+    let own = rustix::process::geteuid().as_raw();
+    let allowed = |uid: u32| args.all_users || uid == own;
+    let may = stream.peer_cred().is_ok_and(|peer| allowed(peer.uid()));
+    if !may || host.connections.get() >= args.max_connections {
+        return;
+    }
+    host.connections.set(host.connections.get() + 1);
+    let host = Rc::clone(host);
+    tokio::task::spawn_local(async move {
+        // What goes wrong on a connection is the other side's to see.
+        let _ = connection::serve(&host, stream).await;
+        host.connections.set(host.connections.get() - 1);
+    });
+}
+
+/// Listens at a path, in place of an agent that is no more.
+fn listen(path: &Path, all_users: bool) -> anyhow::Result<StdListener> {
+    let Some(folder) = path.parent().filter(|_| path.is_absolute()) else {
+        bail!("{}: give an absolute path", path.display());
+    };
+    if !folder.exists() {
+        let mode = if all_users { 0o755 } else { 0o700 };
+        let made = fs::DirBuilder::new().mode(mode).create(folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let about = fs::metadata(folder).with_context(|| folder.display().to_string())?;
+    let own = rustix::process::geteuid().as_raw();
+    if about.mode() & 0o022 != 0 || (about.uid() != own && about.uid() != 0) {
+        bail!(
+            "{}: others could put a socket of theirs there; programs will not use it. \
+             Choose a folder that only you can write to (chmod go-w)",
+            folder.display()
+        );
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        bail!("{}: another agent listens there", path.display());
+    }
+    let _ = fs::remove_file(path);
+    let listener = StdListener::bind(path);
+    let listener = listener.with_context(|| format!("cannot listen at {}", path.display()))?;
+    let mode = if all_users { 0o666 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}

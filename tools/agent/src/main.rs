@@ -1,0 +1,57 @@
+//! tsc-agent: keeps the TLS sessions of a machine's processes together, so that each of them resumes what any
+//! of them received. docs/sharing.md is the manual, docs/agent-protocol.md what is said on the socket.
+
+mod args;
+mod connection;
+mod frames;
+mod host;
+mod listener;
+mod process;
+mod status;
+
+use anyhow::Context as _;
+use args::{Args, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match &args.command {
+        Some(Command::Status) => status::print(&args.socket()),
+        None => serve(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("tsc-agent: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(args: &Args) -> anyhow::Result<()> {
+    keep_memory_to_ourselves();
+    // One thread: no request waits for another, since none does more than look something up.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, listener::run(args))
+}
+
+/// Sessions are keys: they go into no core dump, no other process of the user reads them, and, where the
+/// limits allow it, they are not paged out.
+fn keep_memory_to_ourselves() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(why) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("tsc-agent: memory could be dumped: {why}");
+    }
+    let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    if mlockall(all).is_err() {
+        eprintln!(
+            "tsc-agent: memory may be paged out: raise the limit of locked memory (LimitMEMLOCK=)"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! One process: its connection attempts, and what they were lent.
+
+use libtsc::agent::protocol::{Reply, whose};
+use libtsc::{
+    Attempt, AttemptState, Cache, Config, Endpoint, Failure, Reason, Session, SessionInfo,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::unix::AsyncFd;
+
+pub(crate) struct Process {
+    cache: Arc<Cache>,
+    max_attempts: usize,
+    attempts: RefCell<HashMap<u64, Held>>,
+}
+
+/// An attempt of a process's, as the engine knows it here.
+struct Held {
+    attempt: Rc<Attempt>,
+    /// When something was last heard of it.
+    heard: Instant,
+}
+
+/// How often an attempt that waits looks whether what it waits for is still to come, which nobody else tells.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What there is for an attempt.
+pub(crate) struct Lease {
+    pub(crate) session: Result<Session, Reason>,
+    pub(crate) waited: bool,
+}
+
+impl Lease {
+    fn denied(reason: Reason) -> Self {
+        Self {
+            session: Err(reason),
+            waited: false,
+        }
+    }
+
+    pub(crate) fn reply(&self) -> Reply<'_> {
+        let waited = self.waited;
+        let millis = |time: Duration| time.as_millis().try_into().unwrap_or(u64::MAX);
+        match &self.session {
+            Ok(session) => Reply::Leased {
+                tls_version: session.tls_version(),
+                age_ms: millis(session.age()),
+                left_ms: millis(session.remaining()),
+                waited,
+                session: session.bytes().unwrap_or_default(),
+            },
+            Err(reason) => Reply::None {
+                reason: *reason as u8,
+                waited,
+            },
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn new(cache: Arc<Cache>, max_attempts: usize) -> Self {
+        Self {
+            cache,
+            max_attempts,
+            attempts: RefCell::default(),
+        }
+    }
+
+    /// Keeps it until the system says that it has ended. Its connections tell less: a child may have inherited
+    /// them, and a process closes them while it has sessions on loan.
+    #[allow(unsafe_code, reason = "tokio has no safe way to wait for a descriptor")]
+    pub(crate) fn watch(self: &Rc<Self>, pid: Option<i32>) {
+        let pid = pid.and_then(Pid::from_raw);
+        let Some(ended) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok()) else {
+            return;
+        };
+        // SAFETY: an `OwnedFd` is open as long as it is there, and nobody replaces it.
+        let Ok(ended) = (unsafe { AsyncFd::register(ended) }) else {
+            return;
+        };
+        let process = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let _ = ended.readable().await;
+            process.end();
+        });
+    }
+
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts.borrow().len()
+    }
+
+    fn held(&self, number: u64) -> Option<Rc<Attempt>> {
+        let mut attempts = self.attempts.borrow_mut();
+        let held = attempts.get_mut(&number)?;
+        held.heard = Instant::now();
+        Some(Rc::clone(&held.attempt))
+    }
+
+    /// Begins an attempt, with the endpoint that its key names.
+    fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<(Rc<Attempt>, Config, Endpoint<'a>)> {
+        let (identity, endpoint) = whose(key)?;
+        let config = Config::new(&self.cache).identity(identity).ok()?;
+        let mut attempts = self.attempts.borrow_mut();
+        if attempts.len() >= self.max_attempts || attempts.contains_key(&number) {
+            return None;
+        }
+        let attempt = Rc::new(config.begin(&endpoint).ok()?);
+        attempts.insert(
+            number,
+            Held {
+                attempt: Rc::clone(&attempt),
+                heard: Instant::now(),
+            },
+        );
+        Some((attempt, config, endpoint))
+    }
+
+    /// An attempt begins, and has a session of its own or wants none.
+    pub(crate) fn begin_full(&self, number: u64, key: &[u8]) -> bool {
+        let begun = self.begin(number, key);
+        begun.is_some_and(|(attempt, ..)| attempt.sent().is_ok())
+    }
+
+    /// Finds a session for an attempt that begins, and waits for it up to `wait`, or until `given_up`.
+    pub(crate) async fn lease(
+        &self,
+        number: u64,
+        key: &[u8],
+        wait: Duration,
+        given_up: impl Future<Output = ()>,
+    ) -> Lease {
+        let Some((attempt, config, endpoint)) = self.begin(number, key) else {
+            return Lease::denied(Reason::CacheOff);
+        };
+        let mut waited = false;
+        if !wait.is_zero() {
+            let mut ready = pin!(attempt.ready(wait));
+            let first = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context)));
+            waited = first.await.is_pending();
+            if waited {
+                let mut ended = pin!(async {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = given_up => {}
+                    }
+                });
+                let mut look = tokio::time::interval(LOOK);
+                loop {
+                    tokio::select! {
+                        _ = &mut ready => break,
+                        () = &mut ended => break,
+                        _ = look.tick() => {
+                            let _ = config.forecast(&endpoint);
+                        }
+                    }
+                }
+            }
+        }
+        let session = match attempt.offer() {
+            Ok(Some(session)) if session.bytes().is_some() => Ok(session),
+            _ => Err(attempt.info().map_or(Reason::CacheOff, |info| info.reason)),
+        };
+        Lease { session, waited }
+    }
+
+    /// An attempt has received a session; false: it is not kept.
+    pub(crate) fn received(
+        &self,
+        number: u64,
+        tls_version: u16,
+        left_ms: u64,
+        session: &[u8],
+    ) -> bool {
+        const TLS_1_3: u16 = 0x0304;
+        let seconds = (left_ms / 1000).try_into().unwrap_or(u32::MAX);
+        if seconds == 0 {
+            return false;
+        }
+        let info = if tls_version == TLS_1_3 {
+            SessionInfo::tls13(seconds)
+        } else {
+            SessionInfo::tls12(seconds)
+        };
+        let received = self
+            .held(number)
+            .map(|attempt| attempt.receive(&info, session));
+        received.is_some_and(|received| received.is_ok())
+    }
+
+    pub(crate) fn established(&self, number: u64, resumed: bool, left_ms: u64) -> bool {
+        let Some(attempt) = self.held(number) else {
+            return false;
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        if let Ok(ends) = i64::try_from(now.saturating_add(left_ms / 1000)) {
+            let _ = attempt.set_not_after(ends);
+        }
+        attempt.established(resumed).is_ok()
+    }
+
+    pub(crate) fn failed(&self, number: u64, facts: u8) -> bool {
+        let Some(why) = Failure::from_bits(facts) else {
+            return false;
+        };
+        let held = self.attempts.borrow_mut().remove(&number);
+        held.is_some_and(|held| held.attempt.failed(why).is_ok())
+    }
+
+    pub(crate) fn gone(&self, number: u64) -> bool {
+        let held = self.attempts.borrow_mut().remove(&number);
+        held.map(|held| spend(&held.attempt)).is_some()
+    }
+
+    /// Nobody can know what became of what the process was lent.
+    fn end(&self) {
+        let attempts = std::mem::take(&mut *self.attempts.borrow_mut());
+        attempts.values().for_each(|held| spend(&held.attempt));
+    }
+
+    /// The same for what was lent so long ago.
+    pub(crate) fn end_leases(&self, lease: Duration) {
+        let is_open = |held: &Held| {
+            held.attempt
+                .info()
+                .is_ok_and(|info| info.state == AttemptState::Open)
+        };
+        let over = self
+            .attempts
+            .borrow_mut()
+            .extract_if(|_, held| held.heard.elapsed() >= lease && is_open(held))
+            .collect::<Vec<_>>();
+        over.iter().for_each(|(_, held)| spend(&held.attempt));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A session that was lent may have been sent, and is nobody else's.
+fn spend(attempt: &Attempt) {
+    let _ = attempt.sent();
+}

@@ -1,0 +1,260 @@
+//! Sharing as a C program asks for it.
+
+#![allow(unsafe_code, reason = "calls the C API")]
+
+use crate::machine::{LONG, Machine};
+use libtsc::capi::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::BorrowedFd;
+use std::ptr;
+
+const HOST: &[u8] = b"db.example";
+
+/// A cache that shares, and a config of it.
+struct Program {
+    cache: *mut tsc_cache,
+    config: *mut tsc_config,
+}
+
+impl Program {
+    fn new(machine: &Machine, budget_us: u32) -> Self {
+        let socket = machine.socket();
+        let socket = socket.to_str().unwrap();
+        // SAFETY: all-zero is "every default".
+        let mut options: tsc_options = unsafe { std::mem::zeroed() };
+        options.flags = TSC_SHARE;
+        options.agent = socket.as_ptr();
+        options.agent_len = socket.len();
+        options.agent_budget_us = budget_us;
+        // SAFETY: as above.
+        let mut config_options: tsc_config_options = unsafe { std::mem::zeroed() };
+        config_options.identity = HOST.as_ptr();
+        config_options.identity_len = HOST.len();
+        let (mut cache, mut config) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: as the header says.
+        unsafe {
+            assert_eq!(
+                tsc_cache_new(&options, size_of_val(&options), &mut cache),
+                tsc_status::TSC_OK
+            );
+            let size = size_of_val(&config_options);
+            assert_eq!(
+                tsc_config_new(cache, &config_options, size, &mut config),
+                tsc_status::TSC_OK
+            );
+        }
+        Self { cache, config }
+    }
+
+    fn begin(&self) -> Attempt {
+        // SAFETY: all-zero is "every default".
+        let mut endpoint: tsc_endpoint = unsafe { std::mem::zeroed() };
+        endpoint.host = HOST.as_ptr();
+        endpoint.host_len = HOST.len();
+        endpoint.port = 9142;
+        let mut attempt = ptr::null_mut();
+        // SAFETY: as the header says.
+        let status = unsafe {
+            tsc_attempt_new(self.config, &endpoint, size_of_val(&endpoint), &mut attempt)
+        };
+        assert_eq!(status, tsc_status::TSC_OK);
+        Attempt(attempt)
+    }
+
+    fn stats(&self) -> tsc_stats {
+        // SAFETY: as the header says.
+        unsafe {
+            let mut stats: tsc_stats = std::mem::zeroed();
+            assert_eq!(
+                tsc_stats_get(self.cache, &mut stats, size_of::<tsc_stats>()),
+                tsc_status::TSC_OK
+            );
+            stats
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // SAFETY: freed once.
+        unsafe {
+            tsc_config_free(self.config);
+            tsc_cache_free(self.cache);
+        }
+    }
+}
+
+struct Attempt(*mut tsc_attempt);
+
+impl Attempt {
+    fn offer(&self) -> Option<Vec<u8>> {
+        // SAFETY: as the header says.
+        unsafe {
+            let mut session: tsc_session = std::mem::zeroed();
+            match tsc_attempt_offer(self.0, &mut session, size_of::<tsc_session>()) {
+                tsc_status::TSC_OK => {
+                    Some(std::slice::from_raw_parts(session.data, session.len).to_vec())
+                }
+                status => {
+                    assert_eq!(status, tsc_status::TSC_NOT_FOUND);
+                    None
+                }
+            }
+        }
+    }
+
+    fn receive(&self, ticket: &[u8]) {
+        // SAFETY: as the header says.
+        unsafe {
+            let mut info: tsc_session_info = std::mem::zeroed();
+            info.tls_version = 0x0304;
+            info.lifetime_seconds = 7200;
+            let size = size_of::<tsc_session_info>();
+            let status = tsc_attempt_receive(self.0, &info, size, ticket.as_ptr(), ticket.len());
+            assert_eq!(status, tsc_status::TSC_OK);
+        }
+    }
+
+    fn established(&self, resumed: bool) {
+        // SAFETY: as the header says.
+        let status = unsafe { tsc_attempt_established(self.0, resumed.into()) };
+        assert_eq!(status, tsc_status::TSC_OK);
+    }
+
+    /// Waits by descriptor; `None`: there is nothing to wait for.
+    fn wait_fd(&self, millis: u32) -> Option<BorrowedFd<'_>> {
+        let mut fd = -1;
+        // SAFETY: as the header says; the descriptor is lent for as long as the attempt is there.
+        unsafe {
+            match tsc_attempt_wait_fd(self.0, millis, &mut fd) {
+                tsc_status::TSC_WAIT => Some(BorrowedFd::borrow_raw(fd)),
+                status => {
+                    assert_eq!(status, tsc_status::TSC_OK);
+                    None
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // SAFETY: freed once.
+        unsafe { tsc_attempt_free(self.0) }
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>, millis: i64) -> bool {
+    let time = Timespec {
+        tv_sec: millis / 1000,
+        tv_nsec: millis % 1000 * 1_000_000,
+    };
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&time)).unwrap() == 1
+}
+
+#[test]
+fn one_program_resumes_what_another_received() {
+    let machine = Machine::new(&[]);
+    let (one, two) = (
+        Program::new(&machine, 60_000_000),
+        Program::new(&machine, 60_000_000),
+    );
+    let first = one.begin();
+    assert_eq!(first.offer(), None);
+    first.receive(b"a ticket");
+    first.established(false);
+    let second = two.begin();
+    assert_eq!(second.offer().unwrap(), b"a ticket");
+    second.established(true);
+    assert_eq!((one.stats().agent_stored, two.stats().agent_leased), (1, 1));
+}
+
+#[test]
+fn an_event_loop_waits_by_descriptor_and_never_blocks() {
+    let machine = Machine::new(&[]);
+    let one = Program::new(&machine, TSC_AGENT_NO_WAIT);
+    let two = Program::new(&machine, TSC_AGENT_NO_WAIT);
+    // An agent that does not answer would be noticed: no call waits for it.
+    let wait = LONG.as_millis() as u32;
+    let first = one.begin();
+    let answer = first.wait_fd(wait).unwrap();
+    assert!(
+        is_readable(answer, wait.into()),
+        "there is nothing to wait for"
+    );
+    assert_eq!(first.offer(), None);
+    let second = two.begin();
+    let answer = second.wait_fd(wait).unwrap();
+    machine.wait_for("tsc_agent_waited_total{", 1);
+    assert!(!is_readable(answer, 20));
+    first.receive(b"a ticket");
+    first.established(false);
+    assert!(is_readable(answer, wait.into()));
+    assert_eq!(second.offer().unwrap(), b"a ticket");
+    second.established(true);
+    // Without a wait the agent is not asked.
+    let third = two.begin();
+    assert_eq!(third.offer(), None);
+    assert_eq!((two.stats().waited, two.stats().waits_served), (1, 1));
+}
+
+#[test]
+fn a_wait_by_descriptor_ends_at_its_deadline() {
+    let machine = Machine::new(&[]);
+    let program = Program::new(&machine, 60_000_000);
+    let first = program.begin();
+    assert_eq!(first.offer(), None);
+    let second = program.begin();
+    let answer = second.wait_fd(200).unwrap();
+    assert!(is_readable(answer, LONG.as_millis() as i64));
+    assert_eq!(second.offer(), None);
+    let third = program.begin();
+    // Given up before its time.
+    assert!(third.wait_fd(LONG.as_millis() as u32).is_some());
+    assert_eq!(third.offer(), None);
+    first.receive(b"a ticket");
+    first.established(false);
+    // Given up without a word: what it was lent goes to the next.
+    let fourth = program.begin();
+    let answer = fourth.wait_fd(LONG.as_millis() as u32).unwrap();
+    assert!(is_readable(answer, LONG.as_millis() as i64));
+    drop(fourth);
+    assert_eq!(program.begin().offer().unwrap(), b"a ticket");
+}
+
+#[test]
+fn a_forked_child_shares_by_itself() {
+    let machine = Machine::new(&[]);
+    let program = Program::new(&machine, 60_000_000);
+    let first = program.begin();
+    assert_eq!(first.offer(), None);
+    first.receive(b"one");
+    first.receive(b"two");
+    first.established(false);
+    let second = program.begin();
+    assert_eq!(second.offer().unwrap(), b"two");
+    // SAFETY: the child uses nothing of other threads': this library, which says that it may be used, and _exit.
+    match unsafe { libc::fork() } {
+        0 => {
+            let attempt = std::mem::ManuallyDrop::new(program.begin());
+            let taken = attempt.offer();
+            let status = match taken.as_deref() {
+                Some(b"one") => 0,
+                Some(_) => 1,
+                None => 2,
+            };
+            // SAFETY: always allowed.
+            unsafe { libc::_exit(status) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: a child of ours.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(libc::WEXITSTATUS(status), 0);
+        }
+    }
+    // The child dropped its copy of the parent's attempt, which is still the parent's.
+    second.established(true);
+    assert_eq!(program.begin().offer(), None);
+    assert_eq!(machine.number("tsc_agent_resumed_total"), 1);
+}

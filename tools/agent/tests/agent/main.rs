@@ -1,0 +1,9 @@
+//! tsc-agent, as programs see it that share through it.
+
+mod capi;
+mod chaos;
+mod lease;
+mod machine;
+mod share;
+mod trouble;
+mod wait;

@@ -1,0 +1,219 @@
+//! No agent, or a bad one, is never worse than none.
+
+use crate::machine::{LONG, Machine, Process, offer, receive};
+use libtsc::Options;
+use libtsc::agent::protocol::{LENGTH, Process as Id, Reply, Request, VERSION};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+use std::time::Duration;
+
+/// A budget that is over before an answer comes that does not come.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// A process by itself resumes what it received.
+fn goes_on_alone(process: &Process) {
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    let ticket = receive(&attempt);
+    attempt.established(false).unwrap();
+    assert_eq!(process.take(), Some(ticket));
+    assert_eq!(process.cache.stats().agent_leased, 0);
+    assert_eq!(process.cache.stats().agent_stored, 0);
+}
+
+#[test]
+fn without_an_agent_a_process_goes_on_alone() {
+    let machine = Machine::without_agent();
+    goes_on_alone(&machine.process());
+}
+
+/// A process beside something that listens in place of an agent.
+fn beside(serve: impl Fn(UnixStream) + Send + 'static) {
+    let machine = Machine::without_agent();
+    let listener = UnixListener::bind(machine.socket()).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve(stream.unwrap());
+        }
+    });
+    let process = machine.process_with(Options::default(), SHORT);
+    goes_on_alone(&process);
+    let attempt = process.begin();
+    attempt.wait(SHORT).unwrap();
+    assert_eq!(offer(&attempt), None);
+}
+
+#[test]
+fn an_agent_that_never_answers() {
+    // It keeps the connections.
+    beside(std::mem::forget);
+}
+
+#[test]
+fn an_agent_that_closes_every_connection() {
+    beside(drop);
+}
+
+#[test]
+fn an_agent_that_speaks_another_language() {
+    beside(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        std::mem::forget(stream);
+    });
+}
+
+/// Has this to say to everybody.
+fn says(mut stream: UnixStream, what: &[u8]) {
+    let _ = stream.write_all(what);
+    std::mem::forget(stream);
+}
+
+#[test]
+fn an_agent_that_says_what_is_no_message() {
+    beside(|stream| says(stream, &[0; 64]));
+    beside(|stream| says(stream, &[0xff; 64]));
+    beside(|stream| says(stream, &[0, 0, 0, 1, 200]));
+    let (head, _) = Reply::Text { text: b"" }.encode();
+    beside(move |stream| says(stream, &head.repeat(9)));
+}
+
+#[test]
+fn a_folder_that_others_can_write_to() {
+    let machine = Machine::new(&[]);
+    let folder = machine.socket().parent().unwrap().to_path_buf();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    goes_on_alone(&machine.process());
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(machine.number("tsc_agent_stored_total"), 0);
+}
+
+#[test]
+fn an_agent_that_is_killed_is_missed_and_found_again() {
+    let mut machine = Machine::new(&[]);
+    let process = machine.process();
+    let connection = process.connect(2);
+    machine.kill();
+    goes_on_without(&process);
+    // What arrives on an older connection is not lost either.
+    let late = receive(&connection);
+    assert_eq!(process.take(), Some(late));
+    machine.start();
+    // It is tried again after a pause.
+    while process.cache.stats().agent_stored == 2 {
+        let attempt = process.begin();
+        let lent = offer(&attempt).is_some();
+        receive(&attempt);
+        attempt.established(lent).unwrap();
+        while process.take().is_some() {}
+    }
+    let _connection = machine.process().connect(1);
+    assert!(machine.process().take().is_some());
+}
+
+fn goes_on_without(process: &Process) {
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    let ticket = receive(&attempt);
+    attempt.established(false).unwrap();
+    assert_eq!(process.take(), Some(ticket));
+}
+
+/// Speaks to the agent by hand.
+struct Raw(UnixStream);
+
+impl Raw {
+    fn new(machine: &Machine, process: Id) -> Self {
+        let mut raw = Self(UnixStream::connect(machine.socket()).unwrap());
+        raw.0.set_read_timeout(Some(LONG)).unwrap();
+        let version = VERSION;
+        raw.say(&Request::Hello { version, process });
+        raw
+    }
+
+    fn say(&mut self, request: &Request<'_>) {
+        let (head, tail) = request.encode();
+        self.0.write_all(&[&head, tail].concat()).unwrap();
+    }
+
+    fn hear(&mut self) -> Option<Vec<u8>> {
+        let mut length = [0; LENGTH];
+        self.0.read_exact(&mut length).ok()?;
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        self.0.read_exact(&mut message).ok()?;
+        Some(message)
+    }
+}
+
+#[test]
+fn a_process_that_talks_nonsense_harms_only_itself() {
+    let machine = Machine::new(&[]);
+    let process = machine.process();
+    let _connection = process.connect(1);
+    for nonsense in [
+        &[0; 64][..],
+        &[0xff; 64],
+        &[0, 0, 0, 2, 8, 8],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut raw = Raw::new(&machine, [7; 16]);
+        let _ = raw.0.write_all(nonsense);
+        assert_eq!(raw.hear(), None);
+    }
+    // One of another version is not answered.
+    let mut raw = Raw(UnixStream::connect(machine.socket()).unwrap());
+    let (version, process_id) = (VERSION + 1, [7; 16]);
+    raw.say(&Request::Hello {
+        version,
+        process: process_id,
+    });
+    assert_eq!(raw.hear(), None);
+    // What is well formed and makes no sense is answered.
+    let mut raw = Raw::new(&machine, [7; 16]);
+    let attempt = 12;
+    let established = Request::Established {
+        attempt,
+        resumed: true,
+        left_ms: 1,
+    };
+    let keys: [&[u8]; 3] = [b"", &[1, 0], &[0; 300]];
+    for request in [
+        established,
+        Request::Gone { attempt },
+        Request::Failed {
+            attempt,
+            facts: 255,
+        },
+    ] {
+        raw.say(&request);
+        assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(Reply::Unknown));
+    }
+    for key in keys {
+        raw.say(&Request::Lease {
+            attempt,
+            wait_ms: 5,
+            key,
+        });
+        assert!(matches!(
+            Reply::decode(&raw.hear().unwrap()),
+            Some(Reply::None { .. })
+        ));
+    }
+    assert!(process.take().is_some());
+}
+
+#[test]
+fn the_number_of_attempts_of_a_process_is_bounded() {
+    let machine = Machine::new(&["--max-attempts", "3"]);
+    let process = machine.process();
+    let held: Vec<_> = (0..3).map(|_| process.connect(0)).collect();
+    receive(&held[0]);
+    assert_eq!(process.cache.stats().agent_stored, 1);
+    // One more has what is here, and is no worse for it.
+    let more = process.connect(1);
+    assert_eq!(process.cache.stats().stored, 1);
+    drop((held, more));
+    assert_eq!(machine.number("tsc_agent_attempts"), 0);
+}
