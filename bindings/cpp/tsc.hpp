@@ -868,8 +868,8 @@ class attempt {
         return ::tsc_attempt_set_not_after(get(), not_after);
     }
 
-    // Says that the connection is established: TLS is verified, and the login done. You may ignore
-    // the status, also that of failed: trouble costs a full handshake.
+    // Reports how the attempt ended. You may ignore the statuses: trouble costs a full handshake.
+    // established: TLS is verified, and the application's own login is done.
     //
     // Returns TSC_WRONG_STATE, TSC_INVALID_ARGUMENT or TSC_CLOSED.
     status established(bool resumed) noexcept {
