@@ -1239,8 +1239,8 @@ tsc_status tsc_attempt_wait_callback(const tsc_attempt *attempt,
 // event loop that still has the descriptor could report it. Its number is not reused meanwhile.
 // Returns TSC_OK if there is nothing to wait for, and fd is not written; TSC_WAIT if fd was written;
 // TSC_WRONG_STATE if the attempt waits already, or is past its offer; TSC_UNSUPPORTED outside Linux, where such
-// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the system gives no descriptor; TSC_CLOSED if the attempt is from
-// before a fork.
+// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the
+// system gives no descriptor; TSC_CLOSED if the attempt is from before a fork.
 tsc_status tsc_attempt_wait_fd(const tsc_attempt *attempt,
                                uint32_t max_wait_ms,
                                int32_t *fd);

@@ -11,7 +11,7 @@ test-demo: examples ## Run the examples, and the demo against good and bad serve
 	@sh tests/demo.sh
 
 DEMO     = build/demo/client build/demo/server
-EXAMPLES = build/demo/openssl_client build/demo/pool_client build/demo/rustls_client build/demo/gnutls_client
+EXAMPLES = $(addprefix build/demo/,openssl_client pool_client rustls_client gnutls_client curl_client)
 
 CC_DEMO = $(CC) -std=gnu11 -O2 -g $(STRICT) $(INCLUDE)
 
@@ -25,6 +25,8 @@ build/demo/pool_client: examples/pool_client.c
 build/demo/pool_client: LIBS = $(LINK_core) -lssl -lcrypto -pthread
 build/demo/gnutls_client: examples/gnutls_client.c
 build/demo/gnutls_client: LIBS = $(LINK_core) -lgnutls
+build/demo/curl_client: examples/curl_client.c
+build/demo/curl_client: LIBS = $(LINK_core) -lcurl -lssl -lcrypto
 build/demo/rustls_client: examples/rustls_client.c
 build/demo/rustls_client: LIBS = $(LINK_full)
 

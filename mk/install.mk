@@ -4,6 +4,7 @@
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR     ?= $(PREFIX)/share/doc/libtsc
 DESTDIR    ?=
 # Which build: full (with rustls) or core (without).
 BUILD      ?= full
@@ -21,10 +22,14 @@ INSTALLED_PROBE = $(PREFIX)/bin/tsc-probe $(PREFIX)/share/man/man1/tsc-probe.1 \
     $(PREFIX)/share/fish/vendor_completions.d/tsc-probe.fish
 WITH_PROBE = $(and $(filter full,$(BUILD)),$(filter yes,$(PROBE)))
 
+# The manual, with what its pages link to: the examples, the reasons, and how to build and report.
+MANUAL = $(wildcard *.md LICENSE-* docs/*.md docs/*.svg docs/decisions/*.md examples/*.*)
+
 INSTALLED = $(LIBDIR)/$(REAL_NAME) $(LIBDIR)/$(SONAME) $(LIBDIR)/libtsc.so $(LIBDIR)/libtsc.a \
     $(addprefix $(INCLUDEDIR)/,$(notdir $(INSTALLED_HEADERS))) $(INSTALLED_RUSTLS_H_$(BUILD)) \
     $(LIBDIR)/pkgconfig/tsc.pc \
-    $(LIBDIR)/cmake/tsc/tscConfig.cmake $(LIBDIR)/cmake/tsc/tscConfigVersion.cmake
+    $(LIBDIR)/cmake/tsc/tscConfig.cmake $(LIBDIR)/cmake/tsc/tscConfigVersion.cmake \
+    $(addprefix $(DOCDIR)/,$(MANUAL))
 
 # The paths in what is filled in lead from the file itself, so that the tree can be moved.
 FILL = sed -e 's|@VERSION@|$(VERSION)|g' \
@@ -46,6 +51,7 @@ install: build $(if $(WITH_PROBE),probe) ## Install to PREFIX (/usr/local), belo
 	@for name in tscConfig.cmake tscConfigVersion.cmake; do \
 	    $(FILL) packaging/$$name.in >$(DESTDIR)$(LIBDIR)/cmake/tsc/$$name || exit 1; done
 	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/tsc.pc $(DESTDIR)$(LIBDIR)/cmake/tsc/*
+	@for page in $(MANUAL); do install -D -m 644 $$page $(DESTDIR)$(DOCDIR)/$$page || exit 1; done
 	$(if $(WITH_PROBE),@set -e; set -- $(addprefix $(DESTDIR),$(INSTALLED_PROBE)); \
 	    install -D -m 755 build/probe/release/tsc-probe $$1; shift; \
 	    for what in man bash zsh fish; do \
@@ -55,7 +61,7 @@ install: build $(if $(WITH_PROBE),probe) ## Install to PREFIX (/usr/local), belo
 # Of folders only the library's own: the others may have been there before.
 uninstall: ## Remove what install put there, given the same variables
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED) $(INSTALLED_RUSTLS_H_full) $(INSTALLED_PROBE))
-	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc; do \
+	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc $(DOCDIR)/docs/decisions $(DOCDIR)/docs $(DOCDIR)/examples $(DOCDIR); do \
 	    [ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
 package: build ## Make build/package: .deb files, and a tar archive to unpack anywhere

@@ -60,7 +60,7 @@ $(eval $(call C_TEST,native))
 $(eval $(call C_TEST,asan))
 
 # A test that fails is test-c's affair, and stops here, too: a call returned what its description does not list.
-check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what each function of tsc.h returns in the C tests with its description
+check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what each function of tsc.h returns in the C tests, and what tsc.hpp says, with its description
 	@rm -f build/test/statuses/seen
 	@for test in $(API_TESTS); do \
 	    LD_LIBRARY_PATH=build/core TSC_TEST_LIBRARY=build/core TSC_STATUSES_SEEN=build/test/statuses/seen \
@@ -68,6 +68,7 @@ check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what e
 	        { grep -e returned -e ERROR build/test/statuses/$$test.out; exit 1; } \
 	done
 	@tools/statuses compare build/test/statuses/seen include/tsc.h
+	@tools/statuses translated include/tsc.h bindings/cpp/tsc.hpp
 
 build/test/statuses/described.h: tools/statuses include/tsc.h
 	@mkdir -p $(@D)

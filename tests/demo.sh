@@ -135,6 +135,16 @@ run "$client"
 expect 0 '^demo: resumed 16/16$'
 stop_peer
 
+for version in -tls1_2 -tls1_3; do
+    test="curl_client does a full handshake and then resumes: $version"
+    start_peer $version
+    run build/demo/curl_client localhost "${SERVER##*:}" "$CAFILE"
+    [ "$(cat "$dir/output")" = "full
+resumed" ] || status=1
+    expect 0 resumed
+    stop_peer
+done
+
 test="a server of TLS 1.3 without tickets is found out"
 start_peer -tls1_3 -num_tickets 0
 run "$client"

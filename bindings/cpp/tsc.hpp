@@ -18,6 +18,10 @@
 // - Errors: nothing here throws, unless you ask for it with result::value or tsc::check. A function
 //   that gives something returns a result, whose status says why there is nothing; any other
 //   returns a status. Both can mean "do a full handshake".
+// - Statuses: "Returns" lists every status besides TSC_OK (or the value) that a function can
+// return,
+//   except those that any function can: see "Statuses" in tsc.h. When each comes stands there, at
+//   the function that this one calls.
 // - Ownership: cache, config and attempt own their handle and free it; they can be moved but not
 //   copied. With an empty handle (default-made, moved from, or from a failed result) every call
 //   returns TSC_INVALID_ARGUMENT and does nothing. They may be destroyed in any order.
@@ -509,6 +513,8 @@ class cache {
 
     // Makes a cache. on_event: called when something happens in it; may be empty. It replaces
     // how.on_event.
+    //
+    // Returns TSC_UNSUPPORTED or TSC_NO_MEMORY.
     static result<cache> make(const options &how = {}, listener on_event = nullptr) noexcept {
         options full = how;
         detail::listening with;
@@ -528,6 +534,8 @@ class cache {
     }
 
     // Makes a second handle to the same cache, for another owner.
+    //
+    // Returns TSC_OK.
     [[nodiscard]] result<cache> share() const noexcept {
         ::tsc_cache *made = nullptr;
         const ::tsc_status why = ::tsc_cache_share(get(), &made);
@@ -537,15 +545,22 @@ class cache {
     }
 
     // Closes the cache for all its handles; see tsc_cache_close.
+    //
+    // Returns TSC_OK.
     status close() const noexcept {
         return ::tsc_cache_close(get());
     }
 
-    // Sessions under keys of your own: tsc_put, tsc_get. take: TSC_NOT_FOUND if there is none.
+    // Stores a session under a key of your own.
+    //
+    // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY.
     [[nodiscard]] status put(bytes key, const session_info &info, bytes session) const noexcept {
         return ::tsc_put(get(), key.data(), key.size(), &info, sizeof info, session.data(),
                          session.size());
     }
+    // Copies out the newest session under a key. A single-use session leaves the cache with it.
+    //
+    // Returns TSC_NOT_FOUND, TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_CLOSED or TSC_NO_MEMORY.
     [[nodiscard]] result<stored> take(bytes key) const noexcept {
         stored out;
         auto data = buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
@@ -557,7 +572,9 @@ class cache {
         out.data = *std::move(data);
         return out;
     }
-    // The same with an object, as in attempt::receive.
+    // Stores an object under a key of your own. It is taken over as in attempt::receive.
+    //
+    // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY.
     template <class T, class D>
     [[nodiscard]] status put(bytes key, const session_info &info, std::unique_ptr<T, D> &object,
                              std::size_t length) const noexcept {
@@ -566,8 +583,11 @@ class cache {
                                     length, release);
         });
     }
+    // Hands out the newest object under a key. A single-use session leaves the cache with it.
+    //
     // Retain: a function that takes another reference to a T *, such as SSL_SESSION_up_ref; for an
     // object that stays in the cache. D gives the reference back that this returns.
+    // Returns TSC_NOT_FOUND, TSC_INVALID_ARGUMENT, TSC_TOO_LARGE or TSC_CLOSED.
     template <class T, class D, auto Retain>
     [[nodiscard]] result<std::unique_ptr<T, D>> take_object(bytes key) const noexcept {
         void *out = nullptr;
@@ -577,31 +597,48 @@ class cache {
             return why;
         return std::unique_ptr<T, D>(static_cast<T *>(out));
     }
+    // Counts the sessions that take would find under a key, one after another. A reusable one
+    // counts once.
+    //
+    // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE or TSC_CLOSED.
     [[nodiscard]] result<std::size_t> available(bytes key) const noexcept {
         std::size_t count = 0;
         const ::tsc_status why = ::tsc_available(get(), key.data(), key.size(), &count);
         return why == TSC_OK ? result<std::size_t>(count) : why;
     }
-    // Returns TSC_NOT_FOUND if there was none.
+    // Drops all sessions under a key.
+    //
+    // Returns TSC_NOT_FOUND, TSC_INVALID_ARGUMENT, TSC_TOO_LARGE or TSC_CLOSED.
     status remove(bytes key) const noexcept {
         return ::tsc_remove(get(), key.data(), key.size());
     }
+    // Drops every session of every endpoint and config.
+    //
+    // Returns TSC_CLOSED.
     status clear() const noexcept {
         return ::tsc_clear(get());
     }
-    // Drops the expired sessions, and returns how many. Optional; see tsc_clear_expired.
+    // Drops the expired sessions, and gives their number. Optional; see tsc_clear_expired.
+    //
+    // Returns TSC_CLOSED.
     result<std::size_t> clear_expired() const noexcept {
         std::size_t count = 0;
         const ::tsc_status why = ::tsc_clear_expired(get(), &count);
         return why == TSC_OK ? result<std::size_t>(count) : why;
     }
 
+    // Reads the statistics.
+    //
+    // Returns TSC_OK.
     [[nodiscard]] result<::tsc_stats> stats() const noexcept {
         ::tsc_stats out{};
         const ::tsc_status why = ::tsc_stats_get(get(), &out, sizeof out);
         return why == TSC_OK ? result<::tsc_stats>(out) : why;
     }
-    // The statistics as text for Prometheus; labels as in cluster="a", or empty.
+    // Writes the statistics as text for Prometheus.
+    //
+    // labels: as in cluster="a", or empty.
+    // Returns TSC_INVALID_ARGUMENT or TSC_NO_MEMORY.
     [[nodiscard]] result<buffer> prometheus(std::string_view labels = {}) const noexcept {
         return buffer::filled([&](std::uint8_t *to, std::size_t room, std::size_t *size) {
             return ::tsc_stats_prometheus(get(), labels.data(), labels.size(),
@@ -609,12 +646,16 @@ class cache {
         });
     }
 
-    // Seals the sessions under keys of your own, and imports them; see tsc_cache_export. key:
-    // TSC_EXPORT_KEY random bytes.
+    // Seals the sessions under keys of your own; see tsc_cache_export.
+    //
+    // key: TSC_EXPORT_KEY random bytes.
+    // Returns TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED, TSC_CLOSED or TSC_NO_MEMORY.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
         return detail::seal(get(), ::tsc_cache_export, key);
     }
-    // Returns how many came into the cache.
+    // Takes in what export_sessions of a cache sealed, and gives the number of sessions.
+    //
+    // Returns TSC_NOT_AUTHENTIC, TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_CLOSED or TSC_NO_MEMORY.
     result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
         return detail::unseal(get(), ::tsc_cache_import, key, data);
     }
@@ -639,6 +680,8 @@ class config {
     config() noexcept = default;
 
     // Makes a config for any TLS stack.
+    //
+    // Returns TSC_TOO_LARGE, TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED or TSC_CLOSED.
     static result<config> make(const cache &of, const config_options &how = {}) noexcept {
         const auto raw = how.raw();
         ::tsc_config *made = nullptr;
@@ -649,6 +692,8 @@ class config {
     }
     // Makes a config from a finished rustls configuration, which stays unchanged; see
     // tsc_config_attach.
+    //
+    // Returns TSC_UNSUPPORTED, TSC_TOO_LARGE, TSC_INVALID_ARGUMENT or TSC_CLOSED.
     static result<config> attach(const cache &of, const ::rustls_client_config *rustls,
                                  const config_options &how = {}) noexcept {
         const auto raw = how.raw();
@@ -659,12 +704,19 @@ class config {
         return config(made, of.listening());
     }
 
+    // Counts the sessions that attempts to an endpoint would find, one after another. A reusable
+    // one counts once.
+    //
+    // Returns TSC_INVALID_ARGUMENT or TSC_TOO_LARGE.
     [[nodiscard]] result<std::size_t> available(const endpoint &to) const noexcept {
         const auto raw = to.raw();
         std::size_t count = 0;
         const ::tsc_status why = ::tsc_config_available(get(), &raw, sizeof raw, &count);
         return why == TSC_OK ? result<std::size_t>(count) : why;
     }
+    // Says what attempts to an endpoint may expect.
+    //
+    // Returns TSC_INVALID_ARGUMENT or TSC_TOO_LARGE.
     [[nodiscard]] result<::tsc_forecast> forecast(const endpoint &to) const noexcept {
         const auto raw = to.raw();
         ::tsc_forecast out{};
@@ -672,10 +724,18 @@ class config {
         return why == TSC_OK ? result<::tsc_forecast>(out) : why;
     }
 
-    // Seals the sessions of this config, and imports them; see tsc_config_export.
+    // Seals the sessions of this config; see tsc_config_export.
+    //
+    // key: TSC_EXPORT_KEY random bytes.
+    // Returns TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED, TSC_CLOSED or TSC_NO_MEMORY.
     [[nodiscard]] result<exported> export_sessions(bytes key) const noexcept {
         return detail::seal(get(), ::tsc_config_export, key);
     }
+    // Takes in what export_sessions of a config with the same identity sealed, and gives the number
+    // of sessions.
+    //
+    // Returns TSC_NOT_AUTHENTIC, TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_UNSUPPORTED, TSC_CLOSED
+    // or TSC_NO_MEMORY.
     result<std::size_t> import_sessions(bytes key, bytes data) const noexcept {
         return detail::unseal(get(), ::tsc_config_import, key, data);
     }
@@ -738,6 +798,9 @@ class attempt {
         give_up();
     }
 
+    // Begins a connection attempt.
+    //
+    // Returns TSC_INVALID_ARGUMENT or TSC_TOO_LARGE.
     static result<attempt> make(const config &of, const endpoint &to) noexcept {
         const auto raw = to.raw();
         ::tsc_attempt *made = nullptr;
@@ -747,8 +810,9 @@ class attempt {
         return attempt(made, of.listening());
     }
 
-    // Gives the session to offer, leased to this attempt. Ends a wait. Returns TSC_NOT_FOUND if
-    // there is none: do a full handshake.
+    // Gives the session to offer, leased to this attempt. Ends a wait.
+    //
+    // Returns TSC_NOT_FOUND (do a full handshake), TSC_WRONG_STATE, TSC_UNSUPPORTED or TSC_CLOSED.
     [[nodiscard]] result<session> offer() noexcept {
         give_up();
         ::tsc_session raw{};
@@ -763,17 +827,25 @@ class attempt {
         out.age = std::chrono::milliseconds(raw.age_ms);
         return out;
     }
-    // Call it before the first bytes are written.
+    // Says that the ClientHello with the offered session may have left. Call it before the first
+    // bytes are written.
+    //
+    // Returns TSC_CLOSED.
     status sent() const noexcept {
         return ::tsc_attempt_sent(get());
     }
 
     // Takes a session that the server sent, as bytes, which are copied.
+    //
+    // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY.
     status receive(const session_info &info, bytes data) const noexcept {
         return ::tsc_attempt_receive(get(), &info, sizeof info, data.data(), data.size());
     }
-    // Takes it as an object. On TSC_OK object is empty, and D is called on any thread when the
-    // library is done; else object is as it was. length: as bytes, or 0 if that is not known.
+    // Takes a session that the server sent, as an object. On TSC_OK object is empty, and D is
+    // called on any thread when the library is done; otherwise object is as it was.
+    //
+    // length: as bytes, or 0 if that is not known.
+    // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY.
     template <class T, class D>
     status receive(const session_info &info, std::unique_ptr<T, D> &object,
                    std::size_t length) const noexcept {
@@ -782,11 +854,16 @@ class attempt {
                                                 release);
         });
     }
-    // Asks whether to take a session, where that is expensive. Returns TSC_OK or TSC_DISCARDED.
+    // Asks whether to take a session, where that is expensive.
+    //
+    // Returns TSC_DISCARDED or TSC_CLOSED.
     [[nodiscard]] status wants_another() const noexcept {
         return ::tsc_attempt_wants_another(get());
     }
-    // not_after: when the server's certificate ends, in Unix seconds.
+    // Says when the server's certificate ends, where only the connection knows it.
+    //
+    // not_after: Unix seconds, above 0.
+    // Returns TSC_INVALID_ARGUMENT or TSC_CLOSED.
     status set_not_after(std::int64_t not_after) const noexcept {
         return ::tsc_attempt_set_not_after(get(), not_after);
     }
@@ -798,26 +875,39 @@ class attempt {
     }
 
     // Reports how the attempt ended. You may ignore the statuses: trouble costs a full handshake.
+    // established: TLS is verified, and the application's own login is done.
+    //
+    // Returns TSC_WRONG_STATE, TSC_INVALID_ARGUMENT or TSC_CLOSED.
     status established(bool resumed) noexcept {
         give_up();
         return ::tsc_attempt_established(get(), resumed);
     }
+    // Says that the attempt failed.
+    //
+    // Returns TSC_WRONG_STATE, TSC_UNSUPPORTED or TSC_CLOSED.
     status failed(facts seen) noexcept {
         give_up();
         return ::tsc_attempt_failed(get(), static_cast<std::uint32_t>(seen));
     }
 
+    // Reads what has become of the attempt so far.
+    //
+    // Returns TSC_CLOSED.
     [[nodiscard]] result<attempt_info> info() const noexcept {
         attempt_info out{};
         const ::tsc_status why = ::tsc_attempt_info_get(get(), &out, sizeof out);
         return why == TSC_OK ? result<attempt_info>(out) : why;
     }
-    // Why it did not resume; reason::none if it did, or if that is not decided yet.
+    // Says why it did not resume; reason::none if it did, or if that is not decided yet.
+    //
+    // Returns what info returns.
     [[nodiscard]] result<tsc::reason> reason() const noexcept {
         const auto of = info();
         return of ? result<tsc::reason>(static_cast<tsc::reason>(of->reason)) : of.status();
     }
-    // The rustls configuration for this connection, which the caller frees.
+    // Gives the rustls configuration for this connection, which the caller frees.
+    //
+    // Returns TSC_UNSUPPORTED or TSC_CLOSED.
     [[nodiscard]] result<const ::rustls_client_config *> rustls_config() const noexcept {
         const ::rustls_client_config *out = nullptr;
         const ::tsc_status why = ::tsc_attempt_rustls_config(get(), &out);
@@ -826,18 +916,22 @@ class attempt {
 
     // Waits while a session is on its way, at most this long; see tsc_attempt_wait. Less than 0 is
     // 0.
+    //
+    // Returns TSC_WRONG_STATE or TSC_CLOSED.
     status wait(std::chrono::milliseconds longest) const noexcept {
         return ::tsc_attempt_wait(get(), detail::clamped(longest));
     }
 
-    // The same without blocking: by a callable that takes nothing, which may be movable only.
+    // Waits without blocking: calls a callable that takes nothing, which may be movable only.
     //
-    // TSC_WAIT: ready is called once, on whichever thread ended the wait, possibly before this has
-    // returned; it may use the attempt, but not end it while this runs. The library starts no
+    // With TSC_WAIT, ready is called once, on whichever thread ended the wait, possibly before this
+    // has returned; it may use the attempt, but not end it while this runs. The library starts no
     // thread: set a timer of your own to `longest`, and call wait_end when it fires. Otherwise, and
     // if the wait is given up (wait_end, offer, established, failed, the end of the attempt), ready
-    // is destroyed and not called. TSC_OK: there is nothing to wait for. TSC_NO_MEMORY. Throws what
-    // copying or moving `ready` throws.
+    // is destroyed and not called. With TSC_OK there is nothing to wait for. Throws what copying or
+    // moving `ready` throws.
+    //
+    // Returns TSC_WAIT, TSC_WRONG_STATE, TSC_NO_MEMORY or TSC_CLOSED.
     template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
     [[nodiscard]] status wait(std::chrono::milliseconds longest, F &&ready) {
         using own = detail::waiter_for<std::decay_t<F>>;
@@ -855,16 +949,20 @@ class attempt {
         }
         return why;
     }
-    // The same for an event loop: a descriptor that becomes readable when the wait is over, at the
-    // deadline too, or -1 if there is nothing to wait for. It is lent until the end of the attempt:
-    // poll it, do not read or close it.
+    // Waits in an event loop: gives a descriptor that becomes readable when the wait is over, at
+    // the deadline too, or -1 if there is nothing to wait for. It is lent until the end of the
+    // attempt: poll it, do not read or close it.
+    //
+    // Returns TSC_WRONG_STATE, TSC_UNSUPPORTED, TSC_NO_MEMORY or TSC_CLOSED.
     [[nodiscard]] result<int> wait_fd(std::chrono::milliseconds longest) const noexcept {
         std::int32_t fd = -1;
         const ::tsc_status why = ::tsc_attempt_wait_fd(get(), detail::clamped(longest), &fd);
         return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
     }
-    // TSC_OK: the wait is over, and what wait was given is not called. TSC_WRONG_STATE: there is no
-    // wait, or it is being called.
+    // Gives up the place in the queue. With TSC_OK, what wait was given is not called; with
+    // TSC_WRONG_STATE there is no wait, or it is being called.
+    //
+    // Returns TSC_WRONG_STATE or TSC_CLOSED.
     status wait_end() noexcept {
         const status why = ::tsc_attempt_wait_end(get());
         if (why == TSC_OK)

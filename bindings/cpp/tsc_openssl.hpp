@@ -69,7 +69,10 @@ inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
 
 } // namespace detail
 
-// tsc_ssl_attach. flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// Attaches an SSL_CTX to a cache: tsc_ssl_attach.
+//
+// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// Returns what tsc_ssl_attach returns.
 inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = {},
                      std::uint32_t flags = 0) noexcept {
     if (!ctx || !to.get())
@@ -82,25 +85,34 @@ inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = 
     return kept == TSC_OK ? tsc_ssl_attach(ctx, to.get(), &raw, flags) : kept;
 }
 
-// tsc_ssl_prepare_endpoint: begins an attempt and offers nothing yet. In between it may wait
-// (wait_fd).
+// Begins an attempt and offers nothing yet, so that it may wait (wait_fd):
+// tsc_ssl_prepare_endpoint.
+//
+// Returns what tsc_ssl_begin returns.
 inline status prepare(SSL *ssl, const endpoint &to) noexcept {
     const auto raw = to.raw();
     return tsc_ssl_prepare_endpoint(ssl, &raw);
 }
 
-// tsc_ssl_offer: offers a session on an SSL that was prepared.
+// Offers a session on an SSL that was prepared: tsc_ssl_offer.
+//
+// Returns what tsc_ssl_offer returns.
 inline status offer(SSL *ssl) noexcept {
     return tsc_ssl_offer(ssl);
 }
 
-// tsc_ssl_begin_endpoint: both in one. Last thing before the handshake.
+// Begins an attempt and offers a session: tsc_ssl_begin_endpoint. Last thing before the handshake.
+//
+// Returns what tsc_ssl_begin returns.
 inline status begin(SSL *ssl, const endpoint &to) noexcept {
     const auto raw = to.raw();
     return tsc_ssl_begin_endpoint(ssl, &raw);
 }
 
-// begin for a thread that may block: waits while a session is on its way, at most this long.
+// Does what begin does, and waits while a session is on its way, at most this long. For a thread
+// that may block.
+//
+// Returns what tsc_ssl_begin returns.
 inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds longest) noexcept {
     const status why = prepare(ssl, to);
     if (why != TSC_OK)
@@ -113,6 +125,8 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
 // Between prepare and offer, for an event loop: a descriptor that becomes readable when the wait is
 // over, or -1 if there is nothing to wait for. Lent until SSL_free: with Asio, give it to a
 // posix::stream_descriptor, wait for wait_read, and release() it.
+//
+// Returns what attempt::wait_fd returns; TSC_INVALID_ARGUMENT if ssl was not begun.
 [[nodiscard]] inline result<int> wait_fd(SSL *ssl, std::chrono::milliseconds longest) noexcept {
     std::int32_t fd = -1;
     const status why =
@@ -135,6 +149,9 @@ inline void on_start(void *arg, SSL *ssl) noexcept {
 // tsc_ssl_on_start, for a client library that makes the SSL itself and does not show it: runs a
 // callable whenever a client handshake starts, which is where begin belongs. The callable lives
 // until the SSL_CTX is freed or this is called again; an empty one ends it. What it throws is lost.
+//
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is null; TSC_WRONG_STATE if ctx is not attached;
+// TSC_NO_MEMORY.
 inline status on_start(SSL_CTX *ctx, starter run) noexcept {
     const bool some = run != nullptr;
     detail::kept_starter held;
@@ -154,13 +171,17 @@ inline status on_start(SSL_CTX *ctx, starter run) noexcept {
     return TSC_NO_MEMORY;
 }
 
-// TLS is verified and the application's own login done; an application without one calls it right
-// after the handshake.
+// Says that the connection is established: TLS is verified and the application's own login done. An
+// application without one calls it right after the handshake.
+//
+// Returns what tsc_ssl_established returns.
 inline status established(SSL *ssl) noexcept {
     return tsc_ssl_established(ssl);
 }
 
-// The attempt failed. Call it before SSL_free, SSL_clear and SSL_shutdown.
+// Says that the attempt failed. Call it before SSL_free, SSL_clear and SSL_shutdown.
+//
+// Returns what tsc_ssl_failed returns.
 inline status failed(SSL *ssl) noexcept {
     return tsc_ssl_failed(ssl);
 }
@@ -168,6 +189,8 @@ inline status failed(SSL *ssl) noexcept {
 // How many sessions a connection to this endpoint would find, which is as its SSL_CTX was when it
 // was attached and, if that verifies, verifies the server name. to: with that name, if it is not
 // the host.
+//
+// Returns what config::available returns; TSC_INVALID_ARGUMENT if ctx is not attached.
 [[nodiscard]] inline result<std::size_t> available(const SSL_CTX *ctx,
                                                    const endpoint &to) noexcept {
     const auto raw = to.raw();
@@ -178,6 +201,8 @@ inline status failed(SSL *ssl) noexcept {
 
 // The same for a connection on this SSL, whatever it verifies. It need not be one that will
 // connect.
+//
+// Returns what tsc_ssl_begin returns.
 [[nodiscard]] inline result<std::size_t> available(SSL *ssl, const endpoint &to) noexcept {
     auto raw = to.raw();
     std::uint8_t room[TSC_SSL_VERIFICATION];
@@ -188,7 +213,9 @@ inline status failed(SSL *ssl) noexcept {
     return why == TSC_OK ? result<std::size_t>(count) : why;
 }
 
-// What such connections to this endpoint may expect.
+// What connections to this endpoint may expect, which are as available says.
+//
+// Returns what config::forecast returns; TSC_INVALID_ARGUMENT if ctx is not attached.
 [[nodiscard]] inline result<tsc_forecast> forecast(const SSL_CTX *ctx,
                                                    const endpoint &to) noexcept {
     const auto raw = to.raw();
@@ -197,6 +224,9 @@ inline status failed(SSL *ssl) noexcept {
     return why == TSC_OK ? result<tsc_forecast>(out) : why;
 }
 
+// The same for a connection on this SSL.
+//
+// Returns what tsc_ssl_begin returns.
 [[nodiscard]] inline result<tsc_forecast> forecast(SSL *ssl, const endpoint &to) noexcept {
     auto raw = to.raw();
     std::uint8_t room[TSC_SSL_VERIFICATION];
@@ -209,6 +239,8 @@ inline status failed(SSL *ssl) noexcept {
 }
 
 // Why the attempt did not resume; reason::none if it did, or if that is not decided yet.
+//
+// Returns what info returns.
 [[nodiscard]] inline result<tsc::reason> reason(const SSL *ssl) noexcept {
     attempt_info out{};
     const status got = tsc_attempt_info_get(tsc_ssl_attempt(ssl), &out, sizeof out);
@@ -216,6 +248,8 @@ inline status failed(SSL *ssl) noexcept {
 }
 
 // What became of the attempt so far.
+//
+// Returns TSC_INVALID_ARGUMENT if ssl was not begun; TSC_CLOSED.
 [[nodiscard]] inline result<attempt_info> info(const SSL *ssl) noexcept {
     attempt_info out{};
     const status why = tsc_attempt_info_get(tsc_ssl_attempt(ssl), &out, sizeof out);

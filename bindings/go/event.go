@@ -42,11 +42,8 @@ type Event struct {
 	Count uint64
 	// With EventNotOffered, why.
 	Reason Reason
-	// Whose sessions: names in lower case, Host and Port empty if there is a group. All are empty for
-	// the sessions of a View.
+	// Whose sessions: names in lower case, Host and Port empty if there is a group.
 	Endpoint Endpoint
-	// The View's key, or empty.
-	Key string
 }
 
 var eventFuncs registry[func(Event)]
@@ -74,7 +71,6 @@ func tscgoEvent(number C.uintptr_t, c *C.tsc_event) {
 			ServerName: stringOf(c.server_name, c.server_name_len),
 			Group:      stringOf(c.group, c.group_len),
 		},
-		Key: stringOf(c.key, c.key_len),
 	})
 }
 

@@ -137,8 +137,8 @@ pub unsafe extern "C" fn tsc_attempt_wait_callback(
 /// event loop that still has the descriptor could report it. Its number is not reused meanwhile.
 /// Returns TSC_OK if there is nothing to wait for, and fd is not written; TSC_WAIT if fd was written;
 /// TSC_WRONG_STATE if the attempt waits already, or is past its offer; TSC_UNSUPPORTED outside Linux, where such
-/// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the system gives no descriptor; TSC_CLOSED if the attempt is from
-/// before a fork.
+/// descriptors do not exist: use tsc_attempt_wait_callback and a timer of your event loop; TSC_NO_MEMORY if the
+/// system gives no descriptor; TSC_CLOSED if the attempt is from before a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tsc_attempt_wait_fd(
     attempt: *const tsc_attempt,

@@ -23,11 +23,19 @@ quietly() {
     }
 }
 
-# lists FOLDER EXPECTED: its files are those in the list, and each is what the list says it is.
+# lists FOLDER EXPECTED: its files are those in the list, and each is what the list says it is. The manual is not
+# in the list.
 lists() {
-    (cd "$1" && find . -type f -printf '%P %m\n' -o -type l -printf '%P -> %l\n') |
+    (cd "$1" && find . -path '*/share/doc' -prune -o -type f -printf '%P %m\n' -o -type l -printf '%P -> %l\n') |
         LC_ALL=C sort >"$dir/files"
     diff -u "$2" "$dir/files" || fail "the files in $1 (+) are not those of $2 (-)"
+}
+
+# has_manual FOLDER: the pages and the examples are there.
+has_manual() {
+    diff -r --exclude='*.csv' docs "$1/docs" && cmp README.md "$1/README.md" && cmp examples/tcp.h "$1/examples/tcp.h" ||
+        fail "the manual in $1"
+    [ -z "$(find "$1" -type f ! -perm 644)" ] || fail "permissions in $1"
 }
 
 # runs SAYS PROGRAM: it works, and finds the library in $library if it is a shared one.
@@ -136,6 +144,7 @@ header=$(awk '/define TSC_VERSION_M|define TSC_VERSION_P/ { v = v s $3; s = "." 
 first=$dir/first second=$dir/elsewhere/second
 quietly make install PREFIX="$first"
 lists "$first" tests/install/files-full.txt
+has_manual "$first/share/doc/libtsc"
 consumes "$first" "$first/lib" -DHAS_RUSTLS 'installed'
 mkdir "$dir/elsewhere"
 mv "$first" "$second"
@@ -147,7 +156,7 @@ mv "$second" "$first"
 touch "$first/include/not-ours.h"
 quietly make uninstall PREFIX="$first"
 [ "$(cd "$first" && find . -type f -o -type l)" = ./include/not-ours.h ] || fail 'uninstall left something'
-[ ! -e "$first/lib/cmake/tsc" ] && [ ! -e "$first/include/tsc" ] || fail 'uninstall left a folder'
+[ ! -e "$first/lib/cmake/tsc" ] && [ ! -e "$first/include/tsc" ] && [ ! -e "$first/share/doc/libtsc" ] || fail 'uninstall left a folder'
 echo 'ok: uninstall leaves nothing but what is not its own'
 
 # ---- Without rustls, below DESTDIR, with other folders ------------------------------------------------
@@ -156,6 +165,7 @@ places="BUILD=core PREFIX=/usr LIBDIR=/usr/lib/here INCLUDEDIR=/usr/include/ther
 # shellcheck disable=SC2086 # variables
 quietly make install $places
 lists "$dir/stage" tests/install/files-core.txt
+has_manual "$dir/stage/usr/share/doc/libtsc"
 # A folder that CMake does not know by itself, so it is told.
 consumes "$dir/stage/usr/lib/here/cmake" "$dir/stage/usr/lib/here" '' 'without rustls, below DESTDIR'
 # shellcheck disable=SC2086 # variables
@@ -185,6 +195,7 @@ if command -v dpkg-deb >/dev/null; then
         sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|; s|^usr/bin|bin|" | LC_ALL=C sort >"$dir/packaged"
     sed '/^share/d; s/ .*//' tests/install/files-full.txt | diff -u - "$dir/packaged" ||
         fail 'the packages (+) have not what is installed (-)'
+    has_manual "$dir/deb/usr/share/doc/libtsc-dev"
     consumes "$dir/deb/usr" "$library" -DHAS_RUSTLS 'the Debian packages'
     probes "$dir/deb/usr/bin/tsc-probe"
     if command -v lintian >/dev/null; then
