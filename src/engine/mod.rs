@@ -47,6 +47,7 @@ use shard::{Insertion, State};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use usage::Short;
 use visit::Visit;
 use walk::walk;
 
@@ -670,7 +671,7 @@ impl Engine {
             }
             state.sweep(&mut visit);
             let oldest = era.oldest(key);
-            match state.insert(key, &mut session, oldest, hash, &mut visit) {
+            let short = match state.insert(key, &mut session, oldest, hash, &mut visit) {
                 Insertion::Done => {
                     counted(&mut state.stats);
                     return Ok(());
@@ -681,14 +682,18 @@ impl Engine {
                     visit.garbage.extend(session.take());
                     return Ok(());
                 }
-                Insertion::Full => {}
+                Insertion::Full(short) => short,
                 Insertion::NoMemory => {
                     visit.garbage.extend(session.take());
                     return Err(Discard::NoMemory);
                 }
-            }
+            };
             drop(state);
-            if !era.take_spare() && !era.evict(key, &mut visit) {
+            let spare = match short {
+                Short::OfEndpoints => false,
+                Short::OfBytes(bytes) => era.take_spare(key, bytes),
+            };
+            if !spare && !era.evict(key, &mut visit) {
                 state = shard.lock();
                 if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);
