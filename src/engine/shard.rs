@@ -392,12 +392,12 @@ impl State {
     }
 
     /// Takes everything out at once, for the caller to drop without the lock, and to count.
-    pub(super) fn detach(&mut self, usage: &Usage) -> impl Iterator<Item = Entry> + use<> {
+    pub(super) fn detach(&mut self, usage: &Usage) -> Table {
         self.held.clear(usage);
         let table = std::mem::take(&mut self.table);
         (self.sweep, self.candidates) = (Cursor::START, Cursor::START);
         (self.soonest, self.soonest_swept) = (Time::NEVER, Time::NEVER);
-        table.into_iter().map(Bucket::into_entry)
+        table
     }
 
     /// Looks at a few places, further on at each call, and drops what is over in them: without a thread
