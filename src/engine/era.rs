@@ -147,7 +147,7 @@ fn shards(options: &Options) -> usize {
 mod tests {
     use crate::engine::{Clock, Engine, Kind, Lineage, Options, Session, Space, Time};
 
-    const BYTES: usize = 1000;
+    const BYTES: usize = 100;
 
     fn engine(max_endpoints: u32, sessions: usize) -> Engine {
         let options = Options {
@@ -192,11 +192,11 @@ mod tests {
 
     #[test]
     fn where_only_endpoints_are_too_many_no_shard_is_asked_for_bytes() {
-        let engine = engine(1024, 1 << 20);
-        fill(&engine, 1024);
-        (2000..2512).for_each(|number| put(&engine, number));
+        let engine = engine(256, 1 << 20);
+        fill(&engine, 256);
+        (2000..2128).for_each(|number| put(&engine, number));
         let before = spare(&engine);
-        assert!(before.iter().sum::<usize>() > 32 * BYTES);
+        assert!(before.iter().sum::<usize>() > 8 * BYTES);
         put(&engine, 3000);
         let changed = spare(&engine)
             .iter()
@@ -209,11 +209,11 @@ mod tests {
 
     #[test]
     fn where_bytes_are_short_no_more_shards_are_asked_than_it_takes() {
-        let engine = engine(4096, 1200);
-        fill(&engine, 800);
+        let engine = engine(512, 300);
+        fill(&engine, 200);
         let mut number = 2000;
         let mut before = spare(&engine);
-        assert!(before.iter().filter(|&&spare| spare >= BYTES).count() > 32);
+        assert!(before.iter().filter(|&&spare| spare >= BYTES).count() > 8);
         loop {
             put(&engine, number);
             number += 1;
@@ -230,6 +230,6 @@ mod tests {
             before = now;
         }
         assert_eq!(spare(&engine).iter().sum::<usize>(), 0);
-        assert_eq!(engine.stats().sessions, 1200);
+        assert_eq!(engine.stats().sessions, 300);
     }
 }
