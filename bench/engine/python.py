@@ -1,7 +1,7 @@
 """Measures the request's design beside `tsc.TLSSessionCache`, for engine-bench.
 
-engine-bench asks, between its own measurements: "SUBJECT ORDER MIX THREADS STEPS" on a line, answered
-with nanoseconds per step by the wall clock. Sessions are those that a handshake made.
+engine-bench asks, between its own measurements: "SUBJECT ORDER MIX THREADS STEPS" on a line,
+answered with nanoseconds per step by the wall clock. Sessions are those that a handshake made.
 """
 
 import bisect

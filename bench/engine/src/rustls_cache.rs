@@ -99,7 +99,7 @@ struct Caught {
     tickets: Vec<Tls13ClientSessionValue>,
 }
 
-/// A handshake in memory, after which the server sends so many tickets.
+/// Handshakes in memory, until they have brought so many tickets.
 fn caught(version: &'static SupportedProtocolVersion, tickets: usize) -> Caught {
     let cert = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let der = cert.cert.der().clone();
@@ -109,7 +109,8 @@ fn caught(version: &'static SupportedProtocolVersion, tickets: usize) -> Caught 
         .with_single_cert(vec![der.clone()], key)
         .expect("a config");
     server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().expect("random numbers");
-    server.send_tls13_tickets = tickets;
+    // rustls takes no more than fit into 64 KiB.
+    server.send_tls13_tickets = tickets.min(64);
     let mut roots = RootCertStore::empty();
     roots.add(der).expect("a certificate");
     let mut client = ClientConfig::builder()
@@ -117,9 +118,20 @@ fn caught(version: &'static SupportedProtocolVersion, tickets: usize) -> Caught 
         .with_no_client_auth();
     let catcher = Arc::new(Catcher::default());
     client.resumption = Resumption::store(catcher.clone());
-    let mut server = ServerConnection::new(Arc::new(server)).expect("a config");
+    let (server, client) = (Arc::new(server), Arc::new(client));
+    loop {
+        shake_hands(&server, &client);
+        let mut caught = catcher.0.lock().expect("no panic");
+        if caught.tickets.len() >= tickets {
+            return std::mem::take(&mut caught);
+        }
+    }
+}
+
+fn shake_hands(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) {
+    let mut server = ServerConnection::new(Arc::clone(server)).expect("a config");
     let name = "localhost".try_into().expect("a name");
-    let mut client = ClientConnection::new(Arc::new(client), name).expect("a config");
+    let mut client = ClientConnection::new(Arc::clone(client), name).expect("a config");
     while client.is_handshaking() || server.wants_write() || client.wants_write() {
         let mut wire = Vec::new();
         while client.wants_write() {
@@ -140,7 +152,6 @@ fn caught(version: &'static SupportedProtocolVersion, tickets: usize) -> Caught 
             client.process_new_packets().expect("what a server sends");
         }
     }
-    std::mem::take(&mut catcher.0.lock().expect("no panic"))
 }
 
 #[derive(Default)]
