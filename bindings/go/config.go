@@ -40,8 +40,10 @@ type Config struct {
 
 // A generation is what a Config is from NewConfig or Rotate to the next Rotate.
 type generation struct {
-	tls  *tls.Config
-	name string // what its views' keys begin with
+	// A View may be all that is left of it: the cache closes when it is collected.
+	cache *Cache
+	tls   *tls.Config
+	name  string // what its views' keys begin with
 	// What tells configs of one identity apart; empty without an identity, where nothing is shared.
 	verification string
 	handle       handle
@@ -130,7 +132,7 @@ func (c *Cache) newGeneration(config *tls.Config, options ConfigOptions) (*gener
 	if err := failure(made.status); err != nil {
 		return nil, err
 	}
-	g := &generation{tls: ownClone(config)}
+	g := &generation{cache: c, tls: ownClone(config)}
 	if options.Identity == "" {
 		g.name = string(binary.AppendUvarint([]byte{'#'}, generations.Add(1)))
 	} else {

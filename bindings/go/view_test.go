@@ -3,6 +3,7 @@ package tsc
 import (
 	"crypto/tls"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -196,5 +197,32 @@ func TestAViewAndAttemptsShareTheSessionsOfAnEndpoint(t *testing.T) {
 	defer attempt.Close()
 	if offered, err := attempt.offer(); offered == nil || err != nil {
 		t.Fatal(offered, err)
+	}
+}
+
+func TestAViewKeepsItsCacheOpen(t *testing.T) {
+	state := caught(t, tls.VersionTLS12)
+	view := func() *View {
+		cache, err := NewCache(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := cache.NewConfig(clientConfig(tls.VersionTLS12), ConfigOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := config.ForEndpoint(Endpoint{Host: "localhost", Port: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view
+	}()
+	for range 3 {
+		runtime.GC()
+		runtime.Gosched()
+	}
+	view.Put("localhost", state)
+	if _, ok := view.Get("localhost"); !ok {
+		t.Fatal("the cache was closed, or lost the session")
 	}
 }

@@ -37,10 +37,15 @@ impl Bucket {
     /// are for certain, only the entry tells.
     #[inline]
     pub(super) fn fetch(&self) {
-        sys::prefetch::<{ size_of::<Entry>() }>((&raw const *self.entry).addr());
+        sys::prefetch::<{ size_of::<Entry>() }>(self.place());
         if self.newest != 0 {
             sys::prefetch::<1024>(self.newest);
         }
+    }
+
+    /// Where the entry is in memory.
+    pub(super) fn place(&self) -> usize {
+        (&raw const *self.entry).addr()
     }
 
     pub(super) fn into_entry(self) -> Entry {

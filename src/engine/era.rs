@@ -77,15 +77,23 @@ impl Era {
         key.place() & (self.shards.len() - 1)
     }
 
-    /// Takes back what shards have set aside and do not use; false: nothing.
-    pub(super) fn take_spare(&self) -> bool {
-        let any = self.usage.take_any_spare();
-        if any {
-            for shard in &self.shards {
-                shard.lock().give_spare(&self.usage);
+    /// Takes back what shards have set aside and do not use, from that of `key` on, until it is enough; false:
+    /// nothing. No more shards than that are locked: while another thread goes through them, each lock may be a
+    /// wait.
+    pub(super) fn take_spare(&self, key: &Key<'_>, enough: usize) -> bool {
+        if !self.usage.take_any_spare() {
+            return false;
+        }
+        let (before, after) = self.shards.split_at(self.place(key));
+        let mut taken = 0;
+        for shard in after.iter().chain(before) {
+            taken += shard.lock().give_spare(&self.usage);
+            if taken >= enough {
+                self.usage.leave_some_spare();
+                break;
             }
         }
-        any
+        taken != 0
     }
 
     /// Drops something that is over, or else the least recently used endpoint; false: there is none
@@ -133,4 +141,95 @@ fn shards(options: &Options) -> usize {
     (options.max_endpoints / ENDPOINTS_A_SHARD)
         .next_power_of_two()
         .min(Shard::MOST as u32) as usize
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use crate::engine::{Clock, Engine, Kind, Lineage, Options, Session, Space, Time};
+
+    const BYTES: usize = 100;
+
+    fn engine(max_endpoints: u32, sessions: usize) -> Engine {
+        let options = Options {
+            max_endpoints,
+            max_bytes: (sessions * BYTES) as u64,
+            ..Options::default()
+        };
+        Engine::new(options, Clock::Driven(Box::new(|| 0)), None)
+    }
+
+    fn put(engine: &Engine, number: u32) {
+        let key = number.to_be_bytes();
+        let key = engine.key(Space::Caller, &key);
+        let session = Session {
+            payload: &[7; BYTES][..],
+            kind: Kind::SingleUse,
+            label: 0,
+            size: BYTES,
+            received: Time(0),
+            expires: Time(1),
+            lineage: Lineage {
+                id: 1,
+                ends: Time::NEVER,
+            },
+        };
+        engine.put_bytes(&key, Time(0), session).expect("memory");
+    }
+
+    /// What each shard has set aside and does not use.
+    fn spare(engine: &Engine) -> Vec<usize> {
+        let shards = engine.era().shards.iter();
+        shards.map(|shard| shard.lock().held().spare).collect()
+    }
+
+    /// Leaves something unused in many shards.
+    fn fill(engine: &Engine, endpoints: u32) {
+        (0..endpoints).for_each(|number| put(engine, number));
+        for number in 0..endpoints / 2 {
+            engine.remove(&engine.key(Space::Caller, &number.to_be_bytes()));
+        }
+    }
+
+    #[test]
+    fn where_only_endpoints_are_too_many_no_shard_is_asked_for_bytes() {
+        let engine = engine(256, 1 << 20);
+        fill(&engine, 256);
+        (2000..2128).for_each(|number| put(&engine, number));
+        let before = spare(&engine);
+        assert!(before.iter().sum::<usize>() > 8 * BYTES);
+        put(&engine, 3000);
+        let changed = spare(&engine)
+            .iter()
+            .zip(&before)
+            .filter(|(now, before)| now < before)
+            .count();
+        assert_eq!(engine.stats().evicted, 1);
+        assert!(changed <= 1, "{changed}");
+    }
+
+    #[test]
+    fn where_bytes_are_short_no_more_shards_are_asked_than_it_takes() {
+        let engine = engine(512, 300);
+        fill(&engine, 200);
+        let mut number = 2000;
+        let mut before = spare(&engine);
+        assert!(before.iter().filter(|&&spare| spare >= BYTES).count() > 8);
+        loop {
+            put(&engine, number);
+            number += 1;
+            let now = spare(&engine);
+            let asked = now
+                .iter()
+                .zip(&before)
+                .filter(|(now, before)| now < before)
+                .count();
+            assert!(asked <= 2, "{asked}");
+            if engine.stats().evicted != 0 {
+                break;
+            }
+            before = now;
+        }
+        assert_eq!(spare(&engine).iter().sum::<usize>(), 0);
+        assert_eq!(engine.stats().sessions, 300);
+    }
 }

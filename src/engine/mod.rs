@@ -40,13 +40,16 @@ pub(crate) use time::{Clock, Time};
 
 use crate::sync::{AtomicBool, AtomicU64};
 use crate::sys::{self, PerProcess};
+use bucket::Bucket;
 use era::Era;
 use foldhash::fast::SeedableRandomState;
 use session::Incoming;
 use shard::{Insertion, State};
+use std::cmp::Reverse;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use usage::Short;
 use visit::Visit;
 use walk::walk;
 
@@ -515,19 +518,31 @@ impl Engine {
         self.clears.fetch_add(1, Release);
         let now = self.clock.now();
         let era = self.era();
+        let (mut expired, mut removed) = (0, 0);
+        let mut wipe = |bucket: Bucket| {
+            let mut entry = bucket.into_entry();
+            let mut garbage = self.garbage();
+            let mut visit = era.visit(now, &self.options, &mut garbage);
+            expired += entry.expire(&mut visit);
+            removed += entry.sessions.len() as u64;
+        };
+        let mut buckets = Vec::new();
         for shard in &era.shards {
-            let entries = shard.lock().detach(&era.usage);
-            let (mut expired, mut removed) = (0, 0);
-            for mut entry in entries {
-                let mut garbage = self.garbage();
-                let mut visit = era.visit(now, &self.options, &mut garbage);
-                expired += entry.expire(&mut visit);
-                removed += entry.sessions.len() as u64;
+            let table = shard.lock().detach(&era.usage);
+            if buckets.try_reserve(table.len()).is_ok() {
+                buckets.extend(table);
+            } else {
+                table.into_iter().for_each(&mut wipe);
             }
-            let stats = &mut shard.lock().stats;
-            stats.expired += expired;
-            stats.removed += removed;
         }
+        // From the end of the heap on, which so becomes one piece that shrinks. In any other order it falls into as
+        // many pieces as there are entries, and the next thread that asks for memory has them to sort: with glibc,
+        // ten thousand at a time.
+        buckets.sort_unstable_by_key(|bucket| Reverse(bucket.place()));
+        buckets.into_iter().for_each(wipe);
+        let stats = &mut era.shards[0].lock().stats;
+        stats.expired += expired;
+        stats.removed += removed;
     }
 
     /// Shows all sessions under keys that begin so. Under a lock, so `look` does nothing but look; a bounded
@@ -670,7 +685,7 @@ impl Engine {
             }
             state.sweep(&mut visit);
             let oldest = era.oldest(key);
-            match state.insert(key, &mut session, oldest, hash, &mut visit) {
+            let short = match state.insert(key, &mut session, oldest, hash, &mut visit) {
                 Insertion::Done => {
                     counted(&mut state.stats);
                     return Ok(());
@@ -681,14 +696,18 @@ impl Engine {
                     visit.garbage.extend(session.take());
                     return Ok(());
                 }
-                Insertion::Full => {}
+                Insertion::Full(short) => short,
                 Insertion::NoMemory => {
                     visit.garbage.extend(session.take());
                     return Err(Discard::NoMemory);
                 }
-            }
+            };
             drop(state);
-            if !era.take_spare() && !era.evict(key, &mut visit) {
+            let spare = match short {
+                Short::OfEndpoints => false,
+                Short::OfBytes(bytes) => era.take_spare(key, bytes),
+            };
+            if !spare && !era.evict(key, &mut visit) {
                 state = shard.lock();
                 if !state.drop_oldest(key, session.received, &mut visit) {
                     counted(&mut state.stats);

@@ -9,7 +9,7 @@ use super::secret::{Arena, Stash};
 use super::session::Incoming;
 use super::stamp::{Stamp, Stamps};
 use super::table::{Cursor, Place, Table};
-use super::usage::{Held, Usage};
+use super::usage::{Held, Short, Usage};
 use super::visit::Visit;
 use super::walk::Progress;
 use super::{Kind, Lineage, Payload, Session, Stats, Time};
@@ -55,8 +55,8 @@ pub(super) enum Insertion {
     Done,
     /// Older than all that its entry has, and that is full: it was not taken in.
     Displaced,
-    /// There is no room: evict something and try again.
-    Full,
+    /// There is no room: make some and try again.
+    Full(Short),
     /// Memory could not be had, and nothing was changed.
     NoMemory,
 }
@@ -208,10 +208,10 @@ impl State {
                     held.settle(visit);
                     return Insertion::Displaced;
                 }
-                if !held.reserve(visit, false, size) {
+                if let Err(short) = held.reserve(visit, false, size) {
                     // Others go first, in whichever shard they are.
                     entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
-                    return Insertion::Full;
+                    return Insertion::Full(short);
                 }
                 held.add(session);
                 session.take().into_iter().for_each(|one| entry.add(one));
@@ -222,8 +222,8 @@ impl State {
             if !table.make_room(rehash) || !keep(session, stash, visit.arena) {
                 return Insertion::NoMemory;
             }
-            if !held.reserve(visit, true, size) {
-                return Insertion::Full;
+            if let Err(short) = held.reserve(visit, true, size) {
+                return Insertion::Full(short);
             }
             held.add(session);
             let mut entry = Entry::new(key, stamp);
@@ -392,12 +392,12 @@ impl State {
     }
 
     /// Takes everything out at once, for the caller to drop without the lock, and to count.
-    pub(super) fn detach(&mut self, usage: &Usage) -> impl Iterator<Item = Entry> + use<> {
+    pub(super) fn detach(&mut self, usage: &Usage) -> Table {
         self.held.clear(usage);
         let table = std::mem::take(&mut self.table);
         (self.sweep, self.candidates) = (Cursor::START, Cursor::START);
         (self.soonest, self.soonest_swept) = (Time::NEVER, Time::NEVER);
-        table.into_iter().map(Bucket::into_entry)
+        table
     }
 
     /// Looks at a few places, further on at each call, and drops what is over in them: without a thread
@@ -508,8 +508,8 @@ impl State {
         &self.held
     }
 
-    pub(super) fn give_spare(&mut self, usage: &Usage) {
-        self.held.give_spare(usage);
+    pub(super) fn give_spare(&mut self, usage: &Usage) -> usize {
+        self.held.give_spare(usage)
     }
 }
 

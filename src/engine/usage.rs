@@ -34,16 +34,21 @@ impl Usage {
     }
 
     /// Whether shards may hold bytes that they do not use. They are to be asked for them, before anything
-    /// is evicted.
+    /// is evicted for bytes.
     pub(super) fn take_any_spare(&self) -> bool {
         self.any_spare.load(Relaxed) && self.any_spare.swap(false, Relaxed)
+    }
+
+    /// Some shards were not asked.
+    pub(super) fn leave_some_spare(&self) {
+        self.any_spare.store(true, Relaxed);
     }
 
     /// Sets aside room for a session, and for an endpoint if it is a new one; both or nothing.
     ///
     /// For the moment in which an endpoint is set aside and given back because the bytes do not fit,
     /// another thread may see one endpoint too many. Then it evicts one; no limit is ever exceeded.
-    fn reserve(&self, options: &Options, new_endpoint: bool, bytes: usize) -> bool {
+    fn reserve(&self, options: &Options, new_endpoint: bool, bytes: usize) -> Result<(), Short> {
         let add = |counter: &AtomicUsize, n: usize, max: u64| {
             let fits = |used: usize| used.checked_add(n).filter(|&sum| sum as u64 <= max);
             n == 0 || counter.fetch_update(Relaxed, Relaxed, fits).is_ok()
@@ -53,13 +58,13 @@ impl Usage {
             new_endpoint.into(),
             options.max_endpoints.into(),
         ) {
-            return false;
+            return Err(Short::OfEndpoints);
         }
-        let fits = add(&self.bytes, bytes, options.max_bytes);
-        if !fits {
+        if !add(&self.bytes, bytes, options.max_bytes) {
             self.release(new_endpoint.into(), 0);
+            return Err(Short::OfBytes(bytes));
         }
-        fits
+        Ok(())
     }
 
     fn release(&self, endpoints: u32, bytes: usize) {
@@ -105,6 +110,14 @@ impl Usage {
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
     }
+}
+
+/// What there is no room for.
+#[derive(Clone, Copy)]
+pub(super) enum Short {
+    OfEndpoints,
+    /// So many: what was to come in.
+    OfBytes(usize),
 }
 
 /// What one shard holds, or what left it in one visit.
@@ -153,7 +166,7 @@ impl Held {
         visit: &mut Visit<'_, '_>,
         new_endpoint: bool,
         bytes: usize,
-    ) -> bool {
+    ) -> Result<(), Short> {
         // What left makes room for what comes, so this is not given up to be reserved again.
         let left = std::mem::take(&mut visit.left.bytes);
         self.bytes -= left;
@@ -162,7 +175,7 @@ impl Held {
         let reserved = visit
             .usage
             .reserve(visit.options, new_endpoint, bytes - own);
-        if reserved {
+        if reserved.is_ok() {
             self.spare -= own;
             self.endpoints += u32::from(new_endpoint);
         }
@@ -188,9 +201,11 @@ impl Held {
         true
     }
 
-    /// Gives up what is not used.
-    pub(super) fn give_spare(&mut self, usage: &Usage) {
-        usage.release(0, std::mem::take(&mut self.spare));
+    /// Gives up what is not used, and says how much.
+    pub(super) fn give_spare(&mut self, usage: &Usage) -> usize {
+        let spare = std::mem::take(&mut self.spare);
+        usage.release(0, spare);
+        spare
     }
 
     /// Gives up everything.

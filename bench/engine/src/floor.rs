@@ -62,6 +62,23 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) {
     }
 }
 
+/// An offer of an object, and as many times taking and releasing a lock.
+pub fn measure_offer(quick: bool, rows: &mut Vec<Row>) {
+    let cache = Tsc::new(100, crate::peer::EACH);
+    let lock = parking_lot::Mutex::new(0_u64);
+    for round in 0..if quick { 7 } else { 31 } {
+        let own = cache.offer(500, BYTES);
+        let locks = 50_000;
+        let start = work::thread_cpu();
+        for _ in 0..locks {
+            *black_box(&lock).lock() += 1;
+        }
+        let bare = (work::thread_cpu() - start) / f64::from(locks);
+        rows.push(Row::new("offer", "object", "libtsc", round, own));
+        rows.push(Row::new("offer", "object", "lock", round, bare));
+    }
+}
+
 /// Nanoseconds of CPU per call.
 fn in_turn(order: &[u32], mut call: impl FnMut(usize, &mut [u8])) -> f64 {
     let mut buf = [0; BYTES];

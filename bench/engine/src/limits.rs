@@ -202,6 +202,7 @@ pub fn longest(quick: bool, rows: &mut Vec<Row>) {
         let mut exported = Vec::new();
         for does in WALKS {
             let [get, put] = waits(&cache, endpoints, &data, || match does {
+                "uses no cache" => busy(),
                 "reads the statistics" => cache.stats(),
                 "asks for the export's length" => {
                     let length = cache.export(&mut []);
@@ -211,14 +212,20 @@ pub fn longest(quick: bool, rows: &mut Vec<Row>) {
                 "purges" => cache.purge(),
                 _ => cache.clear(),
             });
-            longest(&format!("get while another thread {does}"), get);
-            longest(&format!("put while another thread {does}"), put);
+            for (call, [wait, cpu]) in [("get", get), ("put", put)] {
+                longest(&format!("{call} while another thread {does}"), wait);
+                longest(
+                    &format!("{call} in its own CPU while another thread {does}"),
+                    cpu,
+                );
+            }
         }
     }
 }
 
-/// What goes through the whole cache.
-const WALKS: [&str; 5] = [
+/// What goes through the whole cache; and something that does not, to tell what the machine adds.
+const WALKS: [&str; 6] = [
+    "uses no cache",
     "reads the statistics",
     "asks for the export's length",
     "exports",
@@ -226,10 +233,18 @@ const WALKS: [&str; 5] = [
     "clears",
 ];
 
+/// Computes for half a second.
+fn busy() {
+    let (start, mut random) = (thread_cpu(), Random(1));
+    while thread_cpu() - start < 5e8 {
+        black_box((0..1000).fold(0, |sum: u64, _| sum.wrapping_add(random.next())));
+    }
+}
+
 /// How long a get and a put wait, at the most, while another thread makes a call: in the CPU time of that thread, so
 /// that what other processes do meanwhile does not count. Nor does the time for which the get or put is ready to run
-/// and has no processor.
-fn waits(cache: &Tsc, endpoints: usize, data: &[u8], call: impl FnOnce() + Send) -> [f64; 2] {
+/// and has no processor. And what they take of CPU themselves.
+fn waits(cache: &Tsc, endpoints: usize, data: &[u8], call: impl FnOnce() + Send) -> [[f64; 2]; 2] {
     let done = AtomicBool::new(false);
     let barrier = Barrier::new(2);
     let (say, hear) = mpsc::channel();
@@ -247,18 +262,19 @@ fn waits(cache: &Tsc, endpoints: usize, data: &[u8], call: impl FnOnce() + Send)
         let clock = hear.recv().unwrap();
         let mut random = Random(0x2545_f491_4f6c_dd1d);
         let mut buf = vec![0; BYTES];
-        let mut longest = [0.0_f64; 2];
+        let mut longest = [[0.0_f64; 2]; 2];
         barrier.wait();
         while !done.load(SeqCst) {
             let key = work::key(endpoints + (random.next() >> 16) as usize % endpoints);
-            for (puts, longest) in longest.iter_mut().enumerate() {
+            for (puts, [longest, most]) in longest.iter_mut().enumerate() {
                 let ready = ready_to_run();
-                let start = work::cpu(clock);
+                let (start, own) = (work::cpu(clock), thread_cpu());
                 if puts == 0 {
                     black_box(cache.get(&key, &mut buf));
                 } else {
                     cache.put(&key, data);
                 }
+                *most = most.max(thread_cpu() - own);
                 let waited = work::cpu(clock) - start;
                 *longest = longest.max(waited - (ready_to_run() - ready));
             }

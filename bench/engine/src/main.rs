@@ -1,5 +1,6 @@
 //! Measures libtsc beside other caches and against its own limits, in one run that takes all sides in turn:
-//! `engine-bench RESULTS [quick]`.
+//! `engine-bench RESULTS [quick] [LANGUAGE=PROGRAM...]`. A program measures the caches of its language when it is
+//! asked (program.rs).
 //!
 //! Writes each measurement to RESULTS (CSV), and says at the end which goals were not met. `engine-bench
 //! report RESULTS FOLDER` writes the page and its plots from the results.
@@ -8,31 +9,46 @@ mod floor;
 mod limits;
 mod peer;
 mod plot;
+mod program;
 mod report;
+mod rustls_cache;
 mod tsc;
 mod work;
 
+use program::Program;
 use report::Row;
+use rustls_cache::Stores;
 use std::io::Write;
 use work::Mix;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let (programs, arguments): (Vec<_>, Vec<_>) = arguments
+        .iter()
+        .partition(|argument| argument.contains('='));
+    match arguments
+        .iter()
+        .map(|word| word.as_str())
+        .collect::<Vec<_>>()[..]
+    {
         ["report", results, folder] => report::write(results, folder),
-        [results] => measure(results, false),
-        [results, "quick"] => measure(results, true),
+        [results] => measure(results, false, &programs),
+        [results, "quick"] => measure(results, true, &programs),
         _ => {
-            eprintln!("usage: engine-bench RESULTS [quick] | report RESULTS FOLDER");
+            eprintln!(
+                "usage: engine-bench RESULTS [quick] [LANGUAGE=PROGRAM...] | report RESULTS FOLDER"
+            );
             std::process::exit(2);
         }
     }
 }
 
-fn measure(results: &str, quick: bool) {
+fn measure(results: &str, quick: bool, programs: &[&String]) {
     let mut rows = machine();
     floor::measure(quick, &mut rows);
+    floor::measure_offer(quick, &mut rows);
     throughput(quick, &mut rows);
+    own_sessions(quick, programs, &mut rows);
     limits::percentile(quick, &mut rows);
     limits::scale(quick, &mut rows);
     limits::longest(quick, &mut rows);
@@ -88,6 +104,52 @@ fn throughput(quick: bool, rows: &mut Vec<Row>) {
                             let (wall, cpu) = mix.run(&**peer, threads, steps, order, &keys, &data);
                             rows.push(Row::new("throughput", &case, name, round, wall));
                             rows.push(Row::new("throughput cpu", &case, name, round, cpu));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// libtsc in the terms of rustls, Go and Python, beside what each of them has, with sessions that handshakes made.
+fn own_sessions(quick: bool, programs: &[&String], rows: &mut Vec<Row>) {
+    let endpoints = 10_000;
+    let (threads, rounds, steps): (&[usize], _, _) = if quick {
+        (&[1, 8], 5, 20_000)
+    } else {
+        (&[1, 2, 8], 15, 40_000)
+    };
+    let mut programs: Vec<_> = report::OWN
+        .iter()
+        .filter_map(|&(part, other)| {
+            let given = programs.iter().find_map(|given| {
+                let (language, command) = given.split_once('=')?;
+                (language == part).then_some(command)
+            })?;
+            let command: Vec<_> = given.split(' ').map(String::from).collect();
+            Some((part, ["libtsc", other], Program::start(&command)))
+        })
+        .collect();
+    let orders = [
+        ("hot", work::uniform(1 << 16, 8), 8),
+        ("zipf", work::zipf(1 << 16, endpoints), endpoints),
+    ];
+    for (order_name, order, used) in &orders {
+        for mix in Mix::ALL {
+            let stores = Stores::new(mix, endpoints, *used);
+            for &threads in threads {
+                let case = format!("{order_name} {} {threads}", mix.name());
+                for round in 0..rounds {
+                    for (at, name) in rustls_cache::SUBJECTS.into_iter().enumerate() {
+                        let (wall, _) = stores.run(at, threads, steps, order);
+                        rows.push(Row::new("rustls", &case, name, round, wall));
+                    }
+                    for (part, subjects, program) in &mut programs {
+                        for subject in *subjects {
+                            // They take longer for each.
+                            let wall = program.run(subject, order_name, mix, threads, steps / 5);
+                            rows.push(Row::new(part, &case, subject, round, wall));
                         }
                     }
                 }

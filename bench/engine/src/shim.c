@@ -36,6 +36,17 @@ int bench_config_put(const tsc_config *config, uint32_t port, const uint8_t *dat
     return tsc_config_put(config, &to, sizeof to, &info, sizeof info, data, len);
 }
 
+static void release(void *object) {
+    (void)object;
+}
+
+int bench_config_put_object(const tsc_config *config, uint32_t port, size_t len) {
+    static char object;
+    tsc_session_info info = {.tls_version = 0x0303, .lifetime_seconds = 7200};
+    tsc_endpoint to = endpoint(port);
+    return tsc_config_put_object(config, &to, sizeof to, &info, sizeof info, &object, len, release);
+}
+
 tsc_attempt *bench_attempt(const tsc_config *config, uint32_t port) {
     tsc_attempt *attempt = NULL;
     tsc_endpoint to = endpoint(port);

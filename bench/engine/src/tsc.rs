@@ -38,6 +38,7 @@ unsafe extern "C" {
     fn bench_config(cache: *const c_void) -> *mut c_void;
     fn tsc_config_free(config: *mut c_void);
     fn bench_config_put(config: *const c_void, port: u32, data: *const u8, len: usize) -> c_int;
+    fn bench_config_put_object(config: *const c_void, port: u32, len: usize) -> c_int;
     fn bench_attempt(config: *const c_void, port: u32) -> *mut c_void;
     fn bench_offer(attempt: *const c_void) -> c_int;
     fn tsc_attempt_free(attempt: *mut c_void);
@@ -107,6 +108,31 @@ impl Tsc {
         };
         assert!(buf.is_empty() || done == 0, "export: {done}");
         len
+    }
+
+    /// Nanoseconds of CPU of an offer of an object, each to an attempt of its own: so few at a time that they are in
+    /// the processor's cache, as an attempt is that was just made.
+    pub fn offer(&self, batches: usize, bytes: usize) -> f64 {
+        const ATTEMPTS: usize = 100;
+        let mut spent = 0.0;
+        // SAFETY: handles that are alive until they are freed here.
+        unsafe {
+            let config = bench_config(self.0);
+            assert_eq!(bench_config_put_object(config, 1, bytes), 0);
+            for _ in 0..batches {
+                let attempts = [(); ATTEMPTS].map(|()| bench_attempt(config, 1));
+                let start = crate::work::thread_cpu();
+                for attempt in attempts {
+                    assert_eq!(bench_offer(attempt), 0);
+                }
+                spent += crate::work::thread_cpu() - start;
+                for attempt in attempts {
+                    tsc_attempt_free(attempt);
+                }
+            }
+            tsc_config_free(config);
+        }
+        spent / (batches * ATTEMPTS) as f64
     }
 
     /// Nanoseconds of CPU of the slowest of so many offers, each of an attempt of its own.

@@ -108,40 +108,54 @@ impl Mix {
         keys: &[Vec<u8>],
         data: &[u8],
     ) -> (f64, f64) {
-        let barrier = Barrier::new(threads);
-        let each = steps / threads;
-        // The threads look at the clock: one that watched them would be late, there are more of them than
-        // processors.
-        let ran: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|worker| {
-                    let barrier = &barrier;
-                    scope.spawn(move || {
-                        let mut buf = vec![0; data.len()];
-                        let start = order.len() / threads * worker;
-                        barrier.wait();
-                        let begun = Instant::now();
-                        let cpu = thread_cpu();
-                        for turn in 0..each {
-                            let at = order[(start + turn) % order.len()] as usize;
-                            self.step(turn, peer, &keys[at], data, black_box(&mut buf));
-                        }
-                        let cpu = thread_cpu() - cpu;
-                        (begun, Instant::now(), cpu)
-                    })
-                })
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap())
-                .collect()
-        });
-        let begun = ran.iter().map(|&(begun, ..)| begun).min().unwrap();
-        let ended = ran.iter().map(|&(_, ended, _)| ended).max().unwrap();
-        let steps = (each * threads) as f64;
-        let cpu: f64 = ran.iter().map(|&(.., cpu)| cpu).sum();
-        ((ended - begun).as_secs_f64() * 1e9 / steps, cpu / steps)
+        run(threads, steps, order, |turn, at, buf| {
+            buf.resize(data.len(), 0);
+            self.step(turn, peer, &keys[at], data, black_box(buf));
+        })
     }
+}
+
+/// Nanoseconds per step, by the wall clock and of the processor, while so many threads make `steps` of them, each from
+/// its own place in `order` and with a buffer of its own.
+pub fn run(
+    threads: usize,
+    steps: usize,
+    order: &[u32],
+    step: impl Fn(usize, usize, &mut Vec<u8>) + Sync,
+) -> (f64, f64) {
+    let barrier = Barrier::new(threads);
+    let each = steps / threads;
+    // The threads look at the clock: one that watched them would be late, there are more of them than
+    // processors.
+    let ran: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                let (barrier, step) = (&barrier, &step);
+                scope.spawn(move || {
+                    let mut buf = Vec::new();
+                    let start = order.len() / threads * worker;
+                    barrier.wait();
+                    let begun = Instant::now();
+                    let cpu = thread_cpu();
+                    for turn in 0..each {
+                        let at = order[(start + turn) % order.len()] as usize;
+                        step(turn, at, &mut buf);
+                    }
+                    let cpu = thread_cpu() - cpu;
+                    (begun, Instant::now(), cpu)
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let begun = ran.iter().map(|&(begun, ..)| begun).min().unwrap();
+    let ended = ran.iter().map(|&(_, ended, _)| ended).max().unwrap();
+    let steps = (each * threads) as f64;
+    let cpu: f64 = ran.iter().map(|&(.., cpu)| cpu).sum();
+    ((ended - begun).as_secs_f64() * 1e9 / steps, cpu / steps)
 }
 
 /// Nanoseconds that this thread has had of a processor.

@@ -37,3 +37,17 @@ pub fn trust(cafile: &str) -> Result<ClientConfig, Box<dyn Error + Send + Sync>>
     config.resumption = Resumption::disabled();
     Ok(config)
 }
+
+/// Whether what came into the cache went for one of the reasons in its statistics, or is there.
+///
+/// # Errors
+/// The counts, if they do not add up.
+pub fn check_books(cache: &libtsc::Cache) -> Outcome {
+    let stats = cache.stats();
+    let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+    if stats.stored + stats.returned == stats.taken + dropped + stats.sessions {
+        Ok(())
+    } else {
+        Err(format!("the books do not balance: {stats:?}").into())
+    }
+}

@@ -4,7 +4,7 @@
 
 use crate::input::Input;
 use crate::objects;
-use crate::raw::{status, zero};
+use crate::raw::{check_books, stats, status, zero};
 use libtsc::capi::tsc_status::*;
 use libtsc::capi::*;
 use std::ffi::c_void;
@@ -205,6 +205,9 @@ pub fn run(bytes: &[u8]) {
             break;
         }
         world.call(&mut input);
+    }
+    if !world.cache.is_null() {
+        check_books(&stats(world.cache));
     }
     // SAFETY: here and below, what the header asks for, as said at the top.
     unsafe {

@@ -2,7 +2,7 @@
 //! are the same. And what events say of an endpoint is what it was.
 
 use crate::input::Input;
-use crate::raw::{Endpoint, Meaning, Place, ok, pointer, status, zero};
+use crate::raw::{Endpoint, Meaning, Place, check_books, ok, pointer, stats, status, zero};
 use libtsc::capi::tsc_status::*;
 use libtsc::capi::*;
 use std::cell::RefCell;
@@ -225,6 +225,7 @@ pub fn run(bytes: &[u8]) {
     for config in [one, another].into_iter().flatten() {
         unsafe { tsc_config_free(config.handle) };
     }
+    check_books(&stats(cache));
     unsafe { tsc_cache_free(cache) };
 }
 

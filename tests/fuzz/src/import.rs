@@ -2,7 +2,7 @@
 //! form of an export, and otherwise not at all; and nothing of it lives longer than the cache allows.
 
 use crate::input::Input;
-use crate::raw::{ok, stats, status, zero};
+use crate::raw::{check_books, ok, stats, status, zero};
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use libtsc::capi::tsc_status::*;
@@ -264,6 +264,7 @@ fn sealed(world: &World, time: &Cell<u64>, exported: Option<i64>, text: &[u8]) {
         // The export is of a time that has not come.
         Err(why) => return assert!(why == TSC_DISCARDED && exported.is_some(), "{why:?}"),
     };
+    check_books(&stats(world.cache));
     let stored = stats(world.cache);
     assert!(count <= records.len() && stored.stored == count as u64);
     assert!(stored.bytes <= 4096);

@@ -39,6 +39,15 @@ pub(crate) fn stats(cache: *const tsc_cache) -> tsc_stats {
     out
 }
 
+/// What came into a cache went for one of the reasons in its statistics, or is there.
+#[track_caller]
+pub(crate) fn check_books(stats: &tsc_stats) {
+    let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+    let came = stats.stored + stats.returned;
+    assert_eq!(came, stats.taken + dropped + stats.sessions, "the books");
+    assert!(stats.taken <= stats.offered && stats.returned <= stats.taken);
+}
+
 /// An endpoint in the terms of Rust.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoint<'a> {

@@ -3,7 +3,7 @@
 use crate::input::Input;
 use crate::ledger::{Ledger, Limits, LineageId, Number, Place};
 use crate::objects;
-use crate::raw::{Endpoint, Meaning, ok, pointer, stats, status, zero};
+use crate::raw::{Endpoint, Meaning, check_books, ok, pointer, stats, status, zero};
 use libtsc::capi::tsc_status::*;
 use libtsc::capi::*;
 use std::cell::Cell;
@@ -1303,6 +1303,7 @@ impl World {
     /// What holds after every call.
     fn check(&self) {
         let (stats, limits) = (stats(self.cache), &self.ledger.limits);
+        check_books(&stats);
         assert!(
             stats.endpoints <= limits.endpoints,
             "{} endpoints",

@@ -8,7 +8,7 @@
 //! offered its own sessions only.
 
 use libtsc::{Cache, Endpoint, Options};
-use libtsc_clients::{Outcome, arguments, trust};
+use libtsc_clients::{Outcome, arguments, check_books, trust};
 use std::sync::Arc;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -41,5 +41,5 @@ async fn main() -> Outcome {
             connection.await??;
         }
     }
-    Ok(())
+    check_books(&cache)
 }

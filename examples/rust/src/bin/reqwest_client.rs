@@ -6,7 +6,7 @@
 //! ```
 
 use libtsc::{Cache, Options};
-use libtsc_clients::{Outcome, arguments, trust};
+use libtsc_clients::{Outcome, arguments, check_books, trust};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome {
@@ -23,5 +23,5 @@ async fn main() -> Outcome {
     for _ in 0..requests.parse()? {
         print!("{}", client.get(&url).send().await?.text().await?);
     }
-    Ok(())
+    check_books(&cache)
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use libtsc::{Cache, Options};
-use libtsc_clients::{Outcome, arguments, trust};
+use libtsc_clients::{Outcome, arguments, check_books, trust};
 use scylla::client::session::TlsContext;
 use scylla::client::session_builder::SessionBuilder;
 use std::sync::Arc;
@@ -29,5 +29,5 @@ async fn main() -> Outcome {
         let (version,) = answer.into_rows_result()?.single_row::<(String,)>()?;
         println!("{version}");
     }
-    Ok(())
+    check_books(&cache)
 }

@@ -9,7 +9,7 @@
 
 use libtsc::rustls::Config;
 use libtsc::{Cache, Endpoint, Failure, Options};
-use libtsc_clients::{Outcome, arguments, trust};
+use libtsc_clients::{Outcome, arguments, check_books, trust};
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
 use std::error::Error;
@@ -46,7 +46,7 @@ async fn main() -> Outcome {
     }
     let resumed = pool.iter().filter(|(_, resumed)| *resumed).count();
     println!("{resumed} of {} connections resumed", pool.len());
-    Ok(())
+    check_books(&cache)
 }
 
 /// Opens a connection; whether it was resumed.
