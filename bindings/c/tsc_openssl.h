@@ -142,8 +142,8 @@ extern "C" {
 // options: as for tsc_config_new; copied. NULL for the defaults, with which this SSL_CTX shares
 // sessions with no other. SSL_CTXs with the same identity share between SSLs that verify the same.
 // Do not set verification: it is read from ctx. The end of the client certificate is read when a
-// session arrives; a client_not_after bounds all sessions besides. If a callback supplies the client
-// certificate, other than OpenSSL's client_cert_cb, and the cache has TSC_SHARE, set
+// session arrives; a client_not_after bounds all sessions besides. If a callback supplies the
+// client certificate, other than OpenSSL's client_cert_cb, and the cache has TSC_SHARE, set
 // TSC_CONFIG_CLIENT_CERTIFICATE.
 // flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
@@ -952,7 +952,8 @@ static inline int tsc_ssl_hides_(SSL *ssl, const tsc_endpoint *endpoint) {
     return (flags & X509_V_FLAG_POLICY_CHECK) && endpoint->verification_len == 0;
 }
 
-// Whether the client may show a certificate: its session is that client, for whoever gets hold of it.
+// Whether the client may show a certificate: its session then is that client, whoever gets hold of
+// it.
 static inline int tsc_ssl_may_show_certificate_(SSL *ssl) {
     if (SSL_get_certificate(ssl))
         return 1;

@@ -870,6 +870,7 @@ class attempt {
 
     // The connection is not one of its endpoint's after all: call it before the first bytes are
     // written. What was taken goes back, and only how the connection ends is still to be reported.
+    // Returns TSC_WRONG_STATE or TSC_CLOSED.
     status withdraw() const noexcept {
         return ::tsc_attempt_withdraw(get());
     }
