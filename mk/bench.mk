@@ -50,6 +50,16 @@ build/bench/crowd: bench/crowd.c $(HEADERS) | deps-build build
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc
 
+# AT_ONCE: how many at once; IN_TURN: how many one after the other.
+AT_ONCE = 64
+IN_TURN = 1000
+workers: deps-demo build/bench/workers build/demo/server agent ## Connect from many processes, each by itself and with tsc-agent; AT_ONCE=, IN_TURN=
+	@LD_LIBRARY_PATH=build/core AT_ONCE=$(AT_ONCE) IN_TURN=$(IN_TURN) build/demo/server bench/workers.sh build/bench/workers build/agent/release/tsc-agent
+
+build/bench/workers: bench/workers.c examples/tcp.h $(HEADERS) | deps-demo build
+	@mkdir -p $(@D)
+	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
+
 storm: deps-plot build ## Open whole pools at once, to servers of all kinds
 	@$(MAKE) --quiet $(STORM)
 	@sh bench/storm/storm.sh all build/storm
@@ -76,4 +86,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs
+.PHONY: bench workers bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs

@@ -514,7 +514,7 @@ class cache {
     // Makes a cache. on_event: called when something happens in it; may be empty. It replaces
     // how.on_event.
     //
-    // Returns TSC_UNSUPPORTED or TSC_NO_MEMORY.
+    // Returns TSC_UNSUPPORTED, TSC_TOO_LARGE or TSC_NO_MEMORY.
     static result<cache> make(const options &how = {}, listener on_event = nullptr) noexcept {
         options full = how;
         detail::listening with;

@@ -1,11 +1,8 @@
-#[cfg(agent)]
-use super::TSC_MAX_NAME;
 use super::event::EventCallback;
 use super::guard::StatusResult;
-#[cfg(agent)]
 use super::slice::bytes_up_to;
 use super::tsc_status::TSC_UNSUPPORTED;
-use super::{extensible, tsc_event};
+use super::{TSC_MAX_NAME, extensible, tsc_event};
 #[cfg(agent)]
 use crate::agent::Agent;
 use crate::engine::{Clock, Listener, Options};
@@ -146,6 +143,7 @@ pub(super) unsafe fn read(
     if given.flags & !FLAGS != 0 || given.reserved != 0 {
         return Err(TSC_UNSUPPORTED);
     }
+    bytes_up_to(given.agent, given.agent_len, TSC_MAX_NAME)?;
     fn or<T: Default + PartialEq>(given: T, default: T) -> T {
         if given == T::default() {
             default

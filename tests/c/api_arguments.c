@@ -47,6 +47,25 @@ static void making_sharing_and_closing_a_cache_refuse_nonsense(void **state) {
     assert_status(tsc_cache_new(&options, size, &out), TSC_INVALID_ARGUMENT);
     options.flags = 1u << 31;
     assert_status(tsc_cache_new(&options, sizeof options, &out), TSC_UNSUPPORTED);
+    options.flags = 0;
+    options.reserved = 1;
+    assert_status(tsc_cache_new(&options, sizeof options, &out), TSC_UNSUPPORTED);
+    options.reserved = 0;
+    static const uint8_t path[TSC_MAX_NAME + 1];
+    options.flags = TSC_SHARE;
+    options.agent = path;
+    options.agent_len = sizeof path;
+    assert_status(tsc_cache_new(&options, sizeof options, &out), TSC_TOO_LARGE);
+    options.agent = NULL;
+    assert_status(tsc_cache_new(&options, sizeof options, &out), TSC_INVALID_ARGUMENT);
+    tsc_config_options config_options = {.flags = 1u << 31};
+    tsc_config *made = NULL;
+    assert_status(tsc_config_new(cache, &config_options, sizeof config_options, &made),
+                  TSC_UNSUPPORTED);
+    config_options = (tsc_config_options){.reserved = 1};
+    assert_status(tsc_config_new(cache, &config_options, sizeof config_options, &made),
+                  TSC_UNSUPPORTED);
+    assert_null(made);
 
     assert_status(tsc_cache_share(NULL, &out), TSC_INVALID_ARGUMENT);
     assert_status(tsc_cache_share(cache, NULL), TSC_INVALID_ARGUMENT);
