@@ -82,6 +82,7 @@ impl Host {
             .collect();
         for process in processes {
             process.end_leases(self.lease);
+            process.forget_if_idle();
         }
     }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &Args) -> anyhow::Result<()> {
     keep_memory_to_ourselves();
+    allow_many_connections();
     // One thread: no request waits for another, since none does more than look something up.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -38,6 +39,14 @@ fn serve(args: &Args) -> anyhow::Result<()> {
         .context("cannot start")?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, listener::run(args))
+}
+
+/// The usual limit of descriptors is for programs that use `select`.
+fn allow_many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Sessions are keys: they go into no core dump, no other process of the user reads them, and, where the

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
 
 pub(crate) struct Process {
     cache: Arc<Cache>,
     max_attempts: usize,
     attempts: RefCell<HashMap<u64, Held>>,
+    /// The task that waits for its end.
+    watch: RefCell<Option<AbortHandle>>,
 }
 
 /// An attempt of a process's, as the engine knows it here.
@@ -70,6 +73,7 @@ impl Process {
             cache,
             max_attempts,
             attempts: RefCell::default(),
+            watch: RefCell::default(),
         }
     }
 
@@ -86,10 +90,21 @@ impl Process {
             return;
         };
         let process = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let watch = tokio::task::spawn_local(async move {
             let _ = ended.readable().await;
             process.end();
         });
+        *self.watch.borrow_mut() = Some(watch.abort_handle());
+    }
+
+    /// Forgets it, if it has nothing here and no connection: a living process may have had many caches.
+    pub(crate) fn forget_if_idle(self: Rc<Self>) {
+        const WATCH_AND_CALLER: usize = 2;
+        if self.attempts() == 0 && Rc::strong_count(&self) == WATCH_AND_CALLER {
+            if let Some(watch) = self.watch.take() {
+                watch.abort();
+            }
+        }
     }
 
     pub(crate) fn attempts(&self) -> usize {

@@ -55,6 +55,18 @@ fn what_a_killed_process_had_is_nobodys() {
 }
 
 #[test]
+fn a_process_that_has_nothing_here_is_forgotten() {
+    let machine = Machine::new(&["--lease", "1"]);
+    // All of them are this process, which lives on.
+    for _ in 0..20 {
+        let process = machine.process();
+        process.take();
+    }
+    // The one that asks.
+    machine.wait_for("tsc_agent_processes", 1);
+}
+
+#[test]
 fn what_a_silent_process_has_is_nobodys_after_the_lease() {
     let machine = Machine::new(&["--lease", "1"]);
     let process = machine.process();
