@@ -192,11 +192,16 @@ mod tests {
 
     #[test]
     fn where_only_endpoints_are_too_many_no_shard_is_asked_for_bytes() {
-        let engine = engine(256, 1 << 20);
-        fill(&engine, 256);
-        (2000..2128).for_each(|number| put(&engine, number));
-        let before = spare(&engine);
-        assert!(before.iter().sum::<usize>() > 8 * BYTES);
+        // Which endpoints share a shard is chance, and how much is left unused there.
+        let (engine, before) = std::iter::repeat_with(|| {
+            let engine = engine(256, 1 << 20);
+            fill(&engine, 256);
+            (2000..2128).for_each(|number| put(&engine, number));
+            let before = spare(&engine);
+            (engine, before)
+        })
+        .find(|(_, before)| before.iter().sum::<usize>() > 8 * BYTES)
+        .expect("one in ten has less");
         put(&engine, 3000);
         let changed = spare(&engine)
             .iter()
@@ -209,21 +214,28 @@ mod tests {
 
     #[test]
     fn where_bytes_are_short_no_more_shards_are_asked_than_it_takes() {
-        let engine = engine(512, 300);
-        fill(&engine, 200);
+        let (engine, mut before) = std::iter::repeat_with(|| {
+            let engine = engine(512, 300);
+            fill(&engine, 200);
+            let before = spare(&engine);
+            (engine, before)
+        })
+        .find(|(_, before)| before.iter().filter(|&&spare| spare >= BYTES).count() > 8)
+        .expect("few have less");
         let mut number = 2000;
-        let mut before = spare(&engine);
-        assert!(before.iter().filter(|&&spare| spare >= BYTES).count() > 8);
         loop {
             put(&engine, number);
             number += 1;
             let now = spare(&engine);
-            let asked = now
-                .iter()
-                .zip(&before)
-                .filter(|(now, before)| now < before)
-                .count();
-            assert!(asked <= 2, "{asked}");
+            let given = now.iter().zip(&before);
+            let mut given: Vec<_> = given
+                .map(|(now, before)| before.saturating_sub(*now))
+                .collect();
+            given.sort_unstable();
+            // Its own, that of what was evicted, and the last that was asked may give any number. Those asked
+            // before that one were not enough.
+            let others = &given[..given.len() - 3];
+            assert!(others.iter().sum::<usize>() < BYTES, "{given:?}");
             if engine.stats().evicted != 0 {
                 break;
             }
