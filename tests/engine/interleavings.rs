@@ -430,6 +430,7 @@ fn attempts_beside_each_other_are_offered_different_sessions() {
             server_name: b"",
             group: b"",
             verification: b"",
+            client_certificate: false,
         };
         let config = Arc::new(config());
         let connect =
@@ -519,6 +520,7 @@ fn nobody_waits_on_when_there_is_nothing_to_wait_for_any_more() {
             server_name: b"",
             group: b"",
             verification: b"",
+            client_certificate: false,
         };
         let config = Arc::new(config());
         let connect =
