@@ -28,6 +28,8 @@ impl Nulls {
 
 unsafe extern "C" fn nothing(_: *mut c_void) {}
 
+unsafe extern "C" fn some_function() {}
+
 /// What was called, and with what: all that a pointer may point to.
 struct World {
     called: BTreeSet<&'static str>,
@@ -185,6 +187,7 @@ fn every_function_answers_null_with_a_status() {
         tsc_attempt_wait_callback(*attempt, 0, fn, *none);
         tsc_attempt_wait_fd(*attempt, 0, *none);
         tsc_attempt_wait_end(*attempt);
+        tsc_attempt_withdraw(*attempt);
         tsc_attempt_sent(*attempt);
         tsc_attempt_wants_another(*attempt);
         tsc_attempt_set_not_after(*attempt, 0);
@@ -206,6 +209,9 @@ fn every_function_answers_null_with_a_status() {
         assert_eq!(tsc_attempt_new(config, null(), size, &mut out), invalid);
         let done = tsc_attempt_new(config, endpoint, size, null_mut());
         assert_eq!((done, out.is_null()), (invalid, true));
+        let (id, own) = (world.bytes(), some_function as unsafe extern "C" fn());
+        assert_eq!(tsc_function_id(None, id), invalid);
+        assert_eq!(tsc_function_id(Some(own), null_mut()), invalid);
         for (attempt, config, cache) in [
             (null_mut(), null_mut(), null_mut()),
             (world.attempt, world.config, world.cache),
@@ -217,6 +223,7 @@ fn every_function_answers_null_with_a_status() {
         assert!(!tsc_version().is_null() && !tsc_status_text(u32::MAX).is_null());
     }
     let called = world.called.iter().copied().chain([
+        "tsc_function_id",
         "tsc_attempt_free",
         "tsc_config_free",
         "tsc_cache_free",
