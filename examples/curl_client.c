@@ -35,6 +35,10 @@ static CURLcode on_context(CURL *curl, void *ctx, void *arg) {
     /* [tsc] */
     tsc_config_options options = {.identity = (const uint8_t *)"curl", .identity_len = 4};
     SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+    /* libcurl sets these on the store when the server's first bytes arrive, and a connection whose
+       rules change after it began keeps nothing. So they are set now. */
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx),
+                         X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
     tsc_ssl_attach(ctx, request->cache, &options, 0);
     tsc_ssl_on_start(ctx, on_handshake, request);
     /* [/tsc] */
