@@ -53,6 +53,7 @@
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_free)                                                                                \
     X(SSL_CTX_get_cert_store)                                                                      \
+    X(SSL_CTX_get_client_cert_cb)                                                                  \
     X(SSL_CTX_get_ex_data)                                                                         \
     X(SSL_CTX_get_info_callback)                                                                   \
     X(SSL_CTX_get_options)                                                                         \
@@ -183,6 +184,7 @@ extern openssl_functions openssl;
 #define SSL_CTX_ctrl openssl.SSL_CTX_ctrl_
 #define SSL_CTX_free openssl.SSL_CTX_free_
 #define SSL_CTX_get_cert_store openssl.SSL_CTX_get_cert_store_
+#define SSL_CTX_get_client_cert_cb openssl.SSL_CTX_get_client_cert_cb_
 #define SSL_CTX_get_ex_data openssl.SSL_CTX_get_ex_data_
 #define SSL_CTX_get_info_callback openssl.SSL_CTX_get_info_callback_
 #define SSL_CTX_get_options openssl.SSL_CTX_get_options_
