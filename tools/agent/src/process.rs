@@ -100,10 +100,9 @@ impl Process {
     /// Forgets it, if it has nothing here and no connection: a living process may have had many caches.
     pub(crate) fn forget_if_idle(self: Rc<Self>) {
         const WATCH_AND_CALLER: usize = 2;
-        if self.attempts() == 0 && Rc::strong_count(&self) == WATCH_AND_CALLER {
-            if let Some(watch) = self.watch.take() {
-                watch.abort();
-            }
+        let is_idle = self.attempts() == 0 && Rc::strong_count(&self) == WATCH_AND_CALLER;
+        if let Some(watch) = self.watch.borrow_mut().take_if(|_| is_idle) {
+            watch.abort();
         }
     }
 
