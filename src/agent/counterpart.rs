@@ -115,8 +115,14 @@ impl Counterpart {
         keep: impl FnOnce(&[u8]) -> Option<B>,
     ) -> Result<Answer<B>, Away> {
         let budget = self.agent.budget;
-        if asking.channel.receive(after(Duration::ZERO))?.is_none() {
-            asking.channel.send(&Request::Cancel, after(budget))?;
+        let channel = &mut asking.channel;
+        let told = match channel.receive(after(Duration::ZERO)) {
+            Ok(None) => channel.send(&Request::Cancel, after(budget)),
+            answered => answered.map(|_| ()),
+        };
+        if let Err(why) = told {
+            self.agent.failed();
+            return Err(why);
         }
         self.answer(asking, after(budget), keep)
     }

@@ -5,12 +5,11 @@
 
 use super::staging::Staged;
 use super::{Connection, NotNow, Progress};
-use crate::agent::{Answer, Asking, Brought, Counterpart, Lent};
+use crate::agent::{Answer, Asking, Away, Brought, Counterpart, Lent};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::engine::{
-    EventKind, Kind, Lineage, Payload, Reason, SecretBytes, Session, Time, restored,
-};
+use crate::engine::{EventKind, Lineage, Payload, Reason, SecretBytes, Session, Time, restored};
+use crate::session_info::SessionInfo;
 use crate::sync::MutexGuard;
 use std::time::Instant;
 
@@ -48,16 +47,14 @@ impl Loan {
     }
 }
 
-/// A session is a TLS 1.3 ticket if it is of that version.
-const TLS_1_3: u16 = 0x0304;
-
 impl Connection {
     fn keep_lent(&self, bytes: &[u8]) -> Option<SecretBytes> {
         self.supply.engine().keep(&self.supply.key(), bytes).ok()
     }
 
-    /// A session that the agent lends, under the limits of this cache as well.
-    fn of_agent(&self, lent: Lent<SecretBytes>) -> Session {
+    /// A session that the agent lends, under the limits of this cache as well; `None`: there is no such session.
+    fn of_agent(&self, lent: Lent<SecretBytes>) -> Option<Session> {
+        let info = SessionInfo::of(lent.tls_version, 0).check().ok()?;
         let engine = self.supply.engine();
         let now = engine.now();
         let ends = now.plus_ms(lent.left_ms);
@@ -66,30 +63,30 @@ impl Connection {
             ..engine.new_lineage(now)
         };
         let lineage = self.bounded(lineage, now, None);
-        Session {
-            kind: match lent.tls_version {
-                TLS_1_3 => Kind::SingleUse,
-                _ => Kind::Reusable,
-            },
-            label: lent.tls_version,
+        Some(Session {
+            kind: info.kind,
+            label: info.tls_version,
             size: 0,
             received: now.minus_ms(lent.age_ms),
             expires: restored(engine.options(), now, lent.age_ms, lent.left_ms, lineage),
             lineage,
             payload: Payload::Bytes(lent.bytes),
-        }
+        })
     }
 
     /// What an answer of the agent's comes to; `None`: it gave none.
-    fn loan_of<E>(&self, answer: Result<Answer<SecretBytes>, E>) -> Option<(Loan, bool)> {
-        let Ok(Answer { session, waited }) = answer else {
-            self.count(|stats| stats.agent_away += 1);
-            return None;
-        };
-        let loan = match session.map(|lent| self.of_agent(lent)) {
-            Ok(session) => Loan::Kept(session),
-            Err(reason) => Loan::Denied(reason),
-        };
+    fn loan_of(&self, answer: Result<Answer<SecretBytes>, Away>) -> Option<(Loan, bool)> {
+        let answer = answer.and_then(|Answer { session, waited }| match session {
+            Ok(lent) => {
+                let session = self.of_agent(lent).ok_or(Away::Nonsense)?;
+                Ok((Loan::Kept(session), waited))
+            }
+            Err(reason) => Ok((Loan::Denied(reason), waited)),
+        });
+        // One that must not wait was not asked.
+        let away = answer.as_ref().is_err_and(|why| *why != Away::WouldWait);
+        self.count(|stats| stats.agent_away += u64::from(away));
+        let (loan, waited) = answer.ok()?;
         self.count(|stats| {
             stats.agent_leased += u64::from(matches!(loan, Loan::Kept(_)));
             stats.waited += u64::from(waited);
@@ -287,8 +284,8 @@ impl Connection {
         let now = self.now();
         // Who waits here is served here.
         let waiting = self.supply.waiting();
-        let offered: Vec<_> = staged.iter().enumerate().skip(waiting).collect();
-        let offered = offered.into_iter().filter_map(|(at, session)| {
+        let offered = staged.iter().enumerate().skip(waiting);
+        let offered = offered.filter_map(|(at, session)| {
             Some((at, self.brought(agents, session, lineage, not_after, now)?))
         });
         let (places, brought): (Vec<_>, Vec<_>) = offered.unzip();

@@ -192,16 +192,12 @@ impl Process {
         left_ms: u64,
         session: &[u8],
     ) -> bool {
-        const TLS_1_3: u16 = 0x0304;
         let seconds = (left_ms / 1000).try_into().unwrap_or(u32::MAX);
         if seconds == 0 {
             return false;
         }
-        let info = if tls_version == TLS_1_3 {
-            SessionInfo::tls13(seconds)
-        } else {
-            SessionInfo::tls12(seconds)
-        };
+        let mut info = SessionInfo::tls13(seconds);
+        info.tls_version = tls_version;
         let received = self
             .held(number)
             .map(|attempt| attempt.receive(&info, session));

@@ -196,6 +196,8 @@ fn an_event_loop_waits_by_descriptor_and_never_blocks() {
     let third = two.begin();
     assert_eq!(third.offer(), None);
     assert_eq!((two.stats().waited, two.stats().waits_served), (1, 1));
+    // Which is no fault of the agent's.
+    assert_eq!(two.stats().agent_away, 0);
 }
 
 #[test]

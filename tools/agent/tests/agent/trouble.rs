@@ -81,6 +81,32 @@ fn an_agent_that_says_what_is_no_message() {
 }
 
 #[test]
+fn an_agent_that_lends_what_is_no_session() {
+    let tls_version = 0x7777;
+    let (age_ms, left_ms, waited) = (0, u64::MAX, false);
+    let session = b"of a TLS that there is not";
+    let (head, tail) = Reply::Leased {
+        tls_version,
+        age_ms,
+        left_ms,
+        waited,
+        session,
+    }
+    .encode();
+    let lent = [&head, tail].concat();
+    let machine = Machine::without_agent();
+    let listener = UnixListener::bind(machine.socket()).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            says(stream.unwrap(), &lent);
+        }
+    });
+    let process = machine.process_with(Options::default(), SHORT);
+    assert_eq!(offer(&process.begin()), None);
+    assert_eq!(process.cache.stats().agent_leased, 0);
+}
+
+#[test]
 fn a_folder_that_others_can_write_to() {
     let machine = Machine::new(&[]);
     let folder = machine.socket().parent().unwrap().to_path_buf();
