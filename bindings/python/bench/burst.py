@@ -10,7 +10,6 @@ import ssl
 import statistics
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -19,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 from connections import Full, Requested, respawning
 from network import ROUND_TRIPS, delayed
 from peer import certificate
+from pool import open_at_once
 
 import tsc
 
@@ -49,26 +49,16 @@ WAYS = [Full, Requested, Resuming, Waiting, Reusing]
 
 def burst(way, port, round_trip):
     """Opens the pool; gives the seconds until it is up, and how many resumed."""
-    pool, start = [], threading.Barrier(POOL + 1)
 
     def open_one():
-        start.wait()
         time.sleep(round_trip)  # TCP's handshake
-        pool.append(way.open(port))
+        return way.open(port)
 
     way.open(port).close()
-    threads = [threading.Thread(target=open_one) for _ in range(POOL)]
-    for thread in threads:
-        thread.start()
-    start.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    took = time.perf_counter() - began
+    took, pool = open_at_once(POOL, open_one)
     resumed = sum(tls.session_reused for tls in pool)
     for tls in pool:
         tls.close()
-    assert len(pool) == POOL
     return took, resumed
 
 

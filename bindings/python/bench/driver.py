@@ -22,7 +22,6 @@ import socket
 import ssl
 import sys
 import tempfile
-import threading
 import time
 from operator import truediv
 from statistics import median
@@ -35,6 +34,7 @@ from cassandra import ProtocolVersion
 from cassandra.connection import DefaultEndPoint
 from cassandra.io.libevreactor import LibevConnection
 from network import ROUND_TRIPS, delayed
+from pool import open_at_once
 from test_cassandra import RUN
 from test_drivers import free_port, running
 
@@ -123,24 +123,12 @@ class Side:
 
     def burst(self, milliseconds):
         """Opens connections at once, after one."""
-        context, start, opened = self.new_context(), threading.Barrier(BURST + 1), []
+        context = self.new_context()
         self.visit(context, milliseconds)
-
-        def one():
-            start.wait()
-            opened.append(self.open(context, milliseconds))
-
-        threads = [threading.Thread(target=one) for _ in range(BURST)]
-        for thread in threads:
-            thread.start()
-        start.wait()
-        began = time.perf_counter()
-        for thread in threads:
-            thread.join()
-        took, resumed = time.perf_counter() - began, sum(resumed for _, resumed in opened)
+        took, opened = open_at_once(BURST, lambda: self.open(context, milliseconds))
+        resumed = sum(resumed for _, resumed in opened)
         for connection, _ in opened:
             connection.close()
-        assert len(opened) == BURST
         check(context, 0, resumed)
         self.bursts[milliseconds].append((took, resumed))
 
