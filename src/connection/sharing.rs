@@ -27,10 +27,6 @@ impl Link {
 pub(super) enum Loan {
     #[default]
     Unasked,
-    #[cfg_attr(
-        not(feature = "capi"),
-        expect(dead_code, reason = "only C waits by descriptor")
-    )]
     Asking(Asking),
     Kept(Session),
     /// Nothing, for this reason.
@@ -230,7 +226,6 @@ impl Connection {
 
     /// Asks the agent for a session, and has `watch` look at the descriptor that becomes readable with the
     /// answer. `None`: the agent has no part in this.
-    #[cfg(feature = "capi")]
     pub(crate) fn ask_agent<R>(
         &self,
         max_wait_ms: u32,
