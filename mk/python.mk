@@ -38,7 +38,7 @@ SUITES ?= trixie
 test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
 	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
 
-test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs root, debootstrap, qemu-user and the Rust target
+test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs debootstrap, qemu-user and the Rust target
 	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
 	@tools/arm64-python build/python/wheels/*.whl
 
