@@ -58,6 +58,18 @@ pub(crate) struct Args {
     /// Connection attempts of each process that are under way or established
     #[arg(long, value_name = "N", default_value_t = 16384)]
     pub(crate) max_attempts: usize,
+
+    /// Print the man page or the completions of a shell, and do nothing else
+    #[arg(long, value_name = "WHAT", exclusive = true)]
+    pub(crate) print: Option<Page>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Page {
+    Man,
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Subcommand)]
