@@ -38,7 +38,7 @@ SUITES ?= trixie
 test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
 	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
 
-test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs root, debootstrap, qemu-user and the Rust target
+test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs debootstrap, qemu-user and the Rust target
 	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
 	@tools/arm64-python build/python/wheels/*.whl
 
@@ -70,9 +70,15 @@ build/python/venv-scylla/made: bindings/python/requirements-scylla.txt
 lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
 	@build/python/venv/bin/ruff check --no-cache -q bindings/python
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
-	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine
-	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine
+	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine bench/workers
+	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine bench/workers
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
+
+# For `make workers`.
+build/bench/workers/worker-python: build/python/installed
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s bench/workers/worker.py "$$@"\n' '$(PY)' >$@
+	@chmod +x $@
 
 # For `make bench`.
 build/bench/engine-python: build/python/installed

@@ -453,6 +453,7 @@ struct config_options {
     std::int64_t client_not_after = 0;
     std::uint32_t tickets_new_session = 0;
     std::uint32_t tickets_resumption = 0;
+    bytes verification = {}; // of connections whose endpoint has none of its own
     std::uint32_t flags = 0; // TSC_CONFIG_* combined by |
 
     [[nodiscard]] ::tsc_config_options raw() const noexcept {
@@ -462,6 +463,8 @@ struct config_options {
         to.client_not_after = client_not_after;
         to.tickets_new_session = tickets_new_session;
         to.tickets_resumption = tickets_resumption;
+        to.verification = verification.data();
+        to.verification_len = verification.size();
         to.flags = flags;
         return to;
     }
