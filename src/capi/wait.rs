@@ -1,10 +1,10 @@
 use super::attempt::clone_connection;
-use super::guard::{borrow, check_output, guard, write};
-#[cfg(not(target_os = "linux"))]
-use super::tsc_status::TSC_UNSUPPORTED;
+use super::guard::{StatusResult, check_output, guard};
+#[cfg(target_os = "linux")]
+use super::guard::{borrow, write};
 use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_WAIT};
 use super::{tsc_attempt, tsc_status};
-use crate::connection::Plan;
+use crate::connection::{Connection, Plan};
 use crate::supply::Waker;
 #[cfg(target_os = "linux")]
 use crate::wait_fd::WaitFd;
@@ -29,7 +29,7 @@ impl ReadyCallback {
     }
 }
 
-fn status_of(plan: Plan) -> Result<(), tsc_status> {
+fn status_of(plan: Plan) -> StatusResult<()> {
     match plan {
         Plan::Go => Ok(()),
         Plan::Wait => Err(TSC_WAIT),
@@ -122,17 +122,34 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     guard(|| {
         let connection = clone_connection(attempt)?;
         check_output(fd)?;
-        #[cfg(target_os = "linux")]
-        return status_of(WaitFd::ask(&connection, max_wait_ms, |wait_fd| {
-            write(fd, wait_fd.as_raw_fd());
-            // The handle is still there: foreign code has not run since it was looked at.
-            if let Ok(attempt) = borrow(attempt) {
-                *attempt.wait_fd.lock() = Some(wait_fd);
-            }
-        })?);
-        #[cfg(not(target_os = "linux"))]
-        Err(TSC_UNSUPPORTED)
+        lend_wait_fd(attempt, &connection, max_wait_ms, fd)
     })
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn lend_wait_fd(
+    attempt: *const tsc_attempt,
+    connection: &Connection,
+    max_wait_ms: u32,
+    fd: *mut i32,
+) -> StatusResult<()> {
+    status_of(WaitFd::ask(connection, max_wait_ms, |wait_fd| {
+        write(fd, wait_fd.as_raw_fd());
+        // The handle is still there: foreign code has not run since it was looked at.
+        if let Ok(attempt) = borrow(attempt) {
+            *attempt.wait_fd.lock() = Some(wait_fd);
+        }
+    })?)
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn lend_wait_fd(
+    _: *const tsc_attempt,
+    _: &Connection,
+    _: u32,
+    _: *mut i32,
+) -> StatusResult<()> {
+    Err(super::tsc_status::TSC_UNSUPPORTED)
 }
 
 /// Gives up an attempt's place in the queue, as at its deadline: call tsc_attempt_offer then.
