@@ -11,6 +11,7 @@ use super::{
 use crate::attempt::Attempt;
 use crate::connection::{AttemptState, Connection, Failure};
 use crate::engine::Payload;
+#[cfg(target_os = "linux")]
 use crate::sync::Mutex;
 #[cfg(target_os = "linux")]
 use crate::wait_fd::WaitFd;
