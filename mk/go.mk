@@ -8,14 +8,14 @@ IN_GO = export $(GO_ENV) && cd bindings/go &&
 
 test-bindings: test-go test-go-oldest test-go-cassandra
 
-test-go: lint-go bundle-go build/test/tap ## Test the Go binding: race detector, static library, inside a driver
+test-go: lint-go bundle-go build/test/tap agent ## Test the Go binding: race detector, static library, inside a driver
 	@$(IN_GO) GOEXPERIMENT=cgocheck2 GOGC=1 go test -race -count=1 -timeout 5m ./...
 	@$(IN_GO) go test -tags tsc_static -count=1 ./...
 	@$(IN_GO) cd drivers && go test -skip Cassandra -count=1 -timeout 5m ./...
 	@tools/go-needs-cgo bindings/go
 
 # What is read of a session's encoding differs between versions. Go fetches this one by itself.
-test-go-oldest: deps-go bundle-go build/go/tsc.pc ## Test the Go binding with the oldest Go that it supports
+test-go-oldest: deps-go bundle-go build/go/tsc.pc agent ## Test the Go binding with the oldest Go that it supports
 	@$(IN_GO) GOTOOLCHAIN=go1.24.13 go test -count=1 ./...
 
 test-go-cassandra: deps-go build/go/tsc.pc build/test/tap cassandra ## Test gocql against Cassandra, TLS 1.2 and 1.3
