@@ -22,9 +22,10 @@ test-go-cassandra: deps-go build/go/tsc.pc build/test/tap cassandra ## Test gocq
 	@$(IN_GO) cd drivers && go test -run Cassandra -count=1 -timeout 10m ./...
 
 lint-go: deps-go build/go/tsc.pc ## Check format and lints of the Go binding
-	@unformatted=$$(gofmt -l bindings/go bench/engine/go bench/linking tests/install tests/release); \
+	@unformatted=$$(gofmt -l bindings/go bench/engine/go bench/workers/go bench/linking tests/install tests/release); \
 	    [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
-	@$(IN_GO) go vet ./... && cd drivers && go vet ./... && cd ../../../bench/engine/go && go vet ./...
+	@$(IN_GO) go vet ./... && cd drivers && go vet ./... && cd ../../../bench/engine/go && go vet ./... && \
+	    cd ../../workers/go && go vet ./...
 
 fuzz-go: deps-go build/go/tsc.pc ## Fuzz the Go binding, a minute each function; SECONDS=
 	@export $(GO_ENV) && tools/fuzz go $(SECONDS)
@@ -36,6 +37,11 @@ bench-go: deps-go build/go/tsc.pc ## Measure the Go binding
 build/bench/engine-go: $(wildcard bench/engine/go/*) $(wildcard bindings/go/*.go) build/core/libtsc.so | deps-go build/go/tsc.pc
 	@mkdir -p $(@D)
 	@export $(GO_ENV) && cd bench/engine/go && go build -o ../../../$@ .
+
+# For `make workers`.
+build/bench/workers/worker-go: $(wildcard bench/workers/go/*) $(wildcard bindings/go/*.go) build/core/libtsc.so | deps-go build/go/tsc.pc
+	@mkdir -p $(@D)
+	@export $(GO_ENV) && cd bench/workers/go && go build -o ../../../$@ .
 
 bench-linking: deps-go build ## Compare cgo and purego: docs/decisions/0032-go-linking.md
 	@mkdir -p build/bench

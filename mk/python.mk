@@ -70,9 +70,15 @@ build/python/venv-scylla/made: bindings/python/requirements-scylla.txt
 lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
 	@build/python/venv/bin/ruff check --no-cache -q bindings/python
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
-	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine
-	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine
+	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine bench/workers
+	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine bench/workers
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
+
+# For `make workers`.
+build/bench/workers/worker-python: build/python/installed
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s bench/workers/worker.py "$$@"\n' '$(PY)' >$@
+	@chmod +x $@
 
 # For `make bench`.
 build/bench/engine-python: build/python/installed
