@@ -50,6 +50,13 @@ build/bench/crowd: bench/crowd.c $(HEADERS) | deps-build build
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc
 
+bench-agent: build/bench/agent agent ## Measure an offer through tsc-agent, from 1 process and from 16
+	@LD_LIBRARY_PATH=build/core sh bench/agent.sh $< build/agent/release/tsc-agent
+
+build/bench/agent: bench/agent.c examples/certificate.h $(HEADERS) | deps-demo build
+	@mkdir -p $(@D)
+	$(CC_BENCH) -Iexamples -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto
+
 # AT_ONCE: how many at once; IN_TURN: how many one after the other; SERVERS: their tickets, and how often they are taken.
 AT_ONCE = 64
 IN_TURN = 1000
@@ -92,4 +99,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench workers bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects storm storm-quick storm-docs
+.PHONY: bench workers bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects bench-agent storm storm-quick storm-docs

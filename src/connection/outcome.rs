@@ -348,7 +348,7 @@ impl Connection {
 
         drop(spent);
         if let Some(unsent) = unsent.take_if(|_| borrowed) {
-            self.give_back(Loan::Kept(unsent));
+            self.give_back(Loan::Kept(Box::new(unsent)));
         }
         if let Some(unsent) = unsent.take() {
             self.supply.put_back(unsent);

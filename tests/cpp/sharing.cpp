@@ -57,10 +57,14 @@ class agent {
 // What a process has: a cache, and an SSL_CTX that is attached to it.
 class process {
   public:
-    process(const tsc::options &how, peer *server, std::string_view identity = "one")
+    process(const tsc::options &how, peer *server, void (*change)(SSL_CTX *) = nullptr)
         : cache_(*tsc::cache::make(how)), ctx_(client_context()), server_(server) {
+        if (change)
+            change(ctx_);
+        const auto identity = tsc::ssl::identity(ctx_);
+        REQUIRE(identity && identity->size() == TSC_SSL_IDENTITY);
         tsc::config_options options;
-        options.identity = identity;
+        options.identity = *identity;
         REQUIRE(tsc::ssl::attach(ctx_, cache_, options, TSC_SSL_SERIALISE) == TSC_OK);
     }
     process(const process &) = delete;
@@ -118,7 +122,7 @@ struct fixture {
 static void caches_share_by_identity() {
     const fixture it;
     const process first(it.patient(), it.server), same(it.patient(), it.server),
-        other(it.patient(), it.server, "two");
+        other(it.patient(), it.server, [](SSL_CTX *ctx) { SSL_CTX_set_verify_depth(ctx, 7); });
     REQUIRE(!first.resumes() && same.resumes() && !other.resumes());
     REQUIRE(first.stats().agent_stored == 2 && same.stats().agent_leased == 1);
 }
@@ -153,10 +157,20 @@ static void what_is_not_said_is_the_librarys_default() {
     REQUIRE(tsc::sharing({}, "/a", 0ms).agent_budget_us == TSC_AGENT_NO_WAIT);
 }
 
+static void an_identity_that_cannot_be_told_is_refused() {
+    SSL_CTX *ctx = client_context();
+    REQUIRE(SSL_CTX_set_default_verify_paths(ctx) == 1);
+    const auto none = tsc::ssl::identity(ctx);
+    REQUIRE(none.status() == TSC_UNSUPPORTED && none->size() == 0);
+    REQUIRE(tsc::ssl::identity(nullptr).status() == TSC_INVALID_ARGUMENT);
+    SSL_CTX_free(ctx);
+}
+
 int main() {
     REQUIRE(peer_setup(nullptr) == 0);
     RUN(what_is_not_said_is_the_librarys_default);
     RUN(caches_share_by_identity);
+    RUN(an_identity_that_cannot_be_told_is_refused);
     RUN(an_event_loop_waits_by_descriptor);
     RUN(the_environment_names_the_socket);
     return peer_teardown(nullptr);
