@@ -1144,7 +1144,7 @@ tsc_status tsc_attempt_withdraw(const tsc_attempt *attempt);
 //
 // The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do
 // harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: a fatal alert came on
-// the connection, and what it received is dropped (RFC 8446, section 6).
+// the connection, so what it received is dropped (RFC 8446, section 6), and its handshake counts as failed.
 //
 // facts: TSC_FACT_* combined by |; 0 if nothing was sent.
 // Returns TSC_OK; TSC_WRONG_STATE if the attempt has failed already, or was established and there is no
@@ -1209,7 +1209,8 @@ tsc_status tsc_attempt_wait(const tsc_attempt *attempt,
 // The library starts no thread, so it cannot call at the deadline: set a timer of your own to max_wait_ms, and
 // call tsc_attempt_wait_end when it fires. For the same reason, attempts that wait for something which does not
 // come (the tickets of a server that issues none, or an attempt that hangs) learn of it only by the next call
-// about the same endpoint, or from an attempt that waits with one of the other two calls.
+// about the same endpoint, or from an attempt that waits with one of the other two calls. And with TSC_SHARE it
+// waits for connections of this process only, where the other two wait for those of all processes.
 //
 // max_wait_ms: the longest wait, in milliseconds; 0: do not wait.
 // ready: called once when the wait is over; not NULL. It may call any function of this library,

@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::ready::Ready;
 use crate::session::Session;
 use crate::session_info::SessionInfo;
+#[cfg(target_os = "linux")]
+use crate::wait_fd::WaitFd;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,9 +226,28 @@ impl Attempt {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A future has no thread that would read the answers of tsc-agent, so where sessions are shared with other
+    /// processes it waits for connections of this process only. `wait_fd` waits for those of all.
     #[must_use = "futures do nothing unless polled"]
     pub fn ready(&self, max_wait: Duration) -> Ready {
         Ready::new(&self.0, millis(max_wait))
+    }
+
+    /// [`wait`](Self::wait) for an event loop: a descriptor that becomes readable when the wait is over, by a
+    /// session, a changed forecast or the deadline. `None`: there is nothing to wait for. Make the offer then.
+    ///
+    /// It needs no timer, and where sessions are shared with other processes it waits for their connections, too;
+    /// with tokio, by an `AsyncFd`. Only on Linux. Keep it until the wait is over; dropped before, the attempt has
+    /// its place in the queue until its offer.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), and [`Error::NoMemory`] if the system gives no descriptor.
+    #[cfg(target_os = "linux")]
+    pub fn wait_fd(&self, max_wait: Duration) -> Result<Option<WaitFd>, Error> {
+        let mut waits = None;
+        WaitFd::ask(&self.0, millis(max_wait), |wait_fd| waits = Some(wait_fd))?;
+        Ok(waits)
     }
 }
 

@@ -21,8 +21,8 @@
 
 // The layers, each of which knows only those before it: `engine` (sessions by key; knows neither C nor
 // TLS), `supply` (what is on its way to an endpoint, and who waits for it), `cache` and `config` (whose
-// sessions), `connection` (what one connection offers and receives), `attempt` and `ready` (what a driver
-// holds), `export` and `rustls`, `capi`. `make check-yard` looks at what each of them uses.
+// sessions), `connection` (what one connection offers and receives), `attempt`, `ready` and `wait_fd` (what a
+// driver holds), `export` and `rustls`, `capi`. `make check-yard` looks at what each of them uses.
 
 #[cfg(agent)]
 pub mod agent;
@@ -51,6 +51,8 @@ mod sys;
 #[cfg(test)]
 #[path = "../tests/engine/mod.rs"]
 mod tests;
+#[cfg(target_os = "linux")]
+mod wait_fd;
 
 /// Has `cargo test` run what docs/rust.md shows.
 #[cfg(all(doctest, feature = "rustls"))]
@@ -70,6 +72,8 @@ pub use ready::Ready;
 pub use session::Session;
 pub use session_info::SessionInfo;
 pub use supply::Forecast;
+#[cfg(target_os = "linux")]
+pub use wait_fd::WaitFd;
 
 // The rustls C API, exported from the same library: only this copy of rustls can resume what this library
 // keeps. Named here, or the linker would leave it out.

@@ -89,7 +89,9 @@
 #ifndef TSC_OPENSSL_H
 #define TSC_OPENSSL_H
 
+#include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/asn1.h>
@@ -129,6 +131,15 @@ extern "C" {
 // the status in the session.
 #define TSC_SSL_WITHOUT_STATUS 2u
 
+// Flag of tsc_ssl_attach: sessions that allow early data (SSL_write_early_data) still do when they
+// are offered.
+//
+// OpenSSL fails a handshake with early data if the session was of a protocol (ALPN) that the SSL
+// does not ask for, and what it asks for cannot be read. So without this flag, offered sessions
+// have a SSL_SESSION_get_max_early_data of 0. Set it if all SSLs of the SSL_CTX, and of those with
+// the same identity, ask for the same protocols. BoringSSL and AWS-LC compare them by themselves.
+#define TSC_SSL_EARLY_DATA 4u
+
 // Attaches an SSL_CTX to a cache.
 //
 // Call it once, when the SSL_CTX is set up: after trust roots, client certificate, verification and
@@ -145,12 +156,36 @@ extern "C" {
 // session arrives; a client_not_after bounds all sessions besides. If a callback supplies the
 // client certificate, other than OpenSSL's client_cert_cb, and the cache has TSC_SHARE, set
 // TSC_CONFIG_CLIENT_CERTIFICATE.
-// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// flags: 0, or TSC_SSL_SERIALISE, TSC_SSL_WITHOUT_STATUS and TSC_SSL_EARLY_DATA combined by |.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
 // already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
 // tsc_config_new returns.
 static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags);
+
+// How many bytes tsc_ssl_identity needs.
+#define TSC_SSL_IDENTITY 32
+
+// Derives an identity (tsc_config_options) from an SSL_CTX, for caches that share sessions with
+// other processes (TSC_SHARE) and for SSL_CTXs that are made again and again.
+//
+// It is a digest of what decides whom SSLs of ctx trust and who they are: the certificates and
+// revocation lists in its trust store, and all that tsc_ssl_begin reads of an SSL (see "What to
+// mind"), callbacks by the build of their module among it. Two SSL_CTXs have the same only if all
+// of that is the same. Call it when ctx is set up, before tsc_ssl_attach.
+//
+// What the first two items of "What to mind" say that you have to keep apart cannot be read here
+// either, nor can a lookup method of your own in the trust store. If you use one of them, or if
+// this returns TSC_UNSUPPORTED, make the identity yourself: a digest of the files that the
+// configuration is made of, and of what else decides.
+//
+// digest: receives TSC_SSL_IDENTITY bytes.
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or digest is NULL; TSC_UNSUPPORTED if it cannot be
+// told: certificates that are looked for when they are needed (SSL_CTX_load_verify_dir,
+// SSL_CTX_set_default_verify_paths), a verify store beside the trust store, client_cert_cb,
+// certificate policies and transparency, a callback that was made at run time (tsc_function_id),
+// and always with BoringSSL and AWS-LC; TSC_NO_MEMORY.
+static inline tsc_status tsc_ssl_identity(SSL_CTX *ctx, uint8_t digest[TSC_SSL_IDENTITY]);
 
 // Gives the config of an SSL_CTX, for tsc_config_available and the like.
 //
@@ -304,7 +339,8 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // for later, or do nothing, which leaves the handshake untouched. It runs on the thread that
 // shakes hands. It is not called for an SSL that was begun by hand, nor for renegotiations.
 // arg: passed to begin; has to outlive the SSL_CTX and its SSLs.
-// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is NULL; TSC_WRONG_STATE if ctx is not attached.
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is NULL; TSC_WRONG_STATE if ctx is not attached;
+// TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg, SSL *ssl),
                                           void *arg);
 
@@ -351,6 +387,14 @@ typedef struct {
     tsc_status failed; // why they cannot be had, or TSC_OK
 } tsc_ssl_notes_;
 
+// What tsc_ssl_on_start was given, the two together: a handshake that starts meanwhile sees both or
+// neither.
+typedef struct tsc_ssl_starter_ {
+    void (*begin)(void *arg, SSL *ssl);
+    void *arg;
+    struct tsc_ssl_starter_ *before; // of all that there were: a thread may be calling an older one
+} tsc_ssl_starter_;
+
 // What an SSL_CTX carries.
 typedef struct {
     tsc_config *config;
@@ -364,8 +408,7 @@ typedef struct {
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
     // Set by tsc_ssl_on_start.
-    void (*begin)(void *, SSL *);
-    void *begin_arg;
+    tsc_ssl_starter_ *starter, *starters;     // the present one, and the last that was new
     int has_info;                             // whether tsc_ssl_info is installed
     void (*next_info)(const SSL *, int, int); // the application's callback, or NULL
 } tsc_ssl_attachment_;
@@ -425,6 +468,44 @@ static inline long tsc_ssl_index_(long *slot, long value) {
     __atomic_compare_exchange_n(slot, &before, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 #endif
     return before ? before : value;
+}
+
+static inline tsc_ssl_starter_ *tsc_ssl_starter_read_(tsc_ssl_starter_ **slot) {
+#if defined(_MSC_VER)
+    return *(tsc_ssl_starter_ *volatile *)slot;
+#else
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+#endif
+}
+
+// Sets a slot, unless it has changed.
+static inline int tsc_ssl_starter_set_(tsc_ssl_starter_ **slot, tsc_ssl_starter_ *before,
+                                       tsc_ssl_starter_ *starter) {
+#if defined(_MSC_VER)
+    return _InterlockedCompareExchangePointer((void *volatile *)slot, starter, before) == before;
+#else
+    return __atomic_compare_exchange_n(slot, &before, starter, 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+#endif
+}
+
+// The starter of a function and its argument, or NULL.
+static inline tsc_ssl_starter_ *tsc_ssl_starter_new_(tsc_ssl_starter_ **all,
+                                                     void (*begin)(void *, SSL *), void *arg) {
+    tsc_ssl_starter_ *it = tsc_ssl_starter_read_(all);
+    while (it && (it->begin != begin || it->arg != arg))
+        it = it->before;
+    if (it)
+        return it;
+    it = (tsc_ssl_starter_ *)OPENSSL_malloc(sizeof *it);
+    if (it) {
+        it->begin = begin;
+        it->arg = arg;
+        do
+            it->before = tsc_ssl_starter_read_(all);
+        while (!tsc_ssl_starter_set_(all, it->before, it));
+    }
+    return it;
 }
 
 static inline tsc_ssl_attachment_ *tsc_ssl_attachment_of_(const SSL_CTX *ctx) {
@@ -591,6 +672,12 @@ static inline void tsc_ssl_state_free_(SSL *ssl, tsc_ssl_state_ *state, int unse
 }
 
 static inline void tsc_ssl_attachment_free_(tsc_ssl_attachment_ *attachment) {
+    tsc_ssl_starter_ *starter = attachment->starters;
+    while (starter) {
+        tsc_ssl_starter_ *before = starter->before;
+        OPENSSL_free(starter);
+        starter = before;
+    }
     tsc_config_free(attachment->config);
     X509_STORE_free(attachment->store);
     OPENSSL_free(attachment);
@@ -1228,6 +1315,180 @@ static inline int tsc_ssl_new_session(SSL *ssl, SSL_SESSION *session) {
                                                       : 0;
 }
 
+// Notes what an SSL_CTX verifies, as its SSLs have it. Gives one of them, for the caller to free,
+// or NULL.
+static inline SSL *tsc_ssl_sample_(SSL_CTX *ctx, tsc_ssl_attachment_ *attachment) {
+    SSL *sample;
+    attachment->store = SSL_CTX_get_cert_store(ctx);
+    if (attachment->store)
+        X509_STORE_up_ref(attachment->store);
+#ifndef TSC_SSL_BORING_
+    {
+        SSL_CTX *fresh = SSL_CTX_new(TLS_method());
+        attachment->security = fresh ? SSL_CTX_get_security_callback(fresh) : NULL;
+        SSL_CTX_free(fresh);
+    }
+#endif
+    sample = SSL_new(ctx);
+    if (sample)
+        tsc_ssl_note_all_(sample, attachment, NULL, 1, &attachment->notes);
+    return sample;
+}
+
+#ifndef TSC_SSL_BORING_
+static inline int tsc_ssl_compare_digests_(const void *a, const void *b) {
+    return memcmp(a, b, TSC_SSL_IDENTITY);
+}
+
+// The digest of a certificate, with the uses that it is trusted for, or of a revocation list.
+static inline int tsc_ssl_object_digest_(const X509_OBJECT *object, uint8_t *digest) {
+    unsigned char *der = NULL;
+    int length = -1;
+    if (X509_OBJECT_get_type(object) == X509_LU_X509)
+        length = i2d_X509_AUX(X509_OBJECT_get0_X509(object), &der);
+    else if (X509_OBJECT_get_type(object) == X509_LU_CRL)
+        length = i2d_X509_CRL(X509_OBJECT_get0_X509_CRL((X509_OBJECT *)object), &der);
+    length = length > 0 && EVP_Digest(der, (size_t)length, digest, NULL, EVP_sha256(), NULL);
+    OPENSSL_free(der);
+    return length;
+}
+
+// What is in a trust store, to be given back by tsc_ssl_objects_end_; or NULL.
+static inline STACK_OF(X509_OBJECT) * tsc_ssl_objects_(X509_STORE *store) {
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+    return X509_STORE_get1_objects(store);
+#else
+    return X509_STORE_lock(store) ? X509_STORE_get0_objects(store) : NULL;
+#endif
+}
+
+static inline void tsc_ssl_objects_end_(X509_STORE *store, STACK_OF(X509_OBJECT) * objects) {
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+    (void)store;
+    sk_X509_OBJECT_pop_free(objects, X509_OBJECT_free);
+#else
+    if (objects)
+        X509_STORE_unlock(store);
+#endif
+}
+
+static inline int tsc_ssl_count_objects_(X509_STORE *store) {
+    STACK_OF(X509_OBJECT) *objects = tsc_ssl_objects_(store);
+    int count = objects ? sk_X509_OBJECT_num(objects) : -1;
+    tsc_ssl_objects_end_(store, objects);
+    return count;
+}
+
+// What is in a trust store, in whichever order.
+static inline void tsc_ssl_note_contents_(tsc_ssl_notes_ *notes, X509_STORE *store) {
+    STACK_OF(X509_OBJECT) *objects = tsc_ssl_objects_(store);
+    int count = objects ? sk_X509_OBJECT_num(objects) : -1, good, i;
+    size_t size = count > 0 ? (size_t)count * TSC_SSL_IDENTITY : 0;
+    uint8_t *digests = size ? (uint8_t *)OPENSSL_malloc(size) : NULL;
+    good = count == 0 || (count > 0 && digests);
+    for (i = 0; good && i < count; i++)
+        good = tsc_ssl_object_digest_(sk_X509_OBJECT_value(objects, i),
+                                      digests + (size_t)i * TSC_SSL_IDENTITY);
+    tsc_ssl_objects_end_(store, objects);
+    if (good && digests)
+        qsort(digests, size / TSC_SSL_IDENTITY, TSC_SSL_IDENTITY, tsc_ssl_compare_digests_);
+    if (good)
+        tsc_ssl_note_text_(notes, digests, size);
+    else
+        notes->failed = TSC_NO_MEMORY;
+    OPENSSL_free(digests);
+}
+
+// Whether a trust store looks for certificates when they are needed: then what it trusts is not yet
+// there to be read. Which lookups it has cannot be read either. So it is asked for a certificate
+// that nobody has: one that looks into folders changes errno, and one that reads files has what is
+// in them then.
+static inline int tsc_ssl_looks_things_up_(X509_STORE *store) {
+    static const unsigned char nobody[] = "tsc_ssl_identity: a name that no certificate has";
+    X509_STORE_CTX *search = X509_STORE_CTX_new();
+    X509_OBJECT *found = X509_OBJECT_new();
+    X509_NAME *name = X509_NAME_new();
+    int count = tsc_ssl_count_objects_(store), looks = 1, before = errno;
+    unsigned long pending = ERR_peek_last_error();
+    if (search && found && name && X509_STORE_CTX_init(search, store, NULL, NULL) &&
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, nobody, sizeof nobody - 1, -1, 0)) {
+        errno = EDOM; // which no look at a file leaves
+        looks = X509_STORE_CTX_get_by_subject(search, X509_LU_X509, name, found) != 0 ||
+                errno != EDOM || ERR_peek_last_error() != pending ||
+                tsc_ssl_count_objects_(store) != count;
+    }
+    X509_NAME_free(name);
+    X509_OBJECT_free(found);
+    X509_STORE_CTX_free(search);
+    errno = before;
+    return looks;
+}
+
+// The functions of a trust store, besides those that tsc_ssl_note_rules_ notes.
+static inline void tsc_ssl_note_functions_(tsc_ssl_notes_ *notes, X509_STORE *store) {
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_verify(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_get_issuer(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_issued(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_get_crl(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_crl(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_cert_crl(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_policy(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_lookup_certs(store));
+    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_lookup_crls(store));
+}
+
+// Whether what decides whom SSLs of an SSL_CTX trust cannot be read from it.
+static inline int tsc_ssl_cannot_be_told_(SSL_CTX *ctx, SSL *sample, X509_STORE *store) {
+    tsc_endpoint nothing;
+    X509_STORE *beside = NULL;
+    memset(&nothing, 0, sizeof nothing);
+    SSL_get0_verify_cert_store(sample, &beside);
+    return beside || SSL_CTX_get_client_cert_cb(ctx) || tsc_ssl_hides_(sample, &nothing) ||
+#ifndef OPENSSL_NO_CT
+           SSL_ct_is_enabled(sample) ||
+#endif
+           (store && tsc_ssl_looks_things_up_(store));
+}
+#endif
+
+static inline tsc_status tsc_ssl_identity(SSL_CTX *ctx, uint8_t digest[TSC_SSL_IDENTITY]) {
+#ifdef TSC_SSL_BORING_
+    return ctx && digest ? TSC_UNSUPPORTED : TSC_INVALID_ARGUMENT;
+#else
+    tsc_ssl_attachment_ like;
+    tsc_ssl_notes_ *notes = &like.notes;
+    tsc_status status = TSC_NO_MEMORY;
+    SSL *sample;
+    if (!ctx || !digest)
+        return TSC_INVALID_ARGUMENT;
+    memset(&like, 0, sizeof like);
+    ERR_set_mark();
+    sample = tsc_ssl_sample_(ctx, &like);
+    if (sample) {
+        uint8_t made[TSC_SSL_IDENTITY];
+#ifdef TSC_SSL_NAMES_
+        tsc_endpoint nobody; // so that a name is noted, if the SSL_CTX has one
+        memset(&nobody, 0, sizeof nobody);
+        tsc_ssl_note_names_(notes, SSL_get0_param(sample), &nobody);
+        if (like.store)
+            tsc_ssl_note_names_(notes, X509_STORE_get0_param(like.store), &nobody);
+#endif
+        if (like.store) {
+            tsc_ssl_note_contents_(notes, like.store);
+            tsc_ssl_note_functions_(notes, like.store);
+        }
+        tsc_ssl_note_end_(notes, made);
+        status = tsc_ssl_cannot_be_told_(ctx, sample, like.store) ? TSC_UNSUPPORTED : notes->failed;
+        if (status == TSC_OK)
+            memcpy(digest, made, sizeof made);
+    }
+    SSL_free(sample);
+    X509_STORE_free(like.store);
+    ERR_pop_to_mark();
+    return status;
+#endif
+}
+
 static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
                                         const tsc_config_options *options, uint32_t flags) {
     tsc_config_options as_ctx;
@@ -1236,7 +1497,7 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     SSL *sample;
     if (!ctx || !cache)
         return TSC_INVALID_ARGUMENT;
-    if (flags & ~(TSC_SSL_SERIALISE | TSC_SSL_WITHOUT_STATUS))
+    if (flags & ~(TSC_SSL_SERIALISE | TSC_SSL_WITHOUT_STATUS | TSC_SSL_EARLY_DATA))
         return TSC_UNSUPPORTED;
     if (tsc_ssl_attachment_of_(ctx))
         return TSC_WRONG_STATE;
@@ -1252,22 +1513,10 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
         memset(attachment, 0, sizeof *attachment);
         attachment->flags = flags;
         attachment->next_new_session = SSL_CTX_sess_get_new_cb(ctx);
-        attachment->store = SSL_CTX_get_cert_store(ctx);
-        if (attachment->store)
-            X509_STORE_up_ref(attachment->store);
-#ifndef TSC_SSL_BORING_
-        {
-            SSL_CTX *fresh = SSL_CTX_new(TLS_method());
-            attachment->security = fresh ? SSL_CTX_get_security_callback(fresh) : NULL;
-            SSL_CTX_free(fresh);
-        }
-#endif
         // An SSL_CTX of which there can be no SSL is nobody's concern.
-        sample = SSL_new(ctx);
-        if (sample) {
-            tsc_ssl_note_all_(sample, attachment, NULL, 1, &attachment->notes);
+        sample = tsc_ssl_sample_(ctx, attachment);
+        if (sample)
             tsc_ssl_note_end_(&attachment->notes, attachment->verification);
-        }
         if (sample && !attachment->notes.failed) {
             as_ctx.verification = attachment->verification;
             as_ctx.verification_len = sizeof attachment->verification;
@@ -1434,6 +1683,10 @@ static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
     if (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))
         tsc_ssl_offer_withdraw_(state);
     if (state->offered) {
+#ifndef TSC_SSL_BORING_
+        if (!(state->flags & TSC_SSL_EARLY_DATA))
+            SSL_SESSION_set_max_early_data(state->offered, 0);
+#endif
         const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         tsc_ssl_note_transport_(ssl, state);
@@ -1539,21 +1792,23 @@ static inline int tsc_ssl_wants_retry_(const SSL *ssl) {
 
 static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // OpenSSL has it const in this one place
-    const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    const tsc_ssl_starter_ *starter;
     // What the application sets on ssl when the handshake starts is set by then.
     int starts = (where & SSL_CB_HANDSHAKE_START) != 0;
     if (!attachment)
         return;
     if (starts && attachment->next_info)
         attachment->next_info(ssl, where, ret);
-    if (attachment->begin && !SSL_is_server(ssl)) {
+    starter = tsc_ssl_starter_read_(&attachment->starter);
+    if (starter && starter->begin && !SSL_is_server(ssl)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
         // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
         int clean = ERR_peek_error() == 0;
         if (starts && tsc_ssl_before_handshake_(ssl)) {
             if (!state || state->started) { // else begun before, by hand
                 tsc_ssl_state_ *before = state;
-                attachment->begin(attachment->begin_arg, ssl);
+                starter->begin(starter->arg, ssl);
                 state = tsc_ssl_state_of_(ssl);
                 if (state && state != before)
                     state->watched = 1;
@@ -1584,12 +1839,17 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
 static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg, SSL *ssl),
                                           void *arg) {
     tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(ctx);
+    tsc_ssl_starter_ *starter;
     if (!ctx)
         return TSC_INVALID_ARGUMENT;
     if (!attachment)
         return TSC_WRONG_STATE;
-    attachment->begin = begin;
-    attachment->begin_arg = arg;
+    starter = tsc_ssl_starter_new_(&attachment->starters, begin, arg);
+    if (!starter)
+        return TSC_NO_MEMORY;
+    while (!tsc_ssl_starter_set_(&attachment->starter, tsc_ssl_starter_read_(&attachment->starter),
+                                 starter))
+        ;
     if (!attachment->has_info) {
         void (*found)(const SSL *, int, int) = SSL_CTX_get_info_callback(ctx);
         attachment->has_info = 1;

@@ -69,9 +69,20 @@ inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
 
 } // namespace detail
 
+// Derives an identity for config_options from an SSL_CTX: tsc_ssl_identity. Without a value it is
+// empty, and a config of it shares with no other.
+//
+// Returns what tsc_ssl_identity returns.
+[[nodiscard]] inline result<buffer> identity(SSL_CTX *ctx) noexcept {
+    return buffer::filled([ctx](std::uint8_t *to, std::size_t room, std::size_t *size) {
+        *size = TSC_SSL_IDENTITY;
+        return room < *size ? TSC_TOO_SMALL : tsc_ssl_identity(ctx, to);
+    });
+}
+
 // Attaches an SSL_CTX to a cache: tsc_ssl_attach.
 //
-// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// flags: 0, or TSC_SSL_SERIALISE, TSC_SSL_WITHOUT_STATUS and TSC_SSL_EARLY_DATA combined by |.
 // Returns what tsc_ssl_attach returns.
 inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = {},
                      std::uint32_t flags = 0) noexcept {

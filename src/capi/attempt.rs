@@ -4,8 +4,6 @@ use super::object::Object;
 use super::session::read_info;
 use super::slice::bytes;
 use super::tsc_status::{TSC_DISCARDED, TSC_INVALID_ARGUMENT, TSC_NOT_FOUND, TSC_UNSUPPORTED};
-#[cfg(agent)]
-use super::wait::Watch;
 use super::{
     endpoint, extensible, reason, tsc_config, tsc_endpoint, tsc_session, tsc_session_info,
     tsc_status,
@@ -14,7 +12,8 @@ use crate::attempt::Attempt;
 use crate::connection::{AttemptState, Connection, Failure};
 use crate::engine::Payload;
 use crate::sync::Mutex;
-use crate::sys::Timer;
+#[cfg(target_os = "linux")]
+use crate::wait_fd::WaitFd;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -68,10 +67,8 @@ pub struct tsc_attempt {
     pub(super) attempt: Attempt,
     rustls: Option<Arc<Attached>>,
     /// Lent to the caller by tsc_attempt_wait_fd.
-    pub(super) timer: Mutex<Option<Arc<Timer>>>,
-    /// The same where tsc-agent is waited for.
-    #[cfg(agent)]
-    pub(super) watch: Mutex<Option<Watch>>,
+    #[cfg(target_os = "linux")]
+    pub(super) wait_fd: Mutex<Option<WaitFd>>,
 }
 
 /// What a handle stands for, held for the call: it may run a callback in which the caller frees the
@@ -119,9 +116,8 @@ pub unsafe extern "C" fn tsc_attempt_new(
             tsc_attempt {
                 attempt,
                 rustls,
-                timer: Mutex::default(),
-                #[cfg(agent)]
-                watch: Mutex::default(),
+                #[cfg(target_os = "linux")]
+                wait_fd: Mutex::default(),
             },
         );
         Ok(())
@@ -323,7 +319,7 @@ pub unsafe extern "C" fn tsc_attempt_withdraw(attempt: *const tsc_attempt) -> ts
 ///
 /// The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do
 /// harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: a fatal alert came on
-/// the connection, and what it received is dropped (RFC 8446, section 6).
+/// the connection, so what it received is dropped (RFC 8446, section 6), and its handshake counts as failed.
 ///
 /// facts: TSC_FACT_* combined by |; 0 if nothing was sent.
 /// Returns TSC_OK; TSC_WRONG_STATE if the attempt has failed already, or was established and there is no

@@ -1,16 +1,16 @@
 use super::attempt::clone_connection;
 use super::guard::{borrow, check_output, guard, write};
-use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_NO_MEMORY, TSC_UNSUPPORTED, TSC_WAIT};
+#[cfg(not(target_os = "linux"))]
+use super::tsc_status::TSC_UNSUPPORTED;
+use super::tsc_status::{TSC_INVALID_ARGUMENT, TSC_WAIT};
 use super::{tsc_attempt, tsc_status};
 use crate::connection::Plan;
 use crate::supply::Waker;
-use crate::sys::Timer;
-#[cfg(agent)]
-use rustix::event::epoll;
+#[cfg(target_os = "linux")]
+use crate::wait_fd::WaitFd;
 use std::ffi::c_void;
-#[cfg(agent)]
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 
 /// What the caller wants to be called, and with what.
 struct ReadyCallback {
@@ -28,33 +28,6 @@ impl ReadyCallback {
         unsafe { (self.call)(self.arg) }
     }
 }
-
-/// A descriptor that becomes readable with the answer of tsc-agent, or at a deadline.
-#[cfg(agent)]
-pub(super) struct Watch {
-    epoll: OwnedFd,
-    /// Open for as long as it is watched.
-    _timer: Timer,
-}
-
-#[cfg(agent)]
-impl Watch {
-    fn new(answer: BorrowedFd<'_>, max_wait_ms: u32) -> Option<Self> {
-        let timer = Timer::set(max_wait_ms)?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).ok()?;
-        for fd in [answer, timer.as_fd()] {
-            let any = epoll::EventData::new_u64(0);
-            epoll::add(&epoll, fd, any, epoll::EventFlags::IN).ok()?;
-        }
-        Some(Self {
-            epoll,
-            _timer: timer,
-        })
-    }
-}
-
-/// How far the library's clock may be behind a timer's: what that is set for has come about then.
-const TICK_MS: u64 = 10;
 
 fn status_of(plan: Plan) -> Result<(), tsc_status> {
     match plan {
@@ -97,7 +70,8 @@ pub unsafe extern "C" fn tsc_attempt_wait(
 /// The library starts no thread, so it cannot call at the deadline: set a timer of your own to max_wait_ms, and
 /// call tsc_attempt_wait_end when it fires. For the same reason, attempts that wait for something which does not
 /// come (the tickets of a server that issues none, or an attempt that hangs) learn of it only by the next call
-/// about the same endpoint, or from an attempt that waits with one of the other two calls.
+/// about the same endpoint, or from an attempt that waits with one of the other two calls. And with TSC_SHARE it
+/// waits for connections of this process only, where the other two wait for those of all processes.
 ///
 /// max_wait_ms: the longest wait, in milliseconds; 0: do not wait.
 /// ready: called once when the wait is over; not NULL. It may call any function of this library,
@@ -148,31 +122,16 @@ pub unsafe extern "C" fn tsc_attempt_wait_fd(
     guard(|| {
         let connection = clone_connection(attempt)?;
         check_output(fd)?;
-        if !Timer::EXISTS {
-            return Err(TSC_UNSUPPORTED);
-        }
-        #[cfg(agent)]
-        {
-            let watch = |answer: BorrowedFd<'_>| Watch::new(answer, max_wait_ms);
-            if let Some(watch) = connection.ask_agent(max_wait_ms, watch)? {
-                write(fd, watch.epoll.as_raw_fd());
-                *borrow(attempt)?.watch.lock() = Some(watch);
-                return Err(TSC_WAIT);
+        #[cfg(target_os = "linux")]
+        return status_of(WaitFd::ask(&connection, max_wait_ms, |wait_fd| {
+            write(fd, wait_fd.as_raw_fd());
+            // The handle is still there: foreign code has not run since it was looked at.
+            if let Ok(attempt) = borrow(attempt) {
+                *attempt.wait_fd.lock() = Some(wait_fd);
             }
-        }
-        let timer = Arc::new(Timer::set(max_wait_ms).ok_or(TSC_NO_MEMORY)?);
-        let (rings, looks) = (Arc::clone(&timer), Arc::clone(&timer));
-        let waker = Waker::new(move || rings.ring()).with_clock(move |millis| {
-            looks.ring_in(millis.map(|millis| millis + TICK_MS));
-        });
-        let (plan, calls) = connection.plan_later(max_wait_ms, waker)?;
-        if plan == Plan::Wait {
-            write(fd, timer.fd());
-            // It is still there: a clock that had freed it would have ended the attempt, and the plan.
-            *borrow(attempt)?.timer.lock() = Some(timer);
-        }
-        drop(calls);
-        status_of(plan)
+        })?);
+        #[cfg(not(target_os = "linux"))]
+        Err(TSC_UNSUPPORTED)
     })
 }
 

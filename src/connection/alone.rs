@@ -21,7 +21,7 @@ pub(super) enum Loan {
     #[default]
     Unasked,
     #[expect(dead_code, reason = "nobody lends")]
-    Kept(Session),
+    Kept(Box<Session>),
 }
 
 impl Loan {

@@ -22,17 +22,13 @@ impl Link {
     }
 }
 
-/// What the agent has for an attempt that waits for it, or has waited.
+/// What the agent has for an attempt that waits for it, or has waited. Small, for all attempts have one.
 #[derive(Default)]
 pub(super) enum Loan {
     #[default]
     Unasked,
-    #[cfg_attr(
-        not(feature = "capi"),
-        expect(dead_code, reason = "only C waits by descriptor")
-    )]
-    Asking(Asking),
-    Kept(Session),
+    Asking(Box<Asking>),
+    Kept(Box<Session>),
     /// Nothing, for this reason.
     Denied(Reason),
 }
@@ -79,7 +75,7 @@ impl Connection {
         let answer = answer.and_then(|Answer { session, waited }| match session {
             Ok(lent) => {
                 let session = self.of_agent(lent).ok_or(Away::Nonsense)?;
-                Ok((Loan::Kept(session), waited))
+                Ok((Loan::Kept(Box::new(session)), waited))
             }
             Err(reason) => Ok((Loan::Denied(reason), waited)),
         });
@@ -97,19 +93,31 @@ impl Connection {
 
     /// Asks the agent for a session, where the cache has none, and has the attempt offer it. Says whether there is
     /// nothing more to find, and otherwise why there is none, if the agent said so.
+    #[inline]
     pub(super) fn borrow<'a>(
         &'a self,
+        progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> (MutexGuard<'a, Progress>, bool, Option<Reason>) {
+        match &self.link.0 {
+            None => (progress, false, None),
+            Some(agents) => self.borrow_from(agents, progress, now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn borrow_from<'a>(
+        &'a self,
+        agents: &Counterpart,
         mut progress: MutexGuard<'a, Progress>,
         now: Time,
     ) -> (MutexGuard<'a, Progress>, bool, Option<Reason>) {
-        let Some(agents) = &self.link.0 else {
-            return (progress, false, None);
-        };
         if progress.loan.is_unasked() && !self.supply.withheld(&self.flight) {
             drop(progress);
             let loan = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
             progress = self.lend(self.progress.lock(), loan.map(|(loan, _)| loan));
-            progress = self.lease_loan(progress, now);
+            progress = self.lease_lent(progress, now);
         }
         let reason = match progress.loan {
             Loan::Denied(reason) => Some(reason),
@@ -135,7 +143,8 @@ impl Connection {
         self.progress.lock()
     }
 
-    /// Has the attempt offer what the agent has lent it, or will if it is asked now.
+    /// Has the attempt offer what the agent has lent it, or will if it is asked now, unless offers were found to do
+    /// harm since.
     #[cold]
     pub(super) fn lease_loan<'a>(
         &'a self,
@@ -143,6 +152,22 @@ impl Connection {
         now: Time,
     ) -> MutexGuard<'a, Progress> {
         let mut progress = self.end_asking(progress);
+        let lent = matches!(progress.loan, Loan::Kept(_));
+        if !lent || self.supply.may_offer(&self.flight, now) {
+            return self.lease_lent(progress, now);
+        }
+        let lent = std::mem::replace(&mut progress.loan, Loan::Denied(Reason::Withheld));
+        drop(progress);
+        self.give_back(lent);
+        self.progress.lock()
+    }
+
+    /// Has the attempt offer what the agent has lent it.
+    fn lease_lent<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> MutexGuard<'a, Progress> {
         if !progress.offer.is_unasked() || progress.ended.is_some() {
             return progress;
         }
@@ -159,7 +184,7 @@ impl Connection {
             self.give_back(Loan::Kept(session));
             return self.progress.lock();
         }
-        progress.lease(|place| *place = Some(session));
+        progress.lease(|place| *place = Some(*session));
         progress.is_borrowed = true;
         drop(progress);
         let supply = &self.supply;
@@ -182,7 +207,7 @@ impl Connection {
             return progress;
         };
         drop(progress);
-        let answer = agents.finish(asking, |bytes| self.keep_lent(bytes));
+        let answer = agents.finish(*asking, |bytes| self.keep_lent(bytes));
         let loan = self.loan_of(answer);
         let mut progress = self.progress.lock();
         progress.waited_in_vain |= matches!(loan, Some((Loan::Denied(_), true)));
@@ -191,7 +216,16 @@ impl Connection {
 
     /// Gives back what the agent had lent and was not offered. The agent knows nothing of the attempt from then
     /// on.
+    #[inline]
     pub(super) fn give_back(&self, loan: Loan) {
+        if !loan.is_unasked() {
+            self.give_loan_back(loan);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_loan_back(&self, loan: Loan) {
         match (loan, &self.link.0) {
             (Loan::Kept(session), Some(agents)) => {
                 drop(session);
@@ -199,7 +233,7 @@ impl Connection {
                 agents.failed(0);
             }
             (Loan::Asking(asking), Some(agents)) => {
-                let answer = agents.finish(asking, |bytes| self.keep_lent(bytes));
+                let answer = agents.finish(*asking, |bytes| self.keep_lent(bytes));
                 if let Some((kept @ Loan::Kept(_), _)) = self.loan_of(answer) {
                     self.give_back(kept);
                 } else {
@@ -230,7 +264,6 @@ impl Connection {
 
     /// Asks the agent for a session, and has `watch` look at the descriptor that becomes readable with the
     /// answer. `None`: the agent has no part in this.
-    #[cfg(feature = "capi")]
     pub(crate) fn ask_agent<R>(
         &self,
         max_wait_ms: u32,
@@ -245,7 +278,7 @@ impl Connection {
             return Ok(None);
         };
         let watched = watch(asking.as_fd());
-        let loan = watched.is_some().then_some(Loan::Asking(asking));
+        let loan = watched.is_some().then(|| Loan::Asking(Box::new(asking)));
         drop(self.lend(self.progress.lock(), loan));
         Ok(watched)
     }
@@ -267,6 +300,7 @@ impl Connection {
     }
 
     /// Has the agent tell all processes of what was staged. What it does not take comes back.
+    #[inline]
     pub(super) fn share_staged(
         &self,
         staged: Vec<Staged>,
@@ -274,9 +308,22 @@ impl Connection {
         not_after: Option<i64>,
         resumed: bool,
     ) -> Vec<Staged> {
-        let Some(agents) = &self.link.0 else {
-            return staged;
-        };
+        match &self.link.0 {
+            None => staged,
+            Some(agents) => self.share_staged_with(agents, staged, lineage, not_after, resumed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn share_staged_with(
+        &self,
+        agents: &Counterpart,
+        staged: Vec<Staged>,
+        lineage: Lineage,
+        not_after: Option<i64>,
+        resumed: bool,
+    ) -> Vec<Staged> {
         let borrowed = self.progress.lock().is_borrowed;
         if !agents.begin() {
             return staged;
@@ -309,15 +356,28 @@ impl Connection {
     }
 
     /// The same for one that came later; `None`: the agent has it.
+    #[inline]
     pub(super) fn share(
         &self,
         staged: Staged,
         lineage: Lineage,
         not_after: Option<i64>,
     ) -> Option<Staged> {
-        let Some(agents) = &self.link.0 else {
-            return Some(staged);
-        };
+        match &self.link.0 {
+            None => Some(staged),
+            Some(agents) => self.share_with(agents, staged, lineage, not_after),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn share_with(
+        &self,
+        agents: &Counterpart,
+        staged: Staged,
+        lineage: Lineage,
+        not_after: Option<i64>,
+    ) -> Option<Staged> {
         if self.supply.waiting() != 0 {
             return Some(staged);
         }

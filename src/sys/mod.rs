@@ -11,7 +11,7 @@ mod prefetch;
 #[cfg(agent)]
 mod rights;
 mod seed;
-#[cfg(feature = "capi")]
+#[cfg(target_os = "linux")]
 mod timer;
 
 pub(crate) use clock::{monotonic_ms, wall_ms};
@@ -24,5 +24,5 @@ pub(crate) use prefetch::prefetch;
 #[cfg(agent)]
 pub(crate) use rights::are_borrowed as rights_are_borrowed;
 pub(crate) use seed::hash_seeds;
-#[cfg(feature = "capi")]
+#[cfg(target_os = "linux")]
 pub(crate) use timer::Timer;

@@ -5,24 +5,18 @@
     reason = "system calls; each is wrapped here in a function that is safe to call"
 )]
 
-#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// A file descriptor that becomes readable at a deadline, or when it is rung. Closed when dropped.
 pub(crate) struct Timer {
-    #[cfg(target_os = "linux")]
-    timer: std::os::fd::OwnedFd,
-    #[cfg(target_os = "linux")]
+    timer: OwnedFd,
     deadline: Instant,
 }
 
-#[cfg(target_os = "linux")]
 impl Timer {
-    pub(crate) const EXISTS: bool = true;
-
     /// `None`: the process or the system has no descriptor left.
     pub(crate) fn set(millis: u32) -> Option<Self> {
-        use std::os::fd::{FromRawFd, OwnedFd};
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: takes no pointers.
         let timer = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
@@ -35,17 +29,6 @@ impl Timer {
         let timer = Self { timer, deadline };
         timer.ring_in(None);
         Some(timer)
-    }
-
-    pub(crate) fn fd(&self) -> i32 {
-        use std::os::fd::AsRawFd;
-        self.timer.as_raw_fd()
-    }
-
-    #[cfg(agent)]
-    pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        use std::os::fd::AsFd as _;
-        self.timer.as_fd()
     }
 
     /// Has it ring at once.
@@ -69,23 +52,19 @@ impl Timer {
         // Zero would be "never".
         time.it_value.tv_nsec = libc::c_long::from(after.subsec_nanos() as i32).max(1);
         // SAFETY: our own timer, and a valid time to read.
-        unsafe { libc::timerfd_settime(self.fd(), 0, &raw const time, std::ptr::null_mut()) };
+        unsafe {
+            libc::timerfd_settime(
+                self.timer.as_raw_fd(),
+                0,
+                &raw const time,
+                std::ptr::null_mut(),
+            )
+        };
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-impl Timer {
-    pub(crate) const EXISTS: bool = false;
-
-    pub(crate) fn set(_: u32) -> Option<Self> {
-        None
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
     }
-
-    pub(crate) fn fd(&self) -> i32 {
-        -1
-    }
-
-    pub(crate) fn ring(&self) {}
-
-    pub(crate) fn ring_in(&self, _: Option<u64>) {}
 }

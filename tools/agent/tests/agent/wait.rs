@@ -1,8 +1,68 @@
 //! A process waits for what another's connection brings.
 
+#![allow(unsafe_code, reason = "tokio takes descriptors so")]
+
 use crate::machine::{LONG, Machine, offer, receive};
-use libtsc::Reason;
+use libtsc::{Attempt, Cache, Options, Reason};
 use std::thread;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Waits for connections of all processes, on tokio.
+async fn ready(attempt: &Attempt, max_wait: Duration) -> std::io::Result<()> {
+    let waits = attempt.wait_fd(max_wait).map_err(std::io::Error::other)?;
+    if let Some(over) = waits {
+        // SAFETY: a WaitFd has the same descriptor for as long as it lives.
+        let over = unsafe { AsyncFd::register_with_interest(over, Interest::READABLE) }?;
+        over.readable().await?.retain_ready();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_waits_for_another_process() {
+    let machine = Machine::new(&[]);
+    // Neither process blocks.
+    let process = || machine.process_with(Options::default(), Duration::ZERO);
+    let (first, second) = (process(), process());
+    let opening = first.begin();
+    ready(&opening, LONG).await.unwrap();
+    assert_eq!(offer(&opening), None);
+    let attempt = second.begin();
+    let brings = async {
+        while machine.number("tsc_agent_waited_total{") != 1 {
+            tokio::task::yield_now().await;
+        }
+        let ticket = receive(&opening);
+        opening.established(false).unwrap();
+        ticket
+    };
+    let (waited, ticket) = tokio::join!(ready(&attempt, LONG), brings);
+    waited.unwrap();
+    assert_eq!(offer(&attempt), Some(ticket));
+}
+
+#[tokio::test]
+async fn a_task_waits_alike_without_an_agent() {
+    let cache = Cache::new(Options::default());
+    let process = crate::machine::Process { cache };
+    let (opening, attempt) = (process.begin(), process.begin());
+    ready(&opening, LONG).await.unwrap();
+    assert_eq!(offer(&opening), None);
+    let waits = attempt
+        .wait_fd(LONG)
+        .unwrap()
+        .expect("a ticket is on its way");
+    // SAFETY: as above.
+    let over = unsafe { AsyncFd::register_with_interest(waits, Interest::READABLE) }.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(20), over.readable()).await;
+    assert!(early.is_err());
+    let ticket = receive(&opening);
+    opening.established(false).unwrap();
+    over.readable().await.unwrap().retain_ready();
+    assert_eq!(offer(&attempt), Some(ticket));
+}
 
 #[test]
 fn one_full_handshake_serves_the_burst_of_all_processes() {
