@@ -6,7 +6,7 @@ use crate::engine::{Clock, Engine, Key, Listener, Options, Space, Stats};
 use crate::error::Error;
 use crate::event::Event;
 use crate::identity::EndpointKey;
-use crate::registry::{Leftovers, Registry};
+use crate::registry::{Leftovers, Registry, Value};
 use crate::session::Session;
 use crate::session_info::SessionInfo;
 use crate::supply::Supply;
@@ -33,13 +33,15 @@ pub struct Cache {
 }
 
 /// A supply lives while an attempt uses it, and after that as long as there is room: as many are remembered as
-/// endpoints.
+/// endpoints, and more of those where offers did harm.
 #[derive(Default)]
 struct Supplies {
     by_key: Registry<Supply>,
     /// Whether anything was stored for a server, whatever the connection verified; by the key without that.
     any_stored: Registry<AtomicBool>,
 }
+
+impl Value for AtomicBool {}
 
 impl Cache {
     /// Makes a cache that is bounded by these options.

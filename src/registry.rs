@@ -11,8 +11,20 @@ use std::sync::Arc;
 /// may go, and a table at least seven sixteenths full has three in as many buckets.
 const BUCKETS_AT_A_TIME: usize = 8;
 
+/// How many times as many are kept as there is room for, of those that remember something.
+const REMEMBERING: usize = 8;
+
+/// What can be kept in a registry.
+pub(crate) trait Value {
+    /// Whether something would be forgotten with it that has to be known for some time yet.
+    fn remembers(&self) -> bool {
+        false
+    }
+}
+
 /// Values by key. A value that nobody else holds is idle. Where there are more values than there is room for,
-/// those go that are idle and were not looked up since the last time round.
+/// those go that are idle and were not looked up since the last time round; those that remember something, only
+/// where there are many times more.
 ///
 /// However many there are, no call takes longer: what is over room is dropped, and a table that is too small or
 /// too large is exchanged, bit by bit.
@@ -61,11 +73,12 @@ impl<T> Default for Registry<T> {
     }
 }
 
-impl<T> Entry<T> {
-    /// Whether it is to go, where there is no room. If not yet, it has to be used again to stay.
-    fn passes(&mut self) -> bool {
+impl<T: Value> Entry<T> {
+    /// Whether it is to go, where there is no room. If not yet, it has to be used again to stay. `crowded`: nor
+    /// is there for what remembers something.
+    fn passes(&mut self, crowded: bool) -> bool {
         let idle = Arc::strong_count(&self.value) == 1;
-        !mem::take(&mut self.used) && idle
+        !mem::take(&mut self.used) && idle && (crowded || !self.value.remembers())
     }
 
     /// What a table asks for when it grows by itself, all at once. It has places enough, so it does not.
@@ -75,7 +88,7 @@ impl<T> Entry<T> {
     }
 }
 
-impl<T> Registry<T> {
+impl<T: Value> Registry<T> {
     #[cfg(test)]
     fn len(&self) -> usize {
         self.table.len() + self.old.len()
@@ -94,10 +107,10 @@ impl<T> Registry<T> {
             entry.used = true;
             let value = Arc::clone(&entry.value);
             // Nothing is added, so there is no hurry: what was used before is to have its chance, too.
-            self.tidy(room.saturating_mul(2), leftovers);
+            self.tidy(room.saturating_mul(2), room, leftovers);
             return value;
         }
-        self.tidy(room.saturating_sub(1), leftovers);
+        self.tidy(room.saturating_sub(1), room, leftovers);
         let value = Arc::new(make());
         let entry = Box::new(Entry {
             hash,
@@ -129,14 +142,15 @@ impl<T> Registry<T> {
     }
 
     /// Goes on with what there is to do: moves some of the old table, or else drops what there is no room for.
-    fn tidy(&mut self, room: usize, leftovers: &mut Leftovers<T>) {
+    fn tidy(&mut self, limit: usize, room: usize, leftovers: &mut Leftovers<T>) {
         if self.old.is_empty() && self.is_misfit() {
             self.exchange();
         }
         if !self.old.is_empty() {
             self.move_some(leftovers);
-        } else if self.table.len() > room {
-            self.drop_some(room, leftovers);
+        } else if self.table.len() > limit {
+            let most = room.saturating_mul(REMEMBERING);
+            self.drop_some(limit, most, leftovers);
         }
     }
 
@@ -157,13 +171,13 @@ impl<T> Registry<T> {
         }
     }
 
-    fn drop_some(&mut self, room: usize, leftovers: &mut Leftovers<T>) {
+    fn drop_some(&mut self, limit: usize, most: usize, leftovers: &mut Leftovers<T>) {
         let buckets = self.table.num_buckets();
         for _ in 0..BUCKETS_AT_A_TIME.min(buckets) {
             steps::count();
-            let over = self.table.len() > room;
+            let (over, crowded) = (self.table.len() > limit, self.table.len() >= most);
             if let Ok(mut slot) = self.table.get_bucket_entry(self.hand) {
-                if over && slot.get_mut().passes() {
+                if over && slot.get_mut().passes(crowded) {
                     leftovers.idle.push(slot.remove().0.value);
                 }
             }
@@ -213,8 +227,15 @@ mod steps {
 mod tests {
     use super::*;
 
+    /// A number below 0 is remembered.
+    impl Value for isize {
+        fn remembers(&self) -> bool {
+            *self < 0
+        }
+    }
+
     /// Looks up a number, and says in how many steps.
-    fn look(registry: &mut Registry<usize>, room: usize, number: usize) -> (Arc<usize>, usize) {
+    fn look(registry: &mut Registry<isize>, room: usize, number: isize) -> (Arc<isize>, usize) {
         steps::take();
         let mut leftovers = Leftovers::default();
         let key = number.to_be_bytes();
@@ -224,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_look_up_takes_no_more_steps_among_many() {
-        let most = |many: usize| {
+        let most = |many: isize| {
             let mut registry = Registry::default();
             let mut held = Vec::new();
             let mut most = 0;
@@ -234,8 +255,8 @@ mod tests {
                 most = most.max(steps);
             }
             // All of them are in use: none is forgotten, and each is found.
-            assert_eq!(registry.len(), many);
-            for (number, value) in held.iter().enumerate() {
+            assert_eq!(registry.len(), held.len());
+            for (number, value) in (0..).zip(&held) {
                 let (found, steps) = look(&mut registry, 100, number);
                 assert!(Arc::ptr_eq(&found, value));
                 most = most.max(steps);
@@ -258,11 +279,22 @@ mod tests {
     fn idle_ones_are_never_many_more_than_there_is_room_for() {
         for room in [1, 2, 5, 100, 1000] {
             let mut registry = Registry::default();
-            for number in 0..20 * room + 100 {
+            for number in 0..20 * room as isize + 100 {
                 look(&mut registry, room, number);
                 assert!(registry.len() <= 2 * room + 8, "{room}: {}", registry.len());
             }
         }
+    }
+
+    #[test]
+    fn what_remembers_something_stays_while_there_are_not_many() {
+        let mut registry = Registry::default();
+        let mut look = |number| Arc::downgrade(&look(&mut registry, 4, number).0);
+        let remembering: Vec<_> = (-10..0).map(&mut look).collect();
+        (0..1000).map(&mut look).for_each(drop);
+        assert!(remembering.iter().all(|one| one.upgrade().is_some()));
+        (-1000..0).map(&mut look).for_each(drop);
+        assert!(registry.len() <= 10 * 4 + 8, "{}", registry.len());
     }
 
     #[test]

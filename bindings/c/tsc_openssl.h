@@ -131,6 +131,15 @@ extern "C" {
 // the status in the session.
 #define TSC_SSL_WITHOUT_STATUS 2u
 
+// Flag of tsc_ssl_attach: sessions that allow early data (SSL_write_early_data) still do when they
+// are offered.
+//
+// OpenSSL fails a handshake with early data if the session was of a protocol (ALPN) that the SSL
+// does not ask for, and what it asks for cannot be read. So without this flag, offered sessions
+// have a SSL_SESSION_get_max_early_data of 0. Set it if all SSLs of the SSL_CTX, and of those with
+// the same identity, ask for the same protocols. BoringSSL and AWS-LC compare them by themselves.
+#define TSC_SSL_EARLY_DATA 4u
+
 // Attaches an SSL_CTX to a cache.
 //
 // Call it once, when the SSL_CTX is set up: after trust roots, client certificate, verification and
@@ -147,7 +156,7 @@ extern "C" {
 // session arrives; a client_not_after bounds all sessions besides. If a callback supplies the
 // client certificate, other than OpenSSL's client_cert_cb, and the cache has TSC_SHARE, set
 // TSC_CONFIG_CLIENT_CERTIFICATE.
-// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// flags: 0, or TSC_SSL_SERIALISE, TSC_SSL_WITHOUT_STATUS and TSC_SSL_EARLY_DATA combined by |.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or cache is NULL; TSC_WRONG_STATE if ctx is attached
 // already, which changes nothing; TSC_UNSUPPORTED for an unknown flag; TSC_NO_MEMORY; or what
 // tsc_config_new returns.
@@ -330,7 +339,8 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // for later, or do nothing, which leaves the handshake untouched. It runs on the thread that
 // shakes hands. It is not called for an SSL that was begun by hand, nor for renegotiations.
 // arg: passed to begin; has to outlive the SSL_CTX and its SSLs.
-// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is NULL; TSC_WRONG_STATE if ctx is not attached.
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is NULL; TSC_WRONG_STATE if ctx is not attached;
+// TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg, SSL *ssl),
                                           void *arg);
 
@@ -377,6 +387,14 @@ typedef struct {
     tsc_status failed; // why they cannot be had, or TSC_OK
 } tsc_ssl_notes_;
 
+// What tsc_ssl_on_start was given, the two together: a handshake that starts meanwhile sees both or
+// neither.
+typedef struct tsc_ssl_starter_ {
+    void (*begin)(void *arg, SSL *ssl);
+    void *arg;
+    struct tsc_ssl_starter_ *before; // of all that there were: a thread may be calling an older one
+} tsc_ssl_starter_;
+
 // What an SSL_CTX carries.
 typedef struct {
     tsc_config *config;
@@ -390,8 +408,7 @@ typedef struct {
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
     // Set by tsc_ssl_on_start.
-    void (*begin)(void *, SSL *);
-    void *begin_arg;
+    tsc_ssl_starter_ *starter, *starters;     // the present one, and the last that was new
     int has_info;                             // whether tsc_ssl_info is installed
     void (*next_info)(const SSL *, int, int); // the application's callback, or NULL
 } tsc_ssl_attachment_;
@@ -451,6 +468,44 @@ static inline long tsc_ssl_index_(long *slot, long value) {
     __atomic_compare_exchange_n(slot, &before, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 #endif
     return before ? before : value;
+}
+
+static inline tsc_ssl_starter_ *tsc_ssl_starter_read_(tsc_ssl_starter_ **slot) {
+#if defined(_MSC_VER)
+    return *(tsc_ssl_starter_ *volatile *)slot;
+#else
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+#endif
+}
+
+// Sets a slot, unless it has changed.
+static inline int tsc_ssl_starter_set_(tsc_ssl_starter_ **slot, tsc_ssl_starter_ *before,
+                                       tsc_ssl_starter_ *starter) {
+#if defined(_MSC_VER)
+    return _InterlockedCompareExchangePointer((void *volatile *)slot, starter, before) == before;
+#else
+    return __atomic_compare_exchange_n(slot, &before, starter, 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+#endif
+}
+
+// The starter of a function and its argument, or NULL.
+static inline tsc_ssl_starter_ *tsc_ssl_starter_new_(tsc_ssl_starter_ **all,
+                                                     void (*begin)(void *, SSL *), void *arg) {
+    tsc_ssl_starter_ *it = tsc_ssl_starter_read_(all);
+    while (it && (it->begin != begin || it->arg != arg))
+        it = it->before;
+    if (it)
+        return it;
+    it = (tsc_ssl_starter_ *)OPENSSL_malloc(sizeof *it);
+    if (it) {
+        it->begin = begin;
+        it->arg = arg;
+        do
+            it->before = tsc_ssl_starter_read_(all);
+        while (!tsc_ssl_starter_set_(all, it->before, it));
+    }
+    return it;
 }
 
 static inline tsc_ssl_attachment_ *tsc_ssl_attachment_of_(const SSL_CTX *ctx) {
@@ -617,6 +672,12 @@ static inline void tsc_ssl_state_free_(SSL *ssl, tsc_ssl_state_ *state, int unse
 }
 
 static inline void tsc_ssl_attachment_free_(tsc_ssl_attachment_ *attachment) {
+    tsc_ssl_starter_ *starter = attachment->starters;
+    while (starter) {
+        tsc_ssl_starter_ *before = starter->before;
+        OPENSSL_free(starter);
+        starter = before;
+    }
     tsc_config_free(attachment->config);
     X509_STORE_free(attachment->store);
     OPENSSL_free(attachment);
@@ -1436,7 +1497,7 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
     SSL *sample;
     if (!ctx || !cache)
         return TSC_INVALID_ARGUMENT;
-    if (flags & ~(TSC_SSL_SERIALISE | TSC_SSL_WITHOUT_STATUS))
+    if (flags & ~(TSC_SSL_SERIALISE | TSC_SSL_WITHOUT_STATUS | TSC_SSL_EARLY_DATA))
         return TSC_UNSUPPORTED;
     if (tsc_ssl_attachment_of_(ctx))
         return TSC_WRONG_STATE;
@@ -1622,6 +1683,10 @@ static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
     if (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))
         tsc_ssl_offer_withdraw_(state);
     if (state->offered) {
+#ifndef TSC_SSL_BORING_
+        if (!(state->flags & TSC_SSL_EARLY_DATA))
+            SSL_SESSION_set_max_early_data(state->offered, 0);
+#endif
         const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         tsc_ssl_note_transport_(ssl, state);
@@ -1727,21 +1792,23 @@ static inline int tsc_ssl_wants_retry_(const SSL *ssl) {
 
 static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // OpenSSL has it const in this one place
-    const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+    const tsc_ssl_starter_ *starter;
     // What the application sets on ssl when the handshake starts is set by then.
     int starts = (where & SSL_CB_HANDSHAKE_START) != 0;
     if (!attachment)
         return;
     if (starts && attachment->next_info)
         attachment->next_info(ssl, where, ret);
-    if (attachment->begin && !SSL_is_server(ssl)) {
+    starter = tsc_ssl_starter_read_(&attachment->starter);
+    if (starter && starter->begin && !SSL_is_server(ssl)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
         // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
         int clean = ERR_peek_error() == 0;
         if (starts && tsc_ssl_before_handshake_(ssl)) {
             if (!state || state->started) { // else begun before, by hand
                 tsc_ssl_state_ *before = state;
-                attachment->begin(attachment->begin_arg, ssl);
+                starter->begin(starter->arg, ssl);
                 state = tsc_ssl_state_of_(ssl);
                 if (state && state != before)
                     state->watched = 1;
@@ -1772,12 +1839,17 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
 static inline tsc_status tsc_ssl_on_start(SSL_CTX *ctx, void (*begin)(void *arg, SSL *ssl),
                                           void *arg) {
     tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(ctx);
+    tsc_ssl_starter_ *starter;
     if (!ctx)
         return TSC_INVALID_ARGUMENT;
     if (!attachment)
         return TSC_WRONG_STATE;
-    attachment->begin = begin;
-    attachment->begin_arg = arg;
+    starter = tsc_ssl_starter_new_(&attachment->starters, begin, arg);
+    if (!starter)
+        return TSC_NO_MEMORY;
+    while (!tsc_ssl_starter_set_(&attachment->starter, tsc_ssl_starter_read_(&attachment->starter),
+                                 starter))
+        ;
     if (!attachment->has_info) {
         void (*found)(const SSL *, int, int) = SSL_CTX_get_info_callback(ctx);
         attachment->has_info = 1;

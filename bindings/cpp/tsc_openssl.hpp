@@ -82,7 +82,7 @@ inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
 
 // Attaches an SSL_CTX to a cache: tsc_ssl_attach.
 //
-// flags: 0, or TSC_SSL_SERIALISE and TSC_SSL_WITHOUT_STATUS combined by |.
+// flags: 0, or TSC_SSL_SERIALISE, TSC_SSL_WITHOUT_STATUS and TSC_SSL_EARLY_DATA combined by |.
 // Returns what tsc_ssl_attach returns.
 inline status attach(SSL_CTX *ctx, const cache &to, const config_options &how = {},
                      std::uint32_t flags = 0) noexcept {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"testing"
 	"time"
 )
@@ -49,14 +48,8 @@ func TestAFailedLoginIsNotTheSessionsFault(t *testing.T) {
 
 func TestASilentServerCostsTheLineage(t *testing.T) {
 	_, dialer, _ := stocked(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := dialer.DialContext(ctx, "tcp", silent.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
+	addr, ctx := silentServer(t)
+	if _, err := dialer.DialContext(ctx, "tcp", addr); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	left(t, dialer, 0)

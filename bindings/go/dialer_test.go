@@ -295,9 +295,14 @@ func TestACancelledWaitEndsAtOnce(t *testing.T) {
 	}
 
 	// The context's deadline is the wait's as well.
-	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := dialer.DialStaged(ctx, "tcp", addr); !errors.Is(err, context.DeadlineExceeded) {
+	late := expiring{context.Background(), make(chan struct{})}
+	go func() {
+		_, err := dialer.DialStaged(late, "tcp", addr)
+		ended <- err
+	}()
+	waiting(t, dialer, addr)
+	close(late.expired)
+	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 
@@ -381,18 +386,16 @@ func TestAHandshakeThatFailsIsAnErrorAndCounted(t *testing.T) {
 	if _, err := dialer.DialContext(context.Background(), "tcp", goServer(t, nil)); !errors.As(err, &unknown) {
 		t.Fatal(err)
 	}
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, ctx := silentServer(t)
+	if _, err := dialer.DialContext(ctx, "tcp", silent); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := dialer.DialContext(ctx, "tcp", silent.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	silent.Close()
-	if _, err := dialer.DialContext(context.Background(), "tcp", silent.Addr().String()); err == nil {
+	nobody.Close()
+	if _, err := dialer.DialContext(context.Background(), "tcp", nobody.Addr().String()); err == nil {
 		t.Fatal("nobody listens there")
 	}
 	if got := stats(t, cache); got.Failed != 2 || got.Unfinished != 0 {

@@ -336,3 +336,42 @@ func (g *group) Go(f func()) {
 		f()
 	}()
 }
+
+// An expiring context is past its deadline when its channel is closed.
+type expiring struct {
+	context.Context
+	expired chan struct{}
+}
+
+func (e expiring) Done() <-chan struct{} { return e.expired }
+
+func (e expiring) Err() error {
+	select {
+	case <-e.expired:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// silentServer takes one connection and says nothing. The context expires when the ClientHello has come.
+func silentServer(t *testing.T) (addr string, ctx context.Context) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	expired := make(chan struct{})
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 1))
+		close(expired)
+		io.Copy(io.Discard, conn)
+	}()
+	return listener.Addr().String(), expiring{context.Background(), expired}
+}

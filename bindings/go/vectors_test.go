@@ -69,6 +69,9 @@ func (w *world) run(words []string) string {
 	case "clock":
 		w.clock.Advance(time.Duration(w.number(words[1])) * time.Second)
 		return ""
+	case "clear":
+		want(w.t, w.cache.Clear(), nil)
+		return ""
 	case "close":
 		want(w.t, w.cache.Close(), nil)
 		return ""
@@ -99,13 +102,18 @@ func (w *world) run(words []string) string {
 			return status(err)
 		}
 		return string(offered)
-	case "sent":
+	case "wait":
+		limit := time.Duration(w.number(words[2])) * time.Millisecond
+		want(w.t, attempt.Wait(w.t.Context(), limit), nil)
+		return ""
+	case "sent", "withdraw":
 		ptr, err := attempt.acquire()
 		if err != nil {
 			return status(err)
 		}
 		defer attempt.handle.release()
-		if answer := tsctest.Sent(unsafe.Pointer(ptr)); answer != 0 {
+		call := map[string]func(unsafe.Pointer) uint32{"sent": tsctest.Sent, "withdraw": tsctest.Withdraw}[verb]
+		if answer := call(unsafe.Pointer(ptr)); answer != 0 {
 			return status(Error(answer))
 		}
 		return status(nil)

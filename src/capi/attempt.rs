@@ -320,7 +320,7 @@ pub unsafe extern "C" fn tsc_attempt_withdraw(attempt: *const tsc_attempt) -> ts
 ///
 /// The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do
 /// harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: a fatal alert came on
-/// the connection, and what it received is dropped (RFC 8446, section 6).
+/// the connection, so what it received is dropped (RFC 8446, section 6), and its handshake counts as failed.
 ///
 /// facts: TSC_FACT_* combined by |; 0 if nothing was sent.
 /// Returns TSC_OK; TSC_WRONG_STATE if the attempt has failed already, or was established and there is no

@@ -115,9 +115,10 @@ impl Connection {
                 (progress, found, reason) = self.borrow(progress, now);
             }
             if !found {
-                let reason = reason.unwrap_or_else(|| self.supply.reason(&self.flight, now));
+                let reason = reason.unwrap_or_else(|| supply.reason(&self.flight, now));
                 let reason = progress.give_up(reason);
                 drop(progress);
+                supply.has_none(&self.flight);
                 self.tell(reason);
                 return Ok(None);
             }

@@ -230,7 +230,7 @@ impl Connection {
     /// The attempt failed: publishes nothing, now or later.
     ///
     /// Once it was established, only a fatal alert matters: what the connection brought may be to blame
-    /// (RFC 8446, 6), and is dropped.
+    /// (RFC 8446, 6), and is dropped; and its handshake has failed after all.
     pub(crate) fn failed(&self, why: Failure) -> Result<(), NotNow> {
         self.check_process()?;
         let now = self.now();
@@ -240,8 +240,10 @@ impl Connection {
             Some(Ended::Established(lineage)) if why.alert => {
                 // What still arrives, or is just being published, is as little to be kept.
                 progress.ended = Some(Ended::Failed(Discard::Failed));
+                let offer = (progress.info.offered, progress.info.resumed);
                 drop(progress);
                 self.supply.refuse(lineage.id, now);
+                self.supply.revoked(&self.flight, now, offer);
                 self.tell_agent(why.bits());
                 return Ok(());
             }

@@ -117,7 +117,7 @@ impl Connection {
             drop(progress);
             let loan = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
             progress = self.lend(self.progress.lock(), loan.map(|(loan, _)| loan));
-            progress = self.lease_loan(progress, now);
+            progress = self.lease_lent(progress, now);
         }
         let reason = match progress.loan {
             Loan::Denied(reason) => Some(reason),
@@ -143,7 +143,8 @@ impl Connection {
         self.progress.lock()
     }
 
-    /// Has the attempt offer what the agent has lent it, or will if it is asked now.
+    /// Has the attempt offer what the agent has lent it, or will if it is asked now, unless offers were found to do
+    /// harm since.
     #[cold]
     pub(super) fn lease_loan<'a>(
         &'a self,
@@ -151,6 +152,22 @@ impl Connection {
         now: Time,
     ) -> MutexGuard<'a, Progress> {
         let mut progress = self.end_asking(progress);
+        let lent = matches!(progress.loan, Loan::Kept(_));
+        if !lent || self.supply.may_offer(&self.flight, now) {
+            return self.lease_lent(progress, now);
+        }
+        let lent = std::mem::replace(&mut progress.loan, Loan::Denied(Reason::Withheld));
+        drop(progress);
+        self.give_back(lent);
+        self.progress.lock()
+    }
+
+    /// Has the attempt offer what the agent has lent it.
+    fn lease_lent<'a>(
+        &'a self,
+        mut progress: MutexGuard<'a, Progress>,
+        now: Time,
+    ) -> MutexGuard<'a, Progress> {
         if !progress.offer.is_unasked() || progress.ended.is_some() {
             return progress;
         }

@@ -126,16 +126,22 @@ impl Connection {
         progress.waited_in_vain = kept.is_none();
         let is_over = |kept: &Kept| kept.session.expires <= now;
         let expired = kept.as_ref().is_some_and(is_over);
-        let (kept, spoilt) = match kept {
-            Some(kept) if expired || !self.supply.is_good(&kept) => (None, Some(kept)),
-            kept => (kept, None),
-        };
-        if let Some(kept) = kept {
-            progress.lease(|place| *place = Some(kept.session));
+        let (mut spoilt, mut withheld) = (None, None);
+        match kept {
+            Some(kept) if expired || !self.supply.is_good(&kept) => spoilt = Some(kept),
+            // Offers were found to do harm since it was kept.
+            Some(kept) if !self.supply.may_offer(&self.flight, now) => withheld = Some(kept),
+            Some(kept) => {
+                progress.lease(|place| *place = Some(kept.session));
+            }
+            None => {}
         }
         drop(progress);
         if let Some(kept) = spoilt {
             self.supply.spoil(kept.session, now);
+        }
+        if let Some(kept) = withheld {
+            self.supply.put_back_kept(kept);
         }
         drop((wait, calls));
         self.progress.lock()

@@ -16,6 +16,9 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 const FIRST_PAUSE_MS: u64 = MINUTE_MS;
 const LONGEST_PAUSE_MS: u64 = HOUR_MS;
 
+/// By how many standard deviations more attempts may fail after an offer than without one, before it is looked into.
+const DOUBT: f64 = 1.5;
+
 /// How many failures in a row, less what is usual, make a change: see `Streak`.
 const CHANGE: f64 = 4.0;
 
@@ -148,6 +151,15 @@ impl Comparison {
         }
     }
 
+    fn forget_success(&mut self, offered: bool) {
+        let arm = if offered {
+            &mut self.offered
+        } else {
+            &mut self.full
+        };
+        arm.ended = (arm.ended - 1.0).max(arm.failed);
+    }
+
     fn charge(&mut self, now: Time, failures: u32) {
         match self.failures.back_mut() {
             Some((minute, failed)) if now.since(*minute) < MINUTE_MS => *failed += failures,
@@ -199,32 +211,38 @@ impl Comparison {
     /// How many of the failures after an offer full handshakes would have had, too, of each one: from 0 to 1.
     /// As long as no full handshake failed, that is none. Otherwise, what chance may explain is in it.
     fn explained(&self) -> f64 {
-        let (offered, full) = (&self.offered, &self.full);
-        if offered.failed == 0.0 {
+        if self.offered.failed == 0.0 {
             return 1.0;
         }
-        if full.failed == 0.0 {
+        if self.full.failed == 0.0 {
             return 0.0;
         }
-        let expected = offered.ended * full.failed / full.ended;
-        let rate = (offered.failed + full.failed) / (offered.ended + full.ended);
-        let spread = offered.ended * rate * (1.0 - rate) * (1.0 + offered.ended / full.ended);
         // A long record is looked at more often, so chance has more occasions.
-        let deviations = if offered.ended + full.ended < 200.0 {
+        let deviations = if self.offered.ended + self.full.ended < 200.0 {
             3.0
         } else {
             4.0
         };
-        let explained = expected + deviations * spread.max(0.0).sqrt();
-        (explained / offered.failed).min(1.0)
+        (self.expected(deviations) / self.offered.failed).min(1.0)
+    }
+
+    /// How many attempts that offered a session would have failed without one, and so many standard deviations
+    /// more.
+    fn expected(&self, deviations: f64) -> f64 {
+        let (offered, full) = (&self.offered, &self.full);
+        let expected = offered.ended * full.failed / full.ended;
+        let rate = (offered.failed + full.failed) / (offered.ended + full.ended);
+        let spread = offered.ended * rate * (1.0 - rate) * (1.0 + offered.ended / full.ended);
+        expected + deviations * spread.max(0.0).sqrt()
     }
 
     /// Whether so many full handshakes were seen that some of them would have failed, did they fail as often
-    /// as those that offered a session.
+    /// as those that offered a session, and whether that and a little chance explains all failures.
     fn is_known(&self) -> bool {
         let (offered, full) = (&self.offered, &self.full);
-        let enough = offered.failed == 0.0 || full.ended * offered.failed >= 6.0 * offered.ended;
-        enough && self.streak.score < CHANGE / 2.0
+        let enough = full.ended * offered.failed >= 6.0 * offered.ended
+            && offered.failed <= self.expected(DOUBT);
+        enough || offered.failed == 0.0
     }
 }
 
@@ -291,7 +309,7 @@ impl Breaker {
         if self.harm() + 1.0 > f64::from(budget) {
             return Permit::Withheld;
         }
-        if free && self.wants_trial() {
+        if self.wants_trial(free) {
             self.under_way = Some(now.plus_ms(HANGS_MS));
             return Permit::Trial;
         }
@@ -299,12 +317,13 @@ impl Breaker {
     }
 
     /// Whether the next attempt is best made without a session, to learn how full handshakes fare. The first
-    /// failures are looked into at once. Later it is left to chance: who comes right after a failure is
-    /// not anybody, it may be the one client whose password is right.
-    fn wants_trial(&mut self) -> bool {
+    /// failures are looked into at once, by one at a time (`free`: there is none). Later it is left to chance: who
+    /// comes right after a failure is not anybody, it may be the one client whose password is right. And one at a
+    /// time would be too few among many.
+    fn wants_trial(&mut self, free: bool) -> bool {
         match self.failures() {
             0 => false,
-            1 | 2 => self.suspected,
+            1 | 2 => free && self.suspected,
             _ => {
                 let known = self.handshakes.is_known() && self.logins.is_known();
                 self.toss() % 8 < if known { 1 } else { 6 }
@@ -332,7 +351,7 @@ impl Breaker {
         budget: u32,
     ) -> Option<Change> {
         self.age(now);
-        if matches!(permit, Permit::Trial | Permit::Probe) {
+        if permit == Permit::Probe || permit == Permit::Trial && self.open.is_none() {
             self.under_way = None;
         }
         let harmful = match outcome {
@@ -370,6 +389,12 @@ impl Breaker {
         } else {
             None
         }
+    }
+
+    /// An attempt that was counted as established is to be counted again.
+    pub(super) fn forget_success(&mut self, (offered, resumed): (bool, bool)) {
+        self.handshakes.forget_success(offered);
+        self.logins.forget_success(resumed);
     }
 
     /// A trial or a probe ended and decided nothing: another may take its place.

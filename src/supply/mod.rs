@@ -22,6 +22,7 @@ pub use forecast::Forecast;
 pub(crate) use wait::{Kept, Wait, Waker};
 
 use crate::engine::{Engine, Garbage, Key, Lineage, OwnedKey, Reason, Session, Stats, Time};
+use crate::registry::Value;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
 use fate::Fate;
@@ -45,6 +46,13 @@ pub(crate) struct Supply {
     /// What the sessions of connections descend from that the TLS stack does not tell apart.
     #[cfg(any(feature = "rustls", feature = "capi"))]
     unattended: Mutex<Option<Lineage>>,
+}
+
+impl Value for Supply {
+    /// That offers did harm, and how much.
+    fn remembers(&self) -> bool {
+        self.is_guarded()
+    }
 }
 
 /// What an attempt that asks is told.
@@ -165,7 +173,8 @@ impl Supply {
         garbage: &mut Garbage<'a>,
         place: &mut Option<Session>,
     ) {
-        if self.is_guarded() && !self.allows(flight, now) {
+        if !self.may_offer(flight, now) {
+            self.count(|stats| stats.withheld += 1);
             self.begin_full(flight, now);
             return;
         }
@@ -175,10 +184,7 @@ impl Supply {
                 self.fate.taken(session);
                 self.begin(flight, Handshake::Resumed, now);
             }
-            None => {
-                self.has_none(flight);
-                self.begin_full(flight, now);
-            }
+            None => self.begin_full(flight, now),
         }
     }
 
@@ -187,15 +193,17 @@ impl Supply {
         self.guarded.load(Relaxed)
     }
 
-    /// Whether an attempt may offer a session, where the breaker is not closed.
+    /// Whether an attempt may offer a session now.
+    #[inline]
+    pub(crate) fn may_offer(&self, flight: &Flight, now: Time) -> bool {
+        !self.is_guarded() || self.allows(flight, now)
+    }
+
+    /// The same where the breaker is not closed.
     #[cold]
     fn allows(&self, flight: &Flight, now: Time) -> bool {
         let permit = self.queue.lock().permit(self, flight, now);
-        let allowed = matches!(permit, Permit::Offer | Permit::Probe);
-        if !allowed {
-            self.count(|stats| stats.withheld += 1);
-        }
-        allowed
+        matches!(permit, Permit::Offer | Permit::Probe)
     }
 
     /// It offers a session that is not of this supply.
@@ -225,7 +233,7 @@ impl Supply {
     }
 
     /// An attempt that may offer a session has none: if it was to be the probe, another may be.
-    fn has_none(&self, flight: &Flight) {
+    pub(crate) fn has_none(&self, flight: &Flight) {
         if flight.permit() == Some(Permit::Probe) {
             flight.set_permit(None);
             self.queue.lock().breaker.undecided();
@@ -369,6 +377,14 @@ impl Supply {
         };
         self.change(now, |queue, calls| {
             queue.established(self, flight, now, offered, handshake, calls);
+        });
+    }
+
+    /// A fatal alert came on a connection that was established: its handshake failed after all. `offer`: whether
+    /// it had offered a session, and whether that was taken.
+    pub(crate) fn revoked(&self, flight: &Flight, now: Time, offer: (bool, bool)) {
+        self.change(now, |queue, calls| {
+            queue.revoked(self, flight, now, offer, calls);
         });
     }
 

@@ -39,9 +39,10 @@ impl Queue {
         }
     }
 
-    /// What an attempt may do. Asked twice, it is the same.
+    /// What an attempt may do. One that may offer is to ask again before it does: it may have waited meanwhile.
     pub(super) fn permit(&mut self, supply: &Supply, flight: &Flight, now: Time) -> Permit {
-        flight.permit().unwrap_or_else(|| {
+        let decided = flight.permit().filter(|permit| *permit != Permit::Offer);
+        decided.unwrap_or_else(|| {
             let permit = self.breaker.permit(now, supply.budget());
             flight.set_permit(Some(permit));
             supply.guarded.store(self.breaker.is_watchful(), Relaxed);
@@ -242,6 +243,20 @@ impl Queue {
             self.learn(flight);
         }
         self.settle(supply, now, lost || calls.breaker.is_some(), calls);
+    }
+
+    /// An attempt that was established failed after all.
+    pub(super) fn revoked(
+        &mut self,
+        supply: &Supply,
+        flight: &Flight,
+        now: Time,
+        offer: (bool, bool),
+        calls: &mut Calls<'_>,
+    ) {
+        self.breaker.forget_success(offer);
+        calls.breaker = self.judge(supply, flight, now, Outcome::HandshakeFailed, offer);
+        self.settle(supply, now, calls.breaker.is_some(), calls);
     }
 
     pub(super) fn close(&mut self, now: Time, calls: &mut Calls<'_>) {

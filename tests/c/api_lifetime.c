@@ -358,10 +358,10 @@ static void time_passes_without_a_clock_of_the_callers(void **state) {
     do { /* until 20 ms were counted, which by the machine's clock takes no three seconds */
         uint8_t buf[8];
         size_t len = 0;
+        clock_gettime(CLOCK_MONOTONIC, &now); /* before, since this thread may be held up */
         assert_ok(
             tsc_get(cache, (const uint8_t *)"key", 3, buf, sizeof buf, &len, &info, sizeof info));
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        assert_true(now.tv_sec - began.tv_sec < 3);
+        assert_true(info.age_ms >= 20 || now.tv_sec - began.tv_sec < 3);
     } while (info.age_ms < 20);
     free_cache(cache);
 }

@@ -112,6 +112,9 @@ static void run(char **words, char *answer, size_t size) {
     } else if (strcmp(verb, "clock") == 0) {
         driven_clock_advance(&now, (uint64_t)atoi(words[1]) * SECOND);
         return;
+    } else if (strcmp(verb, "clear") == 0) {
+        assert_ok(tsc_clear(cache));
+        return;
     } else if (strcmp(verb, "close") == 0) {
         assert_ok(tsc_cache_close(cache));
         return;
@@ -141,6 +144,11 @@ static void run(char **words, char *answer, size_t size) {
             snprintf(answer, size, "%.*s", (int)session.len, (const char *)session.data);
             return;
         }
+    } else if (strcmp(verb, "wait") == 0) {
+        assert_ok(tsc_attempt_wait(attempt, (uint32_t)atoi(words[2])));
+        return;
+    } else if (strcmp(verb, "withdraw") == 0) {
+        status = tsc_attempt_withdraw(attempt);
     } else if (strcmp(verb, "sent") == 0) {
         status = tsc_attempt_sent(attempt);
     } else if (strcmp(verb, "established") == 0) {

@@ -65,7 +65,7 @@ static void null_and_nonsense_are_refused(void **state) {
 
     assert_int_equal(tsc_ssl_attach(NULL, it.cache, NULL, 0), TSC_INVALID_ARGUMENT);
     assert_int_equal(tsc_ssl_attach(plain, NULL, NULL, 0), TSC_INVALID_ARGUMENT);
-    assert_int_equal(tsc_ssl_attach(plain, it.cache, NULL, 4), TSC_UNSUPPORTED);
+    assert_int_equal(tsc_ssl_attach(plain, it.cache, NULL, 8), TSC_UNSUPPORTED);
     assert_null(SSL_CTX_sess_get_new_cb(plain));
     assert_int_equal(tsc_ssl_begin(NULL, "localhost", 1), TSC_INVALID_ARGUMENT);
     assert_int_equal(tsc_ssl_begin(ssl, NULL, 1), TSC_INVALID_ARGUMENT);

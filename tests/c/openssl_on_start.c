@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +320,49 @@ static void each_handshake_of_a_client_is_begun_and_none_of_a_server(void **stat
     tear_down(it);
 }
 
+static char first, second;
+static atomic_int calls, mixed, enough;
+
+static void begin_first(void *arg, SSL *ssl) {
+    (void)ssl;
+    mixed += arg != &first;
+    calls++;
+}
+static void begin_second(void *arg, SSL *ssl) {
+    (void)ssl;
+    mixed += arg != &second;
+    calls++;
+}
+
+static void *start_handshakes(void *ctx) {
+    while (calls < enough) {
+        SSL *ssl = SSL_new((SSL_CTX *)ctx);
+        SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_connect(ssl);
+        SSL_free(ssl);
+        ERR_clear_error();
+    }
+    return NULL;
+}
+
+// Another function is set while a handshake starts on another thread: it is called with what was
+// given with it.
+static void a_function_is_called_with_its_own_argument(void **state) {
+    (void)state;
+    driver *it = set_up(TLS13);
+    pthread_t thread;
+    enough = getenv("TSC_TEST_SLOW") ? 100 : 3000; // so many show it where they run at once
+    assert_int_equal(tsc_ssl_on_start(it->ctx, begin_first, &first), TSC_OK);
+    assert_int_equal(pthread_create(&thread, NULL, start_handshakes, it->ctx), 0);
+    while (calls < enough) {
+        (void)tsc_ssl_on_start(it->ctx, begin_second, &second);
+        (void)tsc_ssl_on_start(it->ctx, begin_first, &first);
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(mixed, 0);
+    tear_down(it);
+}
+
 static void without_an_attached_ssl_ctx_it_is_refused(void **state) {
     (void)state;
     SSL_CTX *ctx = client_context();
@@ -339,6 +384,7 @@ int main(void) {
         cmocka_unit_test(another_info_callback_is_called),
         cmocka_unit_test(an_ssl_that_may_be_left_alone_is),
         cmocka_unit_test(each_handshake_of_a_client_is_begun_and_none_of_a_server),
+        cmocka_unit_test(a_function_is_called_with_its_own_argument),
         cmocka_unit_test(without_an_attached_ssl_ctx_it_is_refused),
     };
     return cmocka_run_group_tests(tests, peer_setup, peer_teardown);

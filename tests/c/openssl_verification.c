@@ -855,6 +855,75 @@ static void short_fragments(SSL *ssl) {
     assert_int_equal(SSL_set_tlsext_max_fragment_length(ssl, TLSEXT_max_fragment_length_1024), 1);
 }
 
+static int first_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
+                          const unsigned char *asked, unsigned asked_length, void *arg) {
+    (void)ssl, (void)asked_length, (void)arg;
+    *chosen = asked + 1;
+    *length = asked[0];
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// Of a server that takes early data, in memory.
+static SSL_CTX *early_server(void) {
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate_file(ctx, peer_server_certificate(), SSL_FILETYPE_PEM),
+                     1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, peer_server_key(), SSL_FILETYPE_PEM), 1);
+    SSL_CTX_set_alpn_select_cb(ctx, first_protocol, NULL);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY); // which forgets who is not shut down
+    assert_int_equal(SSL_CTX_set_max_early_data(ctx, 1024), 1);
+    assert_int_equal(SSL_CTX_set_recv_max_early_data(ctx, 1024), 1);
+    return ctx;
+}
+
+// One connection that asks for a protocol, and sends early data if its session allows that.
+static struct early {
+    bool connected, resumed, allowed;
+} connects_early(SSL_CTX *ctx, SSL_CTX *server_ctx, const char *protocol) {
+    struct early it = {false, false, false};
+    SSL *ssl = SSL_new(ctx), *server = SSL_new(server_ctx);
+    BIO *here, *there;
+    uint8_t byte;
+    size_t sent;
+    SSL_set_tlsext_host_name(ssl, "localhost");
+    SSL_set1_host(ssl, "localhost");
+    SSL_set_alpn_protos(ssl, (const unsigned char *)protocol, (unsigned)strlen(protocol));
+    assert_int_equal(BIO_new_bio_pair(&here, 1 << 16, &there, 1 << 16), 1);
+    SSL_set_bio(ssl, here, here);
+    SSL_set_bio(server, there, there);
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_OK);
+    SSL_SESSION *session = SSL_get_session(ssl);
+    it.allowed = session && SSL_SESSION_get_max_early_data(session) > 0;
+    if (!it.allowed || SSL_write_early_data(ssl, "early", 5, &sent) == 1)
+        for (int i = 0; i < 5 && !it.connected; i++) {
+            it.connected = SSL_connect(ssl) == 1;
+            it.connected = SSL_accept(server) == 1 && it.connected;
+        }
+    it.resumed = it.connected && SSL_session_reused(ssl);
+    if (it.connected) {
+        assert_int_equal(SSL_read(ssl, &byte, 1), -1); // the tickets
+        assert_int_equal(tsc_ssl_established(ssl), TSC_OK);
+    }
+    ERR_clear_error();
+    SSL_free(ssl);
+    SSL_free(server);
+    return it;
+}
+
+static void early_data_fails_nobody_who_asks_for_another_protocol(void **state) {
+    (void)state;
+    SSL_CTX *server = early_server();
+    for (int same = 0; same < 2; same++) {
+        fixture it = set_up(NULL, same ? TSC_SSL_EARLY_DATA : 0);
+        assert_true(connects_early(it.ctx, server, "\1a").connected);
+        const struct early second = connects_early(it.ctx, server, same ? "\1a" : "\1b");
+        assert_true(second.connected && second.resumed);
+        assert_int_equal(second.allowed, same);
+        tear_down(it);
+    }
+    SSL_CTX_free(server);
+}
+
 // A server that resumes answers with the length of the session, for which this client has not
 // asked.
 static void a_maximum_fragment_length_fails_nobody(void **state) {
@@ -884,6 +953,7 @@ int main(void) {
         cmocka_unit_test(a_certificate_that_the_handshake_chooses_is_no_change),
         cmocka_unit_test(a_server_without_a_certificate_leaves_nothing),
         cmocka_unit_test(a_maximum_fragment_length_fails_nobody),
+        cmocka_unit_test(early_data_fails_nobody_who_asks_for_another_protocol),
         cmocka_unit_test(a_trust_store_is_not_known_by_its_address),
 #endif
         cmocka_unit_test(values_keep_apart),

@@ -252,6 +252,10 @@ static void a_session_is_no_way_around_the_check_of_a_certificate() {
 struct load {
     std::size_t visits, errors;
     std::vector<tapped> links;
+    // How many did without a session, before the outage and after it, for others to be compared
+    // with. Some that fail in the outage are what the breaker looks into, and how many these are
+    // depends on the machine.
+    std::uint64_t withheld_before, withheld_after;
 };
 
 // Clients visit, each on its thread, while the broker is killed and started again. Who does not see
@@ -279,16 +283,19 @@ static load under_load(const tsc::cache &cache, const manner &how) {
             std::this_thread::yield();
     };
     many(10 * CLIENTS);
+    const auto before = cache.stats()->withheld;
     it.line.outage_begins();
     peer_halt(it.broker); // SIGKILL
     many(2 * CLIENTS);
     peer_resume(it.broker);
+    const auto in_outage = cache.stats()->withheld;
     it.line.outage_ends();
     many(10 * CLIENTS);
     enough = true;
     for (auto &thread : threads)
         thread.join();
-    return {visits, errors, it.line.links()};
+    const auto after = cache.stats()->withheld - in_outage;
+    return {visits, errors, it.line.links(), before, after};
 }
 
 static void a_killed_broker_costs_full_handshakes_only() {
@@ -305,12 +312,13 @@ static void a_killed_broker_costs_full_handshakes_only() {
                 std::count_if(it.links.begin(), it.links.end(), which));
         };
         REQUIRE(count([](const tapped &link) { return !link.answered && !link.troubled; }) == 0);
-        // Before and after it most resume, and after it not without full handshakes.
+        // Before and after it most of those that may do so resume, and not without full handshakes.
         for (const int outages : {0, 2}) {
+            const auto withheld = outages ? it.withheld_after : it.withheld_before;
             const auto all = count([=](const tapped &link) { return link.outages == outages; });
             const auto resumed =
                 count([=](const tapped &link) { return link.outages == outages && link.resumed; });
-            REQUIRE(2 * resumed > all && resumed < all);
+            REQUIRE(2 * resumed > all - std::min(all, withheld) && resumed < all);
         }
         // What the new broker cannot read it refuses, and the cache hears of it, unless the outage
         // was sooner.

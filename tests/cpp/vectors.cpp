@@ -85,6 +85,10 @@ struct world {
             now += std::stoul(of[1]) * 1000;
             return "";
         }
+        if (verb == "clear") {
+            REQUIRE(cache.clear() == TSC_OK);
+            return "";
+        }
         if (verb == "close") {
             REQUIRE(cache.close() == TSC_OK);
             return "";
@@ -115,6 +119,12 @@ struct world {
             auto session = attempt.offer();
             return session ? std::string(session->data.text()) : name_of(session.status());
         }
+        if (verb == "wait") {
+            REQUIRE(attempt.wait(std::chrono::milliseconds(std::stoul(of[2]))) == TSC_OK);
+            return "";
+        }
+        if (verb == "withdraw")
+            return name_of(attempt.withdraw());
         if (verb == "sent")
             return name_of(attempt.sent());
         if (verb == "established")

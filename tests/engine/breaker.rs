@@ -4,6 +4,7 @@ use super::*;
 use crate::connection::{Failure, Plan};
 use crate::engine::{EventKind, Reason};
 use crate::supply::Waker;
+use std::collections::VecDeque;
 
 const MINUTE: u64 = 60_000;
 const LONG: u32 = 60_000;
@@ -18,12 +19,20 @@ fn world() -> World {
     })
 }
 
+/// What comes after "established".
+const ALERT: Failure = Failure {
+    alert: true,
+    ..Failure::LOGIN
+};
+
 /// What a server does with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Serve,
     BreakHandshake,
     RefuseLogin,
+    /// Sends a fatal alert after the driver said that the connection is established.
+    Alert,
 }
 
 /// One connection's story.
@@ -43,31 +52,55 @@ fn visits(
     version: u16,
     server: impl Fn(u64, bool) -> Does,
 ) -> Vec<Visit> {
-    let visit = |n: u64| {
-        let at = world.time.fetch_add(pause, Relaxed) + pause;
+    crowd_visits(world, 1, connections, pause, version, server)
+}
+
+/// The same with so many connections under way at once.
+fn crowd_visits(
+    world: &World,
+    at_once: usize,
+    connections: u64,
+    pause: u64,
+    version: u16,
+    server: impl Fn(u64, bool) -> Does,
+) -> Vec<Visit> {
+    let (mut under_way, mut visits) = (VecDeque::new(), Vec::new());
+    for n in 0..connections {
+        world.time.fetch_add(pause, Relaxed);
         let attempt = world.connect();
         let resumed = offer(&attempt).expect("open").is_some();
         attempt.sent().expect("open");
-        let does = server(n, resumed);
-        match does {
-            Does::Serve => {
-                for ticket in [2 * n, 2 * n + 1] {
-                    let ticket = u32::try_from(ticket).expect("few");
-                    receive(&attempt, ticket, version, 24 * HOUR).expect("kept");
-                }
-                attempt.established(resumed).expect("open");
-            }
-            Does::BreakHandshake => attempt.failed(Failure::HANDSHAKE).expect("open"),
-            Does::RefuseLogin => attempt
-                .failed(Failure {
-                    resumed,
-                    ..Failure::LOGIN
-                })
-                .expect("open"),
+        under_way.push_back((n, attempt, resumed));
+        let last = n + 1 == connections;
+        while under_way.len() >= at_once || last && !under_way.is_empty() {
+            let Some((n, attempt, resumed)) = under_way.pop_front() else {
+                break;
+            };
+            let does = server(n, resumed);
+            end(&attempt, n, version, resumed, does);
+            let at = world.time.load(Relaxed);
+            visits.push(Visit { at, resumed, does });
         }
-        Visit { at, resumed, does }
-    };
-    (0..connections).map(visit).collect()
+    }
+    visits
+}
+
+/// Ends the nth connection as the server has it.
+fn end(attempt: &Connection, n: u64, version: u16, resumed: bool, does: Does) {
+    match does {
+        Does::Serve | Does::Alert => {
+            for ticket in [2 * n, 2 * n + 1] {
+                let ticket = u32::try_from(ticket).expect("few");
+                receive(attempt, ticket, version, 24 * HOUR).expect("kept");
+            }
+            attempt.established(resumed).expect("open");
+            if does == Does::Alert {
+                attempt.failed(ALERT).expect("established");
+            }
+        }
+        Does::BreakHandshake => attempt.failed(Failure::HANDSHAKE).expect("open"),
+        Does::RefuseLogin => attempt.failed(Failure::login(resumed)).expect("open"),
+    }
 }
 
 /// The most harm in any hour: connections that failed resumed.
@@ -112,7 +145,7 @@ fn no_more_than_the_budget_fails_within_an_hour_however_a_server_does_harm() {
     ];
     for (how, harms) in harms {
         for version in [TLS_1_2, TLS_1_3] {
-            for harm in [Does::BreakHandshake, Does::RefuseLogin] {
+            for harm in [Does::BreakHandshake, Does::RefuseLogin, Does::Alert] {
                 for pause in [100, 2000] {
                     let world = world();
                     let all = visits(&world, 2500, pause, version, |n, resumed| {
@@ -158,6 +191,43 @@ fn offers_are_made_again_once_the_server_is_repaired() {
         let stats = world.engine().stats();
         assert!(stats.breaker_closed > 0);
         assert!(!world.config.forecast(&HOST).expect("good").breaker_open);
+    }
+}
+
+/// Two connections in turn, of which the second resumes, if it may; says whether that one was harmed.
+fn two_visits(world: &World, to: &Endpoint<'_>, harmful: bool) -> bool {
+    let mut harmed = false;
+    for _ in 0..2 {
+        let attempt = connect(&world.config, to);
+        let resumed = offer(&attempt).expect("open").is_some();
+        if resumed && harmful {
+            harmed = true;
+            attempt.failed(Failure::LOGIN_RESUMED).expect("open");
+        } else {
+            receive(&attempt, 1, TLS_1_3, HOUR).expect("kept");
+            attempt.established(resumed).expect("open");
+        }
+    }
+    harmed
+}
+
+#[test]
+fn the_budget_is_kept_where_there_are_more_endpoints_than_the_cache_keeps() {
+    for max_endpoints in [1, 4, 20] {
+        let world = World::new(Options {
+            max_endpoints,
+            failure_budget: 12,
+            ..WIDE
+        });
+        let mut harmed = 0;
+        for _ in 0..100 {
+            harmed += usize::from(two_visits(&world, &HOST, true));
+            for port in 0..60 {
+                let other = to(b"other.example", port, b"", b"");
+                assert!(!two_visits(&world, &other, false));
+            }
+        }
+        assert!((1..=BUDGET).contains(&harmed), "{max_endpoints}: {harmed}");
     }
 }
 
@@ -349,11 +419,7 @@ fn a_fatal_alert_after_established_drops_what_the_connection_brought() {
     let other = world.full(&[3]);
     assert_eq!(attempt.failed(Failure::LOGIN), Err(NotNow::WrongState));
     assert_eq!(world.available(), 3);
-    let alert = Failure {
-        alert: true,
-        ..Failure::LOGIN
-    };
-    assert_eq!(attempt.failed(alert), Ok(()));
+    assert_eq!(attempt.failed(ALERT), Ok(()));
     assert_eq!(offer(&world.connect()), Ok(Some(3)));
     drop(other);
 }
@@ -379,6 +445,50 @@ fn when_the_breaker_opens_nobody_waits_on() {
     harmed.failed(Failure::HANDSHAKE).expect("open");
     assert_eq!((told.load(Relaxed), offer(&waits)), (1, Ok(None)));
     assert_eq!(world.engine().stats().breaker_opened, 1);
+}
+
+#[test]
+fn what_is_kept_for_an_attempt_goes_back_when_the_breaker_opens() {
+    let world = World::new(Options {
+        failure_budget: 1,
+        ..WIDE
+    });
+    world.full(&[1]);
+    world.full(&[2]);
+    let (harmed, asks) = (world.connect(), world.connect());
+    assert_eq!(offer(&harmed), Ok(Some(2)));
+    assert_eq!(asks.plan(LONG, Waker::new(|| ())), Ok(Plan::Go));
+    assert_eq!(world.available(), 0);
+    harmed.failed(Failure::HANDSHAKE).expect("open");
+    assert_eq!((offer(&asks), world.available()), (Ok(None), 1));
+    assert_eq!(counts(&asks).reason, Reason::Withheld);
+}
+
+#[test]
+fn an_attempt_that_was_let_wait_is_withheld_when_the_breaker_opens() {
+    let world = World::new(Options {
+        failure_budget: 3,
+        ..WIDE
+    });
+    for ticket in 1..=3 {
+        world.full(&[ticket]);
+    }
+    let [first, trial, second, third, waits] = [(); 5].map(|()| world.connect());
+    assert_eq!(offer(&first), Ok(Some(3)));
+    first.failed(Failure::LOGIN_RESUMED).expect("open");
+    world.at(1);
+    assert_eq!(offer(&trial), Ok(None));
+    assert!(offer(&second).expect("open").is_some());
+    assert!(offer(&third).expect("open").is_some());
+    // It may offer what the trial brings.
+    assert_eq!(waits.plan(LONG, Waker::new(|| ())), Ok(Plan::Wait));
+    second.failed(Failure::LOGIN_RESUMED).expect("open");
+    third.failed(Failure::LOGIN_RESUMED).expect("open");
+    assert_eq!(world.engine().stats().breaker_opened, 1);
+    receive(&trial, 9, TLS_1_3, HOUR).expect("staged");
+    trial.established(false).expect("open");
+    assert_eq!((world.available(), offer(&waits)), (1, Ok(None)));
+    assert_eq!(counts(&waits).reason, Reason::Withheld);
 }
 
 #[test]
@@ -490,6 +600,36 @@ fn where_most_logins_fail_anyhow_the_harm_is_still_a_few_budgets() {
         let (least, most) = (harmed.iter().min().unwrap(), harmed.iter().max().unwrap());
         println!("{percent} %: of 3000, from {least} to {most} failed because they resumed");
         assert!(*most <= 6 * BUDGET, "{percent} %: {harmed:?}");
+    }
+}
+
+/// Prints figures of docs/supply.md: `cargo test --lib logins_fail_anyhow -- --nocapture`.
+#[test]
+fn where_logins_fail_anyhow_a_server_that_refuses_some_is_noticed_among_many() {
+    for (percent, budgets) in [(1, 10), (10, 20), (30, 40)] {
+        for refused in [25, 10, 5] {
+            let harmed: Vec<_> = (0..3)
+                .map(|seed| {
+                    let world = world();
+                    let wrong = |n| wrong(percent)(n + 8000 * seed);
+                    let refuses = |n| scramble(n + 8000 * seed) % 100 < refused;
+                    let all = crowd_visits(&world, 64, 7200, 500, TLS_1_2, |n, resumed| {
+                        if wrong(n) || (resumed && refuses(n)) {
+                            Does::RefuseLogin
+                        } else {
+                            Does::Serve
+                        }
+                    });
+                    harmed(&all, wrong)
+                })
+                .collect();
+            let (least, most) = (harmed.iter().min().unwrap(), harmed.iter().max().unwrap());
+            println!("{percent} % wrong, {refused} % refused: from {least} to {most} of 7200");
+            assert!(
+                *most <= budgets * BUDGET,
+                "{percent} % {refused} %: {harmed:?}"
+            );
+        }
     }
 }
 

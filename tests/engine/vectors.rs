@@ -59,6 +59,10 @@ impl World {
                 self.time.fetch_add(seconds * 1000, Relaxed);
                 String::new()
             }
+            ["clear"] => {
+                self.cache.clear();
+                String::new()
+            }
             ["close"] => {
                 self.cache.engine().close();
                 String::new()
@@ -102,6 +106,12 @@ impl World {
                 Ok(None) => "not_found".to_owned(),
                 Err(why) => status(Err(why)),
             },
+            ["wait", name, millis] => {
+                let millis = millis.parse().expect("a number");
+                self.attempts[name].wait(millis).expect("open");
+                String::new()
+            }
+            ["withdraw", name] => status(self.attempts[name].withdraw()),
             ["sent", name] => status(self.attempts[name].sent()),
             ["established", name, how] => status(self.attempts[name].established(how == "resumed")),
             ["failed", name, facts] => status(self.attempts[name].failed(seen(facts))),

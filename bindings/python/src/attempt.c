@@ -54,6 +54,14 @@ static PyObject *attempt_sent(PyObject *self, PyObject *Py_UNUSED(none)) {
     return none_or_raise(tsc_attempt_sent(((Attempt *)self)->attempt));
 }
 
+static PyObject *attempt_withdraw(PyObject *self, PyObject *Py_UNUSED(none)) {
+    tsc_status status;
+    BEGIN_ALONE(self);
+    status = tsc_attempt_withdraw(((Attempt *)self)->attempt);
+    END_ALONE;
+    return none_or_raise(status);
+}
+
 static PyObject *attempt_wants_another(PyObject *self, PyObject *Py_UNUSED(none)) {
     tsc_status status = tsc_attempt_wants_another(((Attempt *)self)->attempt);
     if (status != TSC_OK && status != TSC_DISCARDED)
@@ -129,6 +137,7 @@ static PyObject *attempt_info(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyMethodDef methods[] = {{"offer", attempt_offer, METH_NOARGS, NULL},
                                 {"sent", attempt_sent, METH_NOARGS, NULL},
+                                {"withdraw", attempt_withdraw, METH_NOARGS, NULL},
                                 {"wants_another", attempt_wants_another, METH_NOARGS, NULL},
                                 {"receive", attempt_receive, METH_VARARGS, NULL},
                                 {"established", attempt_established, METH_VARARGS, NULL},

@@ -330,8 +330,7 @@ static int has_own_session(SSL *ssl, const settings *its) {
     return !its->replaces_sessions || SSL_set_session(ssl, NULL) != 1;
 }
 
-/* A handshake starts, and nobody began it by hand. Its argument may not be set yet where a context
- * that is in use is attached. */
+/* A handshake starts, and nobody began it by hand. The settings are the context's. */
 static void on_start(void *arg, SSL *ssl) {
     (void)arg;
     settings *its = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), settings_index);

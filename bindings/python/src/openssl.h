@@ -72,6 +72,7 @@
     X(SSL_SESSION_get_ticket_lifetime_hint)                                                        \
     X(SSL_SESSION_has_ticket)                                                                      \
     X(SSL_SESSION_is_resumable)                                                                    \
+    X(SSL_SESSION_set_max_early_data)                                                              \
     X(SSL_ct_is_enabled)                                                                           \
     X(SSL_ctrl)                                                                                    \
     X(SSL_dane_tlsa_add)                                                                           \
@@ -203,6 +204,7 @@ extern openssl_functions openssl;
 #define SSL_SESSION_get_ticket_lifetime_hint openssl.SSL_SESSION_get_ticket_lifetime_hint_
 #define SSL_SESSION_has_ticket openssl.SSL_SESSION_has_ticket_
 #define SSL_SESSION_is_resumable openssl.SSL_SESSION_is_resumable_
+#define SSL_SESSION_set_max_early_data openssl.SSL_SESSION_set_max_early_data_
 #define SSL_ct_is_enabled openssl.SSL_ct_is_enabled_
 #define SSL_ctrl openssl.SSL_ctrl_
 #define SSL_dane_tlsa_add openssl.SSL_dane_tlsa_add_

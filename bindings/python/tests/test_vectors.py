@@ -1,6 +1,7 @@
 """tests/vectors/attempt.txt, in Python."""
 
 import pathlib
+import select
 
 import tsc
 from tsc import _tsc
@@ -62,6 +63,15 @@ class World:
     def offer(self, name):
         return self.attempts[name].offer() or "not_found"
 
+    def wait(self, name, milliseconds):
+        fd = self.attempts[name].wait_fd(int(milliseconds))
+        if fd is not None:
+            select.select([fd], [], [])
+
+    def withdraw(self, name):
+        self.attempts[name].withdraw()
+        return "ok"
+
     def sent(self, name):
         self.attempts[name].sent()
         return "ok"
@@ -83,6 +93,9 @@ class World:
 
     def clock(self, seconds):
         self.now[0] += int(seconds) * 1000
+
+    def clear(self, _):
+        self.cache.clear()
 
     def close(self, _):
         self.cache.close()

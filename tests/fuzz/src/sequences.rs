@@ -100,9 +100,10 @@ struct Config {
 enum State {
     Open,
     Established(Option<LineageId>),
-    /// Established, and ended by an alert after that.
-    Alerted,
+    /// Established, and what it brings is no longer kept: by an alert, or it was withdrawn before.
+    Ended,
     Failed,
+    Withdrawn,
 }
 
 impl State {
@@ -439,7 +440,7 @@ impl World {
                 self.ledger.records[number].place = Place::Staged;
             }
             State::Established(lineage) => self.publish(at, number, lineage),
-            State::Alerted | State::Failed => unreachable!("nothing is kept"),
+            State::Ended | State::Failed | State::Withdrawn => unreachable!("nothing is kept"),
         }
     }
 
@@ -564,9 +565,15 @@ impl World {
         let resumed = input.flag();
         let answer =
             status(unsafe { tsc_attempt_established(self.attempts[at].handle, resumed.into()) });
-        let attempt = &self.attempts[at];
-        if attempt.state != State::Open {
-            return assert_eq!(answer, TSC_WRONG_STATE);
+        let attempt = &mut self.attempts[at];
+        match attempt.state {
+            State::Open => {}
+            State::Withdrawn if resumed => return assert_eq!(answer, TSC_INVALID_ARGUMENT),
+            State::Withdrawn => {
+                attempt.state = State::Ended;
+                return assert_eq!(answer, TSC_OK);
+            }
+            _ => return assert_eq!(answer, TSC_WRONG_STATE),
         }
         if answer == TSC_INVALID_ARGUMENT {
             return assert!(resumed && attempt.offered.is_none());
@@ -639,7 +646,7 @@ impl World {
         match self.attempts[at].state {
             State::Established(lineage) if is(TSC_FACT_ALERT) => {
                 assert_eq!(answer, TSC_OK);
-                self.attempts[at].state = State::Alerted;
+                self.attempts[at].state = State::Ended;
                 self.refuse(scope, lineage);
             }
             State::Open => {
@@ -657,8 +664,24 @@ impl World {
                     self.refuse(scope, lineage);
                 }
             }
+            State::Withdrawn => {
+                assert_eq!(answer, TSC_OK);
+                self.attempts[at].state = State::Failed;
+            }
             _ => assert_eq!(answer, TSC_WRONG_STATE),
         }
+    }
+
+    fn withdraw(&mut self, at: usize) {
+        let answer = status(unsafe { tsc_attempt_withdraw(self.attempts[at].handle) });
+        let attempt = &self.attempts[at];
+        if attempt.state != State::Open || (attempt.sent && attempt.offered.is_some()) {
+            return assert_eq!(answer, TSC_WRONG_STATE);
+        }
+        assert_eq!(answer, TSC_OK);
+        self.end_of(at);
+        self.attempts[at].state = State::Withdrawn;
+        assert_ne!(self.info_of(at).reason, TSC_REASON_NONE);
     }
 
     fn wait(&mut self, at: usize, input: &mut Input<'_>) {
@@ -701,7 +724,8 @@ impl World {
     /// What is seldom called.
     fn rarely(&mut self, at: usize, input: &mut Input<'_>) {
         let attempt = self.attempts[at].handle;
-        match input.below(4) {
+        match input.below(5) {
+            4 => self.withdraw(at),
             0 => {
                 let answer = status(unsafe { tsc_attempt_wait_end(attempt) });
                 let attempt = &mut self.attempts[at];
@@ -731,8 +755,8 @@ impl World {
                 let info = self.info_of(at);
                 let attempt = &self.attempts[at];
                 let state = match attempt.state {
-                    State::Open => TSC_ATTEMPT_OPEN,
-                    State::Established(_) | State::Alerted => TSC_ATTEMPT_ESTABLISHED,
+                    State::Open | State::Withdrawn => TSC_ATTEMPT_OPEN,
+                    State::Established(_) | State::Ended => TSC_ATTEMPT_ESTABLISHED,
                     State::Failed => TSC_ATTEMPT_FAILED,
                 };
                 assert_eq!(info.state, state);

@@ -105,6 +105,19 @@ pub fn advice(report: &Report) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Some(pool) = &report.pool {
+        let bursts = [&pool.waiting, &pool.without_waiting];
+        if let Some((burst, why)) = bursts
+            .into_iter()
+            .find_map(|b| Some((b, b.failure.as_ref()?)))
+        {
+            advice.push(format!(
+                "{} of {} connections that were opened at once failed ({why}). Look for a limit of connections at the \
+                 server, or for one that shakes hands with one client at a time; --burst tries fewer.",
+                burst.failed, pool.connections
+            ));
+        }
+    }
     if let Some(tickets) = report.judged().and_then(|version| version.tickets.as_ref()) {
         if tls13 && tickets.resumed > 0 && tickets.after_resumed.is_empty() {
             advice.push(

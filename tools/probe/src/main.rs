@@ -26,6 +26,7 @@ mod wire;
 
 use args::{Args, Print};
 use clap::{CommandFactory as _, Parser as _};
+use pace::Stopped;
 use report::Verdict;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -40,7 +41,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tsc-probe: {error:#}");
-            ExitCode::from(3)
+            match error.downcast_ref() {
+                Some(Stopped::ByUser) => ExitCode::from(130),
+                _ => ExitCode::from(3),
+            }
         }
     }
 }

@@ -72,6 +72,11 @@ impl Pace {
         Ok(())
     }
 
+    /// Whether the user has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     pub fn made(&self) -> u32 {
         self.made.load(Ordering::Relaxed)
     }
@@ -80,7 +85,7 @@ impl Pace {
     pub fn wait_until(&self, then: Instant) -> Result<(), Stopped> {
         loop {
             let now = Instant::now();
-            if self.stopped.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 return Err(Stopped::ByUser);
             }
             if now >= self.end {

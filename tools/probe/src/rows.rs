@@ -3,6 +3,7 @@
 use crate::client::{Backend, Phase};
 use crate::facts::identity::Outcome;
 use crate::facts::key_exchange::Mode;
+use crate::facts::size::SEGMENT;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::Report;
@@ -77,14 +78,14 @@ pub fn sections(report: &Report) -> Vec<Section> {
             table.add_row([
                 "full handshake",
                 &format!(
-                    "{} bytes, {} of them certificates, in {} segments; round trips: {}",
+                    "{} bytes, {} of them certificates; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
                     size.full, size.certificates, size.full_segments, size.full_round_trips
                 ),
             ]);
             table.add_row([
                 "resumed handshake",
                 &format!(
-                    "{} bytes in {} segments; round trips: {}",
+                    "{} bytes; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
                     size.resumed, size.resumed_segments, size.resumed_round_trips
                 ),
             ]);
@@ -204,12 +205,30 @@ fn facts(table: &mut Section, report: &Report) {
                 0 => String::new(),
                 n => format!(", {n} failed"),
             };
+            let forecast = match (pool.forecast, name) {
+                (None, _) => String::new(),
+                (Some(forecast), "") => format!("; forecast: {}", forecast.without_waiting),
+                (Some(forecast), _) => format!(
+                    "; forecast: {} in {:.0} ms",
+                    forecast.waiting, forecast.milliseconds
+                ),
+            };
             table.add_row([
                 format!("a pool of {}{name}", pool.connections),
                 format!(
-                    "{} resumed{failed}, up in {:.0} ms",
+                    "{} resumed{failed}, up in {:.0} ms{forecast}",
                     burst.resumed, burst.milliseconds
                 ),
+            ]);
+        }
+        if let Some(seconds) = pool
+            .forecast
+            .map(|forecast| forecast.seconds)
+            .filter(|&s| s > 0)
+        {
+            table.add_row([
+                "the sessions that it leaves",
+                &format!("serve another pool for {seconds} s"),
             ]);
         }
     }

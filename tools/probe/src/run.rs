@@ -7,13 +7,13 @@ use crate::facts::{
     Unknown, bad_ticket, hello, identity, key_exchange, lifetime, matrix, pool, saving, size,
     ticket_request, tickets, twice,
 };
-use crate::pace::Pace;
+use crate::pace::{Pace, Stopped};
 use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
 use crate::target::{self, Target};
 use crate::{advice, settings, verdict, watch};
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use openssl::ssl::SslVersion;
 use std::sync::Arc;
@@ -217,7 +217,11 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("what it saves", why),
             }
             step("a pool");
-            match pool::look(&pace, &client, first, args.burst) {
+            let forecast = report
+                .judged()
+                .zip(report.saving.as_ref())
+                .and_then(|(version, saving)| pool::forecast(version, saving, args.burst));
+            match pool::look(&pace, &client, first, args.burst, forecast) {
                 Ok(found) => report.pool = Some(found),
                 Err(why) => note("a pool", why),
             }
@@ -246,6 +250,9 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         report.resumes = verdict::word(&report);
     }
     bar.finish_and_clear();
+    if report.versions.is_empty() && pace.is_stopped() {
+        return Err(Stopped::ByUser.into());
+    }
     report.connections = pace.made();
     report.verdict = verdict::sentence(&report);
     report.advice = advice::advice(&report);
@@ -290,6 +297,10 @@ pub struct Where {
 }
 
 pub fn where_to(args: &Args) -> anyhow::Result<Where> {
+    // The TLS stacks say the same at greater length.
+    for file in [&args.ca, &args.cert, &args.key].into_iter().flatten() {
+        std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    }
     let mut targets = Vec::new();
     let mut ca = args.ca.clone();
     let mut kept = None;

@@ -1,6 +1,7 @@
 //! The report as people read it: at most 80 columns, in colour where there is any.
 
 use crate::client::Backend;
+use crate::facts::matrix::Matrix;
 use crate::report::{Report, Verdict};
 use crate::rows;
 use anstyle::{AnsiColor, Style};
@@ -34,7 +35,13 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out, "\nSeen from a client on rustls, through libtsc.")?;
     }
     sections(out, report)?;
-    matrix(out, report)?;
+    if let Some(found) = report
+        .matrix
+        .as_ref()
+        .filter(|found| found.targets.len() > 1)
+    {
+        matrix(out, found)?;
+    }
     if !report.settings.is_empty() {
         heading(out, "Settings of libtsc, to copy")?;
         for snippet in &report.settings {
@@ -67,36 +74,33 @@ fn sections(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn matrix(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let Some(matrix) = report
-        .matrix
-        .as_ref()
-        .filter(|matrix| matrix.targets.len() > 1)
-    else {
-        return Ok(());
-    };
+fn matrix(out: &mut impl Write, matrix: &Matrix) -> io::Result<()> {
     heading(
         out,
         "Who takes whose sessions (issued by the row, offered to the column)",
     )?;
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
-    let numbers = (1..=matrix.targets.len()).map(|n| n.to_string());
-    table.set_header(std::iter::once(String::new()).chain(numbers));
     for (n, (target, row)) in matrix.targets.iter().zip(&matrix.taken).enumerate() {
-        let name = format!("{} {target}", n + 1);
-        match row {
-            None => table.add_row(vec![name, "issues none".to_owned()]),
-            Some(row) => table.add_row(
-                std::iter::once(name).chain(row.iter().map(|reaction| reaction.word().to_owned())),
-            ),
-        };
+        let issues = if row.is_some() { "" } else { ": issues none" };
+        writeln!(out, " {:>2} {target}{issues}", n + 1)?;
     }
-    for line in table.to_string().lines() {
-        writeln!(out, "{}", line.trim_end())?;
+    // Words as long as there is room for them.
+    const MOST_WORDS: usize = 7;
+    let words = matrix.targets.len() <= MOST_WORDS;
+    let width = if words { 9 } else { 3 };
+    if !words {
+        writeln!(
+            out,
+            "    + resumed, . full, A alert, R reset, H hang, ? not reachable"
+        )?;
+    }
+    let numbers = (1..=matrix.targets.len()).map(|n| format!("{n:>width$}"));
+    writeln!(out, "\n   {}", numbers.collect::<String>())?;
+    for (n, row) in matrix.taken.iter().enumerate() {
+        let cells = row.iter().flatten().map(|reaction| match words {
+            true => format!("{:>width$}", reaction.word()),
+            false => format!("{:>width$}", reaction.letter()),
+        });
+        writeln!(out, " {:>2}{}", n + 1, cells.collect::<String>())?;
     }
     Ok(())
 }
@@ -134,4 +138,53 @@ fn wrap(text: &str, margin: &str) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Reaction::{Alert, Full, Resumed};
+
+    fn printed(targets: usize) -> String {
+        let matrix = Matrix {
+            targets: (0..targets)
+                .map(|n| format!("db{n}.example (192.0.2.{n}:9142)"))
+                .collect(),
+            taken: (0..targets)
+                .map(|n| (n > 0).then(|| vec![if n == 1 { Alert } else { Resumed }; targets]))
+                .collect(),
+        };
+        let mut out = Vec::new();
+        super::matrix(&mut out, &matrix).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_matrix_fits_however_many_there_are() {
+        for (targets, alerts, resumed) in [
+            (3, "alert", "resumed"),
+            (7, "alert", "resumed"),
+            (25, "A", "+"),
+        ] {
+            let text = printed(targets);
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 80),
+                "{text}"
+            );
+            let row = |number: &str, cell: &str| {
+                let mut lines = text
+                    .lines()
+                    .map(|line| line.split_whitespace().collect::<Vec<_>>());
+                lines.any(|words| {
+                    words[..].split_first() == Some((&number, &vec![cell; targets][..]))
+                })
+            };
+            assert!(row("2", alerts) && row("3", resumed), "{text}");
+            assert!(
+                text.contains("1 db0.example (192.0.2.0:9142): issues none"),
+                "{text}"
+            );
+        }
+        assert_eq!(Full.letter(), '.');
+    }
 }

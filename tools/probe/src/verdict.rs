@@ -34,7 +34,8 @@ pub fn sentence(report: &Report) -> String {
         let why = report
             .versions
             .first()
-            .and_then(|version| version.refused.clone());
+            .and_then(|version| version.refused.clone())
+            .or_else(|| report.unknown.first().cloned());
         return format!(
             "resumes: unknown; {}",
             why.unwrap_or_else(|| "nothing was tried".into())

@@ -24,3 +24,8 @@ func WithoutSent(f func()) {
 func Sent(attempt unsafe.Pointer) uint32 {
 	return uint32(C.tsc_attempt_sent((*C.tsc_attempt)(attempt)))
 }
+
+// Withdraw calls tsc_attempt_withdraw for a tsc_attempt, and gives its tsc_status.
+func Withdraw(attempt unsafe.Pointer) uint32 {
+	return uint32(C.tsc_attempt_withdraw((*C.tsc_attempt)(attempt)))
+}

@@ -7,6 +7,7 @@ use libtsc::capi::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const HOST: &[u8] = b"db.example";
 
@@ -18,6 +19,10 @@ struct Program {
 
 impl Program {
     fn new(machine: &Machine, budget_us: u32) -> Self {
+        Self::with(machine, budget_us, |_| ())
+    }
+
+    fn with(machine: &Machine, budget_us: u32, set: impl Fn(&mut tsc_options)) -> Self {
         let socket = machine.socket();
         let socket = socket.to_str().unwrap();
         // SAFETY: all-zero is "every default".
@@ -26,6 +31,7 @@ impl Program {
         options.agent = socket.as_ptr();
         options.agent_len = socket.len();
         options.agent_budget_us = budget_us;
+        set(&mut options);
         // SAFETY: as above.
         let mut config_options: tsc_config_options = unsafe { std::mem::zeroed() };
         config_options.identity = HOST.as_ptr();
@@ -113,6 +119,14 @@ impl Attempt {
             let status = tsc_attempt_receive(self.0, &info, size, ticket.as_ptr(), ticket.len());
             assert_eq!(status, tsc_status::TSC_OK);
         }
+    }
+
+    /// The login fails.
+    fn refused(&self) {
+        let facts = TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE | TSC_FACT_RESUMED;
+        // SAFETY: as the header says.
+        let status = unsafe { tsc_attempt_failed(self.0, facts) };
+        assert_eq!(status, tsc_status::TSC_OK);
     }
 
     fn established(&self, resumed: bool) {
@@ -259,4 +273,43 @@ fn a_forked_child_shares_by_itself() {
     second.established(true);
     assert_eq!(program.begin().offer(), None);
     assert_eq!(machine.number("tsc_agent_resumed_total"), 1);
+}
+
+static CLOCK: AtomicU64 = AtomicU64::new(0);
+
+unsafe extern "C" fn read_clock(_: *mut std::ffi::c_void) -> u64 {
+    CLOCK.load(Relaxed)
+}
+
+/// When the pause of the breaker is over, one attempt at a time tries again, also with a session of the agent's.
+#[test]
+fn one_attempt_at_a_time_probes_with_what_the_agent_lends() {
+    let machine = Machine::new(&[]);
+    let program = Program::with(&machine, u32::MAX - 1, |options| {
+        options.failure_budget = 3;
+        options.clock = Some(read_clock);
+    });
+    let full = || {
+        let attempt = program.begin();
+        assert_eq!(attempt.offer(), None);
+        for ticket in [b"one", b"two"] {
+            attempt.receive(ticket);
+        }
+        attempt.established(false);
+    };
+    full();
+    // After each of two failures one does a full handshake, here and as the agent has it.
+    for _ in 0..2 {
+        let attempt = program.begin();
+        assert!(attempt.offer().is_some());
+        attempt.refused();
+        full();
+    }
+    assert_eq!(program.stats().breaker_opened, 1);
+    CLOCK.fetch_add(61_000, Relaxed);
+    let (probe, other) = (program.begin(), program.begin());
+    assert!(probe.offer().is_some());
+    assert_eq!(other.offer(), None);
+    probe.established(true);
+    assert_eq!(program.stats().breaker_closed, 1);
 }

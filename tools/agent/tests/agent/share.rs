@@ -177,3 +177,22 @@ fn what_a_config_keeps_to_itself_is_not_shared() {
     assert_eq!(process.cache.stats().stored, 2);
     assert_eq!(machine.number("tsc_agent_stored_total"), 0);
 }
+
+/// Offers that do harm are the agent's concern, too: many processes have no more of a budget than one.
+#[test]
+fn processes_that_connect_once_are_harmed_no_more_than_one_that_connects_often() {
+    let machine = Machine::new(&[]);
+    let mut harmed = 0;
+    for _ in 0..100 {
+        let process = machine.process();
+        let attempt = process.begin();
+        if offer(&attempt).is_some() {
+            harmed += 1;
+            attempt.failed(Failure::LOGIN_RESUMED).unwrap();
+        } else {
+            receive(&attempt);
+            attempt.established(false).unwrap();
+        }
+    }
+    assert!((1..=12).contains(&harmed), "{harmed}");
+}

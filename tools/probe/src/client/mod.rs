@@ -179,7 +179,10 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Connect(why) => write!(f, "no connection: {why}"),
+            Self::Connect(why) => write!(
+                f,
+                "no connection: {why}: does the server run, and are its address, port, and firewall right?"
+            ),
             Self::Prelude(why) => write!(f, "{why}"),
             Self::Handshake(why) => write!(f, "the TLS handshake failed: {why}"),
             Self::Closed => f.write_str(

@@ -321,8 +321,19 @@ fn refusal(error: io::Error) -> Refusal {
     }
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => Refusal::Certificate(why.to_string()),
+        Some(rustls::Error::InvalidCertificate(why)) => Refusal::Certificate(explained(why)),
         Some(other) => Refusal::Handshake(other.to_string()),
         None => Refusal::Closed,
+    }
+}
+
+/// rustls names what webpki alone checks by its identifier.
+fn explained(why: &rustls::CertificateError) -> String {
+    let text = why.to_string();
+    match text.contains("CaUsedAsEndEntity") {
+        true => "it is an authority's own (CA:TRUE), which rustls does not take from a server; OpenSSL does \
+                 (--backend openssl)"
+            .to_owned(),
+        false => text,
     }
 }

@@ -147,6 +147,18 @@ impl Reaction {
         }
     }
 
+    /// Where there is less.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Resumed => '+',
+            Self::Full => '.',
+            Self::Alert => 'A',
+            Self::Reset => 'R',
+            Self::Hang => 'H',
+            Self::Unreachable => '?',
+        }
+    }
+
     /// Whether a connection failed that would have worked without the session.
     pub fn is_harmful(self) -> bool {
         matches!(self, Self::Alert | Self::Reset | Self::Hang)

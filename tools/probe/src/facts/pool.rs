@@ -1,8 +1,11 @@
 //! What a pool gets that opens many connections at once, with libtsc: without waiting, and with it.
 
 use super::Unknown;
+use super::saving::Saving;
+use super::tickets::When;
 use crate::client::{Client, Phase};
 use crate::pace::Pace;
+use crate::report::Version;
 use crate::target::Target;
 use crate::ticket::{Session, Ticket};
 use libtsc::{Attempt, Cache, Config, Endpoint, Failure, Options, SessionInfo};
@@ -17,6 +20,20 @@ pub struct Pool {
     pub connections: u32,
     pub without_waiting: Burst,
     pub waiting: Burst,
+    /// What was to be expected of the one that waits.
+    pub forecast: Option<Forecast>,
+}
+
+/// By arithmetic, of what single connections got.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Forecast {
+    /// Without waiting: none, because all begin before the first ticket comes. A slow machine begins some later.
+    pub without_waiting: u32,
+    pub waiting: u32,
+    /// Until the last of those that wait is up, if neither side runs out of CPU.
+    pub milliseconds: f64,
+    /// For how long the sessions that are left serve another pool, as the server says; 0: it does not.
+    pub seconds: u32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -28,6 +45,8 @@ pub struct Burst {
     pub milliseconds: f64,
     /// Each connection: when it began its handshake and when it was up, in milliseconds, and whether it resumed.
     pub timeline: Vec<Bar>,
+    /// Why the first of those that failed did.
+    pub failure: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -45,11 +64,50 @@ pub fn look(
     client: &Client,
     target: &Target,
     connections: u32,
+    forecast: Option<Forecast>,
 ) -> Result<Pool, Unknown> {
     Ok(Pool {
         connections,
+        forecast,
         without_waiting: burst(pace, client, target, connections, None)?,
         waiting: burst(pace, client, target, connections, Some(MAX_WAIT))?,
+    })
+}
+
+/// None: there is nothing to go by.
+pub fn forecast(version: &Version, saving: &Saving, connections: u32) -> Option<Forecast> {
+    let tickets = version.tickets.as_ref()?;
+    if tickets.offered == 0 {
+        return None;
+    }
+    // The sessions of TLS 1.2 are not used up.
+    let used_up = version.version == "TLS 1.3";
+    let after = |when: &[When]| when.last().map_or(0.0, |last| last.milliseconds);
+    let full = saving.full_ms + after(&tickets.after_full);
+    let resumed = saving.resumed_ms + after(&tickets.after_resumed);
+    let (mut resumes, mut milliseconds) = (0, 0.0);
+    let (mut left, mut sessions) = (connections, 0);
+    while left > 0 {
+        if sessions == 0 {
+            // One goes first, and the others wait for what it brings.
+            left -= 1;
+            sessions = tickets.after_full.len() as u32;
+            milliseconds += full;
+            continue;
+        }
+        let wave = if used_up { sessions.min(left) } else { left };
+        left -= wave;
+        resumes += wave;
+        if used_up {
+            sessions = sessions - wave + wave * tickets.after_resumed.len() as u32;
+        }
+        milliseconds += resumed;
+    }
+    Some(Forecast {
+        without_waiting: 0,
+        waiting: resumes * tickets.resumed / tickets.offered,
+        milliseconds,
+        seconds: version.lifetime.as_ref().map_or(0, |given| given.longest),
     })
 }
 
@@ -69,7 +127,7 @@ fn burst(
     };
     let gate = std::sync::Barrier::new(connections as usize);
     let began = std::sync::OnceLock::new();
-    let bars: Vec<Option<Bar>> = std::thread::scope(|scope| {
+    let bars: Vec<anyhow::Result<Bar>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)
             .map(|_| {
                 scope.spawn(|| {
@@ -77,28 +135,34 @@ fn burst(
                     let stream = client.dial(target.address);
                     gate.wait();
                     let zero = *began.get_or_init(Instant::now);
-                    let bar = match &config {
+                    match &config {
                         Bound::OpenSsl(config) => {
-                            with_openssl(config, client, target, stream.ok()?, max_wait, zero)
+                            with_openssl(config, client, target, stream?, max_wait, zero)
                         }
                         Bound::Rustls(config) => {
-                            with_rustls(config, client, target, stream.ok()?, max_wait, zero)
+                            with_rustls(config, client, target, stream?, max_wait, zero)
                         }
-                    };
-                    bar.ok()
+                    }
                 })
             })
             .collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().ok().flatten())
+            .map(|thread| {
+                thread
+                    .join()
+                    .expect("a connection of the pool does not panic")
+            })
             .collect()
     });
     let mut burst = Burst::default();
     for bar in bars {
         match bar {
-            None => burst.failed += 1,
-            Some(bar) => {
+            Err(why) => {
+                burst.failed += 1;
+                burst.failure.get_or_insert_with(|| why.to_string());
+            }
+            Ok(bar) => {
                 burst.resumed += u32::from(bar.resumed);
                 burst.full += u32::from(!bar.resumed);
                 burst.milliseconds = burst.milliseconds.max(bar.up);
@@ -206,5 +270,63 @@ fn give(attempt: &Attempt, ticket: &Ticket) {
     let encoded = ticket.session.openssl().map(|session| session.to_der());
     if let Some(Ok(encoded)) = encoded {
         let _ = attempt.receive(&info, &encoded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::lifetime::Lifetime;
+    use crate::facts::tickets::Tickets;
+
+    /// Of a server that gives so many tickets, each 1 ms after a handshake of 2 ms, or of 1 ms when resumed.
+    fn of_ten(version: &str, after_full: usize, after_resumed: usize, resumed: u32) -> Forecast {
+        let when = When {
+            phase: Phase::BeforeRequest,
+            milliseconds: 1.0,
+        };
+        let version = Version {
+            version: version.to_owned(),
+            tickets: Some(Tickets {
+                after_full: vec![when; after_full],
+                after_resumed: vec![when; after_resumed],
+                offered: 4,
+                resumed,
+                failed_when_offered: 0,
+                cipher: String::new(),
+            }),
+            lifetime: Some(Lifetime {
+                shortest: 60,
+                longest: 60,
+            }),
+            size: None,
+            refused: None,
+        };
+        let saving = Saving {
+            pairs: 5,
+            client_cpu: None,
+            time_to_server_hello: None,
+            time_of_handshake: None,
+            full_ms: 2.0,
+            resumed_ms: 1.0,
+            full_handshakes: Vec::new(),
+            resumed_handshakes: Vec::new(),
+        };
+        forecast(&version, &saving, 10).expect("there is something to go by")
+    }
+
+    #[test]
+    fn a_pool_is_forecast_from_single_connections() {
+        // One full handshake; then 2 at a time, as each of them brings the next one's: five times.
+        let renewed = of_ten("TLS 1.3", 2, 1, 4);
+        assert_eq!((renewed.waiting, renewed.milliseconds), (9, 13.0));
+        assert_eq!((renewed.without_waiting, renewed.seconds), (0, 60));
+        // Nothing comes after a resumed one: each full one serves 2 others, so there are four of them.
+        assert_eq!(of_ten("TLS 1.3", 2, 0, 4).waiting, 6);
+        // What is not used up serves all.
+        let kept = of_ten("TLS 1.2", 1, 0, 4);
+        assert_eq!((kept.waiting, kept.milliseconds), (9, 4.0));
+        // A server that takes half of them.
+        assert_eq!(of_ten("TLS 1.3", 2, 1, 2).waiting, 4);
     }
 }

@@ -20,7 +20,8 @@ pub struct Size {
     /// Of the whole handshake, both ways.
     pub full: usize,
     pub resumed: usize,
-    /// Segments of TCP that it takes, both ways, and round trips.
+    /// Segments of TCP, both ways, and round trips. Segments are computed, not counted: each flight fills as many of
+    /// 1440 bytes as it needs. What the network makes of them depends on its MTU and on how the server writes.
     pub full_segments: usize,
     pub resumed_segments: usize,
     pub full_round_trips: usize,

@@ -150,6 +150,11 @@ fn tickets_are_counted() {
             assert_eq!(without["fits_one_segment"], true);
             assert_eq!(with["fits_one_segment"], false, "{hello}");
             assert_eq!(report["pool"]["waiting"]["failed"], 0);
+            // Of four: one goes first, and each of the others has what an earlier one brought.
+            let forecast = &report["pool"]["forecast"];
+            assert_eq!(forecast["waiting"], 3, "{report}");
+            assert_eq!(forecast["without_waiting"], 0);
+            assert_eq!(forecast["seconds"], 7200);
             assert_eq!(report["unknown"].as_array().unwrap().len(), 0, "{report}");
             let saving = &report["saving"]["client_cpu"];
             assert!(saving["low"].as_f64() <= saving["median"].as_f64());
@@ -371,7 +376,7 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
         (&anybody, servers::plain_text(), "wrong version number"),
         (&anybody, servers::drops(), "closed the connection"),
         (&anybody, servers::silent(), "did not answer"),
-        (&anybody, closed, "no connection"),
+        (&anybody, closed, "does the server run"),
         (&anybody, servers::tickets(&ended, 2), "not trusted"),
         (&trusts_ended, servers::tickets(&ended, 2), "expired"),
     ] {
@@ -383,6 +388,19 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
             );
         });
     }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsc-probe"));
+    let output = command.args(["--ca", "no-such-file"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let begin = "tsc-probe: no-such-file cannot be read: ";
+    assert!(
+        said.starts_with(begin) && said.lines().count() == 1,
+        "{said}"
+    );
 }
 
 /// A probe that shows a certificate of its own, and what that is.
@@ -586,6 +604,25 @@ fn interrupt(child: &Child) {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn stopped_before_anything_was_found() {
+    let identity = Identity::new(-1, 1);
+    let server = servers::tickets(&identity, 2);
+    // The first connection is listened to for long, and nothing is judged by one.
+    let probe = Probe::trusting(&identity).with(&["--quiet", "2000", "--rate", "1"]);
+    let mut child = probe
+        .command(&[server])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("at most")));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(lines.any(|line| line.unwrap().contains("stopped by you")));
 }
 
 #[test]

@@ -130,6 +130,25 @@ fn s_server() {
     );
 }
 
+/// It shakes hands with one client at a time, so most of a large pool wait for too long.
+#[test]
+fn a_pool_that_fails_says_why() {
+    let server = Real::start(|_, port| {
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-www", "-cert", "cert.pem", "-key", "key.pem"]);
+        command.args(["-accept", &port.to_string()]);
+        command
+    });
+    let report = server.probe_with("http", &["--burst", "48", "--patience", "1000"]);
+    let burst = &report["pool"]["without_waiting"];
+    assert!(burst["failed"].as_u64() > Some(0), "{report}");
+    let why = burst["failure"].as_str().unwrap();
+    assert!(why.contains("did not answer"), "{why}");
+    let advice = report["advice"].as_array().unwrap();
+    let says = |text: &str| advice.iter().any(|a| a.as_str().unwrap().contains(text));
+    assert!(says("of 48 connections that were opened at once failed"));
+}
+
 #[test]
 fn nginx() {
     for (settings, version, resumes) in [
