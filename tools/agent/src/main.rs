@@ -8,6 +8,7 @@ mod host;
 mod listener;
 mod process;
 mod status;
+mod valkey;
 
 use anyhow::Context as _;
 use args::{Args, Command};
