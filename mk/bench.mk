@@ -50,15 +50,21 @@ build/bench/crowd: bench/crowd.c $(HEADERS) | deps-build build
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc
 
-# AT_ONCE: how many at once; IN_TURN: how many one after the other.
+# AT_ONCE: how many at once; IN_TURN: how many one after the other; SERVERS: their tickets, and how often they are taken.
 AT_ONCE = 64
 IN_TURN = 1000
-workers: deps-demo build/bench/workers build/demo/server agent ## Connect from many processes, each by itself and with tsc-agent; AT_ONCE=, IN_TURN=
-	@LD_LIBRARY_PATH=build/core AT_ONCE=$(AT_ONCE) IN_TURN=$(IN_TURN) build/demo/server bench/workers.sh build/bench/workers build/agent/release/tsc-agent
+SERVERS = 2,2/sealed 2,1/sealed 2,1/once
+WORKERS = C=build/bench/workers/worker Go=build/bench/workers/worker-go Python=build/bench/workers/worker-python
+workers: deps-demo deps-storm build/bench/workers/worker build/bench/workers/worker-go build/bench/workers/worker-python build/storm/server agent ## Connect from many processes, by themselves and with tsc-agent; AT_ONCE=, IN_TURN=
+	@for server in $(SERVERS); do \
+	    LD_LIBRARY_PATH=build/core AT_ONCE=$(AT_ONCE) IN_TURN=$(IN_TURN) build/storm/server --no-client-cert \
+	        --tickets $${server%/*} --sessions $${server#*/} \
+	        python3 bench/workers/run.py build/agent/release/tsc-agent $(WORKERS) || exit 1; \
+	done
 
-build/bench/workers: bench/workers.c examples/tcp.h $(HEADERS) | deps-demo build
+build/bench/workers/worker: bench/workers/worker.c bench/storm/storm.h examples/tcp.h $(HEADERS) | deps-demo build
 	@mkdir -p $(@D)
-	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto -pthread
+	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto
 
 storm: deps-plot build ## Open whole pools at once, to servers of all kinds
 	@$(MAKE) --quiet $(STORM)

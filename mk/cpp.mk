@@ -2,7 +2,7 @@
 
 test-bindings: test-cpp
 
-test-cpp: deps-cpp cpp-tests cpp-examples ## Run the C++ tests: as is, without exceptions, under ASan, UBSan and TSan
+test-cpp: deps-cpp cpp-tests cpp-examples agent ## Run the C++ tests: as is, without exceptions, under ASan, UBSan and TSan
 	@for mode in $(CPP_MODES); do \
 	    tools/c-tests $$mode build/core $(filter-out cpp_rustls,$(CPP_TESTS)) && \
 	    tools/c-tests $$mode build/full cpp_rustls || exit 1; done

@@ -9,7 +9,7 @@ PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -nam
 
 test-bindings: test-python test-python-versions test-python-cassandra test-python-cluster
 
-test-python: lint-python build/python/installed build/test/tap ## Test the Python binding: sockets, asyncio, drivers, fork
+test-python: lint-python build/python/installed build/test/tap agent ## Test the Python binding: sockets, asyncio, drivers, fork
 	@for direct in 1 0; do \
 	    TSC_DIRECT=$$direct $(PY) -m pytest -q -p no:cacheprovider \
 	        --ignore-glob='*/test_cassandra*.py' bindings/python/tests || exit 1; \
@@ -19,7 +19,7 @@ test-python-cassandra: build/python/installed build/python/venv/cassandra build/
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
 
 # One wheel for all of them, as it would be published.
-test-python-versions: build/python/wheel ## Test one wheel with each CPython from 3.9 on that is there
+test-python-versions: build/python/wheel agent ## Test one wheel with each CPython from 3.9 on that is there
 	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] || exit 1; \
 	for python in $$pythons; do \
 	    name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
@@ -38,7 +38,7 @@ SUITES ?= trixie
 test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
 	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
 
-test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs root, debootstrap, qemu-user and the Rust target
+test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs debootstrap, qemu-user and the Rust target
 	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
 	@tools/arm64-python build/python/wheels/*.whl
 
@@ -54,7 +54,7 @@ build/python/venv/cassandra: bindings/python/requirements-cassandra.txt build/py
 # scylla-driver takes the place of cassandra-driver, so it has an environment of its own.
 SCYLLA_PY = build/python/venv-scylla/bin/python
 
-test-python-cluster: build/python/installed build/python/venv/cassandra build/python/venv-scylla/made ## Test tsc.cassandra with cassandra-driver and scylla-driver, each reactor
+test-python-cluster: build/python/installed build/python/venv/cassandra build/python/venv-scylla/made agent ## Test tsc.cassandra with cassandra-driver and scylla-driver, each reactor
 	@$(PY) -m pytest -q -p no:cacheprovider $(CLUSTER_TESTS)
 	@$(SCYLLA_PY) -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
 	    --no-build-isolation -C build-dir=$(CURDIR)/build/python/cmake ./bindings/python
@@ -70,9 +70,15 @@ build/python/venv-scylla/made: bindings/python/requirements-scylla.txt
 lint-python: build/python/venv/made ## Check format, lints and types of the Python binding
 	@build/python/venv/bin/ruff check --no-cache -q bindings/python
 	@build/python/venv/bin/ruff format --no-cache --check -q bindings/python
-	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine
-	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine
+	@build/python/venv/bin/ruff check --no-cache -q --config bindings/python/pyproject.toml bench/engine bench/workers
+	@build/python/venv/bin/ruff format --no-cache --check -q --config bindings/python/pyproject.toml bench/engine bench/workers
 	@cd bindings/python && ../../build/python/venv/bin/mypy --cache-dir=../../build/python/mypy
+
+# For `make workers`.
+build/bench/workers/worker-python: build/python/installed
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s bench/workers/worker.py "$$@"\n' '$(PY)' >$@
+	@chmod +x $@
 
 # For `make bench`.
 build/bench/engine-python: build/python/installed

@@ -101,7 +101,7 @@ lint-c: deps-test ## Check the format, C and C++
 	@tools/clang-format --dry-run -Werror $(C_FILES)
 
 # tsc.h is cbindgen's, also where `make bundle-go` puts a copy of it.
-C_FILES = $(shell find bindings examples tests bench \( -path bindings/go/lib -o -name target \) -prune -o \
+C_FILES = $(shell find bindings examples tests bench tools/probe/tests \( -path bindings/go/lib -o -name target \) -prune -o \
     \( -name '*.[ch]' -o -name '*.[ch]pp' \) -print | sort)
 
 .PHONY: test-rust test-interleavings test-c test-asan test-valgrind test-crowd test-stacks test-bindings c-tests c-tests-asan \

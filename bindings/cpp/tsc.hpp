@@ -45,6 +45,7 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -428,12 +429,32 @@ template <class T, class D, class Take>
 
 } // namespace detail
 
+// Options of a cache that shares sessions with other processes: how, with TSC_SHARE.
+//
+// socket: where tsc-agent listens, lent until the cache is made; empty: what TSC_AGENT says.
+// budget: for how long a call may wait for tsc-agent; without one, the library's default; 0: not at
+// all, as in an event loop (TSC_AGENT_NO_WAIT).
+[[nodiscard]] inline options
+sharing(options how = {}, std::string_view socket = {},
+        std::optional<std::chrono::microseconds> budget = {}) noexcept {
+    how.flags |= TSC_SHARE;
+    how.agent = bytes(socket).data();
+    how.agent_len = socket.size();
+    if (budget)
+        how.agent_budget_us = budget->count() > 0 && budget->count() < TSC_AGENT_NO_WAIT
+                                  ? static_cast<std::uint32_t>(budget->count())
+                                  : TSC_AGENT_NO_WAIT;
+    return how;
+}
+
 // What distinguishes a config. See tsc_config_options.
 struct config_options {
     bytes identity = {};
     std::int64_t client_not_after = 0;
     std::uint32_t tickets_new_session = 0;
     std::uint32_t tickets_resumption = 0;
+    bytes verification = {}; // of connections whose endpoint has none of its own
+    std::uint32_t flags = 0; // TSC_CONFIG_* combined by |
 
     [[nodiscard]] ::tsc_config_options raw() const noexcept {
         ::tsc_config_options to{};
@@ -442,6 +463,9 @@ struct config_options {
         to.client_not_after = client_not_after;
         to.tickets_new_session = tickets_new_session;
         to.tickets_resumption = tickets_resumption;
+        to.verification = verification.data();
+        to.verification_len = verification.size();
+        to.flags = flags;
         return to;
     }
 };
@@ -453,6 +477,7 @@ struct endpoint {
     std::string_view server_name = {}; // empty: the host
     std::string_view group = {};       // empty: none
     bytes verification = {};           // what else this connection alone verifies; empty: nothing
+    std::uint32_t flags = 0;           // TSC_ENDPOINT_* combined by |
 
     [[nodiscard]] ::tsc_endpoint raw() const noexcept {
         const bytes a(host), b(server_name), c(group);
@@ -466,6 +491,7 @@ struct endpoint {
         to.port = port;
         to.verification = verification.data();
         to.verification_len = verification.size();
+        to.flags = flags;
         return to;
     }
 };

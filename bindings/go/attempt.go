@@ -27,6 +27,7 @@ type Attempt struct {
 	from      *tls.Config // what tls was made of, with this name
 	name      string
 	mayChange bool
+	shares    bool  // with other processes
 	err       error // why there is no handle
 	handle    handle
 	// Held while a session is lent or a verdict ends the lending. Nothing waits for it, since its holder
@@ -56,6 +57,7 @@ func (c *Config) Begin(endpoint Endpoint) *Attempt {
 	a.tls.ClientSessionCache = a
 	a.from, a.name = g.tls, endpoint.ServerName
 	if a.err = err; err == nil {
+		a.shares = g.cache.shares
 		a.err = a.begin(g, endpoint)
 	}
 	return a

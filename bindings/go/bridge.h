@@ -8,6 +8,12 @@
 #include <string.h>
 #include <tsc.h>
 
+#ifdef __linux__
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#endif
+
 #if TSC_VERSION_MAJOR != 0 || TSC_VERSION_MINOR < 1
 #error "this version of package tsc needs the headers of libtsc 0.1 or newer, before 1.0"
 #endif
@@ -142,6 +148,38 @@ static inline tsc_status tscgo_attempt_wait(const tsc_attempt *attempt, uint32_t
                                             uintptr_t number) {
     return tsc_attempt_wait_callback(attempt, max_wait_ms, tscgo_on_ready, (void *)number);
 }
+
+#ifdef __linux__
+// Gives a descriptor that becomes readable when the wait is over, for Go's poller to own; -1 if
+// there is nothing to wait for. The library's own is lent.
+static inline int tscgo_attempt_watch(const tsc_attempt *attempt, uint32_t max_wait_ms) {
+    int32_t lent;
+    if (tsc_attempt_wait_fd(attempt, max_wait_ms, &lent) != TSC_WAIT)
+        return -1;
+    int fd = fcntl(lent, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static inline int tscgo_is_readable(int fd) {
+    struct pollfd it = {.fd = fd, .events = POLLIN};
+    return poll(&it, 1, 0) != 0;
+}
+#else
+// Only Linux has them, and tsc-agent.
+static inline int tscgo_attempt_watch(const tsc_attempt *attempt, uint32_t max_wait_ms) {
+    (void)attempt, (void)max_wait_ms;
+    return -1;
+}
+
+static inline int tscgo_is_readable(int fd) {
+    (void)fd;
+    return 1;
+}
+#endif
 
 static inline tsc_status tscgo_config_put(const tsc_config *config, tsc_endpoint endpoint,
                                           uint32_t tls_version, uint32_t lifetime,

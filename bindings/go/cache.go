@@ -12,6 +12,7 @@ import (
 type Cache struct {
 	handle handle
 	events uintptr // in eventFuncs, or 0
+	shares bool    // with other processes
 }
 
 // NewCache makes a cache. Close it when it is no longer needed.
@@ -30,7 +31,7 @@ func NewCache(options Options) (*Cache, error) {
 }
 
 func openCache(options C.tsc_options, onEvent func(Event)) (*Cache, error) {
-	c := new(Cache)
+	c := &Cache{shares: options.flags&C.TSC_SHARE != 0}
 	if onEvent != nil {
 		c.events = eventFuncs.add(onEvent)
 	}

@@ -25,6 +25,10 @@ type ConfigOptions struct {
 	// When the client's own certificate ends; no session is offered after that. Zero: what the
 	// Certificates of the tls.Config say. Set it if GetClientCertificate gives the certificate.
 	ClientNotAfter time.Time
+	// Share sessions with other processes (Options.Share) though the tls.Config has Certificates or
+	// GetClientCertificate. Whoever runs as this user can then be the client, without its key, for as long as
+	// the sessions last.
+	ShareClientCertificate bool
 }
 
 // A Config is one tls.Config, bound to one cache. Make one per tls.Config, not one per connection: no Config
@@ -127,6 +131,12 @@ func (c *Cache) newGeneration(config *tls.Config, options ConfigOptions) (*gener
 	if !notAfter.IsZero() {
 		// 0 would say that it isn't known.
 		given.client_not_after = C.int64_t(max(notAfter.Unix(), 1))
+	}
+	if len(config.Certificates) > 0 || config.GetClientCertificate != nil {
+		given.flags |= C.TSC_CONFIG_CLIENT_CERTIFICATE
+	}
+	if options.ShareClientCertificate {
+		given.flags |= C.TSC_CONFIG_SHARE_CLIENT_CERTIFICATE
 	}
 	made := C.tscgo_config_new(cache, given)
 	if err := failure(made.status); err != nil {

@@ -6,6 +6,7 @@ import "C"
 import (
 	"log"
 	"runtime/debug"
+	"strconv"
 	"unsafe"
 )
 
@@ -34,6 +35,25 @@ const (
 	// EventNotOffered: an attempt does a full handshake; Event.Reason says why.
 	EventNotOffered = EventKind(C.TSC_EVENT_NOT_OFFERED)
 )
+
+var eventNames = map[EventKind]string{
+	EventStored:        "stored",
+	EventOffered:       "offered",
+	EventResumed:       "resumed",
+	EventRefused:       "refused",
+	EventExpired:       "expired",
+	EventEvicted:       "evicted",
+	EventBreakerOpened: "breaker opened",
+	EventBreakerClosed: "breaker closed",
+	EventNotOffered:    "not offered",
+}
+
+func (k EventKind) String() string {
+	if name, ok := eventNames[k]; ok {
+		return name
+	}
+	return "event " + strconv.FormatUint(uint64(k), 10)
+}
 
 // An Event is something that happened in a cache. It contains no part of a session.
 type Event struct {

@@ -75,6 +75,34 @@ func ExampleDialer_DialStaged() {
 	// resumed: true
 }
 
+// Line by line what tsc-probe gives to copy (tools/probe/src/settings.rs).
+func Example_settingsOfTscProbe() {
+	addr, tlsConfig, stop := server()
+	defer stop()
+	cache, err := tsc.NewCache(tsc.Options{TTL: 3600 * time.Second})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+	config, _ := cache.NewConfig(tlsConfig, tsc.ConfigOptions{})
+	defer config.Close()
+	dialer := &tsc.Dialer{Config: config}
+	dialer.MaxWait = 2000 * time.Millisecond
+	for range 2 {
+		conn, err := dialer.DialContext(context.Background(), "tcp", addr)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("resumed:", conn.(*tls.Conn).ConnectionState().DidResume)
+		_ = login(conn)
+		conn.Close()
+	}
+	// Output:
+	// resumed: false
+	// resumed: true
+}
+
 // A Dialer in place of a tls.Dialer.
 func ExampleDialer_DialContext() {
 	addr, tlsConfig, stop := server()

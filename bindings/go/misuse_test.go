@@ -262,6 +262,17 @@ func TestEventsTellWhatHappens(t *testing.T) {
 	}
 }
 
+func TestAnEventHasAName(t *testing.T) {
+	for kind := EventStored; kind <= EventNotOffered; kind++ {
+		if name := kind.String(); name == "" || strings.HasPrefix(name, "event ") {
+			t.Errorf("%d: %q", uint32(kind), name)
+		}
+	}
+	if name := EventKind(99).String(); name != "event 99" {
+		t.Error(name)
+	}
+}
+
 // What OnEvent calls may close the cache in which it is called, and do it again.
 func TestOnEventMayCloseTheCache(t *testing.T) {
 	addr := goServer(t, nil)

@@ -38,6 +38,16 @@ type Options struct {
 	// full handshake would have succeeded; not counting those in progress at the same time. Default 12;
 	// Unlimited: any number.
 	FailureBudget int
+	// Share sessions with other processes of this user through tsc-agent: those of Configs with an Identity,
+	// but not those of Views. Whoever publishes a session can impersonate its server to whoever resumes it,
+	// since a resumed handshake shows no certificate: share among programs that you trust alike. Linux only.
+	Share bool
+	// With Share: the absolute path of tsc-agent's socket. Empty: what the environment variable TSC_AGENT
+	// says; without one, nothing is shared.
+	Agent string
+	// With Share: how long a call may wait for tsc-agent before it goes on without. Default 2 ms. Negative: not
+	// at all; then only connections that wait (Dialer.MaxWait, Attempt.Wait) get sessions from it.
+	AgentBudget time.Duration
 	// Called when something happens to sessions, on whichever goroutine is in this package, perhaps on
 	// several at once, and perhaps before the call that caused it has returned. It may use the cache,
 	// and close it. A panic in it ends there: it is logged, and what the cache was doing goes on.
@@ -46,13 +56,21 @@ type Options struct {
 	OnEvent func(Event)
 }
 
-// c fails with ErrInvalidArgument if a number doesn't fit.
+// c fails with ErrInvalidArgument if a number doesn't fit. It borrows the strings: what it gives is for one call.
 func (o *Options) c() (c C.tsc_options, err error) {
 	if o.Disabled {
 		c.flags |= C.TSC_DISABLED
 	}
 	if o.ReuseWhenDry {
 		c.flags |= C.TSC_REUSE_WHEN_DRY
+	}
+	if o.Share {
+		c.flags |= C.TSC_SHARE
+	}
+	c.agent, c.agent_len = bytesOf(o.Agent), C.size_t(len(o.Agent))
+	patience := int64((o.AgentBudget + time.Microsecond - 1) / time.Microsecond)
+	if o.AgentBudget < 0 {
+		patience = C.TSC_AGENT_NO_WAIT
 	}
 	budget := int64(o.FailureBudget)
 	if budget == Unlimited {
@@ -69,6 +87,7 @@ func (o *Options) c() (c C.tsc_options, err error) {
 		{&c.max_lineage_age_seconds, seconds(o.MaxLineageAge)},
 		{&c.max_full_handshakes, int64(o.MaxFullHandshakes)},
 		{&c.failure_budget, budget},
+		{&c.agent_budget_us, patience},
 	} {
 		if field.from < 0 || field.from > math.MaxUint32 {
 			return c, ErrInvalidArgument

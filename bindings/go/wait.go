@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"math"
+	"os"
 	"time"
 )
 
@@ -23,6 +24,14 @@ func (a *Attempt) Wait(ctx context.Context, limit time.Duration) error {
 	most := limit
 	if deadline, ok := ctx.Deadline(); ok {
 		most = min(limit, max(time.Until(deadline), 1))
+	}
+	if a.shares {
+		// Nobody calls back for what another process receives, but a descriptor tells of it.
+		if file := a.watch(most); file != nil {
+			defer file.Close()
+			return waitReadable(ctx, file)
+		}
+		return nil
 	}
 	ready := make(chan struct{})
 	number := waits.add(ready)
@@ -48,9 +57,38 @@ func (a *Attempt) queue(limit time.Duration, number uintptr) bool {
 		return false
 	}
 	defer a.handle.release()
-	// Rounded up, so that less than a millisecond isn't "don't wait".
-	ms := min((limit+time.Millisecond-1)/time.Millisecond, math.MaxUint32)
-	return C.tscgo_attempt_wait(attempt, C.uint32_t(ms), C.uintptr_t(number)) == C.TSC_WAIT
+	return C.tscgo_attempt_wait(attempt, ceilMilliseconds(limit), C.uintptr_t(number)) == C.TSC_WAIT
+}
+
+// watch gives what becomes readable when the wait is over; nil if there is nothing to wait for.
+func (a *Attempt) watch(limit time.Duration) *os.File {
+	attempt, err := a.acquire()
+	if err != nil {
+		return nil
+	}
+	defer a.handle.release()
+	if fd := C.tscgo_attempt_watch(attempt, ceilMilliseconds(limit)); fd >= 0 {
+		return os.NewFile(uintptr(fd), "tsc wait")
+	}
+	return nil
+}
+
+// waitReadable has Go's poller wait, which blocks no thread. It fails only if ctx is done.
+func waitReadable(ctx context.Context, file *os.File) error {
+	defer context.AfterFunc(ctx, func() { file.SetReadDeadline(time.Unix(1, 0)) })()
+	if conn, err := file.SyscallConn(); err == nil {
+		conn.Read(func(fd uintptr) bool { return C.tscgo_is_readable(C.int(fd)) != 0 })
+	}
+	// The library's timer may be first where both end at the context's deadline, which is the context's to say.
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+// ceilMilliseconds rounds up, so that less than one isn't "don't wait".
+func ceilMilliseconds(limit time.Duration) C.uint32_t {
+	return C.uint32_t(min((limit+time.Millisecond-1)/time.Millisecond, math.MaxUint32))
 }
 
 // leave gives up the place in the queue, if the attempt is still in it.

@@ -133,6 +133,31 @@ static void a_pool_does_one_full_handshake_over_tls12(void **state) {
     tear_down(it);
 }
 
+// Line by line what tsc-probe gives to copy (tools/probe/src/settings.rs).
+static void the_settings_of_tsc_probe_resume(void **state) {
+    (void)state;
+    tsc_cache *cache;
+    tsc_options options = {.ttl_seconds = 3600};
+    tsc_cache_new(&options, sizeof options, &cache);
+    fixture it = {cache, client_context(), peer_own(DOUBLES)};
+    assert_int_equal(tsc_ssl_attach(it.ctx, cache, NULL, 0), TSC_OK);
+    const char *host = "localhost";
+    uint32_t port = (uint32_t)peer_port(it.server);
+    for (int i = 0; i < 2; i++) {
+        char answer[256];
+        SSL *ssl = client_ssl(it.ctx, client_dial((int)port));
+        tsc_ssl_prepare(ssl, host, port);
+        tsc_attempt_wait(tsc_ssl_attempt(ssl), 2000);
+        tsc_ssl_offer(ssl);
+        assert_int_equal(SSL_connect(ssl), 1);
+        assert_true(client_ask(ssl, "/", answer, sizeof answer) > 0);
+        assert_int_equal(tsc_ssl_established(ssl), TSC_OK);
+        assert_int_equal(SSL_session_reused(ssl), i > 0);
+        client_close(ssl);
+    }
+    tear_down(it);
+}
+
 // ---- A pool in one thread, on file descriptors --------------------------------------------------
 
 // One connection as an event loop drives it.
@@ -379,6 +404,7 @@ int main(void) {
         cmocka_unit_test(a_pool_of_threads_does_one_full_handshake),
         cmocka_unit_test(a_pool_does_one_full_handshake_where_the_supply_does_not_grow),
         cmocka_unit_test(a_pool_does_one_full_handshake_over_tls12),
+        cmocka_unit_test(the_settings_of_tsc_probe_resume),
         cmocka_unit_test(a_pool_on_an_event_loop_does_one_full_handshake),
         cmocka_unit_test(the_descriptor_is_readable_at_the_deadline),
         cmocka_unit_test(a_server_that_issues_none_makes_nobody_wait_twice),

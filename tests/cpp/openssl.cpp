@@ -155,6 +155,27 @@ static void a_wait_by_descriptor_ends_with_the_ticket() {
     REQUIRE(tsc::ssl::offer(second.ssl) == TSC_OK && second.resumes());
 }
 
+// Line by line what tsc-probe gives to copy (tools/probe/src/settings.rs).
+static void the_settings_of_tsc_probe_resume() {
+    tsc::options options{};
+    options.ttl_seconds = 3600;
+    auto cache = *tsc::cache::make(options);
+    fixture it(manner(TLS1_3_VERSION));
+    SSL_CTX *ctx = client_context();
+    REQUIRE(tsc::ssl::attach(ctx, cache) == TSC_OK);
+    const auto [host, port] = std::pair(std::string("localhost"), it.node().port);
+    for (bool resumes : {false, true}) {
+        SSL *ssl = client_ssl(ctx, client_dial(static_cast<int>(port)));
+        tsc::ssl::begin_wait(ssl, {host, port}, std::chrono::milliseconds(2000));
+        char answer[256];
+        REQUIRE(SSL_connect(ssl) == 1 && client_ask(ssl, "/", answer, sizeof answer) > 0);
+        REQUIRE(tsc::ssl::established(ssl) == TSC_OK && SSL_session_reused(ssl) == resumes);
+        client_close(ssl);
+    }
+    SSL_CTX_free(ctx);
+    require_books(cache);
+}
+
 static void a_wait_that_blocks_ends_with_the_ticket() {
     fixture it(manner(TLS1_3_VERSION));
     connection first(it), second(it);
@@ -294,6 +315,7 @@ int main() {
     RUN(everything_ends_in_any_order);
     RUN(a_closed_cache_costs_full_handshakes);
     RUN(a_wait_by_descriptor_ends_with_the_ticket);
+    RUN(the_settings_of_tsc_probe_resume);
     RUN(a_wait_that_blocks_ends_with_the_ticket);
     RUN(a_session_that_does_not_parse_costs_a_full_handshake);
     RUN(a_starter_begins_each_handshake);

@@ -399,6 +399,17 @@ static void exports_come_back() {
     REQUIRE(none.export_sessions(key).status() == TSC_UNSUPPORTED);
 }
 
+static void a_config_says_what_its_connections_verify() {
+    auto cache = *tsc::cache::make();
+    tsc::config_options options{"identity"};
+    options.verification = "one name";
+    auto one = *tsc::config::make(cache, options), same = *tsc::config::make(cache, options);
+    options.verification = "another";
+    auto other = *tsc::config::make(cache, options);
+    bring(one, {"ticket"});
+    REQUIRE(*same.available(NODE) == 1 && *other.available(NODE) == 0);
+}
+
 // ---- Events -------------------------------------------------------------------------------------
 
 static void a_listener_is_told() {
@@ -603,6 +614,7 @@ int main() {
     RUN(objects_under_keys_belong_to_whoever_got_them);
     RUN(figures_are_passed_on);
     RUN(exports_come_back);
+    RUN(a_config_says_what_its_connections_verify);
     RUN(a_listener_is_told);
     RUN(a_listener_may_use_the_cache);
     RUN(a_handler_is_called_once);

@@ -130,6 +130,23 @@ probes() {
     echo "ok: ${1#"$dir/"}"
 }
 
+# lends PREFIX: the agent listens where it is told, and says how it is; its unit names it.
+lends() {
+    grep -qx "ExecStart=$2/bin/tsc-agent" "$1/lib/systemd/user/tsc-agent.service" || fail 'the unit names another agent'
+    mkdir -m 700 "$dir/lends"
+    "$1/bin/tsc-agent" --socket "$dir/lends/socket" >"$dir/log" 2>&1 &
+    agent=$!
+    until [ -S "$dir/lends/socket" ]; do
+        kill -0 $agent || { cat "$dir/log" >&2 && fail "$1/bin/tsc-agent ended"; }
+        sleep 0.1
+    done
+    quietly "$1/bin/tsc-agent" --socket "$dir/lends/socket" status
+    kill $agent
+    wait $agent || true
+    rm -r "$dir/lends"
+    echo "ok: ${1#"$dir/"}/bin/tsc-agent"
+}
+
 # Go is not among what this test installs.
 has_go=false
 [ "$(go env CGO_ENABLED 2>/dev/null)" != 1 ] || has_go=true
@@ -150,6 +167,7 @@ mkdir "$dir/elsewhere"
 mv "$first" "$second"
 consumes "$second" "$second/lib" -DHAS_RUSTLS 'moved'
 probes "$second/bin/tsc-probe"
+lends "$second" "$first"
 refuses 0.2 "$second"
 refuses 1.0 "$second"
 mv "$second" "$first"
@@ -184,6 +202,7 @@ tar -C "$dir/tar" -xzf build/package/libtsc-"$version"-*.tar.gz
 tree=$(echo "$dir"/tar/libtsc-*)
 consumes "$tree" "$tree/lib" -DHAS_RUSTLS 'the archive'
 probes "$tree/bin/tsc-probe"
+lends "$tree" "/${tree##*/}"
 if command -v dpkg-deb >/dev/null; then
     for package in build/package/*.deb; do
         dpkg-deb -x "$package" "$dir/deb"
@@ -192,12 +211,13 @@ if command -v dpkg-deb >/dev/null; then
         fail 'libtsc-dev depends on another libtsc0'
     library=$(dirname "$(find "$dir/deb/usr/lib" -name libtsc.a)")
     (cd "$dir/deb" && find usr -path usr/share -prune -o \( -type f -o -type l \) -print) |
-        sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|; s|^usr/bin|bin|" | LC_ALL=C sort >"$dir/packaged"
+        sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|; s|^usr/bin|bin|; s|^usr/lib/systemd|lib/systemd|" | LC_ALL=C sort >"$dir/packaged"
     sed '/^share/d; s/ .*//' tests/install/files-full.txt | diff -u - "$dir/packaged" ||
         fail 'the packages (+) have not what is installed (-)'
     has_manual "$dir/deb/usr/share/doc/libtsc-dev"
     consumes "$dir/deb/usr" "$library" -DHAS_RUSTLS 'the Debian packages'
     probes "$dir/deb/usr/bin/tsc-probe"
+    lends "$dir/deb/usr" /usr
     if command -v lintian >/dev/null; then
         # Who packages for others sets MAINTAINER, of which these two speak.
         lintian --allow-root --fail-on error,warning \

@@ -48,17 +48,23 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                             "failure_budget",
                             "clock",
                             "on_event",
+                            "agent",
+                            "agent_budget_us",
                             NULL};
     tsc_options options = {0};
     unsigned long long max_bytes = 0;
+    const char *agent = NULL;
+    Py_ssize_t agent_len = 0;
     PyObject *clock = Py_None, *on_event = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|IIIIKIIIOO", names, &options.flags,
-                                     &options.max_endpoints, &options.max_sessions_per_endpoint,
-                                     &options.ttl_seconds, &max_bytes,
-                                     &options.max_lineage_age_seconds, &options.max_full_handshakes,
-                                     &options.failure_budget, &clock, &on_event))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|IIIIKIIIOOz#I", names, &options.flags, &options.max_endpoints,
+            &options.max_sessions_per_endpoint, &options.ttl_seconds, &max_bytes,
+            &options.max_lineage_age_seconds, &options.max_full_handshakes, &options.failure_budget,
+            &clock, &on_event, &agent, &agent_len, &options.agent_budget_us))
         return NULL;
     options.max_bytes = max_bytes;
+    options.agent = (const uint8_t *)agent;
+    options.agent_len = (size_t)agent_len;
     Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;

@@ -441,16 +441,19 @@ PyObject *direct_attach(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *identity;
     Py_ssize_t identity_len;
     long long client_not_after;
-    int accept, serialise, replaces_sessions;
-    if (!PyArg_ParseTuple(args, "OO!z#Lipp", &context, CacheType, &cache, &identity, &identity_len,
-                          &client_not_after, &accept, &serialise, &replaces_sessions))
+    int accept, serialise, replaces_sessions, share_client_certificate;
+    if (!PyArg_ParseTuple(args, "OO!z#Lippp", &context, CacheType, &cache, &identity, &identity_len,
+                          &client_not_after, &accept, &serialise, &replaces_sessions,
+                          &share_client_certificate))
         return NULL;
     SSL_CTX *ctx = ctx_of(context);
     if (ctx == NULL)
         return not_direct();
-    tsc_config_options options = {.client_not_after = client_not_after,
-                                  .identity = (const uint8_t *)identity,
-                                  .identity_len = (size_t)identity_len};
+    tsc_config_options options = {
+        .client_not_after = client_not_after,
+        .identity = (const uint8_t *)identity,
+        .identity_len = (size_t)identity_len,
+        .flags = share_client_certificate ? TSC_CONFIG_SHARE_CLIENT_CERTIFICATE : 0};
     tsc_status status;
     BEGIN_ALONE(context);
     status = attach(ctx, cache, &options, accept, serialise, replaces_sessions);

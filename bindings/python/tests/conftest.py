@@ -1,6 +1,7 @@
 import weakref
 
 import pytest
+from agent import agent  # noqa: F401
 from peer import cert, serve  # noqa: F401
 
 import tsc

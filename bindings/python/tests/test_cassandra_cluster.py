@@ -169,6 +169,23 @@ def test_clusters_of_one_context_share_its_cache(node, context):
     assert all(resumed for _, resumed in one.resumed[1:])
 
 
+def test_clusters_of_one_identity_share_through_the_agent(node, cert, agent):
+    one = node()
+    for _ in range(2):  # each as a process of its own
+        cluster = cluster_for(
+            one,
+            ssl.create_default_context(cafile=cert[0]),
+            tls_session_cache_identity=b"one",
+            tls_session_cache_agent=agent,
+            tls_session_cache_agent_budget=60,
+        )
+        cluster.connect()
+        cluster.shutdown()
+    resumed = [resumed for _, resumed in one.resumed]
+    assert resumed[0] is False and all(resumed[1:])
+    assert cluster.tls_session_cache.stats().agent_leased > 0
+
+
 def test_a_context_that_is_attached_stays_as_it_is(node, context):
     cache = tsc.attach(context, accept="handshake")
     one = node()

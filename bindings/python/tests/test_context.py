@@ -55,6 +55,15 @@ def test_a_request_does_not_wait_for_the_acknowledgement(serve, cert, version, s
             assert tls.getsockopt(*option) == set_by_the_driver
 
 
+def test_the_settings_of_tsc_probe_resume(serve, cert):
+    """Line by line what tsc-probe gives to copy (tools/probe/src/settings.rs)."""
+    cache = tsc.TLSSessionCache(ttl=3600)
+    context = tsc.create_default_context(cache=cache, max_wait=2)
+    context.load_verify_locations(cert[0])
+    server = serve()
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+
+
 def test_every_ticket_is_kept(serve, cert):
     server, context = serve(tickets=5), context_for(cert)
     visit(context, server.port)

@@ -6,6 +6,8 @@ Address = tuple[str, int] | tuple[str, int, str | None]
 
 DISABLED: int
 REUSE_WHEN_DRY: int
+SHARE: int
+AGENT_NO_WAIT: int
 FACT_SENT: int
 FACT_HANDSHAKE_DONE: int
 FACT_RESUMED: int
@@ -30,6 +32,7 @@ def direct_attach(
     accept: int,
     serialise: bool,
     replace_sessions: bool,
+    share_client_certificate: bool,
     /,
 ) -> None: ...
 def direct_detach(context: object, /) -> None: ...
@@ -62,6 +65,8 @@ class Cache:
         failure_budget: int = 0,
         clock: Callable[[], int] | None = None,
         on_event: Callable[..., object] | None = None,
+        agent: bytes | None = None,
+        agent_budget_us: int = 0,
     ) -> Cache: ...
     def close(self) -> None: ...
     def clear(self) -> None: ...

@@ -43,6 +43,7 @@ def attach(
     client_not_after: int = 0,
     serialise: bool = False,
     replace_sessions: bool = False,
+    share_client_certificate: bool = False,
 ) -> TLSSessionCache:
     """Have the client connections of a context find, offer, keep and publish sessions.
 
@@ -68,10 +69,14 @@ def attach(
     context is offered its sessions. Without effect where `status` is not direct.
     client_not_after: when the client's certificate ends, in Unix seconds; 0: none, or not known.
     serialise: keep sessions as bytes, in memory of libtsc's own, so that they can be exported
-    (``export_sessions``). Each offer then costs OpenSSL a decoding.
+    (``export_sessions``), or shared with other processes if the cache does that (``share=True``)
+    and there is an identity. Each offer then costs OpenSSL a decoding.
     replace_sessions: what a driver sets as ``session`` by itself, as pymongo does, is not offered;
     what is in the cache is. Otherwise a session of the caller's that can resume is offered, and the
     connection does without the cache. Without effect where `status` is not direct.
+    share_client_certificate: share sessions with other processes though the context has a client
+    certificate. Whoever runs as this user can then be the client, without its key, for as long as
+    the sessions last.
 
     Gives the cache. Raises ValueError for a context of a server, and for one that is attached.
     """
@@ -98,6 +103,7 @@ def attach(
         client_not_after=operator.index(client_not_after),
         serialise=bool(serialise),
         replace_sessions=bool(replace_sessions),
+        share_client_certificate=bool(share_client_certificate),
         detached_class=type(context),
         detached_classes={
             name: context.__dict__[name]

@@ -44,6 +44,7 @@ class Attachment:
     client_not_after: int
     serialise: bool
     replace_sessions: bool
+    share_client_certificate: bool
     detached_class: type
     """What the context was an instance of, and is again when it is detached."""
     detached_classes: dict[str, type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol, Union
@@ -104,6 +105,14 @@ class TLSSessionCache:
     on_event: called when something happens to sessions, on whichever thread is in this package,
     perhaps before the call that caused it has returned. It may use the cache. What it raises goes
     to `sys.unraisablehook`.
+    share: share sessions with other processes of this user, through tsc-agent: those of contexts
+    that are attached with an identity and ``serialise=True``. Whoever publishes a session can
+    impersonate its server to whoever resumes it: share among programs that you trust alike.
+    agent: the absolute path of tsc-agent's socket. None: what the environment variable
+    ``TSC_AGENT`` says; without it, nothing is shared.
+    agent_budget: seconds for which a call may wait for tsc-agent before it goes on without. None:
+    the library's default, 0.002. 0: not at all, as for an event loop; then only connections that
+    wait (``max_wait``, ``ticket``) get sessions from it.
 
     Any thread may call any method. A forked child finds it empty and may use it at once. Raises
     ValueError for limits below 1.
@@ -123,13 +132,18 @@ class TLSSessionCache:
         failure_budget: int | None = None,
         clock: Callable[[], int] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        share: bool = False,
+        agent: str | os.PathLike[str] | None = None,
+        agent_budget: float | None = None,
     ) -> None:
         for name, function in (("clock", clock), ("on_event", on_event)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} is {function!r}, which cannot be called")
         self._enabled = enabled
         self._cache = _tsc.Cache(
-            (0 if enabled else _tsc.DISABLED) | (_tsc.REUSE_WHEN_DRY if reuse_when_dry else 0),
+            (0 if enabled else _tsc.DISABLED)
+            | (_tsc.REUSE_WHEN_DRY if reuse_when_dry else 0)
+            | (_tsc.SHARE if share else 0),
             _limit("max_size", max_size),
             _limit("max_sessions_per_endpoint", max_sessions_per_endpoint),
             _limit("ttl", ttl),
@@ -139,6 +153,8 @@ class TLSSessionCache:
             _limit("failure_budget", failure_budget),
             clock=clock,
             on_event=None if on_event is None else lambda *fields: on_event(Event(*fields)),
+            agent=None if agent is None else os.fsencode(agent),
+            agent_budget_us=_budget(agent_budget),
         )
 
     @property
@@ -208,6 +224,15 @@ class TLSSessionCache:
     def __repr__(self) -> str:
         stats = self._cache.stats()
         return f"<TLSSessionCache sessions={stats['sessions']} endpoints={stats['endpoints']}>"
+
+
+def _budget(seconds: float | None) -> int:
+    """Give it in microseconds, of which 0 is the library's word for its default."""
+    if seconds is None:
+        return 0
+    if not 0 <= seconds <= 1000:
+        raise ValueError(f"agent_budget is {seconds!r}, not a number of seconds up to 1000")
+    return max(1, round(seconds * 1e6)) if seconds else _tsc.AGENT_NO_WAIT
 
 
 def _limit(name: str, value: int | None, bits: int = 32) -> int:

@@ -36,6 +36,7 @@ class SSLContext(Attached, _Base):
         identity: bytes | None = None,
         serialise: bool = False,
         replace_sessions: bool = False,
+        share_client_certificate: bool = False,
     ) -> None:
         attach(
             self,
@@ -46,6 +47,7 @@ class SSLContext(Attached, _Base):
             client_not_after=client_not_after,
             serialise=serialise,
             replace_sessions=replace_sessions,
+            share_client_certificate=share_client_certificate,
         )
 
     if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def create_default_context(
     client_not_after: int = 0,
     serialise: bool = False,
     replace_sessions: bool = False,
+    share_client_certificate: bool = False,
 ) -> SSLContext:
     """Make a context by `ssl.create_default_context`, and attach it.
 
@@ -108,6 +111,7 @@ def create_default_context(
         client_not_after=client_not_after,
         serialise=serialise,
         replace_sessions=replace_sessions,
+        share_client_certificate=share_client_certificate,
     )
     made: SSLContext = context
     return made

@@ -60,6 +60,7 @@ class DirectContext(Attached):
                 ("data", "handshake", "caller").index(attachment.accept),
                 attachment.serialise,
                 attachment.replace_sessions,
+                attachment.share_client_certificate,
             )
         self._tsc = attachment
         self._tsc_set(post_handshake_auth=self.post_handshake_auth)

@@ -1,6 +1,8 @@
 //! What the command line says.
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use nix::unistd::Group;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,13 +20,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", env = "TSC_AGENT", global = true)]
     socket: Option<PathBuf>,
 
-    /// Serve other users as well, whoever the socket's mode lets in. Each user's sessions stay with that user
-    #[arg(long)]
-    pub(crate) all_users: bool,
+    /// Serve the members of this group as well, a name or a number. Each user's sessions stay with that user. To
+    /// be trusted by programs of other users, the agent has to run as root
+    #[arg(long, group = "others")]
+    group: Option<String>,
 
-    /// With --all-users: have all of them share. Whoever publishes a session can impersonate the server to
-    /// whoever resumes it, so do this only among users that trust each other with that
-    #[arg(long, requires = "all_users")]
+    /// Serve all users, whoever the socket's mode lets in. Each user's sessions stay with that user
+    #[arg(long, group = "others")]
+    all_users: bool,
+
+    /// With --group or --all-users: have all of them share. Whoever publishes a session can impersonate the
+    /// server to whoever resumes it, so do this only among users that trust each other with that
+    #[arg(long, requires = "others")]
     pub(crate) share_between_users: bool,
 
     /// Endpoints of each user that have sessions; the least recently used goes first
@@ -94,6 +101,27 @@ pub(crate) struct Args {
     /// Sessions of each endpoint in Valkey; the oldest goes first
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) valkey_sessions: u32,
+
+    /// Print the man page or the completions of a shell, and do nothing else
+    #[arg(long, value_name = "WHAT", exclusive = true)]
+    pub(crate) print: Option<Page>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Page {
+    Man,
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Who else than the agent's own user is served.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Others {
+    Nobody,
+    /// The members of the group of that number.
+    Group(u32),
+    Everybody,
 }
 
 #[derive(Subcommand)]
@@ -126,6 +154,22 @@ impl Args {
         };
         let given = self.socket.clone();
         given.unwrap_or_else(|| default().join("tsc-agent").join("socket"))
+    }
+
+    pub(crate) fn others(&self) -> anyhow::Result<Others> {
+        let Some(group) = &self.group else {
+            return Ok(if self.all_users {
+                Others::Everybody
+            } else {
+                Others::Nobody
+            });
+        };
+        if let Ok(number) = group.parse() {
+            return Ok(Others::Group(number));
+        }
+        let found = Group::from_name(group).with_context(|| format!("cannot look up {group}"))?;
+        let found = found.with_context(|| format!("there is no group {group}"))?;
+        Ok(Others::Group(found.gid.as_raw()))
     }
 
     pub(crate) fn options(&self) -> libtsc::Options {

@@ -1,11 +1,11 @@
 //! Where processes connect.
 
-use crate::args::Args;
+use crate::args::{Args, Others};
 use crate::connection;
 use crate::host::Host;
 use anyhow::{Context as _, bail};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::rc::Rc;
@@ -25,10 +25,11 @@ impl Drop for Own<'_> {
 /// Serves until it is told to end.
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let path = args.socket();
+    let others = args.others()?;
     let given = listenfd::ListenFd::from_env().take_unix_listener(0)?;
     let (listener, _own) = match given {
         Some(listener) => (listener, None),
-        None => (listen(&path, args.all_users)?, Some(Own(&path))),
+        None => (listen(&path, others)?, Some(Own(&path))),
     };
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => admit(&host, args, stream),
+                Ok((stream, _)) => admit(&host, args, others, stream),
                 // Out of descriptors, say: those that there are will be closed again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
@@ -58,10 +59,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves a connection, if its user may have one.
-fn admit(host: &Rc<Host>, args: &Args, stream: UnixStream) {
+/// Serves a connection, if its user may have one. Of a group's members the kernel lets in nobody else: it looks at
+/// the socket's owner, group and mode.
+fn admit(host: &Rc<Host>, args: &Args, others: Others, stream: UnixStream) {
     let own = rustix::process::geteuid().as_raw();
-    let allowed = |uid: u32| args.all_users || uid == own;
+    let allowed = |uid: u32| others != Others::Nobody || uid == own;
     let may = stream.peer_cred().is_ok_and(|peer| allowed(peer.uid()));
     if !may || host.connections.get() >= args.max_connections {
         return;
@@ -76,12 +78,16 @@ fn admit(host: &Rc<Host>, args: &Args, stream: UnixStream) {
 }
 
 /// Listens at a path, in place of an agent that is no more.
-fn listen(path: &Path, all_users: bool) -> anyhow::Result<StdListener> {
+fn listen(path: &Path, others: Others) -> anyhow::Result<StdListener> {
     let Some(folder) = path.parent().filter(|_| path.is_absolute()) else {
         bail!("{}: give an absolute path", path.display());
     };
     if !folder.exists() {
-        let mode = if all_users { 0o755 } else { 0o700 };
+        let mode = if others == Others::Nobody {
+            0o700
+        } else {
+            0o755
+        };
         let made = fs::DirBuilder::new().mode(mode).create(folder);
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
@@ -100,7 +106,15 @@ fn listen(path: &Path, all_users: bool) -> anyhow::Result<StdListener> {
     let _ = fs::remove_file(path);
     let listener = StdListener::bind(path);
     let listener = listener.with_context(|| format!("cannot listen at {}", path.display()))?;
-    let mode = if all_users { 0o666 } else { 0o600 };
+    let mode = match others {
+        Others::Nobody => 0o600,
+        Others::Group(group) => {
+            // Until its mode is set, the socket is the agent's own user's alone.
+            chown(path, None, Some(group)).context("cannot give the socket to the group")?;
+            0o660
+        }
+        Others::Everybody => 0o666,
+    };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }

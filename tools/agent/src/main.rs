@@ -6,6 +6,7 @@ mod connection;
 mod frames;
 mod host;
 mod listener;
+mod page;
 mod process;
 mod status;
 mod valkey;
@@ -17,9 +18,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = match &args.command {
-        Some(Command::Status) => status::print(&args.socket()),
-        None => serve(&args),
+    let done = match (args.print, &args.command) {
+        (Some(which), _) => page::print(which),
+        (None, Some(Command::Status)) => status::print(&args.socket()),
+        (None, None) => serve(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

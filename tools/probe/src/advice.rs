@@ -1,9 +1,10 @@
-//! What to change on the server, and which settings of libtsc to use.
+//! What to change on the server.
 
 use crate::client::Phase;
 use crate::facts::Reaction;
+use crate::facts::key_exchange::Mode;
 use crate::protocol::Protocol;
-use crate::report::{Report, Snippet, Verdict};
+use crate::report::{Report, Verdict};
 
 /// Sentences, the most important first.
 pub fn advice(report: &Report) -> Vec<String> {
@@ -32,6 +33,11 @@ pub fn advice(report: &Report) -> Vec<String> {
                 );
             }
         }
+        Verdict::Harmful | Verdict::Refuses if by_psk_ke(report) => advice.push(
+            "The server resumes without a new key exchange only (psk_ke), which gives up forward secrecy and which \
+             most clients do not offer. Let it do psk_dhe_ke."
+                .to_owned(),
+        ),
         Verdict::Refuses => advice.push(
             "Sessions are issued and not taken. Usual reasons: several processes or nodes behind this address \
              with keys of their own (share the ticket key), keys that change with each reload, or a client \
@@ -134,85 +140,7 @@ pub fn advice(report: &Report) -> Vec<String> {
     advice
 }
 
-/// What to write in each language.
-pub fn settings(report: &Report) -> Vec<Snippet> {
-    if !matches!(report.resumes, Verdict::Yes | Verdict::Sometimes) {
-        return Vec::new();
-    }
-    let lifetime = report
-        .judged()
-        .and_then(|version| version.lifetime.as_ref())
-        .map_or(0, |lifetime| lifetime.longest);
-    // The default TTL, unless the server's own is shorter; longer ones gain little.
-    let ttl = match lifetime {
-        0 => 3600,
-        seconds => seconds.min(3600),
-    };
-    let waits = report
-        .pool
-        .as_ref()
-        .is_some_and(|pool| pool.waiting.resumed > pool.without_waiting.resumed);
-    let milliseconds = crate::facts::pool::MAX_WAIT.as_millis();
-    let seconds = crate::facts::pool::MAX_WAIT.as_secs();
-    // With the line that waits last.
-    let snippet = |language: &str, lines: [String; 2]| Snippet {
-        language: language.to_owned(),
-        text: if waits {
-            lines.join("\n")
-        } else {
-            lines[0].clone()
-        },
-    };
-    vec![
-        snippet(
-            "C",
-            [
-                format!(
-                    "tsc_options options = {{.ttl_seconds = {ttl}}};\ntsc_cache_new(&options, sizeof options, &cache);"
-                ),
-                format!(
-                    "tsc_ssl_prepare(ssl, host, port);\ntsc_attempt_wait(tsc_ssl_attempt(ssl), {milliseconds});\n\
-                     tsc_ssl_offer(ssl);"
-                ),
-            ],
-        ),
-        snippet(
-            "C++",
-            [
-                format!(
-                    "tsc::options options{{}};\noptions.ttl_seconds = {ttl};\nauto cache = *tsc::cache::make(options);"
-                ),
-                format!(
-                    "tsc::ssl::begin_wait(ssl, {{host, port}}, std::chrono::milliseconds({milliseconds}));"
-                ),
-            ],
-        ),
-        snippet(
-            "Go",
-            [
-                format!("cache, err := tsc.NewCache(tsc.Options{{TTL: {ttl} * time.Second}})"),
-                format!("dialer.MaxWait = {milliseconds} * time.Millisecond"),
-            ],
-        ),
-        snippet(
-            "Python",
-            [
-                format!("cache = tsc.TLSSessionCache(ttl={ttl})"),
-                format!("context = tsc.create_default_context(cache=cache, max_wait={seconds})"),
-            ],
-        ),
-        snippet(
-            "Rust",
-            [
-                format!(
-                    "let mut options = Options::default();\noptions.ttl_seconds = {ttl};\n\
-                     let cache = Cache::new(options);"
-                ),
-                format!(
-                    "let max_wait = Duration::from_millis({milliseconds});\n\
-                     let _ = timeout(max_wait, attempt.ready(max_wait)).await;"
-                ),
-            ],
-        ),
-    ]
+fn by_psk_ke(report: &Report) -> bool {
+    let exchange = report.key_exchange.as_ref();
+    exchange.and_then(|exchange| exchange.mode) == Some(Mode::PskKe)
 }

@@ -16,6 +16,7 @@ mod question;
 mod report;
 mod rows;
 mod run;
+mod settings;
 mod target;
 mod terminal;
 mod ticket;

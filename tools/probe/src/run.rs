@@ -12,7 +12,7 @@ use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
 use crate::target::{self, Target};
-use crate::{advice, verdict, watch};
+use crate::{advice, settings, verdict, watch};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use openssl::ssl::SslVersion;
@@ -156,9 +156,10 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                 Err(why) => note("the ClientHello", why),
             }
         }
-        if openssl && resumes && version == SslVersion::TLS1_3 {
+        // Also where no session is taken: the server may know no other key exchange than psk_ke.
+        if openssl && issued && version == SslVersion::TLS1_3 {
             step("the key exchange");
-            match key_exchange::look(&pace, &settings, &client, first.address) {
+            match key_exchange::look(&pace, &settings, &client, first.address, resumes) {
                 Ok(found) => report.key_exchange = found,
                 Err(why) => note("the key exchange", why),
             }
@@ -211,7 +212,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         if resumes {
             step("what it saves");
             let tick = || bar.set_position(u64::from(pace.made()));
-            match saving::look(&pace, &client, first.address, args.pairs as usize, tick) {
+            match saving::look(&pace, &client, first.address, args.pairs, tick) {
                 Ok(found) => report.saving = found,
                 Err(why) => note("what it saves", why),
             }
@@ -248,7 +249,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     report.connections = pace.made();
     report.verdict = verdict::sentence(&report);
     report.advice = advice::advice(&report);
-    report.settings = advice::settings(&report);
+    report.settings = settings::settings(&report);
     Ok(report)
 }
 
@@ -351,7 +352,8 @@ fn planned(args: &Args, targets: usize) -> u32 {
         0
     };
     let identity = if args.cert.is_some() { 3 } else { 0 };
-    2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + identity + matrix + 2 * args.pairs + 2 * args.burst
+    let saving = saving::connections(args.pairs);
+    2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + identity + matrix + saving + 2 * args.burst
 }
 
 pub struct TemporaryFile(std::path::PathBuf);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import Lock
 from typing import Any
 
@@ -23,6 +24,10 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
     tls_session_cache_enabled: False does full handshakes, as the driver does without this.
     tls_session_cache_size: endpoints whose sessions are kept.
     tls_session_cache_ttl: seconds for which they are.
+    tls_session_cache_identity: bytes that name the ``ssl_context`` in all processes of this user
+    that share sessions through tsc-agent, as in `tsc.attach`. None: sessions are not shared.
+    tls_session_cache_agent, tls_session_cache_agent_budget: ``agent`` and ``agent_budget`` of
+    `TLSSessionCache`.
 
     It is the ``ssl_context`` that is attached, at the first `connect`. So sessions outlive the
     cluster as long as the context is kept, and clusters of one context have one cache, with the
@@ -39,10 +44,19 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
         tls_session_cache_enabled: bool = True,
         tls_session_cache_size: int = 100,
         tls_session_cache_ttl: int = 3600,
+        tls_session_cache_identity: bytes | None = None,
+        tls_session_cache_agent: str | os.PathLike[str] | None = None,
+        tls_session_cache_agent_budget: float | None = None,
         **kwargs: Any,
     ) -> None:
+        self._tsc_identity = tls_session_cache_identity
         self._tsc_cache = TLSSessionCache(
-            tls_session_cache_size, tls_session_cache_ttl, enabled=tls_session_cache_enabled
+            tls_session_cache_size,
+            tls_session_cache_ttl,
+            enabled=tls_session_cache_enabled,
+            share=tls_session_cache_identity is not None,
+            agent=tls_session_cache_agent,
+            agent_budget=tls_session_cache_agent_budget,
         )
         super().__init__(*args, **kwargs)
 
@@ -58,13 +72,20 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
         driver_class = self.connection_class
         self.connection_class: Any = resuming(driver_class)
         if self.ssl_context is not None and self._tsc_cache.enabled:
-            _context_for(self.ssl_context, self._tsc_cache, max_wait_within(self.connect_timeout))
+            _attach_once(
+                self.ssl_context,
+                self._tsc_cache,
+                max_wait_within(self.connect_timeout),
+                self._tsc_identity,
+            )
             if hasattr(self, "ssl_session_cache"):
                 self.ssl_session_cache = None
         return super().connect(*args, **kwargs)
 
 
-def _context_for(context: Any, cache: TLSSessionCache, max_wait: float) -> None:
+def _attach_once(
+    context: Any, cache: TLSSessionCache, max_wait: float, identity: bytes | None
+) -> None:
     """Have a context's connections resume: `ssl`'s, or pyOpenSSL's (Eventlet, Twisted)."""
     with _attaching:
         if not hasattr(context, "wrap_socket"):
@@ -73,4 +94,11 @@ def _context_for(context: Any, cache: TLSSessionCache, max_wait: float) -> None:
             if not isinstance(context, pyopenssl.Context):
                 pyopenssl.attach(context, cache, accept="caller")
         elif of(context) is None:
-            attach(context, cache, accept="caller", max_wait=max_wait)
+            attach(
+                context,
+                cache,
+                accept="caller",
+                max_wait=max_wait,
+                identity=identity,
+                serialise=identity is not None,
+            )

@@ -8,4 +8,5 @@ mod lease;
 mod machine;
 mod share;
 mod trouble;
+mod users;
 mod wait;

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 pub struct KeyExchange {
     /// What the server chose where the client allowed both; null: it did not resume.
     pub mode: Option<Mode>,
-    /// What became of a session when the server had to ask for another group; null: it took the group.
+    /// What became of a session when the server had to ask for another group; null: it took the group, or takes no
+    /// sessions anyway.
     pub after_retry: Option<Reaction>,
 }
 
@@ -24,12 +25,13 @@ pub enum Mode {
     PskDheKe,
 }
 
-/// None: the server gives no session.
+/// None: the server gives no session. `resumes`: whether it takes any by psk_dhe_ke, as clients offer it.
 pub fn look(
     pace: &Pace,
     settings: &Settings,
     client: &Client,
     address: SocketAddr,
+    resumes: bool,
 ) -> Result<Option<KeyExchange>, Unknown> {
     let either = Client::that_allows_psk_ke(settings)?;
     let Some(offer) = session(pace, &either, address)? else {
@@ -44,6 +46,12 @@ pub fn look(
             Some(_) => Mode::PskDheKe,
             None => Mode::PskKe,
         });
+    if !resumes {
+        return Ok(Some(KeyExchange {
+            mode,
+            after_retry: None,
+        }));
+    }
 
     // A group first that few servers have.
     let uncommon = Settings {

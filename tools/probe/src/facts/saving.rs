@@ -1,13 +1,13 @@
 //! What a resumed handshake costs of a full one: the client's CPU, time, bytes.
 
-use super::{Unknown, usable, visit_briefly};
+use super::{Unknown, session, usable, visit_briefly};
 use crate::client::Client;
 use crate::measure::{Ratio, median};
 use crate::pace::Pace;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// Resumed to full, of pairs that were made in turn.
+/// Resumed to full, of pairs that were made in turn; every second pair begins with the resumed one.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Saving {
     pub pairs: usize,
@@ -23,24 +23,41 @@ pub struct Saving {
     pub resumed_handshakes: Vec<f64>,
 }
 
+/// How many it makes at most.
+pub fn connections(pairs: u32) -> u32 {
+    1 + 2 * pairs
+}
+
 /// `tick` is called after each pair.
 pub fn look(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-    pairs: usize,
+    pairs: u32,
     mut tick: impl FnMut(),
 ) -> Result<Option<Saving>, Unknown> {
     let mut full = Samples::default();
     let mut resumed = Samples::default();
-    for _ in 0..pairs {
-        let made = visit_briefly(pace, client, address, None)?;
-        let Some(offer) = usable(&made) else { break };
-        let other = visit_briefly(pace, client, address, Some(&offer))?;
+    // For the resumed handshake of the next pair that begins with it.
+    let mut kept = session(pace, client, address)?;
+    for pair in 0..pairs {
+        // The first of a pair finds colder caches, on both sides: that must not always be the same one.
+        let (whole, short) = if pair % 2 == 0 {
+            let whole = visit_briefly(pace, client, address, None)?;
+            let Some(offer) = usable(&whole) else { break };
+            let short = visit_briefly(pace, client, address, Some(&offer))?;
+            (whole, short)
+        } else {
+            let Some(offer) = kept else { break };
+            let short = visit_briefly(pace, client, address, Some(&offer))?;
+            let whole = visit_briefly(pace, client, address, None)?;
+            kept = usable(&whole);
+            (whole, short)
+        };
         // A server that did not take this one says nothing about those that are resumed.
-        if other.resumed {
-            full.add(&made);
-            resumed.add(&other);
+        if short.resumed {
+            full.add(&whole);
+            resumed.add(&short);
         }
         tick();
     }

@@ -237,6 +237,29 @@ fn gnutls_serv() {
 }
 
 #[test]
+fn psk_ke() {
+    let server = Real::start(|folder, port| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/probe/psk_ke.c");
+        let program = folder.join("psk_ke");
+        let mut compiler = Command::new("cc");
+        compiler.args([source, "-lwolfssl", "-o"]).arg(&program);
+        let built = compiler.status().expect("there is a C compiler");
+        assert!(
+            built.success(),
+            "wolfSSL is installed: make deps-probe-test"
+        );
+        let mut command = Command::new(program);
+        command.arg(port.to_string());
+        command
+    });
+    let report = server.probe("redis");
+    assert_eq!(report["key_exchange"]["mode"], "psk_ke", "{report}");
+    assert_eq!(report["resumes"], "harmful", "{report}");
+    let advice = report["advice"][0].as_str().unwrap();
+    assert!(advice.contains("psk_dhe_ke"), "{advice}");
+}
+
+#[test]
 fn redis() {
     let server = Real::start(|_, port| {
         let mut command = Command::new("redis-server");

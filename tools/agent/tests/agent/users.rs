@@ -1,0 +1,201 @@
+//! Whom the agent serves, and that users stay apart. Only root can be several users.
+
+use crate::machine::{LONG, Machine, Process};
+use libtsc::agent::Agent;
+use libtsc::{Cache, Options};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The tests run this program again, as another user.
+const SOCKET: &str = "TSC_AGENT_TEST_VISITED";
+
+const GROUP: &str = "54321";
+
+/// Brings two tickets to the agent, and says whether it was lent one before.
+#[test]
+fn visitor() {
+    let Some(socket) = std::env::var_os(SOCKET).map(PathBuf::from) else {
+        return;
+    };
+    let agent = Agent::at(socket).budget(LONG);
+    let cache = Cache::new(Options::default()).with_agent(agent);
+    let process = Process { cache };
+    let lent = process.take().is_some();
+    if !lent {
+        process.connect(2);
+    }
+    let stats = process.cache.stats();
+    let served = lent || stats.agent_stored == 2;
+    eprintln!(
+        "\nchild: {}",
+        match (served, lent) {
+            (false, _) => "not served",
+            (true, false) => "nothing for it",
+            (true, true) => "lent",
+        }
+    );
+}
+
+/// Says whether it takes the agent that the environment names.
+#[test]
+fn reader() {
+    if std::env::var_os(SOCKET).is_some() {
+        eprintln!("\nchild: {}", Agent::from_env().is_some());
+    }
+}
+
+/// An agent of root's at a place that every user can reach, and this program there.
+struct Place {
+    machine: Machine,
+    program: PathBuf,
+}
+
+impl Place {
+    /// None: this is not root.
+    fn with(args: &[&str]) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("not root: skipped");
+            return None;
+        }
+        let machine = Machine::new(args);
+        let folder = machine.socket().parent().map(Path::to_owned).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let program = folder.join("visitor");
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        Some(Self { machine, program })
+    }
+
+    fn visit(&self, user: &str, groups: &str) -> String {
+        self.run_as(user, groups, "users::visitor")
+    }
+
+    /// What a test of this program says as that user.
+    fn run_as(&self, user: &str, groups: &str, test: &str) -> String {
+        let said = Command::new("setpriv")
+            .args(["--reuid", user, "--regid", user, "--groups", groups])
+            .arg(&self.program)
+            .args(["--exact", test, "--nocapture"])
+            .env(SOCKET, self.machine.socket())
+            .env("TSC_AGENT", self.machine.socket())
+            .current_dir("/")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(said.stderr).unwrap();
+        let line = said.lines().find_map(|line| line.strip_prefix("child: "));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+}
+
+#[test]
+fn other_users_are_not_served() {
+    let Some(place) = Place::with(&[]) else {
+        return;
+    };
+    assert_eq!(place.visit("50001", GROUP), "not served");
+    assert_eq!(place.visit("0", "0"), "nothing for it");
+}
+
+#[test]
+fn the_members_of_a_group_are_served_and_kept_apart() {
+    let Some(place) = Place::with(&["--group", GROUP]) else {
+        return;
+    };
+    assert_eq!(place.visit("50001", "50009"), "not served");
+    assert_eq!(place.visit("50001", GROUP), "nothing for it");
+    assert_eq!(place.visit("50002", GROUP), "nothing for it");
+    assert_eq!(place.visit("50001", GROUP), "lent");
+}
+
+#[test]
+fn all_users_are_served_and_kept_apart() {
+    let Some(place) = Place::with(&["--all-users"]) else {
+        return;
+    };
+    assert_eq!(place.visit("50001", "50001"), "nothing for it");
+    assert_eq!(place.visit("50002", "50002"), "nothing for it");
+    assert_eq!(place.visit("50002", "50002"), "lent");
+}
+
+#[test]
+fn users_share_if_the_agent_is_told_so() {
+    let Some(place) = Place::with(&["--group", GROUP, "--share-between-users"]) else {
+        return;
+    };
+    assert_eq!(place.visit("50001", GROUP), "nothing for it");
+    assert_eq!(place.visit("50002", GROUP), "lent");
+}
+
+#[test]
+fn a_group_that_there_is_not_is_said() {
+    let agent = Command::new(env!("CARGO_BIN_EXE_tsc-agent"))
+        .args(["--group", "no-such-group", "--socket", "/nowhere/socket"])
+        .output()
+        .unwrap();
+    assert!(!agent.status.success());
+    let said = String::from_utf8(agent.stderr).unwrap();
+    assert!(said.contains("no group no-such-group"), "{said}");
+}
+
+/// Of an agent that runs as that user: who owns what the kernel shows of it, and how much memory it has locked.
+fn shown_of_an_agent_of(user: u32) -> Option<(u32, String)> {
+    let place = Place::with(&[])?;
+    let folder = tempfile::tempdir().unwrap();
+    chown(folder.path(), Some(user), None).unwrap();
+    let program = place.program.with_file_name("tsc-agent");
+    std::fs::copy(env!("CARGO_BIN_EXE_tsc-agent"), &program).unwrap();
+    let socket = folder.path().join("socket");
+    let mut agent = Command::new("setpriv")
+        .args(["--reuid", &user.to_string(), "--clear-groups"])
+        .arg(&program)
+        .arg("--socket")
+        .arg(&socket)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while UnixStream::connect(&socket).is_err() {
+        assert!(agent.try_wait().unwrap().is_none(), "the agent ended");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let shown = PathBuf::from(format!("/proc/{}", agent.id()));
+    let owner = std::fs::metadata(shown.join("maps")).unwrap().uid();
+    let status = std::fs::read_to_string(shown.join("status")).unwrap();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let locked = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmLck:"))
+        .unwrap();
+    Some((owner, locked.trim().to_owned()))
+}
+
+#[test]
+fn the_agent_leaves_no_core_dump() {
+    // What the kernel shows of a process that may not be dumped belongs to root.
+    if let Some((owner, _)) = shown_of_an_agent_of(50001) {
+        assert_eq!(owner, 0);
+    }
+}
+
+#[test]
+fn the_agent_is_locked_into_memory() {
+    // For other users, the limit has to be higher than it mostly is.
+    if let Some((_, locked)) = shown_of_an_agent_of(0) {
+        assert_ne!(locked, "0 kB");
+    }
+}
+
+#[test]
+fn a_program_with_borrowed_rights_takes_no_agent_from_the_environment() {
+    let Some(place) = Place::with(&[]) else {
+        return;
+    };
+    let reader = |mode| {
+        std::fs::set_permissions(&place.program, std::fs::Permissions::from_mode(mode)).unwrap();
+        place.run_as("50001", "50001", "users::reader")
+    };
+    assert_eq!(reader(0o755), "true");
+    assert_eq!(reader(0o4755), "false");
+}
