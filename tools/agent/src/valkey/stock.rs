@@ -23,6 +23,8 @@ pub(crate) struct Stock {
     waiting: Cell<usize>,
     /// A reusable session came that others do not know of.
     news: Cell<bool>,
+    /// How many the engine had left when it was last asked.
+    elsewhere: Cell<usize>,
     /// When to look again where there was nothing, and how long to wait the next time.
     dry: Cell<(Option<Instant>, Duration)>,
     /// Nothing is published before, because there is no room.
@@ -38,6 +40,10 @@ pub(super) const IN_USE: Duration = Duration::from_secs(60);
 
 /// How many are fetched at a time at the most.
 const BATCH: usize = 64;
+
+/// A host takes one of so many that are there, or one at all if it has none: when all start at once, the first is
+/// not to leave the others without. One is enough for a host whose attempts wait, for each brings the next.
+const SHARE: usize = 16;
 
 /// How soon to look again where there was nothing, at first and at the most.
 const DRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -58,6 +64,7 @@ impl Stock {
             asked: Cell::default(),
             waiting: Cell::default(),
             news: Cell::default(),
+            elsewhere: Cell::default(),
             dry: Cell::new((None, DRY.0)),
             full: Cell::default(),
             tended: Cell::default(),
@@ -149,9 +156,11 @@ impl Stock {
         if available > self.common.stock / 2 && available >= waiting {
             return 0;
         }
+        let share = self.elsewhere.get() / SHARE;
+        let share = share.max(usize::from(available == 0)).min(BATCH);
         (self.common.stock + waiting)
             .saturating_sub(available)
-            .min(BATCH)
+            .min(share)
     }
 
     fn has_surplus(&self) -> bool {
@@ -176,13 +185,17 @@ impl Stock {
         for place in &places {
             commands.cmd("RPOP").arg(&place.list).arg(most);
             commands.cmd("GET").arg(&place.reusable);
+            commands.cmd("LLEN").arg(&place.list);
         }
         let Ok(values) = self.common.link.transact(&open, &commands).await else {
             return false;
         };
-        let mut found = false;
-        for (place, values) in places.iter().zip(values.chunks(2)) {
-            let [once, reusable] = values else { break };
+        let (mut found, mut elsewhere) = (false, 0);
+        for (place, values) in places.iter().zip(values.chunks(3)) {
+            let [once, reusable, left] = values else {
+                break;
+            };
+            elsewhere += redis::from_redis_value_ref::<usize>(left).unwrap_or(0);
             // The oldest first, so that it is offered last.
             let once = match once {
                 Value::Array(once) => &once[..],
@@ -194,6 +207,7 @@ impl Stock {
                 }
             }
         }
+        self.elsewhere.set(elsewhere);
         let (_, pause) = self.dry.get();
         self.dry.set(if found {
             (None, DRY.0)

@@ -64,10 +64,12 @@ fn sessions_are_fetched_ahead_for_an_endpoint_in_use() {
         engine.machine(),
         engine.machine_with(&["--valkey-stock", "8"]),
     );
-    let (_process, _connection) = publish(&one, 21);
+    let (_process, _connection) = publish(&one, 60);
     // One that does not wait finds nothing, and has others find some.
     assert_eq!(two.process().take(), None);
-    two.wait_for(FETCHED, 8);
+    while two.number(FETCHED) <= 4 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
     assert!(two.process().take().is_some());
 }
 
@@ -276,7 +278,8 @@ fn tls_and_a_user_with_few_rights_will_do() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         free.local_addr().unwrap().port().to_string()
     };
-    let rights = "on >secret ~tsc:* +multi +exec +info +rpush +rpop +ltrim +pexpire +get +set";
+    let rights =
+        "on >secret ~tsc:* +multi +exec +info +rpush +rpop +llen +ltrim +pexpire +get +set";
     let files = [&certificate, &key, &certificate];
     let options = ["--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"];
     let files = options.into_iter().zip(files);
@@ -324,5 +327,19 @@ fn an_agent_that_is_not_configured_well_does_not_start() {
             .output()
             .unwrap();
         assert!(!agent.status.success(), "{args:?}");
+    }
+}
+
+/// All hosts start at once, and there are few tickets.
+#[test]
+fn the_first_host_leaves_some_to_the_others() {
+    let engine = Engine::new(&[]);
+    let one = engine.machine();
+    let (_process, _connection) = publish(&one, 9);
+    for _ in 0..8 {
+        let machine = engine.machine_with(&["--valkey-stock", "16"]);
+        let process = machine.process();
+        assert!(wait_and_take(&process).is_some());
+        assert_eq!(machine.number(FETCHED), 1);
     }
 }
