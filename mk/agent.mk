@@ -5,9 +5,10 @@ AGENT_CARGO = --locked --manifest-path tools/agent/Cargo.toml --target-dir build
 agent: deps-build ## Build tsc-agent, which shares sessions among processes: build/agent/release
 	$(CARGO) build $(AGENT_CARGO) --release
 
-test-agent: deps-build lint-agent ## Test tsc-agent, and the library with it
+test-agent: deps-agent lint-agent ## Test tsc-agent, and the library with it
 	$(CARGO) test $(AGENT_CARGO) -- --test-threads 8
 	@$(MAKE) --quiet workers IN_TURN=20
+	@$(MAKE) --quiet fleet HOSTS=4 WORKERS_EACH=8
 
 # LIVES: how many; SEED: with what it begins.
 LIVES = 100000

@@ -69,6 +69,13 @@ workers: deps-demo deps-storm build/bench/workers/worker build/bench/workers/wor
 	        python3 bench/workers/run.py build/agent/release/tsc-agent $(WORKERS) || exit 1; \
 	done
 
+# HOSTS: how many; WORKERS_EACH: of each host.
+HOSTS = 8
+WORKERS_EACH = 16
+fleet: deps-demo deps-storm deps-agent build/bench/workers/worker build/storm/server agent ## Restart many hosts at once, each by itself and sharing through Redis; HOSTS=, WORKERS_EACH=
+	@LD_LIBRARY_PATH=build/core HOSTS=$(HOSTS) WORKERS=$(WORKERS_EACH) build/storm/server --no-client-cert \
+	    --tickets 2,1 --sessions once python3 bench/workers/fleet.py build/agent/release/tsc-agent build/bench/workers/worker
+
 build/bench/workers/worker: bench/workers/worker.c bench/storm/storm.h examples/tcp.h $(HEADERS) | deps-demo build
 	@mkdir -p $(@D)
 	$(CC_BENCH) -o $@ $< -Lbuild/core -ltsc -lssl -lcrypto
@@ -99,4 +106,4 @@ $(STORM): bench/storm/storm.h bench/storm/server.h examples/certificate.h $(HEAD
 	@mkdir -p $(@D)
 	$(CC_BENCH) -Iexamples -o $@ $(filter %.c,$^) $(LIBS)
 
-.PHONY: bench workers bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects bench-agent storm storm-quick storm-docs
+.PHONY: bench workers fleet bench-quick bench-docs lint-bench bench-openssl bench-share bench-crowd bench-objects bench-agent storm storm-quick storm-docs

@@ -40,7 +40,7 @@ LINK_core = -Lbuild/core -ltsc '-Wl,-rpath,$$ORIGIN/../core'
 # deps-PART sees to what a part needs. As a prerequisite it asks before it installs (tools/deps says when
 # it does not have to); somebody who names it on the command line has said so. It comes before other
 # prerequisites, so that there is one question and not two.
-DEPS_TEST = build demo test check install bindings probe-test storm
+DEPS_TEST = build demo test check install bindings agent probe-test storm
 DEPS_PARTS = $(DEPS_TEST) cpp go python cpython rust cassandra plot release platforms probe probe-page
 
 $(DEPS_PARTS:%=deps-%): deps-%:

@@ -68,6 +68,8 @@ pub use engine::{EventKind, Options, Reason, Stats};
 pub use error::Error;
 pub use event::Event;
 pub use export::Export;
+#[cfg(agent)]
+pub use export::SealedSession;
 pub use ready::Ready;
 pub use session::Session;
 pub use session_info::SessionInfo;

@@ -104,4 +104,6 @@ def main(program, languages):
         sys.exit(f"workers: more full handshakes than one, or failures: {'; '.join(missed)}")
 
 
-main(sys.argv[1], {name: [command] for name, command in (word.split("=") for word in sys.argv[2:])})
+if __name__ == "__main__":
+    commands = (word.split("=") for word in sys.argv[2:])
+    main(sys.argv[1], {name: [command] for name, command in commands})

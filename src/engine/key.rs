@@ -15,7 +15,7 @@ pub(crate) enum Space {
 pub(crate) struct Key<'a> {
     pub(super) hash: u64,
     pub(super) space: Space,
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 /// A key and its hash, for a caller that uses it again and again.

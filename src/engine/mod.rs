@@ -83,7 +83,9 @@ impl Engine {
             listener,
             hasher: SeedableRandomState::with_seed(seed, shared_seed),
             closed: AtomicBool::new(false),
-            lineages: AtomicU64::new(1),
+            // So that no two processes have one in common: sessions may go from one to the other. Not 0, and so
+            // that there are enough for ever.
+            lineages: AtomicU64::new((sys::random() >> 1).max(1)),
             clears: AtomicU64::new(0),
             era: PerProcess::new(Era::new(&options)),
         }
@@ -582,6 +584,19 @@ impl Engine {
             shard.lock().move_some(progress, of, &mut visit, &mut out);
         });
         out.sort();
+        out
+    }
+
+    /// The same for one key: at most so many single-use sessions, the oldest first.
+    #[cfg(agent)]
+    pub(crate) fn move_out_of(&self, key: &Key<'_>, most: usize, now: Time) -> MovedOut {
+        let era = self.era();
+        let (mut out, mut garbage) = (MovedOut::default(), self.garbage());
+        out.grow();
+        let mut visit = era.visit(now, &self.options, &mut garbage);
+        era.shard(key)
+            .lock()
+            .move_of(key, most, &mut visit, &mut out);
         out
     }
 

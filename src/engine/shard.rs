@@ -470,37 +470,25 @@ impl State {
     ) {
         let stats = &mut self.stats;
         each_entry(&mut self.table, progress, |slot| {
-            if !slot.get().begins(space, prefix) {
-                return;
-            }
-            let Some(mut slot) = expire(slot, stats, visit) else {
-                return;
-            };
-            let entry = &mut **slot.get_mut();
-            if !out.can_grow(entry.sessions.len()) {
-                return;
-            }
-            for session in std::mem::take(&mut entry.sessions) {
-                if session.is_object() {
-                    out.objects += 1;
-                    entry.sessions.add(session);
-                } else if session.kind == Kind::Reusable {
-                    match session.share() {
-                        Some(copy) => out.push(entry, copy),
-                        None => out.no_memory = true,
-                    }
-                    entry.sessions.add(session);
-                } else {
-                    visit.left.add(&session);
-                    out.push(entry, session);
-                }
-            }
-            if entry.is_over() {
-                remove(slot, visit);
-            } else {
-                slot.get_mut().mark_newest();
+            if slot.get().begins(space, prefix) {
+                move_entry(slot, usize::MAX, stats, visit, out);
             }
         });
+        self.held.settle(visit);
+    }
+
+    /// The same for one key, and at most so many single-use sessions.
+    #[cfg(agent)]
+    pub(super) fn move_of(
+        &mut self,
+        key: &Key<'_>,
+        most: usize,
+        visit: &mut Visit<'_, '_>,
+        out: &mut MovedOut,
+    ) {
+        if let Some(slot) = self.table.find_entry(key.hash, |entry| entry.is_of(key)) {
+            move_entry(slot, most, &mut self.stats, visit, out);
+        }
         self.held.settle(visit);
     }
 
@@ -510,6 +498,46 @@ impl State {
 
     pub(super) fn give_spare(&mut self, usage: &Usage) -> usize {
         self.held.give_spare(usage)
+    }
+}
+
+/// Moves out what an entry has, and of what may be used once no more than so many.
+fn move_entry(
+    slot: OccupiedEntry<'_, Bucket>,
+    mut most: usize,
+    stats: &mut Stats,
+    visit: &mut Visit<'_, '_>,
+    out: &mut MovedOut,
+) {
+    let Some(mut slot) = expire(slot, stats, visit) else {
+        return;
+    };
+    let entry = &mut **slot.get_mut();
+    if !out.can_grow(entry.sessions.len()) {
+        return;
+    }
+    for session in std::mem::take(&mut entry.sessions) {
+        if session.is_object() {
+            out.objects += 1;
+            entry.sessions.add(session);
+        } else if session.kind == Kind::Reusable {
+            match session.share() {
+                Some(copy) => out.push(entry, copy),
+                None => out.no_memory = true,
+            }
+            entry.sessions.add(session);
+        } else if most == 0 {
+            entry.sessions.add(session);
+        } else {
+            most -= 1;
+            visit.left.add(&session);
+            out.push(entry, session);
+        }
+    }
+    if entry.is_over() {
+        remove(slot, visit);
+    } else {
+        slot.get_mut().mark_newest();
     }
 }
 

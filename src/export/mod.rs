@@ -6,6 +6,8 @@
 
 mod aead;
 mod record;
+#[cfg(agent)]
+mod sealed_session;
 
 use crate::cache::{Cache, MAX_KEY};
 use crate::config::Config;
@@ -13,8 +15,14 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
 use crate::error::Error;
 use crate::identity::Identity;
+#[cfg(agent)]
+use crate::supply::Supply;
 use crate::sys::SecretPages;
 use record::{Record, Records};
+#[cfg(agent)]
+pub use sealed_session::SealedSession;
+#[cfg(agent)]
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub(crate) use aead::KEY;
@@ -30,6 +38,9 @@ pub(crate) enum Scope<'a> {
     Caller(&'a Engine),
     /// Those of a config that can be told again in another process, by this identity.
     Config(&'a Config, &'a [u8]),
+    /// One session of such a config's endpoint.
+    #[cfg(agent)]
+    Endpoint(&'a Config, Arc<Supply>),
 }
 
 /// Why nothing was done.
@@ -168,13 +179,15 @@ impl<'a> Scope<'a> {
         match self {
             Self::Caller(engine) => engine,
             Self::Config(config, _) => config.engine(),
+            #[cfg(agent)]
+            Self::Endpoint(config, _) => config.engine(),
         }
     }
 
     fn space(&self) -> Space {
         match self {
             Self::Caller(_) => Space::Caller,
-            Self::Config(..) => Space::Endpoint,
+            _ => Space::Endpoint,
         }
     }
 
@@ -183,6 +196,8 @@ impl<'a> Scope<'a> {
         match self {
             Self::Caller(_) => Vec::new(),
             Self::Config(config, _) => config.identity.prefix(),
+            #[cfg(agent)]
+            Self::Endpoint(_, supply) => supply.key().bytes.into(),
         }
     }
 
@@ -191,6 +206,8 @@ impl<'a> Scope<'a> {
         match self {
             Self::Caller(_) => (1..=MAX_KEY).contains(&key.len()),
             Self::Config(..) => Endpoint::decode(key).is_some(),
+            #[cfg(agent)]
+            Self::Endpoint(..) => key.is_empty(),
         }
     }
 
@@ -198,21 +215,35 @@ impl<'a> Scope<'a> {
         match self {
             Self::Caller(_) => None,
             Self::Config(config, _) => config.client_not_after,
+            #[cfg(agent)]
+            Self::Endpoint(config, _) => config.client_not_after,
+        }
+    }
+
+    /// By how many milliseconds the wall clock may be behind the one by which was exported. What is imported
+    /// ends so much earlier.
+    fn tolerance_ms(&self) -> i64 {
+        match self {
+            #[cfg(agent)]
+            Self::Endpoint(..) => sealed_session::TOLERANCE_MS,
+            _ => 0,
         }
     }
 
     /// The bytes before what is sealed, and those that are authenticated.
     fn header(&self, exported: i64, nonce: &[u8; aead::NONCE]) -> (Vec<u8>, Vec<u8>) {
-        let (scope, identity) = match *self {
+        let (scope, whose) = match self {
             Self::Caller(_) => (0, &[][..]),
-            Self::Config(_, identity) => (1, identity),
+            Self::Config(_, identity) => (1, *identity),
+            #[cfg(agent)]
+            Self::Endpoint(_, supply) => (2, supply.key().bytes),
         };
         let mut header = Vec::with_capacity(HEADER);
         header.extend(MAGIC);
         header.extend([VERSION, scope, 0, 0]);
         header.extend(exported.to_be_bytes());
         header.extend(nonce);
-        let authenticated = [&header, identity].concat();
+        let authenticated = [&header, whose].concat();
         (header, authenticated)
     }
 
@@ -319,7 +350,8 @@ impl<'a> Scope<'a> {
         }
         lineages.sort_unstable();
         lineages.dedup();
-        let passed = self.engine().wall_ms().checked_sub(exported);
+        let latest = self.engine().wall_ms().saturating_add(self.tolerance_ms());
+        let passed = latest.checked_sub(exported);
         let passed = passed.and_then(|passed| u64::try_from(passed).ok());
         let passed = passed.ok_or(Refused::ClockBehind)?;
         // Numbered anew, so that they are not taken for lineages of this process: one after the other, whatever
@@ -328,9 +360,25 @@ impl<'a> Scope<'a> {
         let prefix = self.prefix();
         let taken = Records(opened).flatten().filter(|record| {
             let at = lineages.partition_point(|&number| number < record.lineage);
-            self.take(record, &prefix, passed, first + at as u64)
+            let lineage = if self.keeps_lineages() {
+                record.lineage
+            } else {
+                first + at as u64
+            };
+            self.take(record, &prefix, passed, lineage)
         });
         Ok(taken.count())
+    }
+
+    /// Whether siblings come one by one, and perhaps from several processes: their lineage keeps its number, so
+    /// that what the server refuses of one is refused of all. Numbers begin at random, so processes have none in
+    /// common.
+    fn keeps_lineages(&self) -> bool {
+        match self {
+            #[cfg(agent)]
+            Self::Endpoint(..) => true,
+            _ => false,
+        }
     }
 
     /// Puts one session into the cache, `passed` milliseconds after the export.
@@ -364,7 +412,11 @@ impl<'a> Scope<'a> {
             expires: restored(engine.options(), now, age, left, lineage),
             lineage,
         };
-        engine.put(&key, session).is_ok()
+        match self {
+            #[cfg(agent)]
+            Self::Endpoint(_, supply) => supply.stock(session, now),
+            _ => engine.put(&key, session).is_ok(),
+        }
     }
 }
 

@@ -287,6 +287,28 @@ impl Supply {
         }
     }
 
+    /// Stores a session that another process brought, for whoever waits or comes next; false: it was not kept,
+    /// or its lineage was refused.
+    #[cfg(agent)]
+    pub(crate) fn stock(&self, session: Session, now: Time) -> bool {
+        let (lineage, expires) = (session.lineage, session.expires);
+        if self.engine.put(&self.key(), session).is_err() {
+            return false;
+        }
+        self.fate.stored(expires);
+        self.change(now, |queue, calls| {
+            let refused = queue.refused.contains(lineage);
+            if refused {
+                let garbage = &mut calls.garbage;
+                self.engine
+                    .remove_lineage_at(&self.key(), lineage.id, now, garbage);
+            } else {
+                queue.serve(self, now, calls);
+            }
+            !refused
+        })
+    }
+
     /// An attempt received a session that it did not take, because there are enough.
     pub(crate) fn declined(&self, flight: &Flight, now: Time) {
         self.change(now, |queue, calls| {

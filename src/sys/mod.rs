@@ -23,6 +23,6 @@ pub(crate) use per_process::PerProcess;
 pub(crate) use prefetch::prefetch;
 #[cfg(agent)]
 pub(crate) use rights::are_borrowed as rights_are_borrowed;
-pub(crate) use seed::hash_seeds;
+pub(crate) use seed::{hash_seeds, random};
 #[cfg(target_os = "linux")]
 pub(crate) use timer::Timer;

@@ -626,3 +626,152 @@ fn what_a_connection_holds_is_not_exported() {
     attempt.failed(Failure::NOT_SENT).expect("open");
     assert_eq!(old.take_all(), [b"b"]);
 }
+
+#[cfg(agent)]
+mod one_by_one {
+    use super::*;
+    use crate::Error;
+
+    const ALL: usize = usize::MAX;
+
+    fn sealed(process: &Process, most: usize) -> Vec<Vec<u8>> {
+        let sealed = process.world.config.export_sessions(&HOST, &SECRET, most);
+        let sealed = sealed.expect("it has an identity");
+        sealed.into_iter().map(|session| session.sealed).collect()
+    }
+
+    fn import(process: &Process, sealed: &[u8]) -> Result<bool, Error> {
+        process.world.config.import_session(&HOST, &SECRET, sealed)
+    }
+
+    #[test]
+    fn tickets_leave_oldest_first_and_no_more_than_asked_for() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, HOUR, &[b"1", b"2", b"3"]);
+        let two = sealed(&process, 2);
+        assert_eq!(process.world.available(), 1);
+        assert_eq!(process.take_all(), [b"3"]);
+        let next = process.next(Options::default(), 0);
+        for one in &two {
+            assert_eq!(import(&next, one), Ok(true));
+        }
+        assert_eq!(next.take_all(), [b"2", b"1"]);
+        assert_eq!(sealed(&process, ALL), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn a_reusable_one_is_copied() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_2, HOUR, &[b"again"]);
+        let config = &process.world.config;
+        let sealed = config.export_sessions(&HOST, &SECRET, 0).expect("one");
+        assert!(sealed[0].is_reusable);
+        assert_eq!(process.take_all(), [b"again"]);
+        let next = process.next(Options::default(), 0);
+        assert_eq!(import(&next, &sealed[0].sealed), Ok(true));
+        assert_eq!(next.take_all(), [b"again"]);
+    }
+
+    #[test]
+    fn none_opens_for_another_identity_endpoint_or_kind_of_export() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, HOUR, &[b"1", b"2"]);
+        let one = sealed(&process, 1).remove(0);
+        let next = process.next(Options::default(), 0);
+        let named = next.config_named(b"another");
+        let refused = Err(Error::NotAuthentic);
+        assert_eq!(named.import_session(&HOST, &SECRET, &one), refused);
+        let config = &next.world.config;
+        for other in [
+            Endpoint { port: 1, ..HOST },
+            HOST.server_name("another"),
+            HOST.verification(b"more"),
+            HOST.group(b"group"),
+        ] {
+            assert_eq!(config.import_session(&other, &SECRET, &one), refused);
+        }
+        assert_eq!(config.import_session(&HOST, &[8; KEY], &one), refused);
+        assert_eq!(next.import(&one), Err(Refused::NotAuthentic));
+        assert_eq!(import(&next, &process.export()), refused);
+        let own = Config::new(&config.cache);
+        assert_eq!(
+            own.import_session(&HOST, &SECRET, &one),
+            Err(Error::Unsupported)
+        );
+        assert_eq!(next.world.available(), 0);
+        assert_eq!(import(&next, &one), Ok(true));
+    }
+
+    /// Whichever host's clock is ahead, by half a minute at the most, nothing is offered past its time.
+    #[test]
+    fn clocks_that_differ_shorten_a_life_and_never_lengthen_it() {
+        for ahead in [-30_000, -1, 0, 1, 30_000_i64] {
+            let process = Process::first(Options::default());
+            process.full(TLS_1_3, HOUR, &[b"ticket"]);
+            process.pass(1000);
+            let one = sealed(&process, 1).remove(0);
+            let next = process.next(Options::default(), ahead);
+            assert_eq!(import(&next, &one), Ok(true));
+            let hour = u64::from(HOUR) * 1000;
+            let lived = 1000 + (30_000 + ahead).unsigned_abs();
+            next.pass(hour - lived - 1);
+            assert_eq!(next.world.available(), 1, "{ahead}");
+            next.pass(1);
+            assert_eq!(next.world.available(), 0, "{ahead}");
+        }
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, HOUR, &[b"ticket"]);
+        let one = sealed(&process, 1).remove(0);
+        let behind = process.next(Options::default(), -30_001);
+        assert_eq!(import(&behind, &one), Err(Error::Discarded));
+    }
+
+    #[test]
+    fn what_would_end_on_the_way_goes_nowhere() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, 29, &[b"short"]);
+        assert!(sealed(&process, ALL).is_empty());
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, 60, &[b"short"]);
+        let config = &process.world.config;
+        let one = config.export_sessions(&HOST, &SECRET, 1).expect("one");
+        assert_eq!(one[0].remaining.as_secs(), 30);
+        let next = process.next(Options::default(), 30_000);
+        assert_eq!(import(&next, &one[0].sealed), Ok(false));
+    }
+
+    #[test]
+    fn a_refusal_is_one_of_all_that_descend_from_the_same_handshake() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, HOUR, &[b"1", b"2", b"3"]);
+        process.full(TLS_1_3, HOUR, &[b"other"]);
+        let all = sealed(&process, ALL);
+        let next = process.next(Options::default(), 0);
+        assert_eq!(import(&next, &all[0]), Ok(true));
+        assert_eq!(import(&next, &all[1]), Ok(true));
+        let attempt = next.world.connect();
+        assert_eq!(offered(&attempt).as_deref(), Some(&b"2"[..]));
+        attempt.established(false).expect("open");
+        assert_eq!(next.world.available(), 0);
+        assert_eq!(import(&next, &all[2]), Ok(false));
+        assert_eq!(next.world.available(), 0);
+        assert_eq!(import(&next, &all[3]), Ok(true));
+        assert_eq!(next.take_all(), [b"other"]);
+    }
+
+    #[test]
+    fn one_that_waits_gets_what_comes() {
+        let process = Process::first(Options::default());
+        process.full(TLS_1_3, HOUR, &[b"ticket"]);
+        let one = sealed(&process, 1).remove(0);
+        let next = process.next(Options::default(), 0);
+        let opening = next.world.connect();
+        assert_eq!(offered(&opening), None);
+        let attempt = crate::Attempt::of(next.world.connect());
+        let mut ready = std::pin::pin!(attempt.ready(std::time::Duration::from_secs(60)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(ready.as_mut().poll(&mut context).is_pending());
+        assert_eq!(import(&next, &one), Ok(true));
+        assert!(ready.as_mut().poll(&mut context).is_ready());
+    }
+}

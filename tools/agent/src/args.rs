@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use nix::unistd::Group;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Shares TLS client sessions among the processes of a machine that use libtsc.
@@ -66,6 +66,42 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16384)]
     pub(crate) max_attempts: usize,
 
+    /// Share with the agents of other hosts as well, through this Valkey, or Redis from 7.0 on:
+    /// redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS, unix:///PATH
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TSC_AGENT_VALKEY",
+        hide_env_values = true,
+        requires = "valkey_key"
+    )]
+    pub(crate) valkey: Option<String>,
+
+    /// What sessions are sealed with on their way: a file with a key a line, as `openssl rand -hex 32` prints it.
+    /// The first one seals, all of them open
+    #[arg(long, value_name = "FILE", requires = "valkey")]
+    pub(crate) valkey_key: Option<PathBuf>,
+
+    /// Whom to trust as Valkey, in PEM. Default: the system's certificates
+    #[arg(long, value_name = "FILE", requires = "valkey")]
+    pub(crate) valkey_ca: Option<PathBuf>,
+
+    /// The certificate to show to Valkey, in PEM
+    #[arg(long, value_name = "FILE", requires_all = ["valkey", "valkey_cert_key"])]
+    valkey_cert: Option<PathBuf>,
+
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "valkey_cert")]
+    valkey_cert_key: Option<PathBuf>,
+
+    /// Sessions of each endpoint in use that stay at hand here; those beyond it are other hosts'
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    valkey_stock: u32,
+
+    /// Sessions of each endpoint in Valkey; the oldest goes first
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) valkey_sessions: u32,
+
     /// Print the man page or the completions of a shell, and do nothing else
     #[arg(long, value_name = "WHAT", exclusive = true)]
     pub(crate) print: Option<Page>,
@@ -97,6 +133,18 @@ pub(crate) enum Command {
 impl Args {
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_secs(self.lease)
+    }
+
+    pub(crate) fn valkey_certificate(&self) -> Option<(&Path, &Path)> {
+        Some((
+            self.valkey_cert.as_deref()?,
+            self.valkey_cert_key.as_deref()?,
+        ))
+    }
+
+    pub(crate) fn valkey_stock(&self) -> usize {
+        // More than that would be evicted.
+        self.valkey_stock.min(self.max_sessions) as usize
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

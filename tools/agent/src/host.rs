@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::process::Process;
+use crate::valkey::{Fleet, Shared};
 use libtsc::agent::protocol;
 use libtsc::{Cache, Options};
 use std::cell::{Cell, RefCell};
@@ -19,14 +20,16 @@ pub(crate) struct Host {
     caches: RefCell<HashMap<u32, Arc<Cache>>>,
     processes: RefCell<HashMap<(u32, protocol::Process), Weak<Process>>>,
     pub(crate) connections: Cell<usize>,
+    /// The agents of other hosts.
+    pub(crate) fleet: Option<Rc<Fleet>>,
 }
 
 /// How many users are remembered. Their caches stay, as long as the agent runs.
 const MAX_USERS: usize = 1000;
 
 impl Host {
-    pub(crate) fn new(args: &Args) -> Rc<Self> {
-        Rc::new(Self {
+    pub(crate) fn new(args: &Args) -> anyhow::Result<Rc<Self>> {
+        Ok(Rc::new(Self {
             options: args.options(),
             share_between_users: args.share_between_users,
             lease: args.lease(),
@@ -34,7 +37,8 @@ impl Host {
             caches: RefCell::default(),
             processes: RefCell::default(),
             connections: Cell::new(0),
-        })
+            fleet: Fleet::new(args)?,
+        }))
     }
 
     fn cache(&self, uid: u32) -> Option<Arc<Cache>> {
@@ -64,7 +68,12 @@ impl Host {
         if known.is_some() {
             return known;
         }
-        let process = Rc::new(Process::new(self.cache(uid)?, self.max_attempts));
+        let cache = self.cache(uid)?;
+        let shared = self.fleet.as_ref().map(|fleet| {
+            let user = (!self.share_between_users).then_some(uid);
+            Shared::new(fleet, user, &cache)
+        });
+        let process = Rc::new(Process::new(cache, shared, self.max_attempts));
         process.watch(pid);
         let mut processes = self.processes.borrow_mut();
         processes.retain(|_, process| process.strong_count() != 0);
@@ -72,8 +81,8 @@ impl Host {
         Some(process)
     }
 
-    /// Takes what was lent too long ago for used.
-    pub(crate) fn end_leases(&self) {
+    /// Takes what was lent too long ago for used, and forgets what is over.
+    pub(crate) fn sweep(&self) {
         let processes: Vec<_> = self
             .processes
             .borrow()
@@ -83,6 +92,9 @@ impl Host {
         for process in processes {
             process.end_leases(self.lease);
             process.forget_if_idle();
+        }
+        if let Some(fleet) = &self.fleet {
+            fleet.sweep();
         }
     }
 
@@ -95,26 +107,31 @@ impl Host {
         let (mut count, mut attempts) = (0, 0);
         for process in living {
             count += 1;
-            attempts += process.attempts();
+            attempts += process.attempts() as u64;
         }
-        let mut own = |name: &str, help: &str, value: usize| {
+        let mut own = |kind: &str, name: &str, help: &str, value: u64| {
             let _ = writeln!(text, "# HELP tsc_agent_{name} {help}");
             let _ = writeln!(
                 text,
-                "# TYPE tsc_agent_{name} gauge\ntsc_agent_{name} {value}"
+                "# TYPE tsc_agent_{name} {kind}\ntsc_agent_{name} {value}"
             );
         };
         own(
+            "gauge",
             "connections",
             "Connections of processes.",
-            self.connections.get(),
+            self.connections.get() as u64,
         );
-        own("processes", "Processes that are connected.", count);
+        own("gauge", "processes", "Processes that are connected.", count);
         own(
+            "gauge",
             "attempts",
             "Connection attempts that are under way or established.",
             attempts,
         );
+        if let Some(fleet) = &self.fleet {
+            fleet.status(&mut own);
+        }
         let caches = self.caches.borrow();
         let mut users: Vec<_> = caches
             .iter()

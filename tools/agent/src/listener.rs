@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         signal(SignalKind::interrupt())?,
     ];
     let [terminated, interrupted] = &mut ends;
-    let host = Host::new(args);
+    let host = Host::new(args)?;
     eprintln!("tsc-agent: listening at {}", path.display());
     let mut sweep = tokio::time::interval(Duration::from_secs(1).min(host.lease));
     loop {
@@ -48,11 +48,15 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
                 // Out of descriptors, say: those that there are will be closed again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
-            _ = sweep.tick() => host.end_leases(),
-            _ = terminated.recv() => return Ok(()),
-            _ = interrupted.recv() => return Ok(()),
+            _ = sweep.tick() => host.sweep(),
+            _ = terminated.recv() => break,
+            _ = interrupted.recv() => break,
         }
     }
+    if let Some(fleet) = &host.fleet {
+        fleet.give_back().await;
+    }
+    Ok(())
 }
 
 /// Serves a connection, if its user may have one. Of a group's members the kernel lets in nobody else: it looks at

@@ -9,6 +9,7 @@ mod listener;
 mod page;
 mod process;
 mod status;
+mod valkey;
 
 use anyhow::Context as _;
 use args::{Args, Command};

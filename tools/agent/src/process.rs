@@ -1,5 +1,6 @@
 //! One process: its connection attempts, and what they were lent.
 
+use crate::valkey::{Shared, Stock};
 use libtsc::agent::protocol::{Reply, whose};
 use libtsc::{
     Attempt, AttemptState, Cache, Config, Endpoint, Failure, Reason, Session, SessionInfo,
@@ -18,6 +19,8 @@ use tokio::task::AbortHandle;
 
 pub(crate) struct Process {
     cache: Arc<Cache>,
+    /// What there is of its user's on other hosts, if this agent shares with them.
+    shared: Option<Shared>,
     max_attempts: usize,
     attempts: RefCell<HashMap<u64, Held>>,
     /// The task that waits for its end.
@@ -29,7 +32,22 @@ struct Held {
     attempt: Rc<Attempt>,
     /// When something was last heard of it.
     heard: Instant,
+    /// The sessions of its endpoint on other hosts.
+    stock: Option<Rc<Stock>>,
+    /// Whether it received a session that others may use as well.
+    reusable: bool,
 }
+
+/// An attempt that has begun.
+struct Begun<'a> {
+    attempt: Rc<Attempt>,
+    config: Config,
+    endpoint: Endpoint<'a>,
+    stock: Option<Rc<Stock>>,
+}
+
+/// Up to this version, on the wire, a session may be used again.
+const TLS_1_3: u16 = 0x0304;
 
 /// How often an attempt that waits looks whether what it waits for is still to come, which nobody else tells.
 const LOOK: Duration = Duration::from_millis(100);
@@ -68,9 +86,10 @@ impl Lease {
 }
 
 impl Process {
-    pub(crate) fn new(cache: Arc<Cache>, max_attempts: usize) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, shared: Option<Shared>, max_attempts: usize) -> Self {
         Self {
             cache,
+            shared,
             max_attempts,
             attempts: RefCell::default(),
             watch: RefCell::default(),
@@ -118,7 +137,7 @@ impl Process {
     }
 
     /// Begins an attempt, with the endpoint that its key names.
-    fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<(Rc<Attempt>, Config, Endpoint<'a>)> {
+    fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<Begun<'a>> {
         let (identity, endpoint) = whose(key)?;
         let config = Config::new(&self.cache).identity(identity).ok()?;
         let mut attempts = self.attempts.borrow_mut();
@@ -126,20 +145,28 @@ impl Process {
             return None;
         }
         let attempt = Rc::new(config.begin(&endpoint).ok()?);
+        let stock = self.shared.as_ref().and_then(|shared| shared.stock(key));
         attempts.insert(
             number,
             Held {
                 attempt: Rc::clone(&attempt),
                 heard: Instant::now(),
+                stock: stock.clone(),
+                reusable: false,
             },
         );
-        Some((attempt, config, endpoint))
+        Some(Begun {
+            attempt,
+            config,
+            endpoint,
+            stock,
+        })
     }
 
     /// An attempt begins, and has a session of its own or wants none.
     pub(crate) fn begin_full(&self, number: u64, key: &[u8]) -> bool {
         let begun = self.begin(number, key);
-        begun.is_some_and(|(attempt, ..)| attempt.sent().is_ok())
+        begun.is_some_and(|begun| begun.attempt.sent().is_ok())
     }
 
     /// Finds a session for an attempt that begins, and waits for it up to `wait`, or until `given_up`.
@@ -147,12 +174,29 @@ impl Process {
         &self,
         number: u64,
         key: &[u8],
-        wait: Duration,
+        mut wait: Duration,
         given_up: impl Future<Output = ()>,
     ) -> Lease {
-        let Some((attempt, config, endpoint)) = self.begin(number, key) else {
+        let Some(begun) = self.begin(number, key) else {
             return Lease::denied(Reason::CacheOff);
         };
+        let Begun {
+            attempt,
+            config,
+            endpoint,
+            stock,
+        } = begun;
+        let mut given_up = pin!(given_up);
+        let asked = Instant::now();
+        if let Some(stock) = stock {
+            // The other half is for what connections of this host bring.
+            tokio::select! {
+                biased;
+                () = stock.ask(wait / 2) => {}
+                () = &mut given_up => wait = Duration::ZERO,
+            }
+        }
+        let wait = wait.saturating_sub(asked.elapsed());
         let mut waited = false;
         if !wait.is_zero() {
             let mut ready = pin!(attempt.ready(wait));
@@ -162,7 +206,7 @@ impl Process {
                 let mut ended = pin!(async {
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = given_up => {}
+                        () = &mut given_up => {}
                     }
                 });
                 let mut look = tokio::time::interval(LOOK);
@@ -201,7 +245,25 @@ impl Process {
         let received = self
             .held(number)
             .map(|attempt| attempt.receive(&info, session));
-        received.is_some_and(|received| received.is_ok())
+        let received = received.is_some_and(|received| received.is_ok());
+        if received {
+            self.brought(number, tls_version < TLS_1_3);
+        }
+        received
+    }
+
+    /// What an attempt received may be for other hosts as well, once it is established.
+    fn brought(&self, number: u64, reusable: bool) {
+        let mut attempts = self.attempts.borrow_mut();
+        let Some(held) = attempts.get_mut(&number) else {
+            return;
+        };
+        held.reusable |= reusable;
+        let info = held.attempt.info();
+        let is_published = info.is_ok_and(|info| info.state == AttemptState::Established);
+        if let Some(stock) = held.stock.as_ref().filter(|_| is_published) {
+            stock.brought(std::mem::take(&mut held.reusable));
+        }
     }
 
     pub(crate) fn established(&self, number: u64, resumed: bool, left_ms: u64) -> bool {
@@ -213,7 +275,9 @@ impl Process {
         if let Ok(ends) = i64::try_from(now.saturating_add(left_ms / 1000)) {
             let _ = attempt.set_not_after(ends);
         }
-        attempt.established(resumed).is_ok()
+        let established = attempt.established(resumed).is_ok();
+        self.brought(number, false);
+        established
     }
 
     pub(crate) fn failed(&self, number: u64, facts: u8) -> bool {

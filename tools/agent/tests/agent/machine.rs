@@ -2,6 +2,7 @@
 
 use libtsc::agent::Agent;
 use libtsc::{Attempt, Cache, Config, Endpoint, Failure, Options, SessionInfo};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -59,6 +60,14 @@ impl Machine {
         if let Some(mut agent) = self.agent.take() {
             agent.kill().unwrap();
             agent.wait().unwrap();
+        }
+    }
+
+    /// Has the agent end by itself.
+    pub fn stop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+            assert!(agent.wait().unwrap().success());
         }
     }
 

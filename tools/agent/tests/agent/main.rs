@@ -2,6 +2,8 @@
 
 mod capi;
 mod chaos;
+mod engine;
+mod fleet;
 mod lease;
 mod machine;
 mod share;
