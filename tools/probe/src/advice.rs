@@ -3,6 +3,7 @@
 use crate::client::Phase;
 use crate::facts::Reaction;
 use crate::facts::key_exchange::Mode;
+use crate::product::Product;
 use crate::protocol::Protocol;
 use crate::report::{Report, Verdict};
 
@@ -12,19 +13,11 @@ pub fn advice(report: &Report) -> Vec<String> {
     let tls13 = report.version.as_deref() == Some("TLS 1.3");
     match report.resumes {
         Verdict::NothingIssued => {
-            advice.push(
-                "Switch sessions on. nginx: ssl_session_tickets on, and ssl_session_cache shared:tls:10m. HAProxy: \
-                 remove no-tls-tickets. Scylla: enable_session_tickets: true in client_encryption_options. Programs \
-                 on OpenSSL: SSL_CTX_set_num_tickets, and a session id context where clients show certificates."
-                    .to_owned(),
-            );
-            if report.protocol == Protocol::Postgres {
-                advice.push(
-                    "PostgreSQL issues no sessions, by its own choice: put a TLS proxy in front, or do \
-                     without."
-                        .to_owned(),
-                );
-            }
+            let general = "Switch sessions on. nginx: ssl_session_tickets on, and ssl_session_cache shared:tls:10m. \
+                           HAProxy: remove no-tls-tickets. Scylla: enable_session_tickets: true in \
+                           client_encryption_options. Programs on OpenSSL: SSL_CTX_set_num_tickets, and a session id \
+                           context where clients show certificates.";
+            advice.push(report.product.map_or(general, Product::switches_on).to_owned());
             if report.protocol == Protocol::None {
                 advice.push(
                     "Some servers send tickets only after the first request: name the protocol (--protocol), so \
@@ -38,12 +31,12 @@ pub fn advice(report: &Report) -> Vec<String> {
              most clients do not offer. Let it do psk_dhe_ke."
                 .to_owned(),
         ),
-        Verdict::Refuses => advice.push(
-            "Sessions are issued and not taken. Usual reasons: several processes or nodes behind this address \
-             with keys of their own (share the ticket key), keys that change with each reload, or a client \
-             certificate without a session id context (SSL_CTX_set_session_id_context)."
-                .to_owned(),
-        ),
+        Verdict::Refuses => {
+            let general = "Sessions are issued and not taken. Usual reasons: several processes or nodes behind this \
+                           address with keys of their own (share the ticket key), keys that change with each reload, \
+                           or a client certificate without a session id context (SSL_CTX_set_session_id_context).";
+            advice.push(report.product.map_or(general, Product::takes_its_own).to_owned());
+        }
         Verdict::Sometimes => advice.push(
             "Some sessions are not taken. Several processes or nodes behind this address seem to have ticket keys \
              of their own: share them, or have connections return to the node that issued."

@@ -11,6 +11,7 @@ mod html;
 mod measure;
 mod monitor;
 mod pace;
+mod product;
 mod protocol;
 mod question;
 mod report;

@@ -13,6 +13,7 @@ use crate::facts::size::Size;
 use crate::facts::ticket_request::TicketRequest;
 use crate::facts::tickets::Tickets;
 use crate::facts::twice::Twice;
+use crate::product::Product;
 use crate::protocol::Protocol;
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct Report {
     pub key_exchange: Option<KeyExchange>,
     /// Null: without --watch.
     pub watch: Option<Watch>,
+    /// Null: it does not show itself, or is none of those that there is advice for.
+    pub product: Option<Product>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -105,6 +105,12 @@ pub fn sections(report: &Report) -> Vec<Section> {
 }
 
 fn facts(table: &mut Section, report: &Report) {
+    if let Some(product) = report.product {
+        table.add_row([
+            "server",
+            &format!("{}, by its first answer", product.name()),
+        ]);
+    }
     if let Some(twice) = &report.twice {
         table.add_row([
             "the same session twice",

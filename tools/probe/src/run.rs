@@ -8,6 +8,7 @@ use crate::facts::{
     ticket_request, tickets, twice,
 };
 use crate::pace::{Pace, Stopped};
+use crate::product::Product;
 use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
@@ -99,6 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         hello: None,
         key_exchange: None,
         watch: None,
+        product: None,
     };
     let step = |message: &'static str| {
         bar.set_message(message);
@@ -109,7 +111,12 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     for (name, version) in VERSIONS {
         let client = Client::new(&settings, version, 0)?;
         match tickets::look(&pace, &client, first.address, ROUNDS) {
-            Ok((found, visits)) => report.versions.push(spoken(name, found, &visits)),
+            Ok((found, visits)) => {
+                let mut answers = visits.iter().map(|visit| &visit.answer);
+                let shown = answers.find_map(|answer| Product::of(report.protocol, answer));
+                report.product = report.product.or(shown);
+                report.versions.push(spoken(name, found, &visits));
+            }
             Err(Unknown::Refused(refusal)) => report.versions.push(Version {
                 version: name.to_owned(),
                 tickets: None,

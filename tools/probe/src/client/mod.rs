@@ -111,6 +111,8 @@ pub struct Visit {
     pub version: SslVersion,
     /// What the server answered to a request for tickets (RFC 9149); None: nothing.
     pub promised: Option<u8>,
+    /// What the server said after the handshake, the beginning of it.
+    pub answer: Vec<u8>,
 }
 
 impl Visit {
@@ -146,6 +148,7 @@ impl Visit {
             cipher: String::new(),
             version,
             promised: None,
+            answer: Vec::new(),
         }
     }
 }
@@ -377,6 +380,9 @@ pub enum Heard {
     End,
 }
 
+/// More than that is not needed to see which server it is.
+const MOST_OF_ANSWER: usize = 4096;
+
 impl Open {
     pub fn resumed(&self) -> bool {
         self.visit.resumed
@@ -408,7 +414,13 @@ impl Open {
         {
             let before = self.visit.tickets.len();
             match self.hear(&mut buffer) {
-                Heard::Bytes(_) => last = Instant::now(),
+                Heard::Bytes(read) => {
+                    last = Instant::now();
+                    let free = MOST_OF_ANSWER - self.visit.answer.len();
+                    self.visit
+                        .answer
+                        .extend_from_slice(&buffer[..read.min(free)]);
+                }
                 Heard::Nothing => {}
                 Heard::End => break,
             }

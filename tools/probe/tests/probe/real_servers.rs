@@ -192,6 +192,11 @@ fn nginx() {
         let report = server.probe_as_client("http", &["--identity-path", "/me"]);
         assert_eq!(report["resumes"], resumes, "{settings} {report}");
         assert_eq!(report["version"], version, "{settings}");
+        assert_eq!(report["product"], "nginx", "{settings}");
+        if resumes == "refuses" {
+            let advice = report["advice"][0].as_str().unwrap();
+            assert!(advice.contains("ssl_session_cache"), "{advice}");
+        }
         let outcome = if resumes == "yes" { "kept" } else { "refused" };
         assert_eq!(report["identity"]["outcome"], outcome, "{report}");
         if settings.contains("2s") {
@@ -290,6 +295,7 @@ fn redis() {
     });
     let report = server.probe_as_client("redis", &[]);
     assert_eq!(report["resumes"], "yes", "{report}");
+    assert_eq!(report["product"], "redis");
     // Its certificates name no user unless tls-auth-clients-user is set, which only new ones have.
     assert_eq!(report["identity"]["outcome"], "not_determined");
     assert_eq!(report["identity"]["resumed"], "default");
@@ -321,6 +327,9 @@ fn postgresql() {
     let as_user = ["--identity-user", "localhost"];
     let report = server.probe_as_client("postgres", &as_user);
     assert_eq!(report["resumes"], "nothing_issued", "{report}");
+    assert_eq!(report["product"], "postgresql");
+    let advice = report["advice"][0].as_str().unwrap();
+    assert!(advice.contains("TLS proxy"), "{advice}");
     assert_eq!(report["identity"]["outcome"], "not_determined");
     assert_eq!(report["identity"]["full"], "AuthenticationOk");
     assert_ne!(report["identity"]["without"], "AuthenticationOk");
@@ -341,6 +350,7 @@ fn cassandra() {
         });
         let ca = server.folder.join("node/cert.pem");
         let report = server.probe_with("cql", &["--ca", ca.to_str().unwrap()]);
+        assert_eq!(report["product"], "cassandra", "{tls}");
         assert_eq!(report["resumes"], "yes", "{tls} {report}");
     }
 }
