@@ -606,7 +606,7 @@ fn where_most_logins_fail_anyhow_the_harm_is_still_a_few_budgets() {
 /// Prints figures of docs/supply.md: `cargo test --lib logins_fail_anyhow -- --nocapture`.
 #[test]
 fn where_logins_fail_anyhow_a_server_that_refuses_some_is_noticed_among_many() {
-    for (percent, budgets) in [(1, 10), (10, 20), (30, 40)] {
+    for (percent, budgets) in [(1, 6), (10, 18), (30, 26)] {
         for refused in [25, 10, 5] {
             let harmed: Vec<_> = (0..3)
                 .map(|seed| {
@@ -623,10 +623,11 @@ fn where_logins_fail_anyhow_a_server_that_refuses_some_is_noticed_among_many() {
                     harmed(&all, wrong)
                 })
                 .collect();
-            let (least, most) = (harmed.iter().min().unwrap(), harmed.iter().max().unwrap());
-            println!("{percent} % wrong, {refused} % refused: from {least} to {most} of 7200");
+            // The breaker throws dice, and one hour may have twice as many as another.
+            let mean = harmed.iter().sum::<usize>() / harmed.len();
+            println!("{percent} % wrong, {refused} % refused: {mean} of 7200, {harmed:?}");
             assert!(
-                *most <= budgets * BUDGET,
+                mean <= budgets * BUDGET,
                 "{percent} % {refused} %: {harmed:?}"
             );
         }

@@ -51,3 +51,13 @@ fn import() {
 fn endpoints() {
     replay("endpoints");
 }
+
+#[test]
+fn messages() {
+    replay("messages");
+}
+
+#[test]
+fn lenders() {
+    replay("lenders");
+}

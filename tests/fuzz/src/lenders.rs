@@ -1,0 +1,162 @@
+//! An agent that answers anything: the library offers nothing but what it was lent or received itself, believes no
+//! message that is none, and its books balance.
+
+use crate::input::Input;
+use libtsc::agent::Agent;
+use libtsc::agent::protocol::{LENGTH, MAX_SESSION, Reply};
+use libtsc::{Cache, Config, Endpoint, Failure, Options, SessionInfo};
+use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// What the agent says to the next requests; then it closes the connection.
+static ANSWERS: Mutex<VecDeque<Answer>> = Mutex::new(VecDeque::new());
+
+struct Answer {
+    bytes: Vec<u8>,
+    /// Whether the connection ends with it: nobody shall wait for the rest of what is no message.
+    is_last: bool,
+}
+
+/// Where it listens, for as long as the process lives.
+fn socket() -> PathBuf {
+    static SOCKET: OnceLock<PathBuf> = OnceLock::new();
+    let listen = || {
+        let folder = std::env::temp_dir().join(format!("tsc-fuzz-{}", std::process::id()));
+        // Of a process that had the same number.
+        let _ = std::fs::remove_dir_all(&folder);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.expect("a folder of our own");
+        let socket = folder.join("socket");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || serve(stream));
+            }
+        });
+        socket
+    };
+    SOCKET.get_or_init(listen).clone()
+}
+
+fn serve(mut stream: UnixStream) -> Option<()> {
+    const UNANSWERED: [u8; 2] = [1, 8]; // Hello and Cancel
+    loop {
+        let mut head = [0; LENGTH];
+        stream.read_exact(&mut head).ok()?;
+        let mut message = vec![0; u32::from_be_bytes(head) as usize];
+        stream.read_exact(&mut message).ok()?;
+        if UNANSWERED.contains(message.first()?) {
+            continue;
+        }
+        let answer = ANSWERS.lock().expect("nobody panics with it").pop_front()?;
+        stream.write_all(&answer.bytes).ok()?;
+        if answer.is_last {
+            return None;
+        }
+    }
+}
+
+fn answer(input: &mut Input<'_>, lent: &mut Vec<Vec<u8>>) -> Answer {
+    let session = vec![input.byte(); 1 + input.below(8)];
+    let reply = match input.below(8) {
+        0 => Reply::Done,
+        1 => Reply::Unknown,
+        2 => Reply::None {
+            reason: input.byte(),
+            waited: input.flag(),
+        },
+        3 => Reply::Text { text: &session },
+        4 => {
+            let length = input.below(40);
+            let bytes = input.bytes(length).to_vec();
+            return Answer {
+                bytes,
+                is_last: true,
+            };
+        }
+        5 => {
+            // Longer than any that is shared.
+            let session = vec![b'x'; MAX_SESSION + 1];
+            return whole(&leased(input, &session));
+        }
+        _ => {
+            lent.push(session.clone());
+            leased(input, &session)
+        }
+    };
+    whole(&reply)
+}
+
+fn leased<'a>(input: &mut Input<'_>, session: &'a [u8]) -> Reply<'a> {
+    Reply::Leased {
+        tls_version: input.pick(&[0x0304, 0x0303, 0, 0xFFFF]),
+        age_ms: input.pick(&[0, 1000, u64::MAX]),
+        left_ms: input.pick(&[3_600_000, 0, u64::MAX]),
+        waited: input.flag(),
+        session,
+    }
+}
+
+fn whole(reply: &Reply<'_>) -> Answer {
+    let (head, tail) = reply.encode();
+    Answer {
+        bytes: [&head, tail].concat(),
+        is_last: false,
+    }
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut known = Vec::new();
+    let answers = (0..input.below(12)).map(|_| answer(&mut input, &mut known));
+    let answers = answers.collect();
+    *ANSWERS.lock().expect("nobody panics with it") = answers;
+
+    let agent = Agent::at(socket()).budget(Duration::from_secs(60));
+    let cache = Cache::new(Options::default()).with_agent(agent);
+    let config = Config::new(&cache).identity(b"one").expect("short enough");
+    let mut open = Vec::new();
+    for _ in 0..12 {
+        if input.is_empty() {
+            break;
+        }
+        let attempt = config.begin(&Endpoint::new("db.example", 9142));
+        let attempt = attempt.expect("a good endpoint");
+        if input.flag() {
+            let _ = attempt.wait(Duration::ZERO);
+        }
+        let offered = attempt.offer().expect("an attempt that has not offered");
+        if let Some(session) = &offered {
+            let bytes = session.bytes().expect("it was bytes");
+            assert!(known.iter().any(|one| one == bytes), "nobody had {bytes:?}");
+        }
+        for number in 0..input.below(3) {
+            let ticket = vec![0xF0 + number as u8; 9];
+            if attempt.receive(&SessionInfo::tls13(7200), &ticket).is_ok() {
+                known.push(ticket);
+            }
+        }
+        let _ = match input.below(4) {
+            0 => attempt.established(false),
+            1 => attempt.established(offered.is_some()),
+            2 => attempt.failed(Failure::HANDSHAKE),
+            _ => Ok(()),
+        };
+        if input.flag() {
+            open.push(attempt);
+        }
+    }
+    drop(open);
+    let stats = cache.stats();
+    let dropped = stats.expired + stats.evicted + stats.displaced + stats.removed;
+    assert_eq!(
+        stats.stored + stats.returned,
+        stats.taken + dropped + stats.sessions,
+        "the books balance: {stats:?}"
+    );
+}
