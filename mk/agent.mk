@@ -10,11 +10,12 @@ test-agent: deps-agent lint-agent ## Test tsc-agent, and the library with it
 	@$(MAKE) --quiet workers IN_TURN=20
 	@$(MAKE) --quiet fleet HOSTS=4 WORKERS_EACH=8
 
-# LIVES: how many; SEED: with what it begins.
+# LIVES: how many, beside an agent that is killed; KILLS: of processes that share; SEED: with what they begin.
 LIVES = 100000
+KILLS = 10000
 SEED = 1
-test-agent-long: deps-build ## Kill agents under processes that share, LIVES= of them, SEED=
-	TSC_AGENT_LIVES=$(LIVES) TSC_AGENT_SEED=$(SEED) $(CARGO) test $(AGENT_CARGO) --release --test agent chaos -- --nocapture
+test-agent-long: deps-build ## Kill agents and the processes that share through them, LIVES=, KILLS=, SEED=
+	TSC_AGENT_LIVES=$(LIVES) TSC_AGENT_KILLS=$(KILLS) TSC_AGENT_SEED=$(SEED) $(CARGO) test $(AGENT_CARGO) --release --test agent chaos -- --nocapture
 
 lint-agent: deps-build ## Check format and lints of tsc-agent
 	$(CARGO) fmt --manifest-path tools/agent/Cargo.toml --check

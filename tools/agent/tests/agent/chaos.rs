@@ -1,8 +1,15 @@
 //! Processes, the agent and the connections between them die at any instant; no ticket is handed out twice.
 
-use crate::machine::{Machine, Process, offer, receive};
-use libtsc::{Failure, Options};
-use std::collections::HashSet;
+use crate::machine::{LONG, Machine, Process, offer, receive};
+use libtsc::agent::Agent;
+use libtsc::agent::protocol::{Request, VERSION};
+use libtsc::{Attempt, Endpoint, Failure, Options};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead as _, BufReader, PipeWriter, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -20,26 +27,23 @@ impl Dice {
     }
 }
 
+/// How many connections were established.
 #[derive(Default)]
-struct Seen {
-    offered: Mutex<HashSet<Vec<u8>>>,
-    resumed: AtomicU64,
-    full: AtomicU64,
+struct Ended {
+    resumed: u64,
+    full: u64,
 }
 
-impl Seen {
-    /// A ticket is on the wire.
-    fn send(&self, ticket: Vec<u8>) {
-        let text = String::from_utf8_lossy(&ticket).into_owned();
-        assert!(self.offered.lock().unwrap().insert(ticket), "twice: {text}");
-    }
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |number| number.parse().unwrap())
 }
 
-/// The lives of a few connections of one process.
-fn live(process: &Process, dice: &mut Dice, seen: &Seen) {
+/// The lives of a few connections of one process. `send` is told of each ticket before it is on the wire.
+fn live(begin: impl Fn() -> Attempt, dice: &mut Dice, send: impl Fn(Vec<u8>)) -> Ended {
+    let mut ended = Ended::default();
     let mut open = Vec::new();
     for _ in 0..dice.roll(20) {
-        let attempt = process.begin();
+        let attempt = begin();
         if dice.roll(4) == 0 {
             attempt.wait(Duration::from_millis(dice.roll(20))).unwrap();
         }
@@ -49,26 +53,30 @@ fn live(process: &Process, dice: &mut Dice, seen: &Seen) {
             0 => attempt.failed(Failure::NOT_SENT).unwrap(),
             1 => drop(attempt),
             2 => {
-                ticket.into_iter().for_each(|ticket| seen.send(ticket));
+                ticket.into_iter().for_each(&send);
                 attempt.failed(Failure::HANDSHAKE).unwrap();
             }
             3 => {
                 // The server refuses it.
-                ticket.into_iter().for_each(|ticket| seen.send(ticket));
+                ticket.into_iter().for_each(&send);
                 attempt.sent().unwrap();
                 receive(&attempt);
                 attempt.established(false).unwrap();
             }
             _ => {
-                ticket.into_iter().for_each(|ticket| seen.send(ticket));
+                ticket.into_iter().for_each(&send);
                 attempt.sent().unwrap();
                 for _ in 0..dice.roll(4) {
                     receive(&attempt);
                 }
                 attempt.established(resumed).unwrap();
                 receive(&attempt);
-                let count = if resumed { &seen.resumed } else { &seen.full };
-                count.fetch_add(1, Relaxed);
+                let count = if resumed {
+                    &mut ended.resumed
+                } else {
+                    &mut ended.full
+                };
+                *count += 1;
                 open.push(attempt);
             }
         }
@@ -76,27 +84,37 @@ fn live(process: &Process, dice: &mut Dice, seen: &Seen) {
             open.clear();
         }
     }
+    ended
 }
 
 #[test]
 fn no_ticket_is_handed_out_twice_whatever_dies() {
-    let lives = std::env::var("TSC_AGENT_LIVES").map_or(300, |lives| lives.parse().unwrap());
-    let seed = std::env::var("TSC_AGENT_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let lives = from_environment("TSC_AGENT_LIVES", 300);
+    let seed = from_environment("TSC_AGENT_SEED", 1);
     let mut machine = Machine::new(&[]);
-    let seen = Seen::default();
+    let sent = Mutex::new(HashSet::new());
+    let send = |ticket: Vec<u8>| {
+        let text = String::from_utf8_lossy(&ticket).into_owned();
+        assert!(sent.lock().unwrap().insert(ticket), "twice: {text}");
+    };
+    let (resumed, full) = (AtomicU64::new(0), AtomicU64::new(0));
     let done = AtomicBool::new(false);
     let socket = machine.socket();
     thread::scope(|scope| {
-        let (seen, done, socket) = (&seen, &done, &socket);
+        let (send, resumed, full) = (&send, &resumed, &full);
+        let (done, socket) = (&done, &socket);
         let threads: Vec<_> = (0..4)
             .map(|number| {
                 scope.spawn(move || {
                     let mut dice = Dice(seed * 7919 + number + 1);
                     for _ in 0..lives / 4 {
                         let budget = Duration::from_millis([0, 2, 2, 50][dice.roll(4) as usize]);
-                        let agent = libtsc::agent::Agent::at(socket).budget(budget);
+                        let agent = Agent::at(socket).budget(budget);
                         let cache = libtsc::Cache::new(Options::default()).with_agent(agent);
-                        live(&Process { cache }, &mut dice, seen);
+                        let process = Process { cache };
+                        let ended = live(|| process.begin(), &mut dice, send);
+                        resumed.fetch_add(ended.resumed, Relaxed);
+                        full.fetch_add(ended.full, Relaxed);
                     }
                 })
             })
@@ -114,7 +132,172 @@ fn no_ticket_is_handed_out_twice_whatever_dies() {
         killer.join().unwrap();
         results.into_iter().for_each(|result| result.unwrap());
     });
-    let (resumed, full) = (seen.resumed.load(Relaxed), seen.full.load(Relaxed));
+    let (resumed, full) = (resumed.into_inner(), full.into_inner());
     println!("{resumed} resumed, {full} full, none handed out twice");
     assert!(resumed > 0 && full > 0);
+}
+
+// ---- Processes that are killed -------------------------------------------------------------------
+
+/// The tests run this program again, as processes that live until they are killed.
+const SOCKET: &str = "TSC_AGENT_TEST_MORTAL";
+const HOST: &str = "TSC_AGENT_TEST_HOST";
+
+/// Says on one line, which the kernel keeps whole, which ticket is about to be sent, and to whom.
+#[test]
+fn mortal() {
+    let Some(socket) = std::env::var_os(SOCKET).map(PathBuf::from) else {
+        return;
+    };
+    let host = std::env::var(HOST).unwrap();
+    let mut dice = Dice(u64::from(std::process::id()) * 7919);
+    loop {
+        let budget = [2, 50, 5000][dice.roll(3) as usize];
+        let agent = Agent::at(&socket).budget(Duration::from_millis(budget));
+        let cache = libtsc::Cache::new(Options::default()).with_agent(agent);
+        let process = Process { cache };
+        let endpoint = Endpoint::new(&host, 9142);
+        let begin = || process.config().begin(&endpoint).unwrap();
+        live(begin, &mut dice, |ticket| {
+            let ticket = String::from_utf8(ticket).unwrap();
+            let line = format!("sent {host}: {ticket}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+        });
+    }
+}
+
+/// Starts one, which talks to that pipe; even ones have another server than odd ones.
+fn start(socket: &Path, number: usize, told: &PipeWriter) -> (Child, String) {
+    let host = format!("db{}.example", number % 2);
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "chaos::mortal", "--nocapture"])
+        .env(SOCKET, socket)
+        .env(HOST, &host)
+        .stdout(Stdio::null())
+        .stderr(told.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    (child, host)
+}
+
+fn signal(process: u32, signal: Signal) {
+    let pid = Pid::from_raw(process.cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Asks and asks, and never reads an answer, until no more can be written.
+fn ask_without_reading(socket: &Path) -> Option<UnixStream> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_nonblocking(true).unwrap();
+    let process = [9; 16];
+    let hello = Request::Hello {
+        version: VERSION,
+        process,
+    };
+    stream.write_all(&hello.encode().0).ok()?;
+    while stream.write_all(&Request::Status.encode().0).is_ok() {}
+    Some(stream)
+}
+
+/// Begins as a process of another version would, which the agent does not serve.
+fn speak_another_version(socket: &Path) {
+    let version = VERSION + 1;
+    let process = [8; 16];
+    let hello = Request::Hello { version, process };
+    if let Ok(mut stream) = UnixStream::connect(socket) {
+        let _ = stream.write_all(&hello.encode().0);
+    }
+}
+
+#[test]
+fn no_ticket_is_sent_twice_or_elsewhere_whichever_process_dies() {
+    let kills = from_environment("TSC_AGENT_KILLS", 60);
+    let mut dice = Dice(from_environment("TSC_AGENT_SEED", 1));
+    let mut machine = Machine::new(&[]);
+    let (heard, told) = std::io::pipe().unwrap();
+    let listener = thread::spawn(move || {
+        let mut sent = HashSet::new();
+        for line in BufReader::new(heard).lines().map(Result::unwrap) {
+            // What else the test's own frame says.
+            let Some(line) = line.strip_prefix("sent ") else {
+                continue;
+            };
+            assert!(sent.insert(line.to_owned()), "twice: {line}");
+        }
+        sent
+    });
+    let mut hosts = HashMap::new();
+    let mut children = Vec::new();
+    let mut rude = Vec::new();
+    for number in 0..4 {
+        let (child, host) = start(&machine.socket(), number, &told);
+        hosts.insert(child.id(), host);
+        children.push(child);
+    }
+    for round in 0..kills {
+        thread::sleep(Duration::from_millis(dice.roll(30)));
+        let number = dice.roll(4) as usize;
+        match dice.roll(12) {
+            0 => {
+                machine.kill();
+                machine.start();
+            }
+            // A slow agent.
+            1 => {
+                signal(machine.process_id(), Signal::STOP);
+                thread::sleep(Duration::from_millis(dice.roll(60)));
+                signal(machine.process_id(), Signal::CONT);
+            }
+            2 if rude.len() < 8 => rude.extend(ask_without_reading(&machine.socket())),
+            3 => speak_another_version(&machine.socket()),
+            // It hangs with what it was lent, before it dies.
+            4 => {
+                signal(children[number].id(), Signal::STOP);
+                thread::sleep(Duration::from_millis(dice.roll(60)));
+            }
+            _ => {}
+        }
+        children[number].kill().unwrap();
+        children[number].wait().unwrap();
+        let next = number + 2 * (1 + round as usize);
+        let (child, host) = start(&machine.socket(), next, &told);
+        hosts.insert(child.id(), host);
+        children[number] = child;
+    }
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    drop(told);
+    let sent = listener.join().unwrap();
+    for line in &sent {
+        let (host, ticket) = line.split_once(": ").unwrap();
+        let issuer = ticket.rsplit(' ').next().unwrap().parse().unwrap();
+        assert_eq!(host, hosts[&issuer], "{ticket} was sent elsewhere");
+    }
+    // The books of the agent that is there now: nothing has gone without a reason.
+    drop(rude);
+    machine.wait_for("tsc_agent_attempts", 0);
+    let number = |name: &str| machine.number(&format!("tsc_agent_{name}"));
+    let total = |names: &[&str]| -> u64 {
+        names
+            .iter()
+            .map(|name| number(&format!("{name}_total")))
+            .sum()
+    };
+    let came = total(&["stored", "returned"]);
+    let went = total(&["taken", "expired", "evicted", "displaced", "removed"]);
+    assert_eq!(came, went + number("sessions{"), "the books balance");
+    println!(
+        "{} tickets sent by {} processes, none twice",
+        sent.len(),
+        hosts.len()
+    );
+    assert!(!sent.is_empty());
+    // And it still serves.
+    let agent = Agent::at(machine.socket()).budget(LONG);
+    let cache = libtsc::Cache::new(Options::default()).with_agent(agent);
+    let process = Process { cache };
+    process.connect(1);
+    assert!(process.take().is_some());
 }

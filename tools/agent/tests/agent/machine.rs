@@ -56,6 +56,10 @@ impl Machine {
         }
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
     pub fn kill(&mut self) {
         if let Some(mut agent) = self.agent.take() {
             agent.kill().unwrap();
