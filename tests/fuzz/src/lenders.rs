@@ -61,7 +61,16 @@ fn serve(mut stream: UnixStream) -> Option<()> {
     }
 }
 
-fn answer(input: &mut Input<'_>, lent: &mut Vec<Vec<u8>>) -> Answer {
+/// What may be offered: whose endpoint it is, if that is known, and whether only once.
+struct Good {
+    host: Option<&'static str>,
+    session: Vec<u8>,
+    is_single: bool,
+}
+
+const HOSTS: [&str; 2] = ["one.example", "other.example"];
+
+fn answer(input: &mut Input<'_>, good: &mut Vec<Good>) -> Answer {
     let session = vec![input.byte(); 1 + input.below(8)];
     let reply = match input.below(8) {
         0 => Reply::Done,
@@ -85,8 +94,20 @@ fn answer(input: &mut Input<'_>, lent: &mut Vec<Vec<u8>>) -> Answer {
             return whole(&leased(input, &session));
         }
         _ => {
-            lent.push(session.clone());
-            leased(input, &session)
+            let leased = leased(input, &session);
+            if let Reply::Leased {
+                tls_version: version @ (0x0303 | 0x0304),
+                left_ms: 1..,
+                ..
+            } = leased
+            {
+                good.push(Good {
+                    host: None,
+                    session: session.clone(),
+                    is_single: version == 0x0304,
+                });
+            }
+            leased
         }
     };
     whole(&reply)
@@ -112,8 +133,8 @@ fn whole(reply: &Reply<'_>) -> Answer {
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut known = Vec::new();
-    let answers = (0..input.below(12)).map(|_| answer(&mut input, &mut known));
+    let mut good = Vec::new();
+    let answers = (0..input.below(12)).map(|_| answer(&mut input, &mut good));
     let answers = answers.collect();
     *ANSWERS.lock().expect("nobody panics with it") = answers;
 
@@ -121,11 +142,13 @@ pub fn run(data: &[u8]) {
     let cache = Cache::new(Options::default()).with_agent(agent);
     let config = Config::new(&cache).identity(b"one").expect("short enough");
     let mut open = Vec::new();
+    let mut brought = 0;
     for _ in 0..12 {
         if input.is_empty() {
             break;
         }
-        let attempt = config.begin(&Endpoint::new("db.example", 9142));
+        let host = input.pick(&HOSTS);
+        let attempt = config.begin(&Endpoint::new(host, 9142));
         let attempt = attempt.expect("a good endpoint");
         if input.flag() {
             let _ = attempt.wait(Duration::ZERO);
@@ -133,12 +156,22 @@ pub fn run(data: &[u8]) {
         let offered = attempt.offer().expect("an attempt that has not offered");
         if let Some(session) = &offered {
             let bytes = session.bytes().expect("it was bytes");
-            assert!(known.iter().any(|one| one == bytes), "nobody had {bytes:?}");
+            let is_it = |one: &Good| one.session == bytes && one.host.is_none_or(|of| of == host);
+            let at = good.iter().position(is_it);
+            let at = at.unwrap_or_else(|| panic!("{bytes:?} is not for {host}"));
+            if good[at].is_single {
+                good.remove(at);
+            }
         }
-        for number in 0..input.below(3) {
-            let ticket = vec![0xF0 + number as u8; 9];
-            if attempt.receive(&SessionInfo::tls13(7200), &ticket).is_ok() {
-                known.push(ticket);
+        for _ in 0..input.below(3) {
+            brought += 1;
+            let session = format!("ticket {brought}").into_bytes();
+            if attempt.receive(&SessionInfo::tls13(7200), &session).is_ok() {
+                good.push(Good {
+                    host: Some(host),
+                    session,
+                    is_single: true,
+                });
             }
         }
         let _ = match input.below(4) {

@@ -28,7 +28,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let others = args.others()?;
     let given = listenfd::ListenFd::from_env().take_unix_listener(0)?;
     let (listener, _own) = match given {
-        Some(listener) => (listener, None),
+        Some(listener) => {
+            only_the_group(&listener, others)?;
+            (listener, None)
+        }
         None => (listen(&path, others)?, Some(Own(&path))),
     };
     listener.set_nonblocking(true)?;
@@ -55,6 +58,23 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(fleet) = &host.fleet {
         fleet.give_back().await;
+    }
+    Ok(())
+}
+
+/// Of a socket that was handed over, the kernel lets in whoever its unit says.
+fn only_the_group(listener: &StdListener, others: Others) -> anyhow::Result<()> {
+    let Others::Group(group) = others else {
+        return Ok(());
+    };
+    let address = listener.local_addr()?;
+    let path = address.as_pathname().context("the socket has no path")?;
+    let about = fs::metadata(path).with_context(|| path.display().to_string())?;
+    if about.gid() != group || about.mode() & 0o007 != 0 {
+        bail!(
+            "{}: others than the group may connect: set SocketGroup= and SocketMode=0660 in tsc-agent.socket",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -104,12 +124,14 @@ fn listen(path: &Path, others: Others) -> anyhow::Result<StdListener> {
         bail!("{}: another agent listens there", path.display());
     }
     let _ = fs::remove_file(path);
+    // Until its mode is set, the socket is for the agent's own user alone.
+    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = StdListener::bind(path);
+    rustix::process::umask(umask);
     let listener = listener.with_context(|| format!("cannot listen at {}", path.display()))?;
     let mode = match others {
         Others::Nobody => 0o600,
         Others::Group(group) => {
-            // Until its mode is set, the socket is the agent's own user's alone.
             chown(path, None, Some(group)).context("cannot give the socket to the group")?;
             0o660
         }

@@ -199,3 +199,24 @@ fn a_program_with_borrowed_rights_takes_no_agent_from_the_environment() {
     assert_eq!(reader(0o755), "true");
     assert_eq!(reader(0o4755), "false");
 }
+
+/// As systemd hands it over.
+#[test]
+fn a_socket_that_lets_in_more_than_the_group_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let agent = Command::new("sh")
+        .args([
+            "-c",
+            "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --group 54321 3<&0",
+        ])
+        .arg(env!("CARGO_BIN_EXE_tsc-agent"))
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+        .output()
+        .unwrap();
+    assert!(!agent.status.success());
+    let said = String::from_utf8(agent.stderr).unwrap();
+    assert!(said.contains("SocketGroup="), "{said}");
+}
