@@ -158,7 +158,12 @@ static int nothing(X509_STORE_CTX *check) {
 static void how_the_store_verifies(SSL_CTX *ctx) {
     X509_STORE_set_verify(SSL_CTX_get_cert_store(ctx), nothing);
 }
-static int no_issuer(X509 **issuer, X509_STORE_CTX *check, X509 *of) {
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+typedef const X509 issued;
+#else
+typedef X509 issued;
+#endif
+static int no_issuer(X509 **issuer, X509_STORE_CTX *check, issued *of) {
     (void)issuer, (void)check, (void)of;
     return 0;
 }
