@@ -48,7 +48,8 @@ impl Connection {
         self.supply.engine().keep(&self.supply.key(), bytes).ok()
     }
 
-    /// A session that the agent lends, under the limits of this cache as well; `None`: there is no such session.
+    /// A session that the agent lends, under the limits of this cache as well; `None`: there is no such session, or it
+    /// is over.
     fn of_agent(&self, lent: Lent<SecretBytes>) -> Option<Session> {
         let info = SessionInfo::of(lent.tls_version, 0).check().ok()?;
         let engine = self.supply.engine();
@@ -59,12 +60,16 @@ impl Connection {
             ..engine.new_lineage(now)
         };
         let lineage = self.bounded(lineage, now, None);
+        let expires = restored(engine.options(), now, lent.age_ms, lent.left_ms, lineage);
+        if expires <= now {
+            return None;
+        }
         Some(Session {
             kind: info.kind,
             label: info.tls_version,
             size: 0,
             received: now.minus_ms(lent.age_ms),
-            expires: restored(engine.options(), now, lent.age_ms, lent.left_ms, lineage),
+            expires,
             lineage,
             payload: Payload::Bytes(lent.bytes),
         })
