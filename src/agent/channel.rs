@@ -112,13 +112,23 @@ impl Channel {
     /// Reads what nobody waits for; false: not all of it was there by the deadline.
     pub(super) fn settle(&mut self, deadline: Instant) -> Result<bool, Away> {
         while self.owed > 0 {
-            if self.receive(deadline)?.is_none() {
-                return Ok(false);
+            match self.receive(deadline)? {
+                None => return Ok(false),
+                Some(Reply::Done { .. } | Reply::Unknown { .. }) => {}
+                Some(_) => return Err(Away::Nonsense),
             }
             self.consume();
             self.owed -= 1;
         }
+        if self.has_more() {
+            return Err(Away::Nonsense);
+        }
         Ok(true)
+    }
+
+    /// Whether more was read than what is still to come.
+    pub(super) fn has_more(&self) -> bool {
+        self.owed == 0 && self.filled != 0
     }
 
     fn wait(&self, what: PollFlags, deadline: Instant) -> Result<(), Away> {

@@ -140,7 +140,9 @@ impl Counterpart {
         } = asking;
         let answer = match channel.receive(deadline) {
             Ok(None) => Err(Away::Slow),
+            Ok(Some(reply)) if reply.attempt() != Some(attempt) => Err(Away::Nonsense),
             Ok(Some(Reply::Leased {
+                attempt: _,
                 tls_version,
                 age_ms,
                 left_ms,
@@ -155,7 +157,11 @@ impl Counterpart {
                 }),
                 waited,
             }),
-            Ok(Some(Reply::None { reason, waited })) => Ok(Answer {
+            Ok(Some(Reply::None {
+                attempt: _,
+                reason,
+                waited,
+            })) => Ok(Answer {
                 session: Err(Reason::from_number(reason).unwrap_or(Reason::NothingStored)),
                 waited,
             }),
@@ -185,7 +191,7 @@ impl Counterpart {
         let told = self
             .agent
             .tell(&[Request::Begin { attempt, key }], |_, reply| {
-                known = matches!(reply, Reply::Done);
+                known = matches!(reply, Reply::Done { .. });
             });
         let known = known && told.is_ok();
         if known {
@@ -212,7 +218,7 @@ impl Counterpart {
         let requests: Vec<_> = requests.collect();
         let mut left = Vec::new();
         let told = self.agent.tell(&requests, |nth, reply| {
-            if nth < brought.len() && *reply == Reply::Unknown {
+            if nth < brought.len() && matches!(reply, Reply::Unknown { .. }) {
                 left.push(nth);
             }
         });
@@ -227,7 +233,7 @@ impl Counterpart {
         let mut taken = true;
         let request = brought.request(self.attempt());
         let told = self.agent.tell(&[request], |_, reply| {
-            taken = *reply != Reply::Unknown;
+            taken = !matches!(reply, Reply::Unknown { .. });
         });
         taken && told.map_or_else(|trouble| trouble.sent, |()| true)
     }

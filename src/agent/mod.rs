@@ -156,8 +156,11 @@ impl Agent {
         opened.map(|channel| (channel, true))
     }
 
-    /// Keeps a connection for the next call.
+    /// Keeps a connection for the next call, unless the agent has said on it what nobody asked for.
     fn put_by(&self, channel: Channel) {
+        if channel.has_more() {
+            return;
+        }
         let mut idle = self.own().idle.lock();
         let surplus = if idle.len() < IDLE {
             idle.push(channel);
@@ -215,8 +218,12 @@ impl Agent {
                 channel.owed += 1;
             }
             if wait {
-                for nth in 0..requests.len() {
+                for (nth, request) in requests.iter().enumerate() {
                     let reply = channel.receive(deadline)?.ok_or(Away::Slow)?;
+                    let is_verdict = matches!(reply, Reply::Done { .. } | Reply::Unknown { .. });
+                    if !is_verdict || reply.attempt() != request.attempt() {
+                        return Err(Away::Nonsense);
+                    }
                     read(nth, &reply);
                     channel.consume();
                     channel.owed -= 1;

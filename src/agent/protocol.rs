@@ -91,6 +91,8 @@ pub enum Request<'a> {
 pub enum Reply<'a> {
     /// A session, which nobody else has.
     Leased {
+        /// For which attempt: nobody offers what was meant for another one.
+        attempt: u64,
         /// As on the wire: 0x0304 for TLS 1.3.
         tls_version: u16,
         /// How many milliseconds ago it was received.
@@ -104,15 +106,23 @@ pub enum Reply<'a> {
     },
     /// No session: do a full handshake.
     None {
+        /// As in `Leased`.
+        attempt: u64,
         /// Why: the number of a [`Reason`](crate::Reason).
         reason: u8,
         /// Whether the attempt had waited for one.
         waited: bool,
     },
     /// It was noted.
-    Done,
+    Done {
+        /// As in the request.
+        attempt: u64,
+    },
     /// The agent knows no such attempt, or does not want what was sent.
-    Unknown,
+    Unknown {
+        /// As in the request.
+        attempt: u64,
+    },
     /// To `Status`.
     Text {
         /// UTF-8.
@@ -193,6 +203,20 @@ pub fn length(bytes: [u8; LENGTH]) -> Option<usize> {
 }
 
 impl<'a> Request<'a> {
+    /// Which attempt it is about; `None`: about none.
+    #[must_use]
+    pub fn attempt(&self) -> Option<u64> {
+        match *self {
+            Self::Lease { attempt, .. }
+            | Self::Begin { attempt, .. }
+            | Self::Received { attempt, .. }
+            | Self::Established { attempt, .. }
+            | Self::Failed { attempt, .. }
+            | Self::Gone { attempt } => Some(attempt),
+            Self::Hello { .. } | Self::Cancel | Self::Status => None,
+        }
+    }
+
     /// As it is sent, in two parts, so that what is secret is copied nowhere.
     #[must_use]
     pub fn encode(&self) -> (Head, &'a [u8]) {
@@ -284,27 +308,46 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Reply<'a> {
+    /// Which attempt it is about; `None`: about none.
+    #[must_use]
+    pub fn attempt(&self) -> Option<u64> {
+        match *self {
+            Self::Leased { attempt, .. }
+            | Self::None { attempt, .. }
+            | Self::Done { attempt }
+            | Self::Unknown { attempt } => Some(attempt),
+            Self::Text { .. } => None,
+        }
+    }
+
     /// As [`Request::encode`].
     #[must_use]
     pub fn encode(&self) -> (Head, &'a [u8]) {
         match *self {
             Self::Leased {
+                attempt,
                 tls_version,
                 age_ms,
                 left_ms,
                 waited,
                 session,
             } => Writer::new(130)
+                .put(attempt.to_be_bytes())
                 .put(tls_version.to_be_bytes())
                 .put(age_ms.to_be_bytes())
                 .put(left_ms.to_be_bytes())
                 .put([u8::from(waited)])
                 .end(session),
-            Self::None { reason, waited } => {
-                Writer::new(131).put([reason, u8::from(waited)]).end(&[])
-            }
-            Self::Done => Writer::new(132).end(&[]),
-            Self::Unknown => Writer::new(133).end(&[]),
+            Self::None {
+                attempt,
+                reason,
+                waited,
+            } => Writer::new(131)
+                .put(attempt.to_be_bytes())
+                .put([reason, u8::from(waited)])
+                .end(&[]),
+            Self::Done { attempt } => Writer::new(132).put(attempt.to_be_bytes()).end(&[]),
+            Self::Unknown { attempt } => Writer::new(133).put(attempt.to_be_bytes()).end(&[]),
             Self::Text { text } => Writer::new(134).end(text),
         }
     }
@@ -315,6 +358,7 @@ impl<'a> Reply<'a> {
         let mut rest = Reader(message);
         let reply = match rest.u8()? {
             130 => Self::Leased {
+                attempt: rest.u64()?,
                 tls_version: rest.u16()?,
                 age_ms: rest.u64()?,
                 left_ms: rest.u64()?,
@@ -322,11 +366,16 @@ impl<'a> Reply<'a> {
                 session: rest.rest(),
             },
             131 => Self::None {
+                attempt: rest.u64()?,
                 reason: rest.u8()?,
                 waited: rest.bool()?,
             },
-            132 => Self::Done,
-            133 => Self::Unknown,
+            132 => Self::Done {
+                attempt: rest.u64()?,
+            },
+            133 => Self::Unknown {
+                attempt: rest.u64()?,
+            },
             134 => Self::Text { text: rest.rest() },
             _ => return None,
         };
@@ -390,6 +439,7 @@ mod tests {
         }
         for reply in [
             Reply::Leased {
+                attempt,
                 tls_version: 0x0304,
                 age_ms: 1,
                 left_ms: 2,
@@ -397,11 +447,12 @@ mod tests {
                 session,
             },
             Reply::None {
+                attempt,
                 reason: 4,
                 waited: false,
             },
-            Reply::Done,
-            Reply::Unknown,
+            Reply::Done { attempt },
+            Reply::Unknown { attempt },
             Reply::Text { text: b"text" },
         ] {
             let message = message(reply.encode());

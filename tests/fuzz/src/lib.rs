@@ -10,6 +10,8 @@ pub mod lenders;
 pub mod messages;
 mod objects;
 mod raw;
+#[cfg(feature = "libfuzzer")]
+pub mod requests;
 pub mod sequences;
 
 /// A target by its name.

@@ -11,9 +11,9 @@ use std::time::Duration;
 /// Programs find it by the environment variable TSC_AGENT, if their cache allows sharing.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub command: Option<Command>,
 
     /// Where to listen: a Unix socket in a folder that only you can write to. With systemd's socket activation
     /// it is the unit's. Default: $XDG_RUNTIME_DIR/tsc-agent/socket, or /run/tsc-agent/socket for root
@@ -58,13 +58,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lease: u64,
 
+    /// Users; where there are more, those without a process that is connected are forgotten
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) max_users: usize,
+
     /// Connections of all processes together
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub(crate) max_connections: usize,
 
+    /// Connections of each user, and processes. Default: a quarter of --max-connections if other users are served
+    /// than the agent's own, otherwise as many
+    #[arg(long, value_name = "N")]
+    max_user_connections: Option<usize>,
+
     /// Connection attempts of each process that are under way or established
     #[arg(long, value_name = "N", default_value_t = 16384)]
     pub(crate) max_attempts: usize,
+
+    /// The same of each user
+    #[arg(long, value_name = "N", default_value_t = 65536)]
+    pub(crate) max_user_attempts: usize,
 
     /// Share with the agents of other hosts as well, through this Valkey, or Redis from 7.0 on:
     /// redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS, unix:///PATH
@@ -104,11 +117,11 @@ pub(crate) struct Args {
 
     /// Print the man page or the completions of a shell, and do nothing else
     #[arg(long, value_name = "WHAT", exclusive = true)]
-    pub(crate) print: Option<Page>,
+    pub print: Option<Page>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Page {
+pub enum Page {
     Man,
     Bash,
     Zsh,
@@ -125,14 +138,27 @@ pub(crate) enum Others {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Print how the running agent is, as text for Prometheus
     Status,
 }
 
 impl Args {
+    /// What these words say, which follow the program's name on a command line. Ends the process if they say nothing.
+    #[must_use]
+    pub fn of(words: &[&str]) -> Self {
+        Self::parse_from([&["tsc-agent"], words].concat())
+    }
+
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_secs(self.lease)
+    }
+
+    pub(crate) fn max_user_connections(&self) -> usize {
+        let others = self.all_users || self.group.is_some();
+        let all = self.max_connections;
+        let share = if others { all.div_ceil(4) } else { all };
+        self.max_user_connections.unwrap_or(share)
     }
 
     pub(crate) fn valkey_certificate(&self) -> Option<(&Path, &Path)> {
@@ -147,7 +173,7 @@ impl Args {
         self.valkey_stock.min(self.max_sessions) as usize
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         let default = || match std::env::var_os("XDG_RUNTIME_DIR") {
             Some(folder) => PathBuf::from(folder),
             None => PathBuf::from("/run"),

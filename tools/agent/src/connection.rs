@@ -3,15 +3,24 @@
 use crate::frames::Frames;
 use crate::host::Host;
 use crate::process::Process;
+use libtsc::Reason;
 use libtsc::agent::protocol::{Reply, Request, VERSION};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// Answers a process until it closes the connection, or says what is no message.
-pub(crate) async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
+/// Answers a process until it closes the connection, or says what is no message. A user who has too many connections
+/// gets no answer: the process goes on alone.
+pub async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
     let peer = stream.peer_cred()?;
+    let Some(user) = host.users.of(peer.uid()) else {
+        return Ok(());
+    };
+    let places = (host.connections.take(), user.connections.take());
+    let (Some(_), Some(_)) = places else {
+        return Ok(());
+    };
     let mut frames = Frames::new(stream);
     let Some(hello) = frames.next().await? else {
         return Ok(());
@@ -23,21 +32,32 @@ pub(crate) async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
     if version != VERSION {
         return Ok(());
     }
-    let Some(process) = host.process(peer.uid(), peer.pid(), process) else {
+    // Who only asks for the status is none that sessions are lent to.
+    while is_status(&mut frames).await? {
+        frames.consume();
+        let text = host.status();
+        let text = text.as_bytes();
+        frames.send(Reply::Text { text }.encode()).await?;
+    }
+    let Some(process) = host.process(&user, peer.pid(), process) else {
         return Ok(());
     };
-    while answer(host, &process, &mut frames).await? {}
+    while answer(&process, &mut frames).await? {}
     Ok(())
 }
 
+async fn is_status(frames: &mut Frames) -> io::Result<bool> {
+    let next = frames.next().await?;
+    Ok(next.and_then(Request::decode) == Some(Request::Status))
+}
+
 /// Answers the next request; false: there is none.
-async fn answer(host: &Host, process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> {
+async fn answer(process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> {
     let Some(message) = frames.next().await? else {
         return Ok(false);
     };
     let request = Request::decode(message).ok_or(io::ErrorKind::InvalidData)?;
-    let noted = |noted| if noted { Reply::Done } else { Reply::Unknown };
-    let reply = match request {
+    let noted = match request {
         Request::Lease {
             attempt,
             wait_ms,
@@ -47,35 +67,34 @@ async fn answer(host: &Host, process: &Rc<Process>, frames: &mut Frames) -> io::
             frames.consume();
             return lend(process, frames, attempt, &key, wait_ms).await;
         }
-        Request::Begin { attempt, key } => noted(process.begin_full(attempt, key)),
+        Request::Begin { attempt, key } => process.begin_full(attempt, key),
         Request::Received {
             attempt,
             tls_version,
             left_ms,
             session,
-        } => noted(process.received(attempt, tls_version, left_ms, session)),
+        } => process.received(attempt, tls_version, left_ms, session),
         Request::Established {
             attempt,
             resumed,
             left_ms,
-        } => noted(process.established(attempt, resumed, left_ms)),
-        Request::Failed { attempt, facts } => noted(process.failed(attempt, facts)),
-        Request::Gone { attempt } => noted(process.gone(attempt)),
+        } => process.established(attempt, resumed, left_ms),
+        Request::Failed { attempt, facts } => process.failed(attempt, facts),
+        Request::Gone { attempt } => process.gone(attempt),
         // What it was to end has ended by itself.
         Request::Cancel => {
             frames.consume();
             return Ok(true);
         }
-        Request::Status => {
-            let text = host.status();
-            frames.consume();
-            let text = text.as_bytes();
-            frames.send(Reply::Text { text }.encode()).await?;
-            return Ok(true);
-        }
-        Request::Hello { .. } => return Err(io::ErrorKind::InvalidData.into()),
+        Request::Hello { .. } | Request::Status => return Err(io::ErrorKind::InvalidData.into()),
     };
+    let attempt = request.attempt().unwrap_or_default();
     frames.consume();
+    let reply = if noted {
+        Reply::Done { attempt }
+    } else {
+        Reply::Unknown { attempt }
+    };
     frames.send(reply.encode()).await?;
     Ok(true)
 }
@@ -88,19 +107,28 @@ async fn lend(
     key: &[u8],
     wait_ms: u32,
 ) -> io::Result<bool> {
+    let Some(begun) = process.begin(attempt, key) else {
+        let denied = Reply::None {
+            attempt,
+            reason: Reason::CacheOff as u8,
+            waited: false,
+        };
+        frames.send(denied.encode()).await?;
+        return Ok(true);
+    };
     let mut still_there = true;
     let given_up = async {
         // Whatever comes now says that it does not wait any more; it is looked at after the answer.
         still_there = matches!(frames.next().await, Ok(Some(_)));
     };
     let wait = Duration::from_millis(wait_ms.into());
-    let lease = process.lease(attempt, key, wait, given_up).await;
+    let lease = begun.lease(wait, given_up).await;
     if !still_there {
         // Nobody has seen it.
         process.failed(attempt, 0);
         return Ok(false);
     }
-    let sent = frames.send(lease.reply().encode()).await;
+    let sent = frames.send(lease.reply(attempt).encode()).await;
     if sent.is_err() {
         process.gone(attempt);
     }

@@ -2,82 +2,64 @@
 
 use crate::args::Args;
 use crate::process::Process;
+use crate::quota::Quota;
+use crate::user::{User, Users};
 use crate::valkey::{Fleet, Shared};
 use libtsc::agent::protocol;
-use libtsc::{Cache, Options};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) struct Host {
-    options: Options,
-    share_between_users: bool,
+pub struct Host {
+    pub(crate) users: Users,
     pub(crate) lease: Duration,
     max_attempts: usize,
-    /// By user; what one publishes no other is offered.
-    caches: RefCell<HashMap<u32, Arc<Cache>>>,
     processes: RefCell<HashMap<(u32, protocol::Process), Weak<Process>>>,
-    pub(crate) connections: Cell<usize>,
+    pub(crate) connections: Quota,
     /// The agents of other hosts.
     pub(crate) fleet: Option<Rc<Fleet>>,
 }
 
-/// How many users are remembered. Their caches stay, as long as the agent runs.
-const MAX_USERS: usize = 1000;
-
 impl Host {
-    pub(crate) fn new(args: &Args) -> anyhow::Result<Rc<Self>> {
+    pub fn new(args: &Args) -> anyhow::Result<Rc<Self>> {
         Ok(Rc::new(Self {
-            options: args.options(),
-            share_between_users: args.share_between_users,
+            users: Users::new(args),
             lease: args.lease(),
             max_attempts: args.max_attempts,
-            caches: RefCell::default(),
             processes: RefCell::default(),
-            connections: Cell::new(0),
+            connections: Quota::new(args.max_connections),
             fleet: Fleet::new(args)?,
         }))
     }
 
-    fn cache(&self, uid: u32) -> Option<Arc<Cache>> {
-        let user = if self.share_between_users { 0 } else { uid };
-        let mut caches = self.caches.borrow_mut();
-        if caches.len() >= MAX_USERS && !caches.contains_key(&user) {
-            return None;
-        }
-        let cache = caches.entry(user);
-        Some(Arc::clone(
-            cache.or_insert_with(|| Cache::new(self.options)),
-        ))
-    }
-
-    /// The process that says it is this one. It has the sessions of its user, whatever it says.
+    /// The process that says it is this one. It has the sessions of its user, whatever it says. `None`: the user has
+    /// too many of them.
     pub(crate) fn process(
         &self,
-        uid: u32,
+        user: &Rc<User>,
         pid: Option<i32>,
         id: protocol::Process,
     ) -> Option<Rc<Process>> {
         let known = self
             .processes
             .borrow()
-            .get(&(uid, id))
+            .get(&(user.uid, id))
             .and_then(Weak::upgrade);
         if known.is_some() {
             return known;
         }
-        let cache = self.cache(uid)?;
+        let place = user.processes.take()?;
         let shared = self.fleet.as_ref().map(|fleet| {
-            let user = (!self.share_between_users).then_some(uid);
-            Shared::new(fleet, user, &cache)
+            let uid = self.users.are_apart().then_some(user.uid);
+            Shared::new(fleet, uid, &user.cache)
         });
-        let process = Rc::new(Process::new(cache, shared, self.max_attempts));
+        let process = Process::new(user, place, shared, self.max_attempts);
+        let process = Rc::new(process);
         process.watch(pid);
         let mut processes = self.processes.borrow_mut();
         processes.retain(|_, process| process.strong_count() != 0);
-        processes.insert((uid, id), Rc::downgrade(&process));
+        processes.insert((user.uid, id), Rc::downgrade(&process));
         Some(process)
     }
 
@@ -120,7 +102,7 @@ impl Host {
             "gauge",
             "connections",
             "Connections of processes.",
-            self.connections.get() as u64,
+            self.connections.used() as u64,
         );
         own("gauge", "processes", "Processes that are connected.", count);
         own(
@@ -132,12 +114,8 @@ impl Host {
         if let Some(fleet) = &self.fleet {
             fleet.status(&mut own);
         }
-        let caches = self.caches.borrow();
-        let mut users: Vec<_> = caches
-            .iter()
-            .map(|(uid, cache)| (*uid, cache.stats()))
-            .collect();
-        users.sort_unstable_by_key(|&(uid, _)| uid);
+        let caches = self.users.caches().into_iter();
+        let users: Vec<_> = caches.map(|(uid, cache)| (uid, cache.stats())).collect();
         macro_rules! each {
             ($($kind:literal $name:ident $suffix:literal $help:literal),* $(,)?) => { $(
                 let name = concat!("tsc_agent_", stringify!($name), $suffix);

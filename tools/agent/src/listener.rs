@@ -23,7 +23,7 @@ impl Drop for Own<'_> {
 }
 
 /// Serves until it is told to end.
-pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+pub async fn run(args: &Args) -> anyhow::Result<()> {
     let path = args.socket();
     let others = args.others()?;
     let given = listenfd::ListenFd::from_env().take_unix_listener(0)?;
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => admit(&host, args, others, stream),
+                Ok((stream, _)) => admit(&host, others, stream),
                 // Out of descriptors, say: those that there are will be closed again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
@@ -81,20 +81,16 @@ fn only_the_group(listener: &StdListener, others: Others) -> anyhow::Result<()> 
 
 /// Serves a connection, if its user may have one. Of a group's members the kernel lets in nobody else: it looks at
 /// the socket's owner, group and mode.
-fn admit(host: &Rc<Host>, args: &Args, others: Others, stream: UnixStream) {
+fn admit(host: &Rc<Host>, others: Others, stream: UnixStream) {
     let own = rustix::process::geteuid().as_raw();
     let allowed = |uid: u32| others != Others::Nobody || uid == own;
-    let may = stream.peer_cred().is_ok_and(|peer| allowed(peer.uid()));
-    if !may || host.connections.get() >= args.max_connections {
+    let Ok(peer) = stream.peer_cred() else { return };
+    if !allowed(peer.uid()) {
         return;
     }
-    host.connections.set(host.connections.get() + 1);
     let host = Rc::clone(host);
-    tokio::task::spawn_local(async move {
-        // What goes wrong on a connection is the other side's to see.
-        let _ = connection::serve(&host, stream).await;
-        host.connections.set(host.connections.get() - 1);
-    });
+    // What goes wrong on a connection is the other side's to see.
+    tokio::task::spawn_local(async move { connection::serve(&host, stream).await });
 }
 
 /// Listens at a path, in place of an agent that is no more.

@@ -1,20 +1,8 @@
-//! tsc-agent: keeps the TLS sessions of a machine's processes together, so that each of them resumes what any
-//! of them received. docs/sharing.md is the manual, docs/agent-protocol.md what is said on the socket.
-
-mod args;
-mod connection;
-mod frames;
-mod host;
-mod listener;
-mod page;
-mod process;
-mod status;
-mod valkey;
-
 use anyhow::Context as _;
-use args::{Args, Command};
 use clap::Parser as _;
 use std::process::ExitCode;
+use tsc_agent::args::{Args, Command};
+use tsc_agent::{listener, page, status};
 
 fn main() -> ExitCode {
     let args = Args::parse();

@@ -4,7 +4,7 @@ use crate::args::{Args, Page};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-pub(crate) fn print(which: Page) -> anyhow::Result<()> {
+pub fn print(which: Page) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut command = Args::command();
     let shell = match which {

@@ -1,24 +1,24 @@
 //! One process: its connection attempts, and what they were lent.
 
+use crate::quota::Unit;
+use crate::user::User;
 use crate::valkey::{Shared, Stock};
 use libtsc::agent::protocol::{Reply, whose};
-use libtsc::{
-    Attempt, AttemptState, Cache, Config, Endpoint, Failure, Reason, Session, SessionInfo,
-};
+use libtsc::{Attempt, AttemptState, Config, Endpoint, Failure, Reason, Session, SessionInfo};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 
 pub(crate) struct Process {
-    cache: Arc<Cache>,
+    user: Rc<User>,
+    _place: Unit,
     /// What there is of its user's on other hosts, if this agent shares with them.
     shared: Option<Shared>,
     max_attempts: usize,
@@ -30,6 +30,7 @@ pub(crate) struct Process {
 /// An attempt of a process's, as the engine knows it here.
 struct Held {
     attempt: Rc<Attempt>,
+    _place: Unit,
     /// When something was last heard of it.
     heard: Instant,
     /// The sessions of its endpoint on other hosts.
@@ -39,7 +40,7 @@ struct Held {
 }
 
 /// An attempt that has begun.
-struct Begun<'a> {
+pub(crate) struct Begun<'a> {
     attempt: Rc<Attempt>,
     config: Config,
     endpoint: Endpoint<'a>,
@@ -59,18 +60,12 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn denied(reason: Reason) -> Self {
-        Self {
-            session: Err(reason),
-            waited: false,
-        }
-    }
-
-    pub(crate) fn reply(&self) -> Reply<'_> {
+    pub(crate) fn reply(&self, attempt: u64) -> Reply<'_> {
         let waited = self.waited;
         let millis = |time: Duration| time.as_millis().try_into().unwrap_or(u64::MAX);
         match &self.session {
             Ok(session) => Reply::Leased {
+                attempt,
                 tls_version: session.tls_version(),
                 age_ms: millis(session.age()),
                 left_ms: millis(session.remaining()),
@@ -78,6 +73,7 @@ impl Lease {
                 session: session.bytes().unwrap_or_default(),
             },
             Err(reason) => Reply::None {
+                attempt,
                 reason: *reason as u8,
                 waited,
             },
@@ -85,10 +81,72 @@ impl Lease {
     }
 }
 
+impl Begun<'_> {
+    /// Finds a session for it, and waits for one up to `wait`, or until `given_up`.
+    pub(crate) async fn lease(
+        self,
+        mut wait: Duration,
+        given_up: impl Future<Output = ()>,
+    ) -> Lease {
+        let Self {
+            attempt,
+            config,
+            endpoint,
+            stock,
+        } = self;
+        let mut given_up = pin!(given_up);
+        let asked = Instant::now();
+        if let Some(stock) = stock {
+            // The other half is for what connections of this host bring.
+            tokio::select! {
+                biased;
+                () = stock.ask(wait / 2) => {}
+                () = &mut given_up => wait = Duration::ZERO,
+            }
+        }
+        let wait = wait.saturating_sub(asked.elapsed());
+        let mut waited = false;
+        if !wait.is_zero() {
+            let mut ready = pin!(attempt.ready(wait));
+            let first = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context)));
+            waited = first.await.is_pending();
+            if waited {
+                let mut ended = pin!(async {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = &mut given_up => {}
+                    }
+                });
+                let mut look = tokio::time::interval(LOOK);
+                loop {
+                    tokio::select! {
+                        _ = &mut ready => break,
+                        () = &mut ended => break,
+                        _ = look.tick() => {
+                            let _ = config.forecast(&endpoint);
+                        }
+                    }
+                }
+            }
+        }
+        let session = match attempt.offer() {
+            Ok(Some(session)) if session.bytes().is_some() => Ok(session),
+            _ => Err(attempt.info().map_or(Reason::CacheOff, |info| info.reason)),
+        };
+        Lease { session, waited }
+    }
+}
+
 impl Process {
-    pub(crate) fn new(cache: Arc<Cache>, shared: Option<Shared>, max_attempts: usize) -> Self {
+    pub(crate) fn new(
+        user: &Rc<User>,
+        place: Unit,
+        shared: Option<Shared>,
+        max_attempts: usize,
+    ) -> Self {
         Self {
-            cache,
+            user: Rc::clone(user),
+            _place: place,
             shared,
             max_attempts,
             attempts: RefCell::default(),
@@ -136,20 +194,23 @@ impl Process {
         Some(Rc::clone(&held.attempt))
     }
 
-    /// Begins an attempt, with the endpoint that its key names.
-    fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<Begun<'a>> {
+    /// Begins an attempt, with the endpoint that its key names. `None`: that is no key, the number is in use, or there
+    /// are too many.
+    pub(crate) fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<Begun<'a>> {
         let (identity, endpoint) = whose(key)?;
-        let config = Config::new(&self.cache).identity(identity).ok()?;
+        let config = Config::new(&self.user.cache).identity(identity).ok()?;
         let mut attempts = self.attempts.borrow_mut();
         if attempts.len() >= self.max_attempts || attempts.contains_key(&number) {
             return None;
         }
+        let place = self.user.attempts.take()?;
         let attempt = Rc::new(config.begin(&endpoint).ok()?);
         let stock = self.shared.as_ref().and_then(|shared| shared.stock(key));
         attempts.insert(
             number,
             Held {
                 attempt: Rc::clone(&attempt),
+                _place: place,
                 heard: Instant::now(),
                 stock: stock.clone(),
                 reusable: false,
@@ -167,65 +228,6 @@ impl Process {
     pub(crate) fn begin_full(&self, number: u64, key: &[u8]) -> bool {
         let begun = self.begin(number, key);
         begun.is_some_and(|begun| begun.attempt.sent().is_ok())
-    }
-
-    /// Finds a session for an attempt that begins, and waits for it up to `wait`, or until `given_up`.
-    pub(crate) async fn lease(
-        &self,
-        number: u64,
-        key: &[u8],
-        mut wait: Duration,
-        given_up: impl Future<Output = ()>,
-    ) -> Lease {
-        let Some(begun) = self.begin(number, key) else {
-            return Lease::denied(Reason::CacheOff);
-        };
-        let Begun {
-            attempt,
-            config,
-            endpoint,
-            stock,
-        } = begun;
-        let mut given_up = pin!(given_up);
-        let asked = Instant::now();
-        if let Some(stock) = stock {
-            // The other half is for what connections of this host bring.
-            tokio::select! {
-                biased;
-                () = stock.ask(wait / 2) => {}
-                () = &mut given_up => wait = Duration::ZERO,
-            }
-        }
-        let wait = wait.saturating_sub(asked.elapsed());
-        let mut waited = false;
-        if !wait.is_zero() {
-            let mut ready = pin!(attempt.ready(wait));
-            let first = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context)));
-            waited = first.await.is_pending();
-            if waited {
-                let mut ended = pin!(async {
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = &mut given_up => {}
-                    }
-                });
-                let mut look = tokio::time::interval(LOOK);
-                loop {
-                    tokio::select! {
-                        _ = &mut ready => break,
-                        () = &mut ended => break,
-                        _ = look.tick() => {
-                            let _ = config.forecast(&endpoint);
-                        }
-                    }
-                }
-            }
-        }
-        let session = match attempt.offer() {
-            Ok(Some(session)) if session.bytes().is_some() => Ok(session),
-            _ => Err(attempt.info().map_or(Reason::CacheOff, |info| info.reason)),
-        };
-        Lease { session, waited }
     }
 
     /// An attempt has received a session; false: it is not kept.

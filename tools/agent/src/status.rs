@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) fn print(path: &Path) -> anyhow::Result<()> {
+pub fn print(path: &Path) -> anyhow::Result<()> {
     let answer = || format!("{}: no answer", path.display());
     let stream = UnixStream::connect(path);
     let mut stream = stream.with_context(|| format!("no agent listens at {}", path.display()))?;

@@ -6,6 +6,8 @@ mod engine;
 mod fleet;
 mod lease;
 mod machine;
+mod raw;
+mod requests;
 mod share;
 mod trouble;
 mod users;

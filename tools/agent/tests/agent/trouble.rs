@@ -1,10 +1,11 @@
 //! No agent, or a bad one, is never worse than none.
 
 use crate::machine::{LONG, Machine, Process, offer, receive};
+use crate::raw::{KEY, Raw};
 use libtsc::Options;
-use libtsc::agent::protocol::{LENGTH, Process as Id, Reply, Request, VERSION};
+use libtsc::agent::protocol::{Reply, Request, VERSION};
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
@@ -80,12 +81,12 @@ fn an_agent_that_says_what_is_no_message() {
     beside(move |stream| says(stream, &head.repeat(9)));
 }
 
-#[test]
-fn an_agent_that_lends_what_is_no_session() {
-    let tls_version = 0x7777;
+/// A loan to the attempt of that number.
+fn loan(attempt: u64, tls_version: u16) -> Vec<u8> {
     let (age_ms, left_ms, waited) = (0, u64::MAX, false);
-    let session = b"of a TLS that there is not";
+    let session = LOAN;
     let (head, tail) = Reply::Leased {
+        attempt,
         tls_version,
         age_ms,
         left_ms,
@@ -93,17 +94,49 @@ fn an_agent_that_lends_what_is_no_session() {
         session,
     }
     .encode();
-    let lent = [&head, tail].concat();
+    [&head, tail].concat()
+}
+
+/// What the first attempts of a process offer, if an agent answers the first question with that.
+fn offers(answer: Vec<u8>) -> [Option<Vec<u8>>; 2] {
     let machine = Machine::without_agent();
     let listener = UnixListener::bind(machine.socket()).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            says(stream.unwrap(), &lent);
+            // It hears a greeting and a question, lends that, and is gone.
+            let mut raw = Raw(stream.unwrap());
+            raw.hear().and_then(|_| raw.hear());
+            let _ = raw.0.write_all(&answer);
         }
     });
-    let process = machine.process_with(Options::default(), SHORT);
-    assert_eq!(offer(&process.begin()), None);
-    assert_eq!(process.cache.stats().agent_leased, 0);
+    let process = machine.process_with(Options::default(), LONG);
+    let attempts = [(); 2].map(|()| process.begin());
+    let offered = attempts.each_ref().map(offer);
+    let leased = offered.iter().flatten().count() as u64;
+    assert_eq!(process.cache.stats().agent_leased, leased);
+    offered
+}
+
+const TLS_1_3: u16 = 0x0304;
+const LOAN: &[u8] = b"a session";
+
+#[test]
+fn an_agent_that_lends_what_is_no_session() {
+    assert_eq!(offers(loan(1, TLS_1_3)), [Some(LOAN.to_vec()), None]);
+    assert_eq!(offers(loan(1, 0x7777)), [None, None]);
+}
+
+#[test]
+fn an_agent_that_lends_what_is_another_attempts() {
+    assert_eq!(offers(loan(2, TLS_1_3)), [None, None]);
+}
+
+#[test]
+fn an_agent_that_answers_twice() {
+    let twice = loan(1, TLS_1_3).repeat(2);
+    assert_eq!(offers(twice), [Some(LOAN.to_vec()), None]);
+    let ahead = [loan(1, TLS_1_3), loan(2, TLS_1_3)].concat();
+    assert_eq!(offers(ahead), [Some(LOAN.to_vec()), None]);
 }
 
 #[test]
@@ -147,32 +180,6 @@ fn goes_on_without(process: &Process) {
     assert_eq!(process.take(), Some(ticket));
 }
 
-/// Speaks to the agent by hand.
-struct Raw(UnixStream);
-
-impl Raw {
-    fn new(machine: &Machine, process: Id) -> Self {
-        let mut raw = Self(UnixStream::connect(machine.socket()).unwrap());
-        raw.0.set_read_timeout(Some(LONG)).unwrap();
-        let version = VERSION;
-        raw.say(&Request::Hello { version, process });
-        raw
-    }
-
-    fn say(&mut self, request: &Request<'_>) {
-        let (head, tail) = request.encode();
-        self.0.write_all(&[&head, tail].concat()).unwrap();
-    }
-
-    fn hear(&mut self) -> Option<Vec<u8>> {
-        let mut length = [0; LENGTH];
-        self.0.read_exact(&mut length).ok()?;
-        let mut message = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut message).ok()?;
-        Some(message)
-    }
-}
-
 #[test]
 fn a_process_that_talks_nonsense_harms_only_itself() {
     let machine = Machine::new(&[]);
@@ -214,7 +221,8 @@ fn a_process_that_talks_nonsense_harms_only_itself() {
         },
     ] {
         raw.say(&request);
-        assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(Reply::Unknown));
+        let unknown = Reply::Unknown { attempt };
+        assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(unknown));
     }
     for key in keys {
         raw.say(&Request::Lease {
@@ -242,4 +250,81 @@ fn the_number_of_attempts_of_a_process_is_bounded() {
     assert_eq!(process.cache.stats().stored, 1);
     drop((held, more));
     assert_eq!(machine.number("tsc_agent_attempts"), 0);
+}
+
+#[test]
+fn a_number_that_is_in_use_begins_nothing_and_ends_nothing() {
+    let machine = Machine::new(&[]);
+    let mut raw = Raw::new(&machine, [7; 16]);
+    let attempt = 1;
+    assert!(raw.is_done(&Request::Begin { attempt, key: KEY }));
+    let wait_ms = 60_000;
+    let again = Request::Lease {
+        attempt,
+        wait_ms,
+        key: KEY,
+    };
+    // Also not if it closes before the answer.
+    for _ in 0..20 {
+        Raw::new(&machine, [7; 16]).say(&again);
+    }
+    let denied = Raw::new(&machine, [7; 16]).ask(&again).unwrap();
+    assert!(matches!(
+        Reply::decode(&denied),
+        Some(Reply::None { attempt: 1, .. })
+    ));
+    let (resumed, left_ms) = (false, 1000);
+    assert!(raw.is_done(&Request::Established {
+        attempt,
+        resumed,
+        left_ms
+    }));
+}
+
+/// A user has two connections, and two processes, here.
+const FEW: [&str; 1] = ["--max-user-connections=2"];
+
+#[test]
+fn the_number_of_connections_of_a_user_is_bounded() {
+    let machine = Machine::new(&FEW);
+    let mut held = [1, 2].map(|id| Raw::new(&machine, [id; 16]));
+    for raw in &mut held {
+        assert!(raw.is_alive());
+    }
+    assert!(!Raw::new(&machine, [3; 16]).is_alive());
+    drop(held);
+    // As soon as the agent has seen that they are closed.
+    while !Raw::new(&machine, [3; 16]).is_alive() {}
+}
+
+#[test]
+fn the_number_of_processes_of_a_user_is_bounded() {
+    let machine = Machine::new(&FEW);
+    for id in [1, 2] {
+        // It may have a session on loan: its end is waited for.
+        let attempt = 1;
+        let mut raw = Raw::new(&machine, [id; 16]);
+        while !raw.is_done(&Request::Begin { attempt, key: KEY }) {
+            raw = Raw::new(&machine, [id; 16]);
+        }
+    }
+    while machine.number("tsc_agent_connections") > 1 {}
+    let attempt = 2;
+    let begin = Request::Begin { attempt, key: KEY };
+    assert_eq!(Raw::new(&machine, [3; 16]).ask(&begin), None);
+    assert!(Raw::new(&machine, [2; 16]).is_done(&begin));
+}
+
+#[test]
+fn the_number_of_attempts_of_a_user_is_bounded() {
+    let machine = Machine::new(&["--max-user-attempts=2"]);
+    let mut raws = [1, 2, 3].map(|id| Raw::new(&machine, [id; 16]));
+    let attempt = 1;
+    let begin = Request::Begin { attempt, key: KEY };
+    assert_eq!(
+        raws.each_mut().map(|raw| raw.is_done(&begin)),
+        [true, true, false]
+    );
+    assert!(raws[0].is_done(&Request::Gone { attempt }));
+    assert!(raws[2].is_done(&begin));
 }
