@@ -3,6 +3,7 @@
 
 use super::input::Input;
 use libtsc::agent::protocol::{LENGTH, Reply, Request, VERSION, length};
+use libtsc::{Failure, Reason};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,10 +103,10 @@ impl Model {
                     assert!(!matches!(ticket.place, Place::Staged(_)), "lent too early");
                 }
             }
-            (Request::Lease { key, .. }, Reply::None { .. }) => {
-                // Perhaps it has begun, perhaps its number is in use.
-                self.begun.entry(attempt).or_insert_with(|| key.to_vec());
-            }
+            // It has not begun: its number is in use, or there are too many.
+            (Request::Lease { .. }, Reply::None { reason, .. })
+                if reason == Reason::CacheOff as u8 => {}
+            (Request::Lease { key, .. }, Reply::None { .. }) => self.begin(attempt, key),
             (Request::Begin { key, .. }, Reply::Done { .. }) => self.begin(attempt, key),
             (
                 Request::Received {
@@ -141,6 +142,12 @@ impl Model {
                 self.places(|place| place == Place::Lent(attempt), back);
                 self.over(attempt);
             }
+            // It was established before, say, and is over all the same.
+            (Request::Failed { facts, .. }, Reply::Unknown { .. })
+                if Failure::from_bits(facts).is_some() =>
+            {
+                self.over(attempt);
+            }
             (Request::Gone { .. }, Reply::Done { .. }) => self.over(attempt),
             (_, Reply::Unknown { .. }) if !matches!(request, Request::Lease { .. }) => {}
             _ => panic!("{reply:?} is no reply to {request:?}"),
@@ -148,7 +155,7 @@ impl Model {
     }
 
     fn begin(&mut self, attempt: Attempt, key: &[u8]) {
-        self.over(attempt);
+        assert!(!self.begun.contains_key(&attempt), "it began twice");
         self.begun.insert(attempt, key.to_vec());
     }
 

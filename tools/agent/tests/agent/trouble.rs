@@ -82,7 +82,7 @@ fn an_agent_that_says_what_is_no_message() {
 }
 
 /// A loan to the attempt of that number.
-fn loan(attempt: u64, tls_version: u16) -> Vec<u8> {
+pub(crate) fn loan(attempt: u64, tls_version: u16) -> Vec<u8> {
     let (age_ms, left_ms, waited) = (0, u64::MAX, false);
     let session = LOAN;
     let (head, tail) = Reply::Leased {
@@ -101,6 +101,14 @@ fn loan(attempt: u64, tls_version: u16) -> Vec<u8> {
 fn offers(answer: Vec<u8>) -> [Option<Vec<u8>>; 2] {
     let machine = Machine::without_agent();
     let listener = UnixListener::bind(machine.socket()).unwrap();
+    offers_beside(&machine, listener, answer)
+}
+
+pub(crate) fn offers_beside(
+    machine: &Machine,
+    listener: UnixListener,
+    answer: Vec<u8>,
+) -> [Option<Vec<u8>>; 2] {
     thread::spawn(move || {
         for stream in listener.incoming() {
             // It hears a greeting and a question, lends that, and is gone.
@@ -117,8 +125,8 @@ fn offers(answer: Vec<u8>) -> [Option<Vec<u8>>; 2] {
     offered
 }
 
-const TLS_1_3: u16 = 0x0304;
-const LOAN: &[u8] = b"a session";
+pub(crate) const TLS_1_3: u16 = 0x0304;
+pub(crate) const LOAN: &[u8] = b"a session";
 
 #[test]
 fn an_agent_that_lends_what_is_no_session() {
@@ -129,6 +137,34 @@ fn an_agent_that_lends_what_is_no_session() {
 #[test]
 fn an_agent_that_lends_what_is_another_attempts() {
     assert_eq!(offers(loan(2, TLS_1_3)), [None, None]);
+}
+
+#[test]
+fn an_agent_that_stops_answering() {
+    let machine = Machine::without_agent();
+    let listener = UnixListener::bind(machine.socket()).unwrap();
+    let silent = thread::spawn(move || {
+        let mut raw = Raw(listener.accept().unwrap().0);
+        raw.hear().and_then(|_| raw.hear());
+        let (attempt, reason, waited) = (1, 0, false);
+        let none = Reply::None {
+            attempt,
+            reason,
+            waited,
+        };
+        raw.0.write_all(&none.encode().0).unwrap();
+        // What follows has no answer.
+        raw.hear();
+        raw
+    });
+    let process = machine.process_with(Options::default(), Duration::from_secs(3));
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    receive(&attempt);
+    attempt.established(false).unwrap();
+    // It may have arrived, so nobody here offers it.
+    assert_eq!(process.take(), None);
+    drop(silent.join().unwrap());
 }
 
 #[test]

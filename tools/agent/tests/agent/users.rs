@@ -1,10 +1,12 @@
 //! Whom the agent serves, and that users stay apart. Only root can be several users.
 
 use crate::machine::{LONG, Machine, Process};
+use crate::trouble::{LOAN, TLS_1_3, loan, offers_beside};
 use libtsc::agent::Agent;
 use libtsc::{Cache, Options};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -47,6 +49,15 @@ fn reader() {
     }
 }
 
+/// Has the socket that it is given listen in its own name.
+#[test]
+fn impostor() {
+    if std::env::var_os(SOCKET).is_some() {
+        rustix::net::listen(std::io::stdin(), 8).unwrap();
+        eprintln!("\nchild: listens");
+    }
+}
+
 /// An agent of root's at a place that every user can reach, and this program there.
 struct Place {
     machine: Machine,
@@ -74,6 +85,10 @@ impl Place {
 
     /// What a test of this program says as that user.
     fn run_as(&self, user: &str, groups: &str, test: &str) -> String {
+        self.run_as_with(user, groups, test, Stdio::null())
+    }
+
+    fn run_as_with(&self, user: &str, groups: &str, test: &str, stdin: Stdio) -> String {
         let said = Command::new("setpriv")
             .args(["--reuid", user, "--regid", user, "--groups", groups])
             .arg(&self.program)
@@ -81,11 +96,28 @@ impl Place {
             .env(SOCKET, self.machine.socket())
             .env("TSC_AGENT", self.machine.socket())
             .current_dir("/")
+            .stdin(stdin)
             .output()
             .unwrap();
         let said = String::from_utf8(said.stderr).unwrap();
         let line = said.lines().find_map(|line| line.strip_prefix("child: "));
         line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+}
+
+#[test]
+fn an_agent_of_another_user_is_not_believed() {
+    let Some(place) = Place::with(&[]) else {
+        return;
+    };
+    for (user, offered) in [("50001", None), ("0", Some(LOAN.to_vec()))] {
+        let machine = Machine::without_agent();
+        let listener = UnixListener::bind(machine.socket()).unwrap();
+        let same = OwnedFd::from(listener.try_clone().unwrap());
+        let said = place.run_as_with(user, user, "users::impostor", same.into());
+        assert_eq!(said, "listens");
+        let offers = offers_beside(&machine, listener, loan(1, TLS_1_3));
+        assert_eq!(offers, [offered, None]);
     }
 }
 
