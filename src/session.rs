@@ -59,6 +59,13 @@ impl Session {
     pub fn remaining(&self) -> Duration {
         Duration::from_millis(self.session.expires.since(self.now))
     }
+
+    /// For how long any session could still be offered that descends from it, by resumption: a new full handshake is
+    /// due then.
+    #[must_use]
+    pub fn lineage_remaining(&self) -> Duration {
+        Duration::from_millis(self.session.lineage.ends.since(self.now))
+    }
 }
 
 impl fmt::Debug for Session {

@@ -29,6 +29,7 @@ pub(crate) struct Lent<B> {
     pub(crate) tls_version: u16,
     pub(crate) age_ms: u64,
     pub(crate) left_ms: u64,
+    pub(crate) lineage_ms: u64,
     pub(crate) bytes: B,
 }
 
@@ -146,6 +147,7 @@ impl Counterpart {
                 tls_version,
                 age_ms,
                 left_ms,
+                lineage_ms,
                 waited,
                 session,
             })) => keep(session).ok_or(Away::NoMemory).map(|bytes| Answer {
@@ -153,6 +155,7 @@ impl Counterpart {
                     tls_version,
                     age_ms,
                     left_ms,
+                    lineage_ms,
                     bytes,
                 }),
                 waited,
@@ -205,14 +208,14 @@ impl Counterpart {
     pub(crate) fn established(
         &self,
         resumed: bool,
-        left_ms: u64,
+        lineage_ms: u64,
         brought: &[Brought<'_>],
     ) -> Vec<usize> {
         let attempt = self.attempt();
         let end = Request::Established {
             attempt,
             resumed,
-            left_ms,
+            lineage_ms,
         };
         let requests = brought.iter().map(|one| one.request(attempt)).chain([end]);
         let requests: Vec<_> = requests.collect();

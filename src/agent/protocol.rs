@@ -66,7 +66,7 @@ pub enum Request<'a> {
         /// Whether it was resumed.
         resumed: bool,
         /// For how many milliseconds what descends from it may be offered.
-        left_ms: u64,
+        lineage_ms: u64,
     },
     /// The attempt failed.
     Failed {
@@ -99,6 +99,8 @@ pub enum Reply<'a> {
         age_ms: u64,
         /// For how many milliseconds it may still be offered.
         left_ms: u64,
+        /// For how many milliseconds what descends from it may be offered.
+        lineage_ms: u64,
         /// Whether the attempt had to wait for it.
         waited: bool,
         /// As the TLS stack serialised it.
@@ -247,11 +249,11 @@ impl<'a> Request<'a> {
             Self::Established {
                 attempt,
                 resumed,
-                left_ms,
+                lineage_ms,
             } => Writer::new(5)
                 .put(attempt.to_be_bytes())
                 .put([u8::from(resumed)])
-                .put(left_ms.to_be_bytes())
+                .put(lineage_ms.to_be_bytes())
                 .end(&[]),
             Self::Failed { attempt, facts } => Writer::new(6)
                 .put(attempt.to_be_bytes())
@@ -290,7 +292,7 @@ impl<'a> Request<'a> {
             5 => Self::Established {
                 attempt: rest.u64()?,
                 resumed: rest.bool()?,
-                left_ms: rest.u64()?,
+                lineage_ms: rest.u64()?,
             },
             6 => Self::Failed {
                 attempt: rest.u64()?,
@@ -329,6 +331,7 @@ impl<'a> Reply<'a> {
                 tls_version,
                 age_ms,
                 left_ms,
+                lineage_ms,
                 waited,
                 session,
             } => Writer::new(130)
@@ -336,6 +339,7 @@ impl<'a> Reply<'a> {
                 .put(tls_version.to_be_bytes())
                 .put(age_ms.to_be_bytes())
                 .put(left_ms.to_be_bytes())
+                .put(lineage_ms.to_be_bytes())
                 .put([u8::from(waited)])
                 .end(session),
             Self::None {
@@ -362,6 +366,7 @@ impl<'a> Reply<'a> {
                 tls_version: rest.u16()?,
                 age_ms: rest.u64()?,
                 left_ms: rest.u64()?,
+                lineage_ms: rest.u64()?,
                 waited: rest.bool()?,
                 session: rest.rest(),
             },
@@ -426,7 +431,7 @@ mod tests {
             Request::Established {
                 attempt,
                 resumed: true,
-                left_ms: u64::MAX,
+                lineage_ms: u64::MAX,
             },
             Request::Failed { attempt, facts: 33 },
             Request::Gone { attempt },
@@ -443,6 +448,7 @@ mod tests {
                 tls_version: 0x0304,
                 age_ms: 1,
                 left_ms: 2,
+                lineage_ms: 3,
                 waited: true,
                 session,
             },
@@ -466,7 +472,7 @@ mod tests {
         let established = Request::Established {
             attempt: 1,
             resumed: false,
-            left_ms: 2,
+            lineage_ms: 2,
         };
         let whole = message(established.encode());
         for end in 0..whole.len() {

@@ -54,10 +54,10 @@ impl Connection {
         let info = SessionInfo::of(lent.tls_version, 0).check().ok()?;
         let engine = self.supply.engine();
         let now = engine.now();
-        let ends = now.plus_ms(lent.left_ms);
+        let begun = engine.new_lineage(now);
         let lineage = Lineage {
-            ends,
-            ..engine.new_lineage(now)
+            ends: now.plus_ms(lent.lineage_ms).min(begun.ends),
+            ..begun
         };
         let lineage = self.bounded(lineage, now, None);
         let expires = restored(engine.options(), now, lent.age_ms, lent.left_ms, lineage);
@@ -341,8 +341,8 @@ impl Connection {
             Some((at, self.brought(agents, session, lineage, not_after, now)?))
         });
         let (places, brought): (Vec<_>, Vec<_>) = offered.unzip();
-        let left_ms = self.bounded(lineage, now, not_after).ends.since(now);
-        let refused = agents.established(resumed && borrowed, left_ms, &brought);
+        let lineage_ms = self.bounded(lineage, now, not_after).ends.since(now);
+        let refused = agents.established(resumed && borrowed, lineage_ms, &brought);
         drop(brought);
         let taken: Vec<_> = (0..places.len())
             .filter(|nth| !refused.contains(nth))

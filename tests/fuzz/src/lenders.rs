@@ -96,6 +96,7 @@ impl Answer {
                 attempt: lent,
                 tls_version: version @ (TLS_1_2 | TLS_1_3),
                 left_ms: 1..,
+                lineage_ms: 1..,
                 session,
                 ..
             },
@@ -156,6 +157,7 @@ fn leased<'a>(input: &mut Input<'_>, attempt: u64, session: &'a [u8]) -> Reply<'
         tls_version: input.pick(&[TLS_1_3, TLS_1_2, 0, 0xFFFF]),
         age_ms: input.pick(&[0, 1000, u64::MAX]),
         left_ms: input.pick(&[3_600_000, 0, u64::MAX]),
+        lineage_ms: input.pick(&[3_600_000, 3_600_000, 0, u64::MAX]),
         waited: input.flag(),
         session,
     }

@@ -87,6 +87,7 @@ impl Model {
                     session,
                     tls_version,
                     left_ms,
+                    lineage_ms,
                     ..
                 },
             ) => {
@@ -95,7 +96,7 @@ impl Model {
                 let ticket = ticket.unwrap_or_else(|| panic!("nobody brought {session:?}"));
                 assert_eq!(ticket.key, key, "for another identity or endpoint");
                 assert_eq!(ticket.is_single, tls_version == TLS_1_3);
-                assert!(left_ms > 0);
+                assert!(left_ms > 0 && lineage_ms >= left_ms);
                 if ticket.is_single {
                     assert_eq!(ticket.place, Place::Stored, "lent twice, or too early");
                     ticket.place = Place::Lent(attempt);
@@ -284,7 +285,7 @@ async fn talk(input: &mut Input<'_>) {
             7 => Request::Established {
                 attempt,
                 resumed: input.flag(),
-                left_ms: input.pick(&[3_600_000, 3_600_000, 0, u64::MAX]),
+                lineage_ms: input.pick(&[3_600_000, 3_600_000, 0, u64::MAX]),
             },
             8 => Request::Failed {
                 attempt,

@@ -77,8 +77,8 @@ async fn answer(process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> 
         Request::Established {
             attempt,
             resumed,
-            left_ms,
-        } => process.established(attempt, resumed, left_ms),
+            lineage_ms,
+        } => process.established(attempt, resumed, lineage_ms),
         Request::Failed { attempt, facts } => process.failed(attempt, facts),
         Request::Gone { attempt } => process.gone(attempt),
         // What it was to end has ended by itself.

@@ -69,6 +69,7 @@ impl Lease {
                 tls_version: session.tls_version(),
                 age_ms: millis(session.age()),
                 left_ms: millis(session.remaining()),
+                lineage_ms: millis(session.lineage_remaining()),
                 waited,
                 session: session.bytes().unwrap_or_default(),
             },
@@ -268,13 +269,13 @@ impl Process {
         }
     }
 
-    pub(crate) fn established(&self, number: u64, resumed: bool, left_ms: u64) -> bool {
+    pub(crate) fn established(&self, number: u64, resumed: bool, lineage_ms: u64) -> bool {
         let Some(attempt) = self.held(number) else {
             return false;
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_secs());
-        if let Ok(ends) = i64::try_from(now.saturating_add(left_ms / 1000)) {
+        if let Ok(ends) = i64::try_from(now.saturating_add(lineage_ms / 1000)) {
             let _ = attempt.set_not_after(ends);
         }
         let established = attempt.established(resumed).is_ok();

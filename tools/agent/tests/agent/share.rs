@@ -1,8 +1,9 @@
 //! What one process brought, another is lent, and nobody else.
 
-use crate::machine::{ENDPOINT, Machine, offer, receive};
-use libtsc::{Config, Endpoint, Failure, Reason, SessionInfo};
+use crate::machine::{ENDPOINT, LONG, Machine, offer, receive};
+use libtsc::{Config, Endpoint, Failure, Options, Reason, SessionInfo};
 use std::collections::HashSet;
+use std::time::Duration;
 
 #[test]
 fn what_one_process_brings_others_are_lent_once() {
@@ -87,6 +88,31 @@ fn a_resumed_connection_brings_the_next_ones() {
         assert!(attempt.info().unwrap().resumed);
     }
     assert_eq!(machine.number("tsc_agent_resumed_total"), 20);
+}
+
+#[test]
+fn what_descends_from_a_loan_lasts_as_long_as_its_lineage_allows() {
+    let machine = Machine::new(&[]);
+    let minute = Duration::from_secs(60);
+    let lineage = 20 * minute;
+    let mut options = Options::default();
+    options.max_lineage_age_seconds = lineage.as_secs().try_into().unwrap();
+    let first = machine.process_with(options, LONG).begin();
+    let ticket_of_a_minute = b"ticket";
+    let info = SessionInfo::tls13(minute.as_secs().try_into().unwrap());
+    first.receive(&info, ticket_of_a_minute).unwrap();
+    first.established(false).unwrap();
+
+    // Others know neither the process that did the full handshake, nor its limit.
+    let second = machine.process().begin();
+    let lent = second.offer().unwrap().unwrap();
+    assert_eq!(lent.bytes(), Some(&ticket_of_a_minute[..]));
+    assert!(lent.remaining() <= minute);
+    receive(&second);
+    second.established(true).unwrap();
+    let lent = machine.process().begin().offer().unwrap().unwrap();
+    assert!(lent.remaining() > minute);
+    assert!(lent.remaining() <= lineage);
 }
 
 #[test]

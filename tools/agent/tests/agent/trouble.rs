@@ -2,8 +2,8 @@
 
 use crate::machine::{LONG, Machine, Process, offer, receive};
 use crate::raw::{KEY, Raw};
-use libtsc::Options;
 use libtsc::agent::protocol::{Reply, Request, VERSION};
+use libtsc::{Options, Reason};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -83,13 +83,14 @@ fn an_agent_that_says_what_is_no_message() {
 
 /// A loan to the attempt of that number.
 pub(crate) fn loan(attempt: u64, tls_version: u16) -> Vec<u8> {
-    let (age_ms, left_ms, waited) = (0, u64::MAX, false);
+    let (age_ms, waited) = (0, false);
     let session = LOAN;
     let (head, tail) = Reply::Leased {
         attempt,
         tls_version,
         age_ms,
-        left_ms,
+        left_ms: u64::MAX,
+        lineage_ms: u64::MAX,
         waited,
         session,
     }
@@ -245,7 +246,7 @@ fn a_process_that_talks_nonsense_harms_only_itself() {
     let established = Request::Established {
         attempt,
         resumed: true,
-        left_ms: 1,
+        lineage_ms: 1,
     };
     let keys: [&[u8]; 3] = [b"", &[1, 0], &[0; 300]];
     for request in [
@@ -305,15 +306,18 @@ fn a_number_that_is_in_use_begins_nothing_and_ends_nothing() {
         Raw::new(&machine, [7; 16]).say(&again);
     }
     let denied = Raw::new(&machine, [7; 16]).ask(&again).unwrap();
-    assert!(matches!(
-        Reply::decode(&denied),
-        Some(Reply::None { attempt: 1, .. })
-    ));
-    let (resumed, left_ms) = (false, 1000);
+    let (reason, waited) = (Reason::CacheOff as u8, false);
+    let refused = Reply::None {
+        attempt,
+        reason,
+        waited,
+    };
+    assert_eq!(Reply::decode(&denied), Some(refused));
+    let (resumed, lineage_ms) = (false, 1000);
     assert!(raw.is_done(&Request::Established {
         attempt,
         resumed,
-        left_ms
+        lineage_ms
     }));
 }
 

@@ -127,6 +127,13 @@ fn other_users_are_not_served() {
         return;
     };
     assert_eq!(place.visit("50001", GROUP), "not served");
+    // Nor where the kernel lets them in.
+    std::fs::set_permissions(
+        place.machine.socket(),
+        std::fs::Permissions::from_mode(0o666),
+    )
+    .unwrap();
+    assert_eq!(place.visit("50001", GROUP), "not served");
     assert_eq!(place.visit("0", "0"), "nothing for it");
 }
 
