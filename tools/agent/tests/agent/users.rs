@@ -1,6 +1,7 @@
 //! Whom the agent serves, and that users stay apart. Only root can be several users.
 
 use crate::machine::{LONG, Machine, Process};
+use crate::raw::Raw;
 use crate::trouble::{LOAN, TLS_1_3, loan, offers_beside};
 use libtsc::agent::Agent;
 use libtsc::{Cache, Options};
@@ -156,6 +157,30 @@ fn all_users_are_served_and_kept_apart() {
     assert_eq!(place.visit("50001", "50001"), "nothing for it");
     assert_eq!(place.visit("50002", "50002"), "nothing for it");
     assert_eq!(place.visit("50002", "50002"), "lent");
+}
+
+#[test]
+fn a_user_who_is_connected_is_not_forgotten_for_another() {
+    let Some(place) = Place::with(&["--all-users", "--max-users=1"]) else {
+        return;
+    };
+    let mut connected = Raw::new(&place.machine, [7; 16]);
+    assert!(connected.is_alive());
+    assert_eq!(place.visit("50001", "50001"), "not served");
+    drop(connected);
+    // As soon as the agent has seen that.
+    while place.visit("50001", "50001") == "not served" {}
+}
+
+#[test]
+fn a_user_leaves_connections_to_others() {
+    let Some(place) = Place::with(&["--all-users", "--max-connections=8"]) else {
+        return;
+    };
+    let mut held = [(); 9].map(|()| Raw::new(&place.machine, [7; 16]));
+    let served = held.each_mut().map(Raw::is_alive);
+    assert_eq!(served.into_iter().filter(|served| *served).count(), 2);
+    assert_eq!(place.visit("50001", "50001"), "nothing for it");
 }
 
 #[test]
