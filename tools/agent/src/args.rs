@@ -15,71 +15,72 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Where to listen: a Unix socket in a folder that only you can write to. With systemd's socket activation
-    /// it is the unit's. Default: $XDG_RUNTIME_DIR/tsc-agent/socket, or /run/tsc-agent/socket for root
+    /// The Unix socket to listen on, in a folder that only you can write to. With systemd's socket activation, the
+    /// unit names the socket. Default: $XDG_RUNTIME_DIR/tsc-agent/socket, or /run/tsc-agent/socket for root
     #[arg(long, value_name = "PATH", env = "TSC_AGENT", global = true)]
     socket: Option<PathBuf>,
 
-    /// Serve the members of this group as well, a name or a number. Each user's sessions stay with that user. To
-    /// be trusted by programs of other users, the agent has to run as root
+    /// Also serve the members of this group, given by name or number. Each user's sessions stay with that user.
+    /// Programs of other users trust an agent only if it runs as root
     #[arg(long, group = "others")]
     group: Option<String>,
 
-    /// Serve all users, whoever the socket's mode lets in. Each user's sessions stay with that user
+    /// Serve all users. Each user's sessions stay with that user
     #[arg(long, group = "others")]
     all_users: bool,
 
-    /// With --group or --all-users: have all of them share. Whoever publishes a session can impersonate the
-    /// server to whoever resumes it, so do this only among users that trust each other with that
+    /// With --group or --all-users: let these users share their sessions. A user who publishes a session can
+    /// impersonate the server to every user who resumes it, so do this only if they trust each other
     #[arg(long, requires = "others")]
     pub(crate) share_between_users: bool,
 
-    /// Endpoints of each user that have sessions; the least recently used goes first
+    /// Endpoints with sessions, for each user; the least recently used is dropped first
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_endpoints: u32,
 
-    /// Sessions of each endpoint; the oldest goes first
+    /// Sessions for each endpoint; the oldest is dropped first
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(crate) max_sessions: u32,
 
-    /// Bytes of all sessions of a user, in MiB
+    /// Memory for the sessions of each user, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) max_mib: u64,
 
-    /// For how long a session may be offered at the most
+    /// The longest time that a session may be offered, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub(crate) ttl: u32,
 
-    /// Full handshakes to one endpoint at the same time, over all processes, for attempts that wait; 0: any number
+    /// Full handshakes to one endpoint at the same time, over all processes, while other attempts wait for their
+    /// tickets; 0: no limit
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) max_full_handshakes: u32,
 
-    /// After how long a session counts as used that was lent to a process of which nothing was heard since
+    /// If a process has been silent for this long, in seconds, the sessions that it was lent count as used
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lease: u64,
 
-    /// Users; where there are more, those without a process that is connected are forgotten
+    /// Users to remember; if more come, the agent forgets users without a connected process
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) max_users: usize,
 
-    /// Connections of all processes together
+    /// Connections, over all processes
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub(crate) max_connections: usize,
 
-    /// Connections of each user, and processes. Default: a quarter of --max-connections if other users are served
-    /// than the agent's own, otherwise as many
+    /// Connections for each user, and also processes. Default: --max-connections, or a quarter of it with --group or
+    /// --all-users
     #[arg(long, value_name = "N")]
     max_user_connections: Option<usize>,
 
-    /// Connection attempts of each process that are under way or established
+    /// Connection attempts for each process, under way or established
     #[arg(long, value_name = "N", default_value_t = 16384)]
     pub(crate) max_attempts: usize,
 
-    /// The same of each user
+    /// Connection attempts for each user, under way or established
     #[arg(long, value_name = "N", default_value_t = 65536)]
     pub(crate) max_user_attempts: usize,
 
-    /// Share with the agents of other hosts as well, through this Valkey, or Redis from 7.0 on:
+    /// Also share with the agents of other hosts, through this Valkey, or Redis 7.0 or newer:
     /// redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS, unix:///PATH
     #[arg(
         long,
@@ -90,12 +91,12 @@ pub struct Args {
     )]
     pub(crate) valkey: Option<String>,
 
-    /// What sessions are sealed with on their way: a file with a key a line, as `openssl rand -hex 32` prints it.
-    /// The first one seals, all of them open
+    /// The file with the keys that seal the sessions in Valkey, one on each line, as `openssl rand -hex 32` prints
+    /// them. The first key seals, all of them open
     #[arg(long, value_name = "FILE", requires = "valkey")]
     pub(crate) valkey_key: Option<PathBuf>,
 
-    /// Whom to trust as Valkey, in PEM. Default: the system's certificates
+    /// The certificate authorities to trust for Valkey, in PEM. Default: the system's
     #[arg(long, value_name = "FILE", requires = "valkey")]
     pub(crate) valkey_ca: Option<PathBuf>,
 
@@ -107,11 +108,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "valkey_cert")]
     valkey_cert_key: Option<PathBuf>,
 
-    /// Sessions of each endpoint in use that stay at hand here; those beyond it are other hosts'
+    /// Sessions to keep on this host for each endpoint in use; the others go to Valkey
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     valkey_stock: u32,
 
-    /// Sessions of each endpoint in Valkey; the oldest goes first
+    /// Sessions in Valkey for each endpoint; the oldest is dropped first
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) valkey_sessions: u32,
 
@@ -139,7 +140,7 @@ pub(crate) enum Others {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Print how the running agent is, as text for Prometheus
+    /// Print the statistics of the running agent, as text for Prometheus
     Status,
 }
 

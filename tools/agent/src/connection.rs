@@ -1,4 +1,4 @@
-//! What one connection of a process says, and is answered.
+//! One connection of a process: its requests, and the replies.
 
 use crate::frames::Frames;
 use crate::host::Host;
@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// Answers a process until it closes the connection, or says what is no message. A user who has too many connections
-/// gets no answer: the process goes on alone.
+/// Answers a process until it closes the connection or sends something that is no message. A process whose user has too
+/// many connections gets no answer, and goes on alone.
 pub async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let Some(user) = host.users.of(peer.uid()) else {
@@ -32,7 +32,7 @@ pub async fn serve(host: &Host, stream: UnixStream) -> io::Result<()> {
     if version != VERSION {
         return Ok(());
     }
-    // Who only asks for the status is none that sessions are lent to.
+    // A connection that only asks for the status stands for no process.
     while is_status(&mut frames).await? {
         frames.consume();
         let text = host.status();

@@ -1,4 +1,4 @@
-//! All users' sessions, and the processes that have some of them.
+//! The sessions of all users, and the processes that share them.
 
 use crate::args::Args;
 use crate::process::Process;
@@ -33,8 +33,8 @@ impl Host {
         }))
     }
 
-    /// The process that says it is this one. It has the sessions of its user, whatever it says. `None`: the user has
-    /// too many of them.
+    /// The process with this id. Whatever id it gives, it gets the sessions of its own user only. `None`: the user has
+    /// too many processes.
     pub(crate) fn process(
         &self,
         user: &Rc<User>,
@@ -63,7 +63,7 @@ impl Host {
         Some(process)
     }
 
-    /// Takes what was lent too long ago for used, and forgets what is over.
+    /// Ends leases that have run out, and forgets processes that have nothing here.
     pub(crate) fn sweep(&self) {
         let processes: Vec<_> = self
             .processes
@@ -80,7 +80,7 @@ impl Host {
         }
     }
 
-    /// How it is, as text for Prometheus.
+    /// The statistics, as text for Prometheus.
     pub(crate) fn status(&self) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
@@ -104,7 +104,12 @@ impl Host {
             "Connections of processes.",
             self.connections.used() as u64,
         );
-        own("gauge", "processes", "Processes that are connected.", count);
+        own(
+            "gauge",
+            "processes",
+            "Processes that are connected or have sessions on loan.",
+            count,
+        );
         own(
             "gauge",
             "attempts",
@@ -126,27 +131,27 @@ impl Host {
             )* };
         }
         each! {
-            "counter" offered "_total" "Sessions that were lent.",
-            "counter" resumed "_total" "Of these, how many were resumed.",
-            "counter" refused "_total" "Of these, how many the server refused.",
-            "counter" returned "_total" "Of these, how many came back because they were not sent.",
-            "counter" missed "_total" "Times that there was no session to lend.",
-            "counter" stored "_total" "Sessions that processes brought.",
+            "counter" offered "_total" "Sessions lent to processes.",
+            "counter" resumed "_total" "Lent sessions that the server resumed.",
+            "counter" refused "_total" "Lent sessions that the server refused.",
+            "counter" returned "_total" "Lent sessions that came back because they were not sent.",
+            "counter" missed "_total" "Requests for which there was no session to lend.",
+            "counter" stored "_total" "Sessions that processes received and handed to the agent.",
             "counter" expired "_total" "Sessions dropped because they had expired.",
             "counter" evicted "_total" "Sessions dropped to keep a limit.",
             "counter" displaced "_total" "Sessions that made room for newer ones of their endpoint.",
-            "counter" removed "_total" "Sessions that were dropped with a refused one of the same handshake, or cleared.",
-            "counter" taken "_total" "Sessions that left the store: lent, or reserved for who waits.",
+            "counter" removed "_total" "Sessions dropped because the server refused another one of the same lineage.",
+            "counter" taken "_total" "Sessions that left the store: lent, or reserved for a waiting attempt.",
             "counter" established "_total" "Attempts that were established.",
             "counter" failed "_total" "Attempts that failed.",
-            "counter" unfinished "_total" "Attempts of which nobody said how they ended.",
+            "counter" unfinished "_total" "Attempts whose end the agent was not told.",
             "counter" waited "_total" "Attempts that waited for a session.",
-            "counter" waits_served "_total" "Of these, how many got one.",
-            "counter" withheld "_total" "Attempts that were lent nothing because offers did harm.",
-            "counter" breaker_opened "_total" "Times that offering was stopped at an endpoint because it did harm.",
-            "gauge" endpoints "" "Endpoints that have sessions.",
-            "gauge" sessions "" "Sessions.",
-            "gauge" bytes "" "Bytes of these sessions.",
+            "counter" waits_served "_total" "Attempts that waited for a session and got one.",
+            "counter" withheld "_total" "Attempts that were lent nothing because the breaker of their endpoint was open.",
+            "counter" breaker_opened "_total" "Times that the breaker of an endpoint opened: resumption did harm there.",
+            "gauge" endpoints "" "Endpoints with sessions.",
+            "gauge" sessions "" "Sessions in the store.",
+            "gauge" bytes "" "Bytes of the sessions in the store.",
         }
         text
     }

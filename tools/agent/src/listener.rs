@@ -72,7 +72,7 @@ fn only_the_group(listener: &StdListener, others: Others) -> anyhow::Result<()> 
     let about = fs::metadata(path).with_context(|| path.display().to_string())?;
     if about.gid() != group || about.mode() & 0o007 != 0 {
         bail!(
-            "{}: others than the group may connect: set SocketGroup= and SocketMode=0660 in tsc-agent.socket",
+            "{}: users outside the group may connect: set SocketGroup= and SocketMode=0660 in tsc-agent.socket",
             path.display()
         );
     }
@@ -111,13 +111,13 @@ fn listen(path: &Path, others: Others) -> anyhow::Result<StdListener> {
     let own = rustix::process::geteuid().as_raw();
     if about.mode() & 0o022 != 0 || (about.uid() != own && about.uid() != 0) {
         bail!(
-            "{}: others could put a socket of theirs there; programs will not use it. \
+            "{}: other users could replace the socket, so programs will not use it. \
              Choose a folder that only you can write to (chmod go-w)",
             folder.display()
         );
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        bail!("{}: another agent listens there", path.display());
+        bail!("{}: another agent is listening there", path.display());
     }
     let _ = fs::remove_file(path);
     // Until its mode is set, the socket is for the agent's own user alone.

@@ -46,12 +46,12 @@ fn keep_memory_to_ourselves() {
     use rustix::mm::{MlockAllFlags, mlockall};
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     if let Err(why) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        eprintln!("tsc-agent: memory could be dumped: {why}");
+        eprintln!("tsc-agent: cannot keep sessions out of core dumps: {why}");
     }
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     if mlockall(all).is_err() {
         eprintln!(
-            "tsc-agent: memory may be paged out: raise the limit of locked memory (LimitMEMLOCK=)"
+            "tsc-agent: sessions may be written to swap: raise the limit of locked memory (LimitMEMLOCK=, ulimit -l)"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! One process: its connection attempts, and what they were lent.
+//! One process: its connection attempts, and the sessions they were lent.
 
 use crate::quota::Unit;
 use crate::user::User;
