@@ -1,26 +1,23 @@
 //! No ticket is lost without a reason: what the processes count, what the agent counts and what the server saw is the
 //! same.
 
-use super::dice::{Dice, from_environment, kills};
+use super::dice::{Dice, kills, lives};
 use super::life::{CANCELLED, Life, MOST};
 use super::mortal::{LONG_BUDGET, Mortal};
 use super::owner::OWNERS;
 use super::server::{Counts, Pipe, Server};
+use crate::engine::Engine;
 use crate::machine::{LONG, Machine};
 use libtsc::{Options, SessionInfo};
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 /// Nobody dies, and no call ends before its answer is there: the numbers are the same to the last ticket.
-#[test]
-fn each_ticket_goes_for_one_reason() {
-    // Less than they bring, so that some have to make room.
-    let machine = Machine::new(&["--max-endpoints", "4", "--max-sessions", "8"]);
-    let lives = from_environment("TSC_AGENT_LIVES", 300);
-    let server = Server::default();
+fn live(machines: &[Machine], lives: u64, server: &Server) {
     thread::scope(|scope| {
         for number in 1..=4 {
-            let (server, machine) = (&server, &machine);
+            let machine = &machines[number as usize % machines.len()];
             scope.spawn(move || {
                 let mut dice = Dice::of(number);
                 for _ in 0..lives / 4 {
@@ -36,6 +33,16 @@ fn each_ticket_goes_for_one_reason() {
             });
         }
     });
+}
+
+#[test]
+fn each_ticket_goes_for_one_reason() {
+    // Less than they bring, so that some have to make room.
+    let machine = Machine::new(&["--max-endpoints", "4", "--max-sessions", "8"]);
+    let machines = [machine];
+    let [machine] = &machines;
+    let server = Server::default();
+    live(&machines, lives(), &server);
     let counts = server.counts();
     let books = counts.books;
     let agent = |name: &str| machine.number(&format!("tsc_agent_{name}"));
@@ -69,6 +76,45 @@ fn each_ticket_goes_for_one_reason() {
     assert_eq!(taken.sum::<u64>(), held);
     assert_eq!(agent("sessions{"), 0);
     server.judge("each ticket goes for one reason");
+}
+
+/// What agents fetch and publish meanwhile is on its way between two looks; in the end nothing is.
+#[test]
+fn each_ticket_goes_for_one_reason_on_two_hosts() {
+    let engine = Engine::new(&[]);
+    let machines = [engine.machine(), engine.machine()];
+    let server = Server::default();
+    live(&machines, lives() / 4, &server);
+    let counts = server.judge("two hosts");
+    let total = |names: &[&str]| -> u64 {
+        let numbers = names.iter().flat_map(|name| {
+            let name = format!("tsc_agent_{name}");
+            machines.each_ref().map(|machine| machine.number(&name))
+        });
+        numbers.sum()
+    };
+    let begun = Instant::now();
+    loop {
+        let lists = engine.names();
+        let lists = lists.iter().map(|list| engine.tell::<u64>(&["LLEN", list]));
+        let between = lists.sum::<u64>();
+        // What an agent publishes it counts as removed, and what it fetched and may not use, too.
+        let removed = total(&["removed_total"]) - total(&["valkey_published_total"]);
+        let held = total(&[
+            "expired_total",
+            "evicted_total",
+            "displaced_total",
+            "sessions{",
+        ]);
+        let went = counts.sent + counts.books.discarded + removed + held + between;
+        if went == counts.issued {
+            break;
+        }
+        assert!(begun.elapsed() < LONG, "{went} of {}", counts.issued);
+    }
+    assert_eq!(total(&["valkey_lost_total"]), 0);
+    assert!(total(&["valkey_fetched_total"]) > 0);
+    machines.iter().for_each(Machine::balance);
 }
 
 /// Of a process that is killed, so many tickets at the most go without being counted anywhere: those that its one

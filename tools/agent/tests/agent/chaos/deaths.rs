@@ -1,6 +1,6 @@
 //! Agents, processes and the engine die at any instant, and are slow, full or spoken to badly before.
 
-use super::dice::{Dice, from_environment, kills};
+use super::dice::{Dice, kills, lives};
 use super::life::Life;
 use super::mortal::{ANY_BUDGET, Mortal};
 use super::owner::OWNERS;
@@ -30,7 +30,6 @@ impl Drop for Flag<'_> {
 
 #[test]
 fn an_agent_dies_under_the_threads_of_many_processes() {
-    let lives = from_environment("TSC_AGENT_LIVES", 300);
     let mut machine = Machine::new(&[]);
     let server = Server::default();
     let done = AtomicBool::new(false);
@@ -50,7 +49,7 @@ fn an_agent_dies_under_the_threads_of_many_processes() {
                 let (socket, server) = (&socket, &server);
                 scope.spawn(move || {
                     let mut dice = Dice::of(number);
-                    for _ in 0..lives / 4 {
+                    for _ in 0..lives() / 4 {
                         let budget = Duration::from_millis([0, 2, 2, 50][dice.roll(4) as usize]);
                         let agent = Agent::at(socket).budget(budget);
                         let life = Life {

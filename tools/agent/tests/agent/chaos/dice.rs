@@ -26,7 +26,12 @@ pub fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |number| number.parse().unwrap())
 }
 
-/// How many processes a test kills. All tests have a short and a long form.
+/// How many processes live in threads of a test. All tests have a short and a long form.
+pub fn lives() -> u64 {
+    from_environment("TSC_AGENT_LIVES", 300)
+}
+
+/// How many processes a test kills.
 pub fn kills() -> u64 {
     from_environment("TSC_AGENT_KILLS", 60)
 }
