@@ -10,11 +10,11 @@ test-agent: deps-agent lint-agent ## Test tsc-agent, and the library with it
 	@$(MAKE) --quiet workers IN_TURN=20
 	@$(MAKE) --quiet fleet HOSTS=4 WORKERS_EACH=8
 
-# LIVES: how many, beside an agent that is killed; KILLS: of processes that share; SEED: with what they begin.
+# LIVES: of processes that nobody kills; KILLS: how many are killed in each test that does so; SEED: when.
 LIVES = 100000
 KILLS = 10000
 SEED = 1
-test-agent-long: deps-build ## Kill agents and the processes that share through them, LIVES=, KILLS=, SEED=
+test-agent-long: deps-agent ## Kill agents, the processes that share through them and Redis, LIVES=, KILLS=, SEED=
 	TSC_AGENT_LIVES=$(LIVES) TSC_AGENT_KILLS=$(KILLS) TSC_AGENT_SEED=$(SEED) $(CARGO) test $(AGENT_CARGO) --release --test agent chaos -- --nocapture
 
 lint-agent: deps-build ## Check format and lints of tsc-agent

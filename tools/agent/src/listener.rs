@@ -13,12 +13,29 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The socket's file, which goes with the agent.
-struct Own<'a>(&'a Path);
+/// The socket's file, which goes with the agent, unless another agent's has taken its place.
+struct Own<'a> {
+    path: &'a Path,
+    file: (u64, u64),
+}
+
+impl<'a> Own<'a> {
+    fn new(path: &'a Path) -> std::io::Result<Self> {
+        let file = Self::file(path)?;
+        Ok(Self { path, file })
+    }
+
+    fn file(path: &Path) -> std::io::Result<(u64, u64)> {
+        let about = fs::symlink_metadata(path)?;
+        Ok((about.dev(), about.ino()))
+    }
+}
 
 impl Drop for Own<'_> {
     fn drop(&mut self) {
-        let _ = fs::remove_file(self.0);
+        if Self::file(self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(self.path);
+        }
     }
 }
 
@@ -27,12 +44,12 @@ pub async fn run(args: &Args) -> anyhow::Result<()> {
     let path = args.socket();
     let others = args.others()?;
     let given = listenfd::ListenFd::from_env().take_unix_listener(0)?;
-    let (listener, _own) = match given {
+    let (listener, own) = match given {
         Some(listener) => {
             only_the_group(&listener, others)?;
             (listener, None)
         }
-        None => (listen(&path, others)?, Some(Own(&path))),
+        None => (listen(&path, others)?, Some(Own::new(&path)?)),
     };
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
@@ -56,6 +73,8 @@ pub async fn run(args: &Args) -> anyhow::Result<()> {
             _ = interrupted.recv() => break,
         }
     }
+    // Another agent takes over where nobody listens. So this one's socket goes while it still does.
+    drop(own);
     if let Some(fleet) = &host.fleet {
         fleet.give_back().await;
     }

@@ -76,7 +76,11 @@ impl Place {
         let folder = machine.socket().parent().map(Path::to_owned).unwrap();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = folder.join("visitor");
-        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        // By another process: what this one has open for writing, a process that it starts meanwhile has too, and
+        // such a program does not run.
+        let mut copy = Command::new("cp");
+        let copied = copy.arg(std::env::current_exe().unwrap()).arg(&program);
+        assert!(copied.status().unwrap().success());
         Some(Self { machine, program })
     }
 
