@@ -3,7 +3,7 @@
 
        gnutls_client HOST PORT CAFILE
 
-   The parts marked tsc are what libtsc takes with a TLS stack that it has no header for. */
+   The parts marked tsc are what libtsc needs with a TLS stack that it has no header for. */
 
 #include "tcp.h"
 #include "tsc.h"
@@ -93,7 +93,7 @@ static int visit(tsc_config *config, gnutls_certificate_credentials_t trust, con
     if (ok && (!tls13 || gnutls_session_get_flags(tls) & GNUTLS_SFLAGS_SESSION_TICKET) &&
         gnutls_session_get_data2(tls, &ticket) == GNUTLS_E_SUCCESS) {
         tsc_session_info info = {.tls_version = tls13 ? 0x0304 : 0x0303};
-        info.lifetime_seconds = 86400; /* GnuTLS keeps the server's to itself, and looks at it */
+        info.lifetime_seconds = 86400; /* GnuTLS hides the server's, and enforces it itself */
         info.not_after = gnutls_certificate_expiration_time_peers(tls);
         tsc_attempt_receive(attempt, &info, sizeof info, ticket.data, ticket.size);
     }

@@ -3,7 +3,7 @@
 
        openssl_client HOST PORT CAFILE
 
-   The parts marked tsc are all that libtsc takes. The rest is any program on OpenSSL. */
+   The parts marked tsc are all that libtsc needs. The rest is any program on OpenSSL. */
 
 #include "tcp.h"
 #include "tsc_openssl.h"
@@ -65,7 +65,15 @@ static int visit(SSL_CTX *ctx, const char *host, const char *port) {
         tsc_ssl_failed(ssl);
     /* [/tsc] */
     if (ok) {
-        puts(SSL_session_reused(ssl) ? "resumed" : "full");
+        if (SSL_session_reused(ssl)) {
+            puts("resumed");
+        } else {
+            /* [tsc] */
+            tsc_attempt_info info = {0};
+            tsc_attempt_info_get(tsc_ssl_attempt(ssl), &info, sizeof info);
+            printf("full, reason %u\n", info.reason); /* TSC_REASON_* */
+            /* [/tsc] */
+        }
         SSL_shutdown(ssl);
     } else {
         fprintf(stderr, "failed\n");

@@ -135,13 +135,13 @@ struct rustls_client_config;
 // (docs/sharing.md).
 //
 // What configs with an identity keep as bytes is then kept by the agent, for all processes of this user whose
-// config has the same identity. Whatever trouble there is with the agent, the process goes on alone, as it does
-// outside Linux. Whoever publishes a session can impersonate its server to whoever resumes it, since a resumed
-// handshake shows no certificate: share among programs that you trust alike.
+// config has the same identity. If there is any trouble with the agent, the process goes on alone; outside Linux
+// it always does. A program that publishes a session can impersonate its server to any program that resumes it, since
+// a resumed handshake shows no certificate: share only among programs that you trust alike.
 #define TSC_SHARE 4
 
 // tsc_options.agent_budget_us: no call waits for tsc-agent, as in an event loop. Then only tsc_attempt_wait_fd
-// gets sessions from it.
+// gets sessions from the agent.
 #define TSC_AGENT_NO_WAIT UINT32_MAX
 
 // The longest host, server name, group, verification and identity, in bytes.
@@ -163,8 +163,8 @@ struct rustls_client_config;
 // (TSC_SHARE). client_not_after says the same.
 #define TSC_CONFIG_CLIENT_CERTIFICATE 1
 
-// tsc_config_options.flags: sessions are shared with other processes though the client shows a certificate.
-// Whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+// tsc_config_options.flags: sessions are shared with other processes although the client shows a certificate.
+// Any program of this user can then act as the client, without its key, for as long as the sessions last.
 #define TSC_CONFIG_SHARE_CLIENT_CERTIFICATE 2
 
 // In a field of tsc_forecast: not known yet, or never.
@@ -386,13 +386,13 @@ typedef struct {
     // Passed to on_event.
     void *event_arg;
     // With TSC_SHARE: where tsc-agent listens, the absolute path of a Unix socket, not NUL-terminated. (NULL, 0):
-    // what the environment variable TSC_AGENT says, except in a process with other rights than whoever
-    // started it (set-user-ID); without one, the process goes on alone.
+    // what the environment variable TSC_AGENT says, except in a process with elevated rights (set-user-ID).
+    // Without an agent, the process goes on alone.
     const uint8_t *agent;
     // Its length, at most TSC_MAX_NAME.
     size_t agent_len;
     // With TSC_SHARE: for how many microseconds a call may wait for tsc-agent, besides the wait of
-    // tsc_attempt_wait; then it goes on without. Default 2000; TSC_AGENT_NO_WAIT: not at all.
+    // tsc_attempt_wait; after that it goes on without the agent. Default 2000; TSC_AGENT_NO_WAIT: not at all.
     uint32_t agent_budget_us;
     // Always 0.
     uint32_t reserved;
@@ -484,7 +484,7 @@ typedef struct {
     uint64_t discarded_unfinished;
     // Sessions not kept because the cache is disabled or closed.
     uint64_t discarded_disabled;
-    // Sessions not kept for want of memory.
+    // Sessions not kept because memory ran out.
     uint64_t discarded_no_memory;
     // Attempts that were established.
     uint64_t established;
@@ -504,7 +504,7 @@ typedef struct {
     uint64_t reused;
     // Attempts that were told to wait for a session.
     uint64_t waited;
-    // Of these, how many got one while they waited.
+    // How many of these got a session while they waited.
     uint64_t waits_served;
     // Attempts that were offered nothing because their endpoint's breaker was open.
     uint64_t withheld;
@@ -528,11 +528,11 @@ typedef struct {
     // Sessions that tsc-agent lent to attempts (TSC_SHARE). They never were in the cache; one that was offered
     // is counted as offered, too.
     uint64_t agent_leased;
-    // Of these, how many were given back because they were not sent.
+    // How many of these were given back because they were not sent.
     uint64_t agent_returned;
-    // Sessions received that tsc-agent has in place of the cache.
+    // Sessions received that went to tsc-agent instead of the cache.
     uint64_t agent_stored;
-    // Attempts that asked tsc-agent and had no answer: there is none, or it was too slow. They went on without.
+    // Attempts that asked tsc-agent and got no answer: no agent runs, or it was too slow. They went on without it.
     uint64_t agent_away;
 } tsc_stats;
 
@@ -1264,7 +1264,7 @@ tsc_status tsc_attempt_wait_end(const tsc_attempt *attempt);
 // stays. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with TSC_SSL_SERIALISE;
 // rustls's own sessions cannot be exported. What attempts have taken or staged is not exported.
 //
-// Whoever has an export and its key has the sessions. Import it once, in one process: the library cannot detect
+// An export and its key give access to the sessions. Import it once, in one process: the library cannot detect
 // a second import, which would offer every single-use session again. The export is encrypted with
 // ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports.
 //

@@ -40,12 +40,14 @@ INSTALLED_PROGRAMS = $(call PROGRAM_FILES,tsc-probe) $(call PROGRAM_FILES,tsc-ag
 
 # The manual, with what its pages link to: the examples, the reasons, and how to build and report.
 MANUAL = $(wildcard *.md LICENSE-* docs/*.md docs/*.svg docs/decisions/*.md examples/*.*)
+# Where its pages expect the headers: links to where they are.
+MANUAL_HEADERS = include bindings/c
 
 INSTALLED = $(LIBDIR)/$(REAL_NAME) $(LIBDIR)/$(SONAME) $(LIBDIR)/libtsc.so $(LIBDIR)/libtsc.a \
     $(addprefix $(INCLUDEDIR)/,$(notdir $(INSTALLED_HEADERS))) $(INSTALLED_RUSTLS_H_$(BUILD)) \
     $(LIBDIR)/pkgconfig/tsc.pc \
     $(LIBDIR)/cmake/tsc/tscConfig.cmake $(LIBDIR)/cmake/tsc/tscConfigVersion.cmake \
-    $(addprefix $(DOCDIR)/,$(MANUAL))
+    $(addprefix $(DOCDIR)/,$(MANUAL) $(MANUAL_HEADERS))
 
 # The paths in what is filled in lead from the file itself, so that the tree can be moved.
 FILL = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@BINDIR@|$(PREFIX)/bin|g' \
@@ -68,6 +70,8 @@ install: build $(if $(WITH_PROBE),probe) $(if $(WITH_AGENT),agent) ## Install to
 	    $(FILL) packaging/$$name.in >$(DESTDIR)$(LIBDIR)/cmake/tsc/$$name || exit 1; done
 	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/tsc.pc $(DESTDIR)$(LIBDIR)/cmake/tsc/*
 	@for page in $(MANUAL); do install -D -m 644 $$page $(DESTDIR)$(DOCDIR)/$$page || exit 1; done
+	@for folder in $(MANUAL_HEADERS); do place=$(DOCDIR)/$$folder; install -d $(DESTDIR)$$(dirname $$place); \
+	    ln -sfn $$(realpath -ms --relative-to=$$(dirname $$place) $(INCLUDEDIR)) $(DESTDIR)$$place || exit 1; done
 	$(if $(WITH_PROBE),$(call INSTALL_PROGRAM,build/probe/release/tsc-probe))
 	$(if $(WITH_AGENT),$(call INSTALL_PROGRAM,build/agent/release/tsc-agent))
 	$(if $(WITH_AGENT),@install -d $(DESTDIR)$(UNITDIR); for unit in $(UNITS); do \
@@ -76,7 +80,8 @@ install: build $(if $(WITH_PROBE),probe) $(if $(WITH_AGENT),agent) ## Install to
 # Of folders only the library's own: the others may have been there before.
 uninstall: ## Remove what install put there, given the same variables
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED) $(INSTALLED_RUSTLS_H_full) $(INSTALLED_PROGRAMS))
-	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc $(DOCDIR)/docs/decisions $(DOCDIR)/docs $(DOCDIR)/examples $(DOCDIR); do \
+	@for dir in $(LIBDIR)/cmake/tsc $(INCLUDEDIR)/tsc $(DOCDIR)/docs/decisions $(DOCDIR)/docs \
+	    $(DOCDIR)/examples $(DOCDIR)/bindings $(DOCDIR); do \
 	    [ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
 package: build ## Make build/package: .deb files, and a tar archive to unpack anywhere

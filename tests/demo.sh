@@ -67,7 +67,9 @@ stop_peer() {
 for example in openssl_client rustls_client gnutls_client; do
     test="$example does a full handshake and then resumes"
     run "$server" sh -c "build/demo/$example localhost \${SERVER#*:} \"\$CAFILE\""
-    [ "$(cat "$dir/output")" = "full
+    full=full
+    [ "$example" != openssl_client ] || full='full, reason 1'
+    [ "$(cat "$dir/output")" = "$full
 resumed" ] || status=1
     expect 0 resumed
 done

@@ -99,21 +99,45 @@ fn the_promises_are_those_of_the_header_and_name_what_is_there() {
             "P{number} is not on the page"
         );
     }
-    let makefiles = fs::read_dir(root().join("mk")).expect("it is there");
-    let targets: String = makefiles
-        .map(|file| fs::read_to_string(file.expect("it can be read").path()).expect("it is text"))
-        .collect();
     let quoted = page.split('`').skip(1).step_by(2);
-    for name in quoted {
-        if let Some(target) = name.strip_prefix("make ") {
-            assert!(
-                targets.contains(&format!("\n{target}:")),
-                "there is no make {target}"
-            );
-        } else if name.contains('/') {
-            assert!(root().join(name).exists(), "{name} is not there");
+    for name in quoted.filter(|name| !name.starts_with("make ") && name.contains('/')) {
+        assert!(root().join(name).exists(), "{name} is not there");
+    }
+}
+
+#[test]
+fn what_the_pages_tell_to_make_can_be_made() {
+    let makefiles = fs::read_dir(root().join("mk")).expect("it is there");
+    let rules: String = makefiles
+        .map(|file| file.expect("it can be read").path())
+        .chain([root().join("Makefile")])
+        .map(|file| fs::read_to_string(file).expect("it is text"))
+        .collect();
+    let is_target = |name: &str| {
+        rules
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .any(|(targets, _)| targets.split(' ').any(|target| target == name))
+    };
+    let mut unknown = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page can be read");
+        for after in text.split("`make ").skip(1) {
+            let target = after
+                .split([' ', '`', '\n'])
+                .next()
+                .expect("there is a first");
+            // A pattern makes the target of each part's needs.
+            let known = target.starts_with("deps-") || is_target(target);
+            if !target.contains('=') && !known {
+                unknown.push(format!("{}: make {target}", page.display()));
+            }
         }
     }
+    assert!(
+        unknown.is_empty(),
+        "there are no such targets: {unknown:#?}"
+    );
 }
 
 fn root() -> &'static Path {

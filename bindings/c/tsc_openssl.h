@@ -169,19 +169,20 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
 // Derives an identity (tsc_config_options) from an SSL_CTX, for caches that share sessions with
 // other processes (TSC_SHARE) and for SSL_CTXs that are made again and again.
 //
-// It is a digest of what decides whom SSLs of ctx trust and who they are: the certificates and
-// revocation lists in its trust store, and all that tsc_ssl_begin reads of an SSL (see "What to
-// mind"), callbacks by the build of their module among it. Two SSL_CTXs have the same only if all
-// of that is the same. Call it when ctx is set up, before tsc_ssl_attach.
+// The identity is a digest of everything that decides whom SSLs of ctx trust and who they are: the
+// certificates and revocation lists in the trust store, and all that tsc_ssl_begin reads from an
+// SSL (see "What to mind"), including callbacks, by the build of their module. Two SSL_CTXs have
+// the same identity only if all of that is the same. Call it when ctx is set up, before
+// tsc_ssl_attach.
 //
-// What the first two items of "What to mind" say that you have to keep apart cannot be read here
+// The settings that the second item of "What to mind" asks you to keep apart cannot be read here
 // either, nor can a lookup method of your own in the trust store. If you use one of them, or if
 // this returns TSC_UNSUPPORTED, make the identity yourself: a digest of the files that the
-// configuration is made of, and of what else decides.
+// configuration is made of, and of everything else that decides.
 //
 // digest: receives TSC_SSL_IDENTITY bytes.
-// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or digest is NULL; TSC_UNSUPPORTED if it cannot be
-// told: certificates that are looked for when they are needed (SSL_CTX_load_verify_dir,
+// Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx or digest is NULL; TSC_UNSUPPORTED if ctx does not
+// tell everything: certificates that are looked for when they are needed (SSL_CTX_load_verify_dir,
 // SSL_CTX_set_default_verify_paths), a verify store beside the trust store, client_cert_cb,
 // certificate policies and transparency, a callback that was made at run time (tsc_function_id),
 // and always with BoringSSL and AWS-LC; TSC_NO_MEMORY.
@@ -219,7 +220,7 @@ static inline const tsc_config *tsc_ssl_config(const SSL_CTX *ctx);
 // was and may be used, without the cache: TSC_INVALID_ARGUMENT if ssl or host is NULL, host is
 // empty, or port is over 65535; TSC_WRONG_STATE if the SSL_CTX of ssl is not attached, or the
 // handshake has begun; TSC_UNSUPPORTED for DTLS and QUIC, for an SSL that asks for an OCSP status
-// (see TSC_SSL_WITHOUT_STATUS), and for one that verifies by what cannot be told: DANE, policies
+// (see TSC_SSL_WITHOUT_STATUS), and for one that verifies by what cannot be read: DANE, policies
 // (unless the endpoint has a verification), a callback that was made at run time (tsc_function_id),
 // or on BoringSSL and AWS-LC a time; TSC_TOO_LARGE if a name is over TSC_MAX_NAME; TSC_NO_MEMORY.
 static inline tsc_status tsc_ssl_begin(SSL *ssl, const char *host, uint32_t port);
@@ -304,8 +305,8 @@ static inline tsc_status tsc_ssl_established(SSL *ssl);
 // Says that the attempt failed, whatever the reason.
 //
 // What the attempt received is discarded, and so is what it still receives. Call it before
-// SSL_free, SSL_clear and SSL_shutdown. What happened is read from ssl and reported to
-// tsc_attempt_failed, which decides what it means:
+// SSL_free, SSL_clear and SSL_shutdown. It reads from ssl what happened and reports these facts to
+// tsc_attempt_failed, which decides what they mean:
 //
 // - TSC_FACT_SENT, unless nothing was handed to the transport.
 // - TSC_FACT_HANDSHAKE_DONE, TSC_FACT_RESUMED.
@@ -329,8 +330,8 @@ static inline tsc_status tsc_ssl_failed(SSL *ssl);
 // For an SSL_CTX whose SSLs a client library makes and does not show. Call it after tsc_ssl_attach
 // and before the SSL_CTX is shared; call it again to change the function or, with NULL, to end it.
 //
-// A handshake that fails is then noticed without tsc_ssl_failed. So is one that the client library
-// abandons (SSL_free) while the server is silent: it counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT.
+// libtsc then notices by itself when a handshake fails, and when the client library abandons one
+// (SSL_free) while the server is silent, which counts as TSC_FACT_SENT | TSC_FACT_TIMED_OUT.
 // The driver still says what only the driver knows: tsc_ssl_established after its login, or
 // tsc_ssl_failed if that failed, in both cases while the library holds the SSL (as in the callback
 // that reports the login).

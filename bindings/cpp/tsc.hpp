@@ -16,12 +16,11 @@
 // # Conventions, besides those of tsc.h
 //
 // - Errors: nothing here throws, unless you ask for it with result::value or tsc::check. A function
-//   that gives something returns a result, whose status says why there is nothing; any other
-//   returns a status. Both can mean "do a full handshake".
+//   with an output returns a result, whose status says why there is none; any other returns a
+//   status. Both can mean "do a full handshake".
 // - Statuses: "Returns" lists every status besides TSC_OK (or the value) that a function can
-// return,
-//   except those that any function can: see "Statuses" in tsc.h. When each comes stands there, at
-//   the function that this one calls.
+//   return, except those that any function can: see "Statuses" in tsc.h. The function of tsc.h that
+//   is called says when each status comes.
 // - Ownership: cache, config and attempt own their handle and free it; they can be moved but not
 //   copied. With an empty handle (default-made, moved from, or from a failed result) every call
 //   returns TSC_INVALID_ARGUMENT and does nothing. They may be destroyed in any order.
@@ -170,9 +169,9 @@ template <class T> class [[nodiscard]] result {
     T value_{};
 };
 
-// A view of bytes that somebody else owns. Made of a pointer and a length, of text, and of whatever
-// has its elements, one byte each, in a row (std::vector, std::array, std::span, an array). A
-// string literal counts without its NUL.
+// A view of bytes that somebody else owns. Made from a pointer and a length, from text, or from any
+// contiguous range of bytes (std::vector, std::array, std::span, an array). A string literal counts
+// without its NUL.
 class bytes {
   public:
     constexpr bytes() noexcept = default;
@@ -312,16 +311,16 @@ class event {
     std::size_t size_;
 };
 
-// Called on whichever thread is in the library, on several at once, with no lock held. It lives
-// until the last cache, config, attempt and attached SSL_CTX that can call it is gone: it must not
-// own one.
+// Called on any thread that is in the library, on several at once, with no lock held. It lives
+// until the last cache, config, attempt and attached SSL_CTX that can call it is gone, so it must
+// not own one of these.
 using listener = std::function<void(const event &)>;
 
 namespace detail {
 
 using listening = std::shared_ptr<const listener>;
 
-// Runs what is the user's. There is nobody beneath who could catch what it throws.
+// Runs code of the user. No caller could catch what it throws.
 template <class F> void contained(F &&run) noexcept {
 #ifdef TSC_EXCEPTIONS_
     try {
@@ -355,7 +354,7 @@ inline std::uint32_t clamped(std::chrono::milliseconds of) noexcept {
     return of.count() < UINT32_MAX ? static_cast<std::uint32_t>(of.count()) : UINT32_MAX;
 }
 
-// A handle of the library's, which it frees, and what has to live as long.
+// A handle of the library, which it frees, and whatever has to live as long as the handle.
 template <class T, void (*free)(T *)> class handle {
   public:
     handle() noexcept = default;
@@ -432,8 +431,8 @@ template <class T, class D, class Take>
 // Options of a cache that shares sessions with other processes: how, with TSC_SHARE.
 //
 // socket: where tsc-agent listens, lent until the cache is made; empty: what TSC_AGENT says.
-// budget: for how long a call may wait for tsc-agent; without one, the library's default; 0: not at
-// all, as in an event loop (TSC_AGENT_NO_WAIT).
+// budget: for how long a call may wait for tsc-agent; by default, as long as in tsc_options; 0: not
+// at all, as in an event loop (TSC_AGENT_NO_WAIT).
 [[nodiscard]] inline options
 sharing(options how = {}, std::string_view socket = {},
         std::optional<std::chrono::microseconds> budget = {}) noexcept {
@@ -598,7 +597,7 @@ class cache {
         out.data = *std::move(data);
         return out;
     }
-    // Stores an object under a key of your own. It is taken over as in attempt::receive.
+    // Stores an object under a key of your own, and takes it over as attempt::receive does.
     //
     // Returns TSC_INVALID_ARGUMENT, TSC_TOO_LARGE, TSC_DISCARDED, TSC_CLOSED or TSC_NO_MEMORY.
     template <class T, class D>
@@ -611,8 +610,8 @@ class cache {
     }
     // Hands out the newest object under a key. A single-use session leaves the cache with it.
     //
-    // Retain: a function that takes another reference to a T *, such as SSL_SESSION_up_ref; for an
-    // object that stays in the cache. D gives the reference back that this returns.
+    // Retain: a function that takes another reference to a T *, such as SSL_SESSION_up_ref, for an
+    // object that stays in the cache. D releases the returned reference.
     // Returns TSC_NOT_FOUND, TSC_INVALID_ARGUMENT, TSC_TOO_LARGE or TSC_CLOSED.
     template <class T, class D, auto Retain>
     [[nodiscard]] result<std::unique_ptr<T, D>> take_object(bytes key) const noexcept {
@@ -894,8 +893,10 @@ class attempt {
         return ::tsc_attempt_set_not_after(get(), not_after);
     }
 
-    // The connection is not one of its endpoint's after all: call it before the first bytes are
-    // written. What was taken goes back, and only how the connection ends is still to be reported.
+    // Says that the connection is not one to its endpoint after all; see tsc_attempt_withdraw. Call
+    // it before the first bytes are written. The session goes back; report how the connection ends
+    // as usual.
+    //
     // Returns TSC_WRONG_STATE or TSC_CLOSED.
     status withdraw() const noexcept {
         return ::tsc_attempt_withdraw(get());
@@ -976,9 +977,9 @@ class attempt {
         }
         return why;
     }
-    // Waits in an event loop: gives a descriptor that becomes readable when the wait is over, at
-    // the deadline too, or -1 if there is nothing to wait for. It is lent until the end of the
-    // attempt: poll it, do not read or close it.
+    // Waits in an event loop: returns a descriptor that becomes readable when the wait is over,
+    // also at the deadline, or -1 if there is nothing to wait for. The descriptor is lent until the
+    // end of the attempt: poll it, do not read or close it.
     //
     // Returns TSC_WRONG_STATE, TSC_UNSUPPORTED, TSC_NO_MEMORY or TSC_CLOSED.
     [[nodiscard]] result<int> wait_fd(std::chrono::milliseconds longest) const noexcept {
@@ -986,8 +987,8 @@ class attempt {
         const ::tsc_status why = ::tsc_attempt_wait_fd(get(), detail::clamped(longest), &fd);
         return why == TSC_OK || why == TSC_WAIT ? result<int>(int{fd}) : why;
     }
-    // Gives up the place in the queue. With TSC_OK, what wait was given is not called; with
-    // TSC_WRONG_STATE there is no wait, or it is being called.
+    // Gives up the place in the queue. With TSC_OK, the handler given to wait is not called; with
+    // TSC_WRONG_STATE there is no wait, or the handler is being called.
     //
     // Returns TSC_WRONG_STATE or TSC_CLOSED.
     status wait_end() noexcept {

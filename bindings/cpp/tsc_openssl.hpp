@@ -69,8 +69,8 @@ inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
 
 } // namespace detail
 
-// Derives an identity for config_options from an SSL_CTX: tsc_ssl_identity. Without a value it is
-// empty, and a config of it shares with no other.
+// Derives an identity for config_options from an SSL_CTX: tsc_ssl_identity. A failed result is
+// empty, and a config with it shares with no other.
 //
 // Returns what tsc_ssl_identity returns.
 [[nodiscard]] inline result<buffer> identity(SSL_CTX *ctx) noexcept {

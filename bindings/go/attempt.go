@@ -91,7 +91,7 @@ func (a *Attempt) acquire() (*C.tsc_attempt, error) {
 	return nil, ErrClosed
 }
 
-// TLSConfig gives the tls.Config for this one connection: the config's, with the endpoint's server
+// TLSConfig returns the tls.Config for this one connection: the config's, with the endpoint's server
 // name and this attempt in it.
 //
 // Don't change in it what decides whom the connection trusts or which identity it uses. If you do, the
@@ -123,7 +123,7 @@ func (a *Attempt) isAsMade() bool {
 	return a.mayChange || a.tls == nil || a.tls.ServerName == a.name && unchanged(a.tls, a.from)
 }
 
-// offer gives a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
+// offer returns a copy of the session: the library's is lent until the verdict, and crypto/tls keeps
 // parts of what it parses. crypto/tls tells nobody when the ClientHello is written, so the session counts
 // as sent at once.
 func (a *Attempt) offer() ([]byte, error) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// stocked gives a dialer whose endpoints are one group, with two tickets of one lineage in
+// stocked returns a dialer whose endpoints are one group, with two tickets of one lineage in
 // the cache, and the server.
 func stocked(t *testing.T) (cache *Cache, dialer *Dialer, addr string) {
 	t.Helper()

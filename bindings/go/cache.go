@@ -109,7 +109,7 @@ func (c *Cache) Stats() (Stats, error) {
 	return newStats(&got.stats), failure(got.status)
 }
 
-// Prometheus gives the statistics as text for Prometheus (text format 0.0.4). labels is what to put
+// Prometheus returns the statistics as text for Prometheus (text format 0.0.4). labels is what to put
 // between the braces of each metric, as in cluster="a",zone="b", or empty.
 func (c *Cache) Prometheus(labels string) (string, error) {
 	cache, err := c.acquire()
@@ -132,7 +132,7 @@ func (c *Cache) Prometheus(labels string) (string, error) {
 	}
 }
 
-// bytesOf gives what C may read for the time of a call. The library wants NULL for nothing.
+// bytesOf returns what C may read for the time of a call. The library wants NULL for nothing.
 func bytesOf(s string) *C.uint8_t {
 	if s == "" {
 		return nil

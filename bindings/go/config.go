@@ -25,8 +25,8 @@ type ConfigOptions struct {
 	// When the client's own certificate ends; no session is offered after that. Zero: what the
 	// Certificates of the tls.Config say. Set it if GetClientCertificate gives the certificate.
 	ClientNotAfter time.Time
-	// Share sessions with other processes (Options.Share) though the tls.Config has Certificates or
-	// GetClientCertificate. Whoever runs as this user can then be the client, without its key, for as long as
+	// Share sessions with other processes (Options.Share) although the tls.Config has Certificates or
+	// GetClientCertificate. Any program of this user can then act as the client, without its key, for as long as
 	// the sessions last.
 	ShareClientCertificate bool
 }
@@ -155,7 +155,7 @@ func (c *Cache) newGeneration(config *tls.Config, options ConfigOptions) (*gener
 	return g, nil
 }
 
-// firstEnd gives the first end of any of the certificates: which of them the client uses is decided
+// firstEnd returns the first end of any of the certificates: which of them the client uses is decided
 // later, by what the server asks for.
 func firstEnd(certificates []tls.Certificate) (first time.Time) {
 	for _, certificate := range certificates {
@@ -242,7 +242,7 @@ func (c *Config) Forecast(endpoint Endpoint) (Forecast, error) {
 	return newForecast(&got.forecast), failure(got.status)
 }
 
-// complete gives an endpoint the name that crypto/tls will know the server by, and what the
+// complete adds to an endpoint the name that crypto/tls will know the server by, and what the
 // tls.Config says of the verification. Where tls.Client would send no name and check none, it has none.
 func (g *generation) complete(endpoint Endpoint) Endpoint {
 	if endpoint.ServerName == "" {
@@ -255,7 +255,7 @@ func (g *generation) complete(endpoint Endpoint) Endpoint {
 	return endpoint
 }
 
-// generation gives the current one, perhaps closed; for a Config that was never made, one that is.
+// generation returns the current one, perhaps closed; for a Config that was never made, one that is.
 func (c *Config) generation() *generation {
 	if c != nil {
 		if g := c.current.Load(); g != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// restarted gives a dialer as the next process has one: another cache, the same tls.Config.
+// restarted returns a dialer as the next process has one: another cache, the same tls.Config.
 func restarted(t *testing.T, version uint16, identity string) *Dialer {
 	t.Helper()
 	config, err := newCache(t, Options{}).NewConfig(clientConfig(version), ConfigOptions{Identity: identity})

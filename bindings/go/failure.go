@@ -30,7 +30,7 @@ type Failure struct {
 	Alert bool
 }
 
-// FailureOf gives what a connection and the error that it ended with show. The error should be, or wrap,
+// FailureOf returns what a connection and the error that it ended with show. The error should be, or wrap,
 // the one that Handshake, Read or Write returned: what a driver has made a text of can't be told apart.
 //
 // A context that was cancelled, and a connection that this program has closed itself, are Cancelled;

@@ -49,7 +49,7 @@ func TestEachFactHasABitOfItsOwn(t *testing.T) {
 	}
 }
 
-// offering gives a connection that has sent a ticket to a server that says nothing.
+// offering returns a connection that has sent a ticket to a server that says nothing.
 func offering(t *testing.T, dialer *Dialer, ctx context.Context) error {
 	t.Helper()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -30,7 +30,7 @@ func open[T any](owner *T, h *handle, ptr unsafe.Pointer, free func(unsafe.Point
 	h.cleanup = runtime.AddCleanup(owner, free, ptr)
 }
 
-// acquire gives nil if the handle is closed or was never made.
+// acquire returns nil if the handle is closed or was never made.
 func (h *handle) acquire() unsafe.Pointer {
 	for h.ptr != nil {
 		state := h.state.Load()

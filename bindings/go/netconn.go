@@ -4,7 +4,7 @@ package tsc
 
 import "net"
 
-// AttemptOf gives the attempt of a connection that comes from a [Dialer] or [Config.Client], or nil; the
+// AttemptOf returns the attempt of a connection that comes from a [Dialer] or [Config.Client], or nil; the
 // *tls.Conn will do. It answers [Attempt.Info] until the connection is closed, and takes a fatal alert that
 // came later: attempt.Failed(tsc.FailureOf(conn, err)).
 func AttemptOf(conn net.Conn) *Attempt {
@@ -20,7 +20,7 @@ func AttemptOf(conn net.Conn) *Attempt {
 	}
 }
 
-// telling gives a connection that tells the attempt when it is closed. It has all methods of the usual two
+// telling returns a connection that tells the attempt when it is closed. It has all methods of the usual two
 // types of the net package, among them SyscallConn, by which drivers look whether a connection lives.
 func telling(raw net.Conn, attempt *Attempt) net.Conn {
 	switch raw := raw.(type) {
@@ -68,7 +68,7 @@ func (c *tcpConn) ofAttempt() *Attempt   { return c.attempt }
 func (c *unixConn) ofAttempt() *Attempt  { return c.attempt }
 func (c *otherConn) ofAttempt() *Attempt { return c.attempt }
 
-// NetConn gives the connection that the caller made.
+// NetConn returns the connection that the caller made.
 func (c *tcpConn) NetConn() net.Conn   { return c.TCPConn }
 func (c *unixConn) NetConn() net.Conn  { return c.UnixConn }
 func (c *otherConn) NetConn() net.Conn { return c.Conn }

@@ -39,7 +39,7 @@ type Options struct {
 	// Unlimited: any number.
 	FailureBudget int
 	// Share sessions with other processes of this user through tsc-agent: those of Configs with an Identity,
-	// but not those of Views. Whoever publishes a session can impersonate its server to whoever resumes it,
+	// but not those of Views. A program that publishes a session can impersonate its server to any that resumes it,
 	// since a resumed handshake shows no certificate: share among programs that you trust alike. Linux only.
 	Share bool
 	// With Share: the absolute path of tsc-agent's socket. Empty: what the environment variable TSC_AGENT

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// rotating gives a config whose client certificate is behind GetClientCertificate, and a server that tells
+// rotating returns a config whose client certificate is behind GetClientCertificate, and a server that tells
 // by whose certificate it knows the client.
 type rotating struct {
 	addr        string

@@ -46,7 +46,7 @@ func encodeSession(from *tls.ClientSessionState) (s session, ok bool) {
 	return s, true
 }
 
-// decodeSession gives nil for what it doesn't understand. The session goes on using the bytes.
+// decodeSession returns nil for what it doesn't understand. The session goes on using the bytes.
 func decodeSession(bytes []byte) *tls.ClientSessionState {
 	if len(bytes) < sessionHeader || bytes[0] != sessionFormat {
 		return nil

@@ -27,7 +27,7 @@ type catcher struct{ state *tls.ClientSessionState }
 func (c *catcher) Get(string) (*tls.ClientSessionState, bool)  { return nil, false }
 func (c *catcher) Put(_ string, state *tls.ClientSessionState) { c.state = state }
 
-// caught gives a session that crypto/tls received.
+// caught returns a session that crypto/tls received.
 func caught(t testing.TB, version uint16) *tls.ClientSessionState {
 	t.Helper()
 	c := new(catcher)

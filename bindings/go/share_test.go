@@ -18,7 +18,7 @@ import (
 // As `make agent` builds it.
 const agentProgram = "../../build/agent/release/tsc-agent"
 
-// startAgent gives the socket of a tsc-agent that ends with the test.
+// startAgent returns the socket of a tsc-agent that ends with the test.
 func startAgent(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -42,7 +42,7 @@ func startAgent(t *testing.T) string {
 	return socket
 }
 
-// sharing gives a Dialer with a cache of its own, as another process has it.
+// sharing returns a Dialer with a cache of its own, as another process has it.
 func sharing(t *testing.T, agent string, config *tls.Config, options ConfigOptions) *Dialer {
 	t.Helper()
 	cache := newCache(t, Options{Share: true, Agent: agent, AgentBudget: time.Minute})

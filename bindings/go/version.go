@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Version gives the version of the library in use, as in "0.1.0".
+// Version returns the version of the library in use, as in "0.1.0".
 func Version() string {
 	return C.GoString(C.tsc_version())
 }

@@ -28,7 +28,7 @@ type View struct {
 	length atomic.Int64
 }
 
-// ForEndpoint gives the View of an endpoint. Views of one config and endpoint share their sessions,
+// ForEndpoint returns the View of an endpoint. Views of one config and endpoint share their sessions,
 // so one may be made whenever it is needed. [View.TLSConfig] gives the tls.Config to use it with; in
 // another one than the config's it would offer what was verified by other rules.
 //
@@ -49,7 +49,7 @@ func (c *Config) ForEndpoint(endpoint Endpoint) (*View, error) {
 	return v, nil
 }
 
-// TLSConfig gives a clone of the config's tls.Config with the endpoint's server name and this View in it,
+// TLSConfig returns a clone of the config's tls.Config with the endpoint's server name and this View in it,
 // for a driver that takes one tls.Config for each endpoint.
 func (v *View) TLSConfig() *tls.Config {
 	if v == nil || v.tls == nil {

@@ -60,7 +60,7 @@ func (a *Attempt) queue(limit time.Duration, number uintptr) bool {
 	return C.tscgo_attempt_wait(attempt, ceilMilliseconds(limit), C.uintptr_t(number)) == C.TSC_WAIT
 }
 
-// watch gives what becomes readable when the wait is over; nil if there is nothing to wait for.
+// watch returns what becomes readable when the wait is over; nil if there is nothing to wait for.
 func (a *Attempt) watch(limit time.Duration) *os.File {
 	attempt, err := a.acquire()
 	if err != nil {

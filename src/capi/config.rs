@@ -25,8 +25,8 @@ pub(super) enum Attached {}
 /// session is then the client's identity without its key, so sessions are not shared with other processes
 /// (TSC_SHARE). client_not_after says the same.
 pub const TSC_CONFIG_CLIENT_CERTIFICATE: u32 = 1;
-/// tsc_config_options.flags: sessions are shared with other processes though the client shows a certificate.
-/// Whoever runs as this user can then be the client, without its key, for as long as the sessions last.
+/// tsc_config_options.flags: sessions are shared with other processes although the client shows a certificate.
+/// Any program of this user can then act as the client, without its key, for as long as the sessions last.
 pub const TSC_CONFIG_SHARE_CLIENT_CERTIFICATE: u32 = 2;
 
 /// What distinguishes a config, and how it behaves. 0 in a field means its default.

@@ -82,7 +82,7 @@ unsafe fn import(
 /// stays. Sessions that are kept as objects stay and are not exported: for OpenSSL attach with TSC_SSL_SERIALISE;
 /// rustls's own sessions cannot be exported. What attempts have taken or staged is not exported.
 ///
-/// Whoever has an export and its key has the sessions. Import it once, in one process: the library cannot detect
+/// An export and its key give access to the sessions. Import it once, in one process: the library cannot detect
 /// a second import, which would offer every single-use session again. The export is encrypted with
 /// ChaCha20-Poly1305 and a random nonce, so a key is good for 2^32 exports.
 ///

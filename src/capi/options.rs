@@ -26,12 +26,12 @@ pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 /// (docs/sharing.md).
 ///
 /// What configs with an identity keep as bytes is then kept by the agent, for all processes of this user whose
-/// config has the same identity. Whatever trouble there is with the agent, the process goes on alone, as it does
-/// outside Linux. Whoever publishes a session can impersonate its server to whoever resumes it, since a resumed
-/// handshake shows no certificate: share among programs that you trust alike.
+/// config has the same identity. If there is any trouble with the agent, the process goes on alone; outside Linux
+/// it always does. A program that publishes a session can impersonate its server to any program that resumes it, since
+/// a resumed handshake shows no certificate: share only among programs that you trust alike.
 pub const TSC_SHARE: u32 = 4;
 /// tsc_options.agent_budget_us: no call waits for tsc-agent, as in an event loop. Then only tsc_attempt_wait_fd
-/// gets sessions from it.
+/// gets sessions from the agent.
 pub const TSC_AGENT_NO_WAIT: u32 = u32::MAX;
 
 /// The limits of a cache. 0 in a field means its default; see docs/limits.md for how to choose.
@@ -81,13 +81,13 @@ pub struct tsc_options {
     /// Passed to on_event.
     pub event_arg: *mut c_void,
     /// With TSC_SHARE: where tsc-agent listens, the absolute path of a Unix socket, not NUL-terminated. (NULL, 0):
-    /// what the environment variable TSC_AGENT says, except in a process with other rights than whoever
-    /// started it (set-user-ID); without one, the process goes on alone.
+    /// what the environment variable TSC_AGENT says, except in a process with elevated rights (set-user-ID).
+    /// Without an agent, the process goes on alone.
     pub agent: *const u8,
     /// Its length, at most TSC_MAX_NAME.
     pub agent_len: usize,
     /// With TSC_SHARE: for how many microseconds a call may wait for tsc-agent, besides the wait of
-    /// tsc_attempt_wait; then it goes on without. Default 2000; TSC_AGENT_NO_WAIT: not at all.
+    /// tsc_attempt_wait; after that it goes on without the agent. Default 2000; TSC_AGENT_NO_WAIT: not at all.
     pub agent_budget_us: u32,
     /// Always 0.
     pub reserved: u32,

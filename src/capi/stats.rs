@@ -40,7 +40,7 @@ pub struct tsc_stats {
     pub discarded_unfinished: u64,
     /// Sessions not kept because the cache is disabled or closed.
     pub discarded_disabled: u64,
-    /// Sessions not kept for want of memory.
+    /// Sessions not kept because memory ran out.
     pub discarded_no_memory: u64,
     /// Attempts that were established.
     pub established: u64,
@@ -60,7 +60,7 @@ pub struct tsc_stats {
     pub reused: u64,
     /// Attempts that were told to wait for a session.
     pub waited: u64,
-    /// Of these, how many got one while they waited.
+    /// How many of these got a session while they waited.
     pub waits_served: u64,
     /// Attempts that were offered nothing because their endpoint's breaker was open.
     pub withheld: u64,
@@ -84,11 +84,11 @@ pub struct tsc_stats {
     /// Sessions that tsc-agent lent to attempts (TSC_SHARE). They never were in the cache; one that was offered
     /// is counted as offered, too.
     pub agent_leased: u64,
-    /// Of these, how many were given back because they were not sent.
+    /// How many of these were given back because they were not sent.
     pub agent_returned: u64,
-    /// Sessions received that tsc-agent has in place of the cache.
+    /// Sessions received that went to tsc-agent instead of the cache.
     pub agent_stored: u64,
-    /// Attempts that asked tsc-agent and had no answer: there is none, or it was too slow. They went on without.
+    /// Attempts that asked tsc-agent and got no answer: no agent runs, or it was too slow. They went on without it.
     pub agent_away: u64,
 }
 

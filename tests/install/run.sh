@@ -31,10 +31,12 @@ lists() {
     diff -u "$2" "$dir/files" || fail "the files in $1 (+) are not those of $2 (-)"
 }
 
-# has_manual FOLDER: the pages and the examples are there.
+# has_manual FOLDER: the pages and the examples are there, and the pages lead to the headers.
 has_manual() {
     diff -r --exclude='*.csv' docs "$1/docs" && cmp README.md "$1/README.md" && cmp examples/tcp.h "$1/examples/tcp.h" ||
         fail "the manual in $1"
+    cmp include/tsc.h "$1/docs/../include/tsc.h" && cmp bindings/c/tsc_openssl.h "$1/docs/../bindings/c/tsc_openssl.h" ||
+        fail "the headers that the manual in $1 leads to"
     [ -z "$(find "$1" -type f ! -perm 644)" ] || fail "permissions in $1"
 }
 

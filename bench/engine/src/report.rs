@@ -342,7 +342,7 @@ fn page(results: &Results) -> String {
         let shared = if load < 1.0 {
             ""
         } else {
-            ": other programs used it too, which is in the\ntimes by the wall clock and in their spread"
+            ": other programs used it too, which affects\nwall-clock times and their spread"
         };
         writeln!(
         text,
@@ -445,13 +445,13 @@ fn page(results: &Results) -> String {
 const INTRODUCTION: &str = "\
 # Benchmarks
 
-`make bench` measures, `make bench-docs` writes this page and its plots from the results
-([benchmarks.csv](benchmarks.csv)); nothing here is typed by hand. All sides of a comparison take turns in one
-run. libtsc is called through the C functions of `libtsc.so`, and wipes what it releases and keeps it in pages
-of its own in every measurement. What it adds to a resumed connection, and what a get costs beyond what no cache can
-do without, is in [cost.md](cost.md).
+`make bench` measures, and `make bench-docs` writes this page and its plots from the results
+([benchmarks.csv](benchmarks.csv)); nothing here is typed by hand. The caches in a comparison take turns in one run.
+libtsc is called through the C functions of `libtsc.so`. In every measurement it keeps sessions in pages of their own
+and wipes what it releases. [cost.md](cost.md) says what libtsc adds to a resumed connection, and what a get costs
+beyond what every cache needs.
 
-**The other caches neither wipe what they release nor keep it in pages of its own.**
+**The other caches neither wipe what they release nor keep sessions in pages of their own.**
 
 ![Steps per second of each cache](benchmarks-throughput.svg)
 
@@ -460,15 +460,16 @@ do without, is in [cost.md](cost.md).
 const SCALE: &str = "
 ## Scale
 
-Nanoseconds of CPU of a `tsc_get` and a `tsc_put` that replaces, 1 KiB, any endpoint as likely as another. *Slowest*,
-among the goals, is the CPU time of the slowest call of its kind in a run, the median of three runs. For the calls
-that go through the whole cache (statistics, export, purge, clear) it is the longest that a `tsc_get` or a `tsc_put`
-waits meanwhile, in CPU time of the thread that makes the call; while the waiting thread could run and has no processor,
-it does not count. *In its own CPU* is the most that such a get or put itself takes.
+CPU time in nanoseconds of a `tsc_get`, and of a `tsc_put` that replaces a session, with 1 KiB and all endpoints equally
+likely. *Slowest*, among the goals, is the CPU time of the slowest call of its kind in a run, as the median of three
+runs. For calls that go through the whole cache (statistics, export, purge, clear), *slowest* is the longest time that a
+`tsc_get` or `tsc_put` waits for such a call, in CPU time of the thread that makes the call; time in which the waiting
+thread could run and has no processor does not count. *In its own CPU* is the longest CPU time of such a get or put
+itself.
 
-*copy* is no cache at all: one of so many sessions of 1 KiB is copied out, without looking for it. A million do not fit
-into the processor's caches, so this alone takes more than three times as long as with a hundred, and no cache can meet
-the goal of three here; what a get takes beside it is the look-up.
+*copy* is no cache at all: it copies out one of that many sessions of 1 KiB, without a look-up. A million sessions do
+not fit into the processor's caches, so the copy alone takes more than three times as long as with a hundred, and no
+cache can meet the goal of three here. The rest of the time of a get is the look-up.
 
 ![Nanoseconds per get and put, by number of endpoints](benchmarks-scale.svg)
 
@@ -477,8 +478,8 @@ the goal of three here; what a get takes beside it is the look-up.
 ";
 
 const MACHINE: &str = "
-The machine has a part in the slowest calls. Beside a thread that computes for half a second and does not use the
-cache, in milliseconds:
+The machine itself accounts for part of these times. The slowest calls, in milliseconds, beside a thread that computes
+for half a second and does not use the cache:
 
 | slowest | ms |
 |---|---|
@@ -487,7 +488,7 @@ cache, in milliseconds:
 const PERCENTILE: &str = "
 ## The 99th percentile of a get
 
-Nanoseconds by the wall clock, 8 threads, 1 KiB, of 10,000 endpoints.
+Nanoseconds of wall-clock time, with 8 threads, 1 KiB and 10,000 endpoints.
 
 | cache | hot | zipf |
 |---|---|---|
@@ -496,14 +497,14 @@ Nanoseconds by the wall clock, 8 threads, 1 KiB, of 10,000 endpoints.
 const OWN_WORDS: &str = "
 ## In the terms of rustls, Go and Python
 
-Sessions that handshakes made, through what a driver in the language calls: libtsc's store for rustls beside
-rustls's own `ClientSessionMemoryCache`; a Go `View` beside `tls.NewLRUClientSessionCache`; `tsc.TLSSessionCache`
-beside the design of the request, a dictionary with a lock, a limit and a time to live. Nanoseconds per step by the
-wall clock; *ratio* as below.
+These measurements use sessions from real handshakes, and the calls that a driver in the language makes: libtsc's store
+for rustls beside rustls's own `ClientSessionMemoryCache`; a Go `View` beside `tls.NewLRUClientSessionCache`;
+`tsc.TLSSessionCache` beside a dictionary with a lock, a limit and a time to live (*request*). Nanoseconds of wall-clock
+time per step; *ratio* as below.
 
-The steps are those below, but that with rustls *churn* puts back the ticket that it took, which cannot be copied. Go's
-and Python's caches keep objects and hand out one as often as it is asked for, a TLS 1.3 ticket too. libtsc takes a
-ticket out, and in Go writes each session down and reads it again.
+The steps are those below, except that *churn* with rustls puts back the ticket that it took, because a ticket of rustls
+cannot be copied. Go's and Python's caches keep objects, and hand out the same object as often as anyone asks, even a
+TLS 1.3 ticket. libtsc hands out each ticket once, and in Go encodes and decodes each session.
 
 | in | work | libtsc | beside | | ratio |
 |---|---|---|---|---|---|
@@ -512,13 +513,13 @@ ticket out, and in Go writes each session down and reads it again.
 const PEERS_WORDS: &str = "
 ## Beside other caches
 
-Keys of 40 bytes, sessions copied in and copied out, room for 10,000 endpoints with 8 tickets each. *rustls* is
-a replica of its `ClientSessionMemoryCache` that takes bytes.
+Keys have 40 bytes, sessions are copied in and copied out, and there is room for 10,000 endpoints with 8 tickets each.
+*rustls* is a replica of rustls's `ClientSessionMemoryCache` that takes bytes.
 
-- *hot*: 8 endpoints. *zipf*: 10,000, the few often and the many seldom (0.99).
-- *90/10*: a get, and every tenth time a put. *churn*: take one and put two, as a connection does that resumes
-  under TLS 1.3.
-- *ns*: wall time of all threads per step. *ratio*: how many times as long as libtsc a cache takes, the median of
+- *hot*: 8 endpoints. *zipf*: 10,000 endpoints with a Zipf distribution (0.99): a few are used often, most seldom.
+- *90/10*: nine gets and one put of ten calls. *churn*: take one session and put two, as a connection does that resumes
+  with TLS 1.3.
+- *ns*: wall time of all threads per step. *ratio*: how many times as long as libtsc the cache takes, as the median of
   the rounds with the quartiles. Above 1, libtsc is faster.
 
 ";
