@@ -1,7 +1,7 @@
 ##@ Check
 
 CHECKS = check-header check-features check-headers check-others check-symbols check-abi check-versions check-soname \
-    check-static check-statuses check-readme check-deps check-yard check-release check-instructions check-assurance check-pages size
+    check-static check-statuses check-readme check-deps check-yard check-release check-instructions check-assurance check-verification check-pages size
 
 check: deps-check $(CHECKS) ## Run the checks below, except check-oldest
 
@@ -66,6 +66,9 @@ build/bench/instructions: bench/instructions.c $(HEADERS) | build
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(STRICT) $(INCLUDE) -o $@ $< -Lbuild/core -ltsc \
 	    '-Wl,-rpath,$$ORIGIN/../core'
+
+check-verification: ## Check that each cell of docs/verification.md has a test
+	@tools/verification
 
 check-pages: ## Check that the site's contents have every page
 	@tools/site pages build/pages >/dev/null

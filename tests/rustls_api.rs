@@ -2,10 +2,11 @@
 
 use libtsc::{Cache, Endpoint, Options, Stats};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, ClientConnection};
+use rustls::client::{ClientConfig, ClientConnection, ResolvesClientCert};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::{ServerConfig, ServerConnection};
+use rustls::sign::CertifiedKey;
 use rustls::{
     ConnectionCommon, DigitallySignedStruct, HandshakeKind, RootCertStore, SideData,
     SignatureScheme, SupportedProtocolVersion, version,
@@ -119,6 +120,63 @@ fn connections_that_share_a_store_use_each_ticket_once() {
     let stats = peer.stats();
     assert_eq!((stats.offered, stats.missed), (2, 2));
     assert_eq!(stats.stored - stats.offered, stats.sessions);
+}
+
+/// A client that has a certificate to show, were it asked for one.
+#[derive(Debug)]
+struct Somebody;
+
+impl ResolvesClientCert for Somebody {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+type Change = fn(&mut ClientConfig);
+
+/// What rustls itself looks at: whom the client trusts, in one object, and who it is.
+const LOOKED_AT: [Change; 2] = [
+    |client| {
+        client
+            .dangerous()
+            .set_certificate_verifier(Arc::new(AnyName));
+    },
+    |client| client.client_auth_cert_resolver = Arc::new(Somebody),
+];
+
+#[test]
+fn configs_share_nothing_though_they_share_a_cache() {
+    let protocol: Change = |client| client.alpn_protocols = vec![b"x".to_vec()];
+    let nothing: Change = |_| ();
+    for version in [&version::TLS12, &version::TLS13] {
+        for change in LOOKED_AT.into_iter().chain([protocol, nothing]) {
+            let peer = Peer::new(version);
+            let (first, mut other) = (peer.shared(), peer.client.clone());
+            change(&mut other);
+            other.resumption = libtsc::rustls::resumption(&peer.cache);
+            assert_eq!(peer.connect(&first, NAME), Full);
+            assert_eq!(peer.connect(&Arc::new(other), NAME), Full);
+            assert_eq!(peer.connect(&first, NAME), Resumed);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_configs_share_by_hand_is_not_for_another_verifier_or_client() {
+    for version in [&version::TLS12, &version::TLS13] {
+        for change in LOOKED_AT {
+            let peer = Peer::new(version);
+            let first = peer.shared();
+            let mut other = ClientConfig::clone(&first);
+            change(&mut other);
+            assert_eq!(peer.connect(&first, NAME), Full);
+            assert_eq!(peer.connect(&Arc::new(other), NAME), Full);
+        }
+    }
 }
 
 #[test]

@@ -51,10 +51,12 @@
 // # What to mind
 //
 // - A session is offered only to an SSL that verifies the same as the SSL that received it.
-//   tsc_ssl_begin reads that off the SSL: names and addresses to verify, flags, levels, the verify
-//   mode and callback, the client certificates, ciphers, protocol versions and options. So set
-//   everything before it. If something is set later, the offer is taken back when the handshake
-//   starts: it is a full one, of which nothing is kept. docs/verification.md has the whole list.
+//   tsc_ssl_begin reads that off the SSL and its trust store: names and addresses to verify, flags,
+//   levels, the verify mode and callback, the client certificates, ciphers, protocol versions and
+//   options. So set everything before it. If something is set later, the offer is taken back when
+//   the handshake starts: it is a full one, of which nothing is kept. Nor is anything kept of an
+//   SSL that was changed within its handshake, or that resumed a session of the application's own
+//   (SSL_set_session). docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
@@ -62,8 +64,9 @@
 //   within a trust store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
-// - An SSL that is offered a session gets an info callback of its own, which calls the one that it
-//   finds. If you set an info callback on the SSL, do so before.
+// - An SSL that is begun gets an info callback of its own, which calls the one that it finds. If
+// you
+//   set an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. A duplicate (SSL_dup) has not been begun,
@@ -406,6 +409,8 @@ typedef struct {
     // OpenSSL's own security callback, which has no name.
     int (*security)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
 #endif
+    // tsc_ssl_watch_: one for all source files that begin SSLs, as each has a copy of its own.
+    void (*watch)(const SSL *, int, int);
     uint32_t flags;
     int (*next_new_session)(SSL *, SSL_SESSION *); // the application's callback, or NULL
     // Set by tsc_ssl_on_start.
@@ -432,13 +437,17 @@ typedef struct {
     BIO *transport;       // a reference to what ssl writes to, once it has one, or NULL
     uint64_t written;     // how much transport had taken before the ClientHello
     long handshakes;      // how many handshakes clients of the SSL_CTX had begun at the offer
-    // tsc_ssl_watch_, of whoever made the offer, if ssl had no transport then; or NULL.
-    void (*watch)(const SSL *, int, int);
+    int lent;             // ssl was given a session to offer, and kept it until the handshake
+    void (*watch)(const SSL *, int, int);     // that of the attachment
     void (*next_info)(const SSL *, int, int); // the callback of ssl that it took the place of
-    int done;                                 // the handshake was seen to be done
-    int established; // and the verdict was that the connection is established
+    // Kept by tsc_ssl_watch_ and tsc_ssl_info.
+    int started;     // the handshake has started
+    int done;        // the handshake was seen to be done
+    int ended;       // and by a callback, at that moment
+    int strange;     // ssl was not what it was when it was begun: nothing of it is kept
+    X509 *own;       // the client certificate at that moment, a reference
+    int established; // the verdict was that the connection is established
     // Kept by tsc_ssl_info.
-    int started; // the handshake has started
     int watched; // the function of tsc_ssl_on_start began the attempt
     int silent;  // the ClientHello has left, and the server has not finished the handshake
     // What a binding keeps with an attempt, and its last word before the attempt goes, or NULL. Its
@@ -545,12 +554,13 @@ static inline void tsc_ssl_note_transport_(const SSL *ssl, tsc_ssl_state_ *state
     }
 }
 
-static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state);
+static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state);
+static inline void tsc_ssl_handshake_ends_(SSL *ssl, tsc_ssl_state_ *state);
 
-// The info callback of an SSL that was offered a session. When the handshake starts, it sees
-// whether the SSL is still what it was, and notes the transport, if a client library opened the TCP
-// connection only then.
-static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
+// The info callback of an SSL that was begun. It sees whether the SSL is still what it was, when
+// the handshake starts and when it ends.
+static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
+    SSL *ssl = (SSL *)info_of; // const in this one place
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
     if (!next || next == tsc_ssl_watch_) // that of a duplicate
@@ -560,23 +570,23 @@ static inline void tsc_ssl_watch_(const SSL *ssl, int where, int ret) {
     // A duplicate (SSL_dup) of one that was offered a session has the callback and the session, and
     // no attempt: the session is not its own to offer.
     if (!state && (where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl))
-        SSL_set_session((SSL *)ssl, NULL);
-    if (state && state == tsc_ssl_state_of_(ssl) && (where & SSL_CB_HANDSHAKE_START)) {
-        if (!state->started)
-            tsc_ssl_offer_check_((SSL *)ssl, state); // const in this one place
-        state->started = 1;
-        if (state->offered && !state->transport)
-            tsc_ssl_note_transport_(ssl, state);
+        SSL_set_session(ssl, NULL);
+    if (state && state == tsc_ssl_state_of_(ssl)) {
+        if (where & SSL_CB_HANDSHAKE_START)
+            tsc_ssl_handshake_starts_(ssl, state);
+        if (where & SSL_CB_HANDSHAKE_DONE)
+            tsc_ssl_handshake_ends_(ssl, state);
     }
 }
 
 // Takes the place of the info callback of an SSL, unless an attempt before this one did.
-static inline void tsc_ssl_watch_start_(SSL *ssl, tsc_ssl_state_ *state) {
+static inline void tsc_ssl_watch_start_(SSL *ssl, tsc_ssl_state_ *state,
+                                        const tsc_ssl_attachment_ *attachment) {
     void (*found)(const SSL *, int, int) = SSL_get_info_callback(ssl);
     if (!found || found != state->watch) {
         state->next_info = found;
-        state->watch = tsc_ssl_watch_;
-        SSL_set_info_callback(ssl, tsc_ssl_watch_);
+        state->watch = attachment->watch;
+        SSL_set_info_callback(ssl, state->watch);
     }
 }
 
@@ -669,6 +679,7 @@ static inline void tsc_ssl_state_free_(SSL *ssl, tsc_ssl_state_ *state, int unse
         tsc_attempt_failed(state->attempt, TSC_FACT_SENT | TSC_FACT_TIMED_OUT);
     tsc_attempt_free(state->attempt);
     tsc_ssl_offer_end_(state);
+    X509_free(state->own);
     OPENSSL_free(state);
 }
 
@@ -775,7 +786,12 @@ static inline void tsc_ssl_note_bytes_(tsc_ssl_notes_ *notes, const void *from, 
 }
 
 static inline void tsc_ssl_note_(tsc_ssl_notes_ *notes, uint64_t number) {
-    tsc_ssl_note_bytes_(notes, &number, sizeof number);
+    if (sizeof notes->bytes - notes->length <= sizeof number) {
+        tsc_ssl_note_bytes_(notes, &number, sizeof number);
+        return;
+    }
+    memcpy(notes->bytes + notes->length, &number, sizeof number); // a single instruction
+    notes->length += sizeof number;
 }
 
 // Bytes of any number, preceded by it.
@@ -827,21 +843,53 @@ static inline void tsc_ssl_note_certificate_(tsc_ssl_notes_ *notes, const X509 *
                        (size_t)ASN1_STRING_length(signature));
 }
 
-// The client's certificates, of which `current` is the current one. There is one for each type of
-// key, and the handshake makes the one that it uses the current one.
-static inline void tsc_ssl_note_certificates_(tsc_ssl_notes_ *notes, SSL *ssl, X509 *current) {
+// The private key that an SSL may show without a certificate (RFC 7250), or NULL.
+static inline EVP_PKEY *tsc_ssl_raw_key_(SSL *ssl) {
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30200000L
+    unsigned char *types = NULL;
+    size_t length = 0;
+    if (SSL_get0_client_cert_type(ssl, &types, &length) && types &&
+        memchr(types, TLSEXT_cert_type_rpk, length))
+        return SSL_get_privatekey(ssl);
+#endif
+    (void)ssl;
+    return NULL;
+}
+
+// Such a key, by its public half.
+static inline void tsc_ssl_note_raw_key_(tsc_ssl_notes_ *notes, EVP_PKEY *key) {
+#if !defined(TSC_SSL_BORING_) && OPENSSL_VERSION_NUMBER >= 0x30200000L
+    unsigned char *der = NULL;
+    int length = i2d_PUBKEY(key, &der);
+    if (length > 0)
+        tsc_ssl_note_text_(notes, der, (size_t)length);
+    else
+        notes->failed = TSC_UNSUPPORTED;
+    OPENSSL_free(der);
+#else
+    (void)notes, (void)key;
+#endif
+}
+
+// The client's certificates. There is one for each type of key, and the handshake makes the one
+// that it uses the current one; so does the setting of a key, even if that has no certificate.
+static inline void tsc_ssl_note_certificates_(tsc_ssl_notes_ *notes, SSL *ssl) {
+    X509 *current = SSL_get_certificate(ssl);
+    EVP_PKEY *raw = tsc_ssl_raw_key_(ssl);
+    if (raw)
+        tsc_ssl_note_raw_key_(notes, raw);
 #ifndef TSC_SSL_BORING_
     if (SSL_get_privatekey(ssl)) {
         long more = SSL_set_current_cert(ssl, SSL_CERT_SET_FIRST);
         for (; more; more = SSL_set_current_cert(ssl, SSL_CERT_SET_NEXT))
             tsc_ssl_note_certificate_(notes, SSL_get_certificate(ssl));
-        SSL_select_current_cert(ssl, current);
+        if (current)
+            SSL_select_current_cert(ssl, current);
         return;
     }
-#else
-    (void)ssl;
 #endif
-    tsc_ssl_note_certificate_(notes, current);
+    if (current)
+        tsc_ssl_note_certificate_(notes, current);
 }
 
 static inline int tsc_ssl_same_name_(const char *name, const tsc_endpoint *endpoint) {
@@ -857,20 +905,27 @@ static inline int tsc_ssl_same_name_(const char *name, const tsc_endpoint *endpo
 }
 
 #ifdef TSC_SSL_NAMES_
+// Whether a name is written like an address, as no name of a host is.
+static inline int tsc_ssl_like_address_(const char *name) {
+    return strchr(name, ':') || name[strspn(name, "0123456789.")] == 0;
+}
+
 // The names and addresses that the certificate has to be for. Most often that is the server name,
 // which stands by itself; endpoint NULL: whatever it is.
 static inline void tsc_ssl_note_names_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM *param,
                                        const tsc_endpoint *endpoint) {
     const char *name = X509_VERIFY_PARAM_get0_host(param, 0), *email;
     char *address = X509_VERIFY_PARAM_get1_ip_asc(param);
+    // A server name like an address is verified as one. To verify it as a name is another matter.
     const char *only = name && address ? NULL : name ? name : address;
-    int several = name && X509_VERIFY_PARAM_get0_host(param, 1), i;
+    int several = name && (X509_VERIFY_PARAM_get0_host(param, 1) || tsc_ssl_like_address_(name)), i;
     if (!endpoint || (only && !several && tsc_ssl_same_name_(only, endpoint))) {
         tsc_ssl_note_(notes, 1);
     } else {
         tsc_ssl_note_(notes, 2);
         for (i = 0; (name = X509_VERIFY_PARAM_get0_host(param, i)) != NULL; i++)
             tsc_ssl_note_text_(notes, name, strlen(name));
+        tsc_ssl_note_text_(notes, NULL, 0);
         tsc_ssl_note_text_(notes, address, address ? strlen(address) : 0);
     }
     OPENSSL_free(address);
@@ -897,15 +952,44 @@ static inline void tsc_ssl_note_param_(tsc_ssl_notes_ *notes, X509_VERIFY_PARAM 
 #endif
 }
 
-// The rules that come with a trust store, which add to those of the SSL.
+// A function of a trust store, by its place in the list. Most often there is none.
+static inline void tsc_ssl_note_function_(tsc_ssl_notes_ *notes, uint64_t place,
+                                          void (*function)(void)) {
+    if (!function)
+        return;
+    tsc_ssl_note_(notes, place);
+    tsc_ssl_note_callback_(notes, function);
+}
+
+// The rules that come with a trust store. OpenSSL goes by each of them that the SSL does not set
+// itself, names to verify among them.
 static inline void tsc_ssl_note_rules_(tsc_ssl_notes_ *notes, X509_STORE *store) {
+    X509_VERIFY_PARAM *param;
     if (!store)
         return;
-    tsc_ssl_note_param_(notes, X509_STORE_get0_param(store));
-#ifndef TSC_SSL_BORING_
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_verify_cb(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_revocation(store));
+    param = X509_STORE_get0_param(store);
+    tsc_ssl_note_param_(notes, param);
+#ifdef TSC_SSL_NAMES_
+    {
+        tsc_endpoint nobody; // so that a name is noted, if the store has one
+        memset(&nobody, 0, sizeof nobody);
+        tsc_ssl_note_names_(notes, param, &nobody);
+    }
 #endif
+#ifndef TSC_SSL_BORING_
+    tsc_ssl_note_function_(notes, 1, (void (*)(void))X509_STORE_get_verify_cb(store));
+    tsc_ssl_note_function_(notes, 2, (void (*)(void))X509_STORE_get_check_revocation(store));
+    tsc_ssl_note_function_(notes, 3, (void (*)(void))X509_STORE_get_verify(store));
+    tsc_ssl_note_function_(notes, 4, (void (*)(void))X509_STORE_get_get_issuer(store));
+    tsc_ssl_note_function_(notes, 5, (void (*)(void))X509_STORE_get_check_issued(store));
+    tsc_ssl_note_function_(notes, 6, (void (*)(void))X509_STORE_get_get_crl(store));
+    tsc_ssl_note_function_(notes, 7, (void (*)(void))X509_STORE_get_check_crl(store));
+    tsc_ssl_note_function_(notes, 8, (void (*)(void))X509_STORE_get_cert_crl(store));
+    tsc_ssl_note_function_(notes, 9, (void (*)(void))X509_STORE_get_check_policy(store));
+    tsc_ssl_note_function_(notes, 10, (void (*)(void))X509_STORE_get_lookup_certs(store));
+    tsc_ssl_note_function_(notes, 11, (void (*)(void))X509_STORE_get_lookup_crls(store));
+#endif
+    tsc_ssl_note_(notes, 0);
 }
 
 // What an SSL verifies and is.
@@ -921,7 +1005,6 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
     int mode = SSL_get_verify_mode(ssl), count = ciphers ? (int)sk_SSL_CIPHER_num(ciphers) : 0, i;
     int (*callback)(int, X509_STORE_CTX *) = SSL_get_verify_callback(ssl);
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
-    X509 *own = certificate ? SSL_get_certificate(ssl) : NULL;
     const char *sni = endpoint ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
     uint16_t ids[64];
     notes->length = 0;
@@ -964,6 +1047,10 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         size_t length = 0;
         if (SSL_get0_server_cert_type(ssl, &types, &length))
             tsc_ssl_note_text_(notes, types, types ? length : 0);
+        types = NULL;
+        length = 0;
+        if (SSL_get0_client_cert_type(ssl, &types, &length))
+            tsc_ssl_note_text_(notes, types, types ? length : 0);
     }
 #endif
     tsc_ssl_note_(notes, (uint64_t)SSL_get_options(ssl));
@@ -975,8 +1062,8 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
         if (i % 64 == 63 || i == count - 1)
             tsc_ssl_note_bytes_(notes, ids, (size_t)(i % 64 + 1) * sizeof *ids);
     }
-    if (own)
-        tsc_ssl_note_certificates_(notes, ssl, own);
+    if (certificate)
+        tsc_ssl_note_certificates_(notes, ssl);
 #ifdef TSC_SSL_NAMES_
     if (!endpoint && !(mode & SSL_VERIFY_PEER)) {
         tsc_endpoint nobody; // as an SSL without a name to verify has it
@@ -1036,6 +1123,11 @@ static inline int tsc_ssl_hides_(SSL *ssl, const tsc_endpoint *endpoint) {
 #ifdef TSC_SSL_BORING_
     if (flags & X509_V_FLAG_USE_CHECK_TIME)
         return 1;
+#else
+    store = NULL;
+    SSL_get0_verify_cert_store(ssl, &store);
+    if (store)
+        flags |= X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store));
 #endif
     return (flags & X509_V_FLAG_POLICY_CHECK) && endpoint->verification_len == 0;
 }
@@ -1043,7 +1135,7 @@ static inline int tsc_ssl_hides_(SSL *ssl, const tsc_endpoint *endpoint) {
 // Whether the client may show a certificate: its session then is that client, whoever gets hold of
 // it.
 static inline int tsc_ssl_may_show_certificate_(SSL *ssl) {
-    if (SSL_get_certificate(ssl))
+    if (SSL_get_certificate(ssl) || tsc_ssl_raw_key_(ssl))
         return 1;
 #ifdef TSC_SSL_BORING_
     return 0; // which callbacks there are cannot be read
@@ -1183,9 +1275,12 @@ static inline int tsc_ssl_is_same_(SSL *ssl, const tsc_ssl_state_ *state, int ce
            memcmp(now, state->verification, sizeof now) == 0;
 }
 
-// The same within the handshake and after it, when a callback may have chosen a client certificate.
+// The same within the handshake and after it. Within it a callback may choose a client certificate.
+// Another one after it is another identity, which the server may have asked for (post-handshake
+// authentication, renegotiation), and for which it issues sessions.
 static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
-    return tsc_ssl_is_same_(ssl, state, state->has_certificate);
+    return !state->strange && tsc_ssl_is_same_(ssl, state, state->has_certificate) &&
+           (!state->ended || tsc_ssl_forgot_(ssl) || SSL_get_certificate(ssl) == state->own);
 }
 
 // Counts the peer's certificates, which the sessions of a connection share.
@@ -1232,8 +1327,9 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     tsc_session_info info = tsc_ssl_session_info_(ssl, state, session);
     // A session with neither id nor ticket cannot be resumed. In TLS 1.3 an id is made up or
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
-    // it was begun is no longer the one that the session would be kept for.
-    if (!SSL_SESSION_is_resumable(session) ||
+    // it was begun is no longer the one that the session would be kept for. Nor is one that resumed
+    // a session of the application's own: who knows what was verified for that.
+    if ((SSL_session_reused(ssl) && !state->lent) || !SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
         !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
         return;
@@ -1283,11 +1379,20 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
     // rest.
     X509 *peer = SSL_SESSION_get0_peer(session);
     X509_STORE *store = peer ? X509_STORE_new() : NULL;
+    X509_STORE *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     X509_STORE_CTX *check = X509_STORE_CTX_new();
     X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
     int fits = !peer && !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER);
-    if (store && check && param && X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) &&
-        X509_STORE_add_cert(store, peer) && X509_STORE_CTX_init(check, store, peer, NULL)) {
+#ifndef TSC_SSL_BORING_
+    X509_STORE *own = NULL;
+    SSL_get0_verify_cert_store(ssl, &own);
+    trusted = own ? own : trusted;
+#endif
+    // As the library does: the names of the trust store, where the SSL has none.
+    if (store && check && param &&
+        (!trusted || X509_VERIFY_PARAM_set1(param, X509_STORE_get0_param(trusted))) &&
+        X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) && X509_STORE_add_cert(store, peer) &&
+        X509_STORE_CTX_init(check, store, peer, NULL)) {
         X509_VERIFY_PARAM_clear_flags(param, X509_VERIFY_PARAM_get_flags(param));
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
         X509_VERIFY_PARAM_set_depth(param, 1);
@@ -1425,19 +1530,6 @@ static inline int tsc_ssl_looks_things_up_(X509_STORE *store) {
     return looks;
 }
 
-// The functions of a trust store, besides those that tsc_ssl_note_rules_ notes.
-static inline void tsc_ssl_note_functions_(tsc_ssl_notes_ *notes, X509_STORE *store) {
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_verify(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_get_issuer(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_issued(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_get_crl(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_crl(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_cert_crl(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_check_policy(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_lookup_certs(store));
-    tsc_ssl_note_callback_(notes, (void (*)(void))X509_STORE_get_lookup_crls(store));
-}
-
 // Whether what decides whom SSLs of an SSL_CTX trust cannot be read from it.
 static inline int tsc_ssl_cannot_be_told_(SSL_CTX *ctx, SSL *sample, X509_STORE *store) {
     tsc_endpoint nothing;
@@ -1471,13 +1563,9 @@ static inline tsc_status tsc_ssl_identity(SSL_CTX *ctx, uint8_t digest[TSC_SSL_I
         tsc_endpoint nobody; // so that a name is noted, if the SSL_CTX has one
         memset(&nobody, 0, sizeof nobody);
         tsc_ssl_note_names_(notes, SSL_get0_param(sample), &nobody);
-        if (like.store)
-            tsc_ssl_note_names_(notes, X509_STORE_get0_param(like.store), &nobody);
 #endif
-        if (like.store) {
+        if (like.store)
             tsc_ssl_note_contents_(notes, like.store);
-            tsc_ssl_note_functions_(notes, like.store);
-        }
         tsc_ssl_note_end_(notes, made);
         status = tsc_ssl_cannot_be_told_(ctx, sample, like.store) ? TSC_UNSUPPORTED : notes->failed;
         if (status == TSC_OK)
@@ -1513,6 +1601,7 @@ static inline tsc_status tsc_ssl_attach(SSL_CTX *ctx, const tsc_cache *cache,
         int indexed = tsc_ssl_indexes_make_();
         memset(attachment, 0, sizeof *attachment);
         attachment->flags = flags;
+        attachment->watch = tsc_ssl_watch_;
         attachment->next_new_session = SSL_CTX_sess_get_new_cb(ctx);
         // An SSL_CTX of which there can be no SSL is nobody's concern.
         sample = tsc_ssl_sample_(ctx, attachment);
@@ -1590,7 +1679,7 @@ static inline tsc_ssl_state_ *tsc_ssl_state_new_(SSL *ssl, const tsc_ssl_attachm
     memset(state, 0, sizeof *state);
     state->config = attachment->config;
     state->flags = attachment->flags;
-    state->has_certificate = SSL_get_certificate(ssl) != NULL;
+    state->has_certificate = SSL_get_certificate(ssl) || tsc_ssl_raw_key_(ssl);
 #ifdef TSC_SSL_BORING_
     tsc_ssl_read_ends_(ssl, state); // while it can be read for certain
 #endif
@@ -1628,7 +1717,7 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
     index = (int)tsc_ssl_index_(&tsc_ssl_state_index_, 0) - 1;
     before = tsc_ssl_state_of_(ssl);
     if (state && SSL_set_ex_data(ssl, index, state)) {
-        if (!before && SSL_get_info_callback(ssl) == tsc_ssl_watch_)
+        if (!before && SSL_get_info_callback(ssl) == attachment->watch)
             SSL_set_session(ssl, NULL); // a duplicate: what it has is another's to offer
         if (before) {
             // What it offered is still set on ssl, and is not this attempt's to offer.
@@ -1638,6 +1727,7 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
             SSL_set_session(ssl, NULL);
             tsc_ssl_state_free_(ssl, before, unsent);
         }
+        tsc_ssl_watch_start_(ssl, state, attachment);
     } else if (state) {
         tsc_ssl_state_free_(ssl, state, 1);
         status = TSC_NO_MEMORY;
@@ -1660,21 +1750,53 @@ static inline tsc_status tsc_ssl_prepare(SSL *ssl, const char *host, uint32_t po
 // Takes an offer back, for those that it fits. What ssl receives would not be theirs.
 static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
     tsc_ssl_offer_end_(state);
+    state->lent = 0;
+    state->strange = 1;
     tsc_attempt_withdraw(state->attempt);
 }
 
 // The handshake starts: takes the offer back if something was set since that decides whom ssl
-// trusts.
-static inline void tsc_ssl_offer_check_(SSL *ssl, tsc_ssl_state_ *state) {
-    if (!state->offered || !tsc_ssl_before_handshake_(ssl))
+// trusts, or another session to offer.
+static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state) {
+    int own = state->offered && SSL_get_session(ssl) != state->offered;
+    if (state->started || !tsc_ssl_before_handshake_(ssl))
         return;
+    state->started = 1;
     ERR_set_mark();
-    if (!tsc_ssl_is_same_(ssl, state, 1) || !tsc_ssl_session_fits_(ssl, state->offered)) {
-        SSL_set_session(ssl, NULL);
+    if (own || !tsc_ssl_is_same_(ssl, state, 1) ||
+        (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))) {
+        if (state->offered && !own)
+            SSL_set_session(ssl, NULL);
         tsc_ssl_offer_withdraw_(state);
     }
+    if (state->offered && !state->transport)
+        tsc_ssl_note_transport_(ssl, state);
     ERR_pop_to_mark();
 }
+
+// The handshake is done: nothing is kept if something was set while it went on.
+static inline void tsc_ssl_handshake_ends_(SSL *ssl, tsc_ssl_state_ *state) {
+    state->done = 1;
+    if (state->ended)
+        return;
+    ERR_set_mark();
+    state->strange = !tsc_ssl_is_as_begun_(ssl, state);
+    ERR_pop_to_mark();
+    state->ended = 1;
+    state->own = SSL_get_certificate(ssl);
+    if (state->own)
+        X509_up_ref(state->own);
+}
+
+#ifndef TSC_SSL_BORING_
+// Whether the SNI name is that of a session to the letter. With early data OpenSSL fails a
+// handshake of which it is not.
+static inline int tsc_ssl_same_sni_(SSL *ssl, SSL_SESSION *session) {
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const char *then = SSL_SESSION_get0_hostname(session);
+    return !then || (name && strcmp(name, then) == 0);
+}
+#endif
 
 // Offers a session on an SSL that was prepared a moment ago.
 static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
@@ -1685,16 +1807,13 @@ static inline tsc_status tsc_ssl_offer_now_(SSL *ssl) {
         tsc_ssl_offer_withdraw_(state);
     if (state->offered) {
 #ifndef TSC_SSL_BORING_
-        if (!(state->flags & TSC_SSL_EARLY_DATA))
+        if (!(state->flags & TSC_SSL_EARLY_DATA) || !tsc_ssl_same_sni_(ssl, state->offered))
             SSL_SESSION_set_max_early_data(state->offered, 0);
 #endif
-        const tsc_ssl_attachment_ *attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
         state->handshakes = SSL_CTX_sess_connect(SSL_get_SSL_CTX(ssl));
         tsc_ssl_note_transport_(ssl, state);
-        // Unless tsc_ssl_info sees the handshake start.
-        if (!state->transport || !attachment->has_info || SSL_get_info_callback(ssl))
-            tsc_ssl_watch_start_(ssl, state);
-        if (!SSL_set_session(ssl, state->offered))
+        state->lent = SSL_set_session(ssl, state->offered);
+        if (!state->lent)
             tsc_ssl_offer_withdraw_(state);
     }
     ERR_pop_to_mark();
@@ -1802,24 +1921,22 @@ static inline void tsc_ssl_info(const SSL *info_of, int where, int ret) {
     if (starts && attachment->next_info)
         attachment->next_info(ssl, where, ret);
     starter = tsc_ssl_starter_read_(&attachment->starter);
-    if (starter && starter->begin && !SSL_is_server(ssl)) {
+    if (!SSL_is_server(ssl)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
         // Not by a mark: before OpenSSL 3 they do not nest, and the calls in here set their own.
         int clean = ERR_peek_error() == 0;
         if (starts && tsc_ssl_before_handshake_(ssl)) {
-            if (!state || state->started) { // else begun before, by hand
+            if (starter && starter->begin && (!state || state->started)) { // else begun by hand
                 tsc_ssl_state_ *before = state;
                 starter->begin(starter->arg, ssl);
                 state = tsc_ssl_state_of_(ssl);
                 if (state && state != before)
                     state->watched = 1;
             }
-            if (state) {
-                tsc_ssl_offer_check_(ssl, state);
-                state->started = 1;
-            }
-        } else if (state && state->watched && (where & SSL_CB_HANDSHAKE_DONE)) {
-            state->done = 1;
+            if (state)
+                tsc_ssl_handshake_starts_(ssl, state);
+        } else if (state && (where & SSL_CB_HANDSHAKE_DONE)) {
+            tsc_ssl_handshake_ends_(ssl, state);
             state->silent = 0;
         } else if (state && state->watched && where == SSL_CB_CONNECT_EXIT && ret <= 0) {
             // The library frees the SSL before its user hears of this.

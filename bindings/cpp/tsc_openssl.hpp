@@ -24,6 +24,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -39,32 +40,38 @@ template <class T> void on_context_free(void *, void *kept, CRYPTO_EX_DATA *, in
     delete static_cast<T *>(kept);
 }
 
-// Keeps something for as long as the SSL_CTX, in place of what was kept of its type before.
-// False: there was no memory, and `fresh` is gone. Its index is one per program or shared
-// object, as those of tsc_openssl.h are.
+// What an SSL_CTX keeps of a type until it is freed, made by the first call; null if there was no
+// memory. Its index is one per program or shared object, as those of tsc_openssl.h are.
 template <class T>
 #ifndef _WIN32
 __attribute__((visibility("hidden")))
 #endif
-bool keep(SSL_CTX *ctx, T *fresh) noexcept {
+T *kept(SSL_CTX *ctx) noexcept {
     // After those of tsc_openssl.h, for it is to be freed after what they hold.
     static const int index =
         tsc_ssl_indexes_make_()
             ? SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, on_context_free<T>)
             : -1;
-    auto *before = index >= 0 ? SSL_CTX_get_ex_data(ctx, index) : nullptr;
-    const bool set = index >= 0 && SSL_CTX_set_ex_data(ctx, index, fresh);
-    on_context_free<T>(nullptr, set ? before : fresh, nullptr, 0, 0, nullptr);
-    return set;
+    static std::mutex making;
+    const std::lock_guard<std::mutex> lock(making);
+    auto *it = index >= 0 ? static_cast<T *>(SSL_CTX_get_ex_data(ctx, index)) : nullptr;
+    if (it || index < 0)
+        return it;
+    it = new (std::nothrow) T();
+    if (it && SSL_CTX_set_ex_data(ctx, index, it))
+        return it;
+    delete it;
+    return nullptr;
 }
 
 // A cache's listener: the configs of the SSL_CTX can call it.
 inline status keep_listener(SSL_CTX *ctx, const cache &of) noexcept {
-    using kept = std::shared_ptr<const listener>;
     if (!of.listening())
         return TSC_OK;
-    auto *fresh = new (std::nothrow) kept(of.listening());
-    return fresh && keep(ctx, fresh) ? TSC_OK : TSC_NO_MEMORY;
+    auto *it = kept<std::shared_ptr<const listener>>(ctx);
+    if (it)
+        *it = of.listening();
+    return it ? TSC_OK : TSC_NO_MEMORY;
 }
 
 } // namespace detail
@@ -149,37 +156,57 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
 using starter = std::function<void(SSL *)>;
 
 namespace detail {
-using kept_starter = std::shared_ptr<const starter>;
 
-inline void on_start(void *arg, SSL *ssl) noexcept {
-    const kept_starter run = *static_cast<kept_starter *>(arg); // which may replace itself
-    tsc::detail::contained([&] { (*run)(ssl); });
+// What on_start was given last. Handshakes read it on their own threads while another thread
+// replaces it, so it stays where it is, and each call holds what it calls.
+class starter_slot {
+  public:
+    std::shared_ptr<const starter> get() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return run_;
+    }
+    // What was there before goes after the lock: its end may call on_start.
+    void set(std::shared_ptr<const starter> run) noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        run_.swap(run);
+    }
+
+  private:
+    std::mutex mutex_;
+    std::shared_ptr<const starter> run_;
+};
+
+inline void on_start(void *slot, SSL *ssl) noexcept {
+    const auto run = static_cast<starter_slot *>(slot)->get(); // which may replace itself
+    if (run)
+        tsc::detail::contained([&] { (*run)(ssl); });
 }
+
 } // namespace detail
 
 // tsc_ssl_on_start, for a client library that makes the SSL itself and does not show it: runs a
 // callable whenever a client handshake starts, which is where begin belongs. The callable lives
-// until the SSL_CTX is freed or this is called again; an empty one ends it. What it throws is lost.
+// until the SSL_CTX is freed or this is called again, and until the last call of it has returned;
+// an empty one ends it. What it throws is lost.
 //
+// Threads: the first call before the SSL_CTX is shared, later ones at any time, also within the
+// callable itself.
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ctx is null; TSC_WRONG_STATE if ctx is not attached;
 // TSC_NO_MEMORY.
 inline status on_start(SSL_CTX *ctx, starter run) noexcept {
+    if (!ctx)
+        return TSC_INVALID_ARGUMENT;
+    if (!tsc_ssl_config(ctx))
+        return TSC_WRONG_STATE;
     const bool some = run != nullptr;
-    detail::kept_starter held;
+    std::shared_ptr<const starter> held;
     if (some)
         tsc::detail::contained([&] { held = std::make_shared<const starter>(std::move(run)); });
-    auto *fresh = held ? new (std::nothrow) detail::kept_starter(std::move(held)) : nullptr;
-    if (some && !fresh)
+    auto *slot = detail::kept<detail::starter_slot>(ctx);
+    if (!slot || (some && !held))
         return TSC_NO_MEMORY;
-    const status why = tsc_ssl_on_start(ctx, fresh ? detail::on_start : nullptr, fresh);
-    if (why != TSC_OK) {
-        delete fresh;
-        return why;
-    }
-    if (detail::keep(ctx, fresh))
-        return TSC_OK;
-    (void)tsc_ssl_on_start(ctx, nullptr, nullptr);
-    return TSC_NO_MEMORY;
+    slot->set(std::move(held));
+    return tsc_ssl_on_start(ctx, detail::on_start, slot);
 }
 
 // Says that the connection is established: TLS is verified and the application's own login done. An

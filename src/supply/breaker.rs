@@ -41,11 +41,37 @@ pub(super) enum Permit {
     /// Offer what there is.
     Offer,
     /// Offer, and decide with that whether others may again.
-    Probe,
+    Probe(Turn),
     /// Offer nothing, to be compared with those that did.
-    Trial,
+    Trial(Turn),
     /// Offer nothing.
     Withheld,
+}
+
+/// Which trial or probe of a breaker it is: one may end after another has taken its place.
+pub(super) type Turn = u32;
+
+impl Permit {
+    /// As a number that is not 0.
+    pub(super) fn to_bits(self) -> u64 {
+        match self {
+            Self::Offer => 1,
+            Self::Probe(turn) => 2 | u64::from(turn) << 32,
+            Self::Trial(turn) => 3 | u64::from(turn) << 32,
+            Self::Withheld => 4,
+        }
+    }
+
+    pub(super) fn from_bits(bits: u64) -> Option<Self> {
+        let turn = (bits >> 32) as Turn;
+        match bits & 0xff {
+            1 => Some(Self::Offer),
+            2 => Some(Self::Probe(turn)),
+            3 => Some(Self::Trial(turn)),
+            4 => Some(Self::Withheld),
+            _ => None,
+        }
+    }
 }
 
 /// What happened to a breaker.
@@ -64,8 +90,10 @@ pub(super) struct Breaker {
     /// Until when nothing is offered; `None`: the breaker is closed.
     open: Option<Time>,
     pause_ms: u64,
-    /// Until when a trial or a probe is believed to be under way.
-    under_way: Option<Time>,
+    /// The latest trial or probe, and until when it is believed to be under way.
+    under_way: Option<(Turn, Time)>,
+    /// How many there were.
+    turns: Turn,
     /// An offer was followed by a failure, and nothing that could explain it since.
     suspected: bool,
     /// What decides, as if by chance, which attempts are trials.
@@ -298,22 +326,40 @@ impl Breaker {
             return Permit::Offer;
         }
         self.age(now);
-        let free = self.under_way.is_none_or(|until| until <= now);
+        let free = self.under_way.is_none_or(|(_, until)| until <= now);
         if let Some(until) = self.open {
             if until > now || !free || self.harm() + 1.0 > f64::from(budget) {
                 return Permit::Withheld;
             }
-            self.under_way = Some(now.plus_ms(HANGS_MS));
-            return Permit::Probe;
+            return Permit::Probe(self.take_turn(now));
         }
         if self.harm() + 1.0 > f64::from(budget) {
             return Permit::Withheld;
         }
         if self.wants_trial(free) {
-            self.under_way = Some(now.plus_ms(HANGS_MS));
-            return Permit::Trial;
+            return Permit::Trial(self.take_turn(now));
         }
         Permit::Offer
+    }
+
+    fn take_turn(&mut self, now: Time) -> Turn {
+        self.turns = self.turns.wrapping_add(1);
+        self.under_way = Some((self.turns, now.plus_ms(HANGS_MS)));
+        self.turns
+    }
+
+    /// Whether a connection may offer of which nobody will tell how it ended: it can decide nothing, so it may
+    /// not try for the others.
+    #[cfg(any(feature = "rustls", feature = "capi"))]
+    pub(super) fn allows_unattended(&mut self, now: Time, budget: u32) -> bool {
+        if budget == u32::MAX {
+            return true;
+        }
+        self.age(now);
+        let open = self
+            .open
+            .is_some_and(|until| until > now || self.failures() != 0);
+        !open && self.harm() + 1.0 <= f64::from(budget)
     }
 
     /// Whether the next attempt is best made without a session, to learn how full handshakes fare. The first
@@ -351,9 +397,7 @@ impl Breaker {
         budget: u32,
     ) -> Option<Change> {
         self.age(now);
-        if permit == Permit::Probe || permit == Permit::Trial && self.open.is_none() {
-            self.under_way = None;
-        }
+        self.end_turn(permit);
         let harmful = match outcome {
             Outcome::Established => false,
             Outcome::HandshakeFailed => offered,
@@ -376,7 +420,7 @@ impl Breaker {
             self.logins.count(now, resumed, failed);
         }
         self.suspected = harmful;
-        let probe = permit == Permit::Probe && offered;
+        let probe = matches!(permit, Permit::Probe(_)) && offered;
         if self.open.is_some() {
             // Either the server takes offers again, or full handshakes fail as well.
             let acquitted = probe && outcome == Outcome::Established;
@@ -397,9 +441,12 @@ impl Breaker {
         self.logins.forget_success(resumed);
     }
 
-    /// A trial or a probe ended and decided nothing: another may take its place.
-    pub(super) fn undecided(&mut self) {
-        self.under_way = None;
+    /// A trial or a probe ended, or decides nothing: another may take its place, unless one has done so
+    /// because this one seemed to hang.
+    pub(super) fn end_turn(&mut self, permit: Permit) {
+        if let Permit::Probe(turn) | Permit::Trial(turn) = permit {
+            self.under_way = self.under_way.filter(|&(latest, _)| latest != turn);
+        }
     }
 
     /// An attempt failed after an offer. The breaker opens at two thirds of the budget: the rest is for

@@ -33,7 +33,7 @@ pub(crate) struct Flight {
     /// How many sessions of it came into the cache.
     brought: AtomicU32,
     /// What the breaker lets it do; 0: it was not asked.
-    permit: AtomicU8,
+    permit: AtomicU64,
 }
 
 /// How far an attempt has come, as far as it is expected to bring something.
@@ -120,17 +120,11 @@ impl Flight {
     /// What the breaker said that it may do.
     pub(super) fn set_permit(&self, permit: Option<Permit>) {
         self.permit
-            .store(permit.map_or(0, |permit| 1 + permit as u8), Relaxed);
+            .store(permit.map_or(0, Permit::to_bits), Relaxed);
     }
 
     /// `None`: it was not asked, because all was well.
     pub(super) fn permit(&self) -> Option<Permit> {
-        match self.permit.load(Relaxed) {
-            1 => Some(Permit::Offer),
-            2 => Some(Permit::Probe),
-            3 => Some(Permit::Trial),
-            4 => Some(Permit::Withheld),
-            _ => None,
-        }
+        Permit::from_bits(self.permit.load(Relaxed))
     }
 }

@@ -203,7 +203,7 @@ impl Supply {
     #[cold]
     fn allows(&self, flight: &Flight, now: Time) -> bool {
         let permit = self.queue.lock().permit(self, flight, now);
-        matches!(permit, Permit::Offer | Permit::Probe)
+        matches!(permit, Permit::Offer | Permit::Probe(_))
     }
 
     /// It offers a session that is not of this supply.
@@ -215,7 +215,7 @@ impl Supply {
     /// Whether the attempt was told to offer nothing, because offers do harm here.
     #[cfg(agent)]
     pub(crate) fn withheld(&self, flight: &Flight) -> bool {
-        matches!(flight.permit(), Some(Permit::Trial | Permit::Withheld))
+        matches!(flight.permit(), Some(Permit::Trial(_) | Permit::Withheld))
     }
 
     /// Whether there is something to offer in this process, or nothing may be.
@@ -234,9 +234,9 @@ impl Supply {
 
     /// An attempt that may offer a session has none: if it was to be the probe, another may be.
     pub(crate) fn has_none(&self, flight: &Flight) {
-        if flight.permit() == Some(Permit::Probe) {
+        if let Some(permit @ Permit::Probe(_)) = flight.permit() {
             flight.set_permit(None);
-            self.queue.lock().breaker.undecided();
+            self.queue.lock().breaker.end_turn(permit);
         }
     }
 
@@ -385,7 +385,7 @@ impl Supply {
             return Reason::CacheOff;
         }
         match flight.permit() {
-            Some(Permit::Trial | Permit::Withheld) => Reason::Withheld,
+            Some(Permit::Trial(_) | Permit::Withheld) => Reason::Withheld,
             _ => self.fate.reason(now),
         }
     }

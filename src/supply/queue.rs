@@ -232,9 +232,9 @@ impl Queue {
                 resumed,
             } => calls.breaker = self.judge(supply, flight, now, outcome, (offered, resumed)),
             End::Over => {
-                if matches!(flight.permit(), Some(Permit::Probe | Permit::Trial)) {
+                if let Some(permit @ (Permit::Probe(_) | Permit::Trial(_))) = flight.permit() {
                     flight.set_permit(None);
-                    self.breaker.undecided();
+                    self.breaker.end_turn(permit);
                 }
             }
         }

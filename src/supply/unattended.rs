@@ -8,7 +8,6 @@
 //! the lineage of the day, counts as of that one: nothing tells that it is not.
 
 use super::Supply;
-use super::breaker::Permit;
 use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, expiry};
 use crate::session_info::Received;
 use crate::size::Size;
@@ -100,14 +99,10 @@ impl Supply {
         self.receive_unattended(payload, size, info, client_not_after)
     }
 
-    /// Whether nothing may be offered, because offers did harm to attempts. How those without one end nobody
-    /// tells, so they decide nothing; one that would try for the others only does what it may.
+    /// Whether nothing may be offered, because offers did harm to attempts.
     fn withholds(&self, now: Time) -> bool {
-        if !self.is_guarded() {
-            return false;
-        }
-        let permit = self.queue.lock().breaker.permit(now, self.budget());
-        matches!(permit, Permit::Trial | Permit::Withheld)
+        let budget = self.budget();
+        self.is_guarded() && !self.queue.lock().breaker.allows_unattended(now, budget)
     }
 
     /// Stores what a connection received. `client_not_after`: when the client's certificate ends, in Unix

@@ -298,7 +298,7 @@ static void a_duplicate_offers_nothing_of_the_originals(void **state) {
     (void)state;
     for (int v = 0; v < 2; v++) {
         peer *server = server_of(VERSIONS[v]);
-        for (int begun = 0; begun < 2; begun++) {
+        for (int begun = 0; begun < 3; begun++) {
             fixture it = set_up(server, 0);
             assert_false(resumes(it, by_host, NULL));
             SSL *ssl = client_ssl(it.ctx, client_dial(peer_port(server)));
@@ -306,12 +306,16 @@ static void a_duplicate_offers_nothing_of_the_originals(void **state) {
             assert_non_null(SSL_get_session(ssl));
             SSL *copy = SSL_dup(ssl);
             assert_non_null(copy);
+            SSL_set_fd(copy, client_dial(peer_port(server)));
             case_another_name(copy);
-            if (begun)
+            if (begun == 1)
                 assert_int_equal(by_host(copy, peer_port(server)), TSC_OK);
+            else if (begun)
+                assert_int_equal(client_begin(copy, "localhost", peer_port(server)), TSC_OK);
             assert_int_equal(SSL_connect(copy), -1);
+            assert_int_equal(SSL_get_verify_result(copy), X509_V_ERR_HOSTNAME_MISMATCH);
             ERR_clear_error();
-            SSL_free(copy);
+            client_close(copy);
             client_close(ssl);
             // And one that is offered something of its own is as any other.
             ssl = client_ssl(it.ctx, -1);
@@ -622,60 +626,80 @@ static void a_replaced_store_starts_over(void **state) {
     peer_free(server);
 }
 
-static void check_crls(X509_STORE *store) {
-    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-}
-static void limit_depth(X509_STORE *store) {
-    X509_STORE_set_depth(store, 7);
-}
-static void have_policies(X509_STORE *store) {
-    X509_STORE_set_flags(store, X509_V_FLAG_POLICY_CHECK);
-}
-#ifndef CASES_BORING
-static void have_callback(X509_STORE *store) {
-    X509_STORE_set_verify_cb(store, case_accept);
-}
-static int no_revocation(X509_STORE_CTX *ctx) {
-    (void)ctx;
-    return 1;
-}
-static void have_own_revocation(X509_STORE *store) {
-    X509_STORE_set_check_revocation(store, no_revocation);
-}
-#endif
-
-// A store has rules of its own, which add to those of the SSL: set later, or in another SSL_CTX of
-// the same identity.
+// A store has rules of its own, which count where the SSL has none: set later, or in another
+// SSL_CTX of the same identity.
 static SSL_CTX *of_one_identity(fixture it, SSL_CTX *ctx);
+static void run_store_case(const store_case *of, const peer *server, way begin) {
+    fixture it = {NULL, client_context(), server}, other = {NULL, client_context(), server};
+    const bool looked = of->names && !NAMES_READ;
+    assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+    of_one_identity(it, it.ctx);
+    of->change(SSL_CTX_get_cert_store(other.ctx));
+    of_one_identity(it, other.ctx);
+    assert_false(resumes(it, begin, NULL));
+    result changed = connects(other, begin, NULL);
+    if (changed.begun != (of->outcome == CASE_REFUSED ? TSC_UNSUPPORTED : TSC_OK) ||
+        (changed.resumed && !looked) || (of->outcome == CASE_FULL && !changed.connected) ||
+        (of->outcome == CASE_REJECTED && changed.connected) || (changed.offered && NAMES_READ))
+        fail_msg("%s of the store: begun %u, %s, %s, %s", of->what, changed.begun,
+                 changed.connected ? "connected" : "failed", changed.resumed ? "resumed" : "full",
+                 changed.offered ? "offered" : "not offered");
+    assert_true(resumes(it, begin, NULL));
+    SSL_CTX_free(other.ctx);
+    tear_down(it);
+
+    it = set_up(server, 0);
+    assert_false(resumes(it, begin, NULL));
+    assert_true(resumes(it, begin, NULL));
+    of->change(SSL_CTX_get_cert_store(it.ctx));
+    changed = connects(it, begin, NULL);
+    if ((changed.resumed && !looked) || (changed.offered && NAMES_READ))
+        fail_msg("%s of the store, set later: %s, %s", of->what,
+                 changed.resumed ? "resumed" : "full", changed.offered ? "offered" : "not offered");
+    if (of->outcome == CASE_FULL)
+        assert_true(resumes(it, begin, NULL));
+    tear_down(it);
+}
+
 static void the_rules_of_a_store_count(void **state) {
     (void)state;
-    static void (*const rules[])(X509_STORE *) = {
-        check_crls,    limit_depth,         have_policies,
-#ifndef CASES_BORING
-        have_callback, have_own_revocation,
-#endif
-    };
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        peer *server = server_of(TLS1_2_VERSION);
-        fixture it = {NULL, client_context(), server}, other = {NULL, client_context(), server};
-        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
-        of_one_identity(it, it.ctx);
-        rules[i](SSL_CTX_get_cert_store(other.ctx));
-        of_one_identity(it, other.ctx);
-        assert_false(resumes(it, by_host, NULL));
-        assert_false(connects(other, by_host, NULL).resumed);
-        assert_true(resumes(it, by_host, NULL));
-        SSL_CTX_free(other.ctx);
-        tear_down(it);
+    const bool slow = getenv("TSC_TEST_SLOW") != NULL;
+    const way ways[] = {by_host, by_on_start, by_endpoint, by_halves};
+    for (int v = slow; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        for (int i = 0; i < STORE_CASES; i++)
+            for (int j = 0; j < (v ? 2 : 4); j++)
+                run_store_case(&store_cases[i], server, ways[j]);
+        peer_free(server);
+    }
+}
 
-        it = set_up(server, 0);
-        assert_false(resumes(it, by_host, NULL));
-        rules[i](SSL_CTX_get_cert_store(it.ctx));
-        assert_false(connects(it, by_host, NULL).resumed);
+#ifndef CASES_BORING
+static void no_name(SSL *ssl) {
+    assert_int_equal(SSL_set1_host(ssl, NULL), 1);
+}
+
+// A name that only the store has, of an SSL that has none: that is what OpenSSL verifies.
+static void a_name_of_the_store_is_verified(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        peer *server = server_of(VERSIONS[v]);
+        fixture it = set_up(server, 0);
+        assert_false(resumes(it, by_host, no_name));
+        assert_true(resumes(it, by_host, no_name));
+        X509_VERIFY_PARAM *param = X509_STORE_get0_param(SSL_CTX_get_cert_store(it.ctx));
+        assert_int_equal(X509_VERIFY_PARAM_set1_host(param, "elsewhere.example", 0), 1);
+        const result changed = connects(it, by_host, no_name);
+        assert_true(!changed.connected && (!changed.offered || !NAMES_READ));
+        assert_int_equal(X509_VERIFY_PARAM_set1_host(param, "localhost", 0), 1);
+        if (NAMES_READ)
+            assert_false(resumes(it, by_host, no_name));
+        assert_true(resumes(it, by_host, no_name));
         tear_down(it);
         peer_free(server);
     }
 }
+#endif
 
 // ---- Contexts of one identity -------------------------------------------------------------------
 
@@ -970,6 +994,9 @@ int main(void) {
         cmocka_unit_test(a_rotated_client_certificate_moves_the_end),
         cmocka_unit_test(a_replaced_store_starts_over),
         cmocka_unit_test(the_rules_of_a_store_count),
+#ifndef CASES_BORING
+        cmocka_unit_test(a_name_of_the_store_is_verified),
+#endif
         cmocka_unit_test(contexts_of_one_identity_share_only_if_they_verify_the_same),
         cmocka_unit_test(contexts_with_a_callback_share_nothing_without_an_identity),
         cmocka_unit_test(a_certificate_that_a_callback_chooses_is_no_change),

@@ -698,6 +698,10 @@ bool client_resumes(SSL_CTX *ctx, const peer *server) {
     return result.resumed;
 }
 
+tsc_status client_begin(SSL *ssl, const char *host, int port) {
+    return tsc_ssl_begin(ssl, host, (uint32_t)port);
+}
+
 size_t client_available(SSL_CTX *ctx, const peer *server) {
     tsc_endpoint endpoint = {
         .host = (const uint8_t *)"localhost", .host_len = 9, .port = (uint32_t)peer_port(server)};

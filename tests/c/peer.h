@@ -120,6 +120,9 @@ visit client_visit(SSL_CTX *ctx, const peer *server, unsigned how);
 // the session was resumed.
 bool client_resumes(SSL_CTX *ctx, const peer *server);
 
+// tsc_ssl_begin, called from another source file than the test's.
+tsc_status client_begin(SSL *ssl, const char *host, int port);
+
 // How many sessions a visit would find.
 size_t client_available(SSL_CTX *ctx, const peer *server);
 

@@ -241,4 +241,170 @@ static const verification_case verification_cases[] = {
 
 enum { VERIFICATION_CASES = sizeof verification_cases / sizeof *verification_cases };
 
+// ---- Rules of the trust store -------------------------------------------------------------------
+
+typedef struct {
+    const char *what;
+    void (*change)(X509_STORE *store);
+    int outcome;
+    int names; // as above
+} store_case;
+
+static void store_name(X509_STORE *store) { // client_ssl has its own, which comes first
+    X509_VERIFY_PARAM_set1_host(X509_STORE_get0_param(store), "elsewhere.example", 0);
+}
+static void store_address(X509_STORE *store) {
+    X509_VERIFY_PARAM_set1_ip_asc(X509_STORE_get0_param(store), "127.0.0.2");
+}
+static void store_email(X509_STORE *store) {
+    X509_VERIFY_PARAM_set1_email(X509_STORE_get0_param(store), "root@localhost", 0);
+}
+static void store_crl_check(X509_STORE *store) {
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+}
+static void store_depth(X509_STORE *store) {
+    X509_STORE_set_depth(store, 7);
+}
+static void store_time(X509_STORE *store) {
+    X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store), 86400);
+}
+static void store_policies(X509_STORE *store) {
+    X509_STORE_set_flags(store, X509_V_FLAG_POLICY_CHECK);
+}
+// A whole set of rules, as from a file of configuration.
+static void store_param(X509_STORE *store) {
+    X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
+    X509_VERIFY_PARAM_set_depth(param, 7);
+    X509_STORE_set1_param(store, param);
+    X509_VERIFY_PARAM_free(param);
+}
+#ifndef OPENSSL_IS_BORINGSSL
+static void store_host_flags(X509_STORE *store) {
+    X509_VERIFY_PARAM_set_hostflags(X509_STORE_get0_param(store), X509_CHECK_FLAG_NO_WILDCARDS);
+}
+#endif
+#ifndef CASES_BORING
+static void store_auth_level(X509_STORE *store) { // client_ssl has its own, which comes first
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(store), 5);
+}
+static void store_inheritance(X509_STORE *store) {
+    X509_VERIFY_PARAM_set_inh_flags(X509_STORE_get0_param(store), X509_VP_FLAG_LOCKED);
+}
+static void store_verify_callback(X509_STORE *store) {
+    X509_STORE_set_verify_cb(store, case_accept);
+}
+static int store_good(X509_STORE_CTX *ctx) {
+    X509_STORE_CTX_set_error(ctx, X509_V_OK);
+    return 1;
+}
+static void store_verify(X509_STORE *store) {
+    X509_STORE_set_verify(store, store_good);
+}
+static void store_revocation(X509_STORE *store) {
+    X509_STORE_set_check_revocation(store, store_good);
+}
+static void store_policy_check(X509_STORE *store) {
+    X509_STORE_set_check_policy(store, store_good);
+}
+static int store_nobody(X509 **issuer, X509_STORE_CTX *ctx, X509 *of) {
+    (void)issuer, (void)ctx, (void)of;
+    return 0;
+}
+static void store_issuer(X509_STORE *store) {
+    X509_STORE_set_get_issuer(store, store_nobody);
+}
+static int store_not_issued(X509_STORE_CTX *ctx, X509 *of, X509 *by) {
+    (void)ctx, (void)of, (void)by;
+    return 0;
+}
+static void store_check_issued(X509_STORE *store) {
+    X509_STORE_set_check_issued(store, store_not_issued);
+}
+static int store_no_crl(X509_STORE_CTX *ctx, X509_CRL **list, X509 *of) {
+    (void)ctx, (void)list, (void)of;
+    return 0;
+}
+static void store_get_crl(X509_STORE *store) {
+    X509_STORE_set_get_crl(store, store_no_crl);
+}
+static int store_any_crl(X509_STORE_CTX *ctx, X509_CRL *list) {
+    (void)ctx, (void)list;
+    return 1;
+}
+static void store_check_crl(X509_STORE *store) {
+    X509_STORE_set_check_crl(store, store_any_crl);
+}
+static int store_on_no_crl(X509_STORE_CTX *ctx, X509_CRL *list, X509 *of) {
+    (void)ctx, (void)list, (void)of;
+    return 1;
+}
+static void store_cert_crl(X509_STORE *store) {
+    X509_STORE_set_cert_crl(store, store_on_no_crl);
+}
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+typedef const X509_STORE_CTX store_ctx_of;
+typedef const X509_NAME store_name_of;
+#else
+typedef X509_STORE_CTX store_ctx_of;
+typedef X509_NAME store_name_of;
+#endif
+static STACK_OF(X509) * store_no_certs(X509_STORE_CTX *ctx, store_name_of *name) {
+    (void)ctx, (void)name;
+    return NULL;
+}
+static void store_lookup_certs(X509_STORE *store) {
+    X509_STORE_set_lookup_certs(store, store_no_certs);
+}
+static STACK_OF(X509_CRL) * store_no_crls(store_ctx_of *ctx, store_name_of *name) {
+    (void)ctx, (void)name;
+    return NULL;
+}
+static void store_lookup_crls(X509_STORE *store) {
+    X509_STORE_set_lookup_crls(store, store_no_crls);
+}
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x30500000L
+static void store_purpose(X509_STORE *store) {
+    X509_STORE_set_purpose(store, X509_PURPOSE_ANY);
+}
+#endif
+
+static const store_case store_cases[] = {
+    {"the name", store_name, CASE_FULL, 1},
+    {"the address", store_address, CASE_REJECTED, 0},
+    {"the email", store_email, CASE_REJECTED, 0},
+    {"CRL checks", store_crl_check, CASE_EITHER, 0},
+    {"the depth", store_depth, CASE_FULL, 0},
+#ifdef CASES_BORING // it cannot be read
+    {"the time", store_time, CASE_REFUSED, 0},
+#else
+    {"the time", store_time, CASE_REJECTED, 0},
+#endif
+    {"policies", store_policies, CASE_REFUSED, 0},
+    {"all rules", store_param, CASE_FULL, 0},
+#ifndef OPENSSL_IS_BORINGSSL
+    {"host flags", store_host_flags, CASE_FULL, 0},
+#endif
+#ifndef CASES_BORING
+    {"the auth level", store_auth_level, CASE_FULL, 0},
+    {"inheritance", store_inheritance, CASE_EITHER, 0},
+    {"the verify callback", store_verify_callback, CASE_FULL, 0},
+    {"how it verifies", store_verify, CASE_FULL, 0},
+    {"how it checks revocation", store_revocation, CASE_FULL, 0},
+    {"how it checks policies", store_policy_check, CASE_FULL, 0},
+    {"who issues", store_issuer, CASE_EITHER, 0},
+    {"how it checks who issued", store_check_issued, CASE_EITHER, 0},
+    {"where CRLs are", store_get_crl, CASE_FULL, 0},
+    {"how it checks CRLs", store_check_crl, CASE_FULL, 0},
+    {"what a CRL says", store_cert_crl, CASE_FULL, 0},
+    {"where certificates are", store_lookup_certs, CASE_EITHER, 0},
+    {"where lists are", store_lookup_crls, CASE_FULL, 0},
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x30500000L
+    {"the purpose", store_purpose, CASE_FULL, 0},
+#endif
+};
+
+enum { STORE_CASES = sizeof store_cases / sizeof *store_cases };
+
 #endif

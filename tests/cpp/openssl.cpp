@@ -1,6 +1,8 @@
 // tsc_openssl.hpp over real connections: what resumes says the server.
 
+#include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -256,6 +258,53 @@ static void a_starter_may_end_itself() {
     REQUIRE(SSL_connect(after.ssl) == 1 && tsc_ssl_attempt(after.ssl) == nullptr);
 }
 
+// A handshake on another thread may be in the one that is replaced, or about to call it.
+static void starters_are_replaced_while_they_run() {
+    fixture it(manner(TLS1_3_VERSION));
+    const int enough = std::getenv("TSC_TEST_SLOW") ? 300 : 3000;
+    std::atomic<int> calls{0};
+    const auto begin_another = [&] {
+        const auto held = std::make_shared<const std::string>(40, 'x');
+        REQUIRE(tsc::ssl::on_start(it.ctx, [held, &calls](SSL *) {
+                    REQUIRE(held->size() == 40 && held->find_first_not_of('x') == held->npos);
+                    calls++;
+                }) == TSC_OK);
+    };
+    begin_another();
+    const auto in_thread = [&](auto work) {
+        return std::thread([&calls, enough, work] {
+            while (calls < enough)
+                work();
+        });
+    };
+    const auto start = [&it] {
+        SSL *ssl = SSL_new(it.ctx);
+        SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_connect(ssl);
+        SSL_free(ssl);
+        ERR_clear_error();
+    };
+    std::thread threads[] = {in_thread(start), in_thread(start), in_thread(begin_another),
+                             in_thread(begin_another)};
+    for (auto &thread : threads)
+        thread.join();
+}
+
+// What a callable holds may call on_start when it goes.
+static void a_starter_that_goes_may_set_another() {
+    fixture it(manner(TLS1_3_VERSION));
+    int calls = 0;
+    {
+        const std::shared_ptr<void> last(nullptr, [&](void *) {
+            REQUIRE(tsc::ssl::on_start(it.ctx, [&calls](SSL *) { calls++; }) == TSC_OK);
+        });
+        REQUIRE(tsc::ssl::on_start(it.ctx, [last](SSL *) {}) == TSC_OK);
+    }
+    REQUIRE(tsc::ssl::on_start(it.ctx, nullptr) == TSC_OK);
+    connection to(it);
+    REQUIRE(SSL_connect(to.ssl) == 1 && calls == 1);
+}
+
 #ifdef TSC_EXCEPTIONS_
 static void a_starter_that_throws_costs_nothing() {
     fixture it(manner(TLS1_3_VERSION));
@@ -320,6 +369,8 @@ int main() {
     RUN(a_session_that_does_not_parse_costs_a_full_handshake);
     RUN(a_starter_begins_each_handshake);
     RUN(a_starter_may_end_itself);
+    RUN(starters_are_replaced_while_they_run);
+    RUN(a_starter_that_goes_may_set_another);
 #ifdef TSC_EXCEPTIONS_
     RUN(a_starter_that_throws_costs_nothing);
 #endif

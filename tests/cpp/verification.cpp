@@ -102,6 +102,19 @@ static void run(const verification_case &of, const peer *server, bool by_starter
     REQUIRE(resumes(it, by_starter));
 }
 
+static void run(const store_case &of, const peer *server, bool by_starter) {
+    fixture it(server);
+    std::fprintf(stderr, "%s of the store\n", of.what);
+    REQUIRE(!resumes(it, by_starter) && resumes(it, by_starter));
+    of.change(SSL_CTX_get_cert_store(it.ctx));
+    const result changed = connects(it, by_starter);
+    REQUIRE(changed.begun == (of.outcome == CASE_REFUSED ? TSC_UNSUPPORTED : TSC_OK));
+    REQUIRE(!changed.resumed || (of.names && !names_read));
+    REQUIRE(!changed.offered || !names_read);
+    REQUIRE(of.outcome != CASE_FULL || (changed.connected && resumes(it, by_starter)));
+    REQUIRE(of.outcome != CASE_REJECTED || !changed.connected);
+}
+
 static void each_property_keeps_apart() {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION})
         for (const bool by_starter : {false, true}) {
@@ -110,6 +123,8 @@ static void each_property_keeps_apart() {
             manner.tickets = 2;
             peer *server = peer_own(manner);
             for (const auto &it : verification_cases)
+                run(it, server, by_starter);
+            for (const auto &it : store_cases)
                 run(it, server, by_starter);
             peer_free(server);
         }

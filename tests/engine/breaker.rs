@@ -333,6 +333,104 @@ fn after_a_failure_one_at_a_time_is_made_without_a_session() {
     drop(trial);
 }
 
+/// How a trial or a probe ends that decides nothing.
+type Undecided = fn(&Connection);
+const UNDECIDED: [Undecided; 2] = [
+    |attempt| {
+        let cancelled = Failure {
+            cancelled: true,
+            ..Failure::HANDSHAKE
+        };
+        attempt.failed(cancelled).expect("open");
+    },
+    |attempt| attempt.release(),
+];
+
+/// An attempt that offers, or not; gives it and whether it did.
+fn asks(world: &World) -> (Arc<Connection>, bool) {
+    let attempt = world.connect();
+    let offers = offer(&attempt).expect("open").is_some();
+    attempt.sent().expect("open");
+    (attempt, offers)
+}
+
+#[test]
+fn a_trial_that_ends_late_does_not_free_the_place_of_another() {
+    for end in UNDECIDED {
+        let world = world();
+        world.full(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let (failed, _) = asks(&world);
+        failed.failed(Failure::LOGIN_RESUMED).expect("open");
+        let (late, offers) = asks(&world);
+        assert!(!offers);
+        world.at(10_000);
+        let (present, offers) = asks(&world);
+        assert!(!offers, "the first one hangs, and another is the trial");
+        end(&late);
+        assert!(asks(&world).1, "there is one at a time");
+        end(&present);
+        assert!(!asks(&world).1, "and then the next");
+    }
+}
+
+/// A world whose breaker is open, with sessions, and an attempt that was a trial before it opened.
+fn opened(budget: u32) -> (World, Arc<Connection>) {
+    let world = World::new(Options {
+        failure_budget: budget,
+        ..WIDE
+    });
+    for ticket in 0..40 {
+        world.full(&[ticket]);
+    }
+    let (failed, _) = asks(&world);
+    failed.failed(Failure::HANDSHAKE).expect("open");
+    let (trial, offers) = asks(&world);
+    assert!(!offers);
+    // Those that were under way already.
+    while world.engine().stats().breaker_opened == 0 {
+        world.time.fetch_add(1, Relaxed);
+        let (failed, offers) = asks(&world);
+        if offers {
+            failed.failed(Failure::HANDSHAKE).expect("open");
+        } else {
+            failed.release();
+        }
+    }
+    (world, trial)
+}
+
+#[test]
+fn a_trial_that_ends_late_does_not_free_the_place_of_a_probe() {
+    let established: Undecided = |attempt| attempt.established(false).expect("open");
+    for end in UNDECIDED.into_iter().chain([established]) {
+        let (world, trial) = opened(12);
+        world.time.fetch_add(MINUTE, Relaxed);
+        let (probe, offers) = asks(&world);
+        assert!(offers);
+        end(&trial);
+        assert!(!asks(&world).1, "there is one at a time");
+        probe.release();
+        assert!(asks(&world).1, "and then the next");
+    }
+}
+
+#[test]
+fn a_probe_that_ends_late_does_not_free_the_place_of_another() {
+    for end in UNDECIDED {
+        let (world, _) = opened(12);
+        world.time.fetch_add(MINUTE, Relaxed);
+        let (late, offers) = asks(&world);
+        assert!(offers);
+        world.time.fetch_add(10_000, Relaxed);
+        let (probe, offers) = asks(&world);
+        assert!(offers, "the first one hangs");
+        end(&late);
+        assert!(!asks(&world).1, "there is one at a time");
+        end(&probe);
+        assert!(asks(&world).1, "and then the next");
+    }
+}
+
 #[test]
 fn an_attempt_that_the_breaker_keeps_from_offering_does_not_wait() {
     let world = world();

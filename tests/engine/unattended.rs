@@ -155,3 +155,33 @@ fn what_the_breaker_withholds_is_counted() {
     assert_eq!(world.begin(), None);
     assert_eq!(world.engine().stats().withheld, 1);
 }
+
+/// Nobody tells how it ends, so it is harm without end, or keeps those away whose end decides.
+#[test]
+fn nothing_is_taken_to_try_for_the_attempts() {
+    let world = World::new(Options {
+        failure_budget: 12,
+        ..WIDE
+    });
+    for ticket in 0..40 {
+        world.full(&[ticket]);
+    }
+    while world.engine().stats().breaker_opened == 0 {
+        let harmed = world.connect();
+        match offer(&harmed).expect("open") {
+            Some(_) => harmed.failed(Failure::HANDSHAKE).expect("open"),
+            None => harmed.established(false).expect("open"),
+        }
+    }
+    for minute in 1..59 {
+        world.at(minute * 60_000);
+        assert_eq!(world.begin(), None);
+    }
+    let probe = world.connect();
+    assert!(offer(&probe).expect("open").is_some());
+    probe.release();
+    // Not for ever, where there are no attempts any more.
+    world.at(120 * 60_000);
+    world.bring(1);
+    assert_eq!(world.begin(), Some(1));
+}

@@ -65,6 +65,7 @@
     X(SSL_CTX_set_info_callback)                                                                   \
     X(SSL_SESSION_dup)                                                                             \
     X(SSL_SESSION_free)                                                                            \
+    X(SSL_SESSION_get0_hostname)                                                                   \
     X(SSL_SESSION_get0_peer)                                                                       \
     X(SSL_SESSION_get0_ticket)                                                                     \
     X(SSL_SESSION_get_max_fragment_length)                                                         \
@@ -119,8 +120,17 @@
     X(X509_STORE_free)                                                                             \
     X(X509_STORE_get0_objects)                                                                     \
     X(X509_STORE_get0_param)                                                                       \
+    X(X509_STORE_get_cert_crl)                                                                     \
+    X(X509_STORE_get_check_crl)                                                                    \
+    X(X509_STORE_get_check_issued)                                                                 \
+    X(X509_STORE_get_check_policy)                                                                 \
     X(X509_STORE_get_check_revocation)                                                             \
     X(X509_STORE_get_ex_data)                                                                      \
+    X(X509_STORE_get_get_crl)                                                                      \
+    X(X509_STORE_get_get_issuer)                                                                   \
+    X(X509_STORE_get_lookup_certs)                                                                 \
+    X(X509_STORE_get_lookup_crls)                                                                  \
+    X(X509_STORE_get_verify)                                                                       \
     X(X509_STORE_get_verify_cb)                                                                    \
     X(X509_STORE_lock)                                                                             \
     X(X509_STORE_set_ex_data)                                                                      \
@@ -136,8 +146,10 @@
     X(X509_VERIFY_PARAM_get_inh_flags)                                                             \
     X(X509_VERIFY_PARAM_get_time)                                                                  \
     X(X509_digest)                                                                                 \
+    X(X509_free)                                                                                   \
     X(X509_get0_notAfter)                                                                          \
     X(X509_get0_signature)                                                                         \
+    X(X509_up_ref)                                                                                 \
     X(d2i_SSL_SESSION)                                                                             \
     X(i2d_SSL_SESSION)                                                                             \
     X(i2d_X509)
@@ -197,6 +209,7 @@ extern openssl_functions openssl;
 #define SSL_CTX_set_info_callback openssl.SSL_CTX_set_info_callback_
 #define SSL_SESSION_dup openssl.SSL_SESSION_dup_
 #define SSL_SESSION_free openssl.SSL_SESSION_free_
+#define SSL_SESSION_get0_hostname openssl.SSL_SESSION_get0_hostname_
 #define SSL_SESSION_get0_peer openssl.SSL_SESSION_get0_peer_
 #define SSL_SESSION_get0_ticket openssl.SSL_SESSION_get0_ticket_
 #define SSL_SESSION_get_max_fragment_length openssl.SSL_SESSION_get_max_fragment_length_
@@ -251,8 +264,17 @@ extern openssl_functions openssl;
 #define X509_STORE_free openssl.X509_STORE_free_
 #define X509_STORE_get0_objects openssl.X509_STORE_get0_objects_
 #define X509_STORE_get0_param openssl.X509_STORE_get0_param_
+#define X509_STORE_get_cert_crl openssl.X509_STORE_get_cert_crl_
+#define X509_STORE_get_check_crl openssl.X509_STORE_get_check_crl_
+#define X509_STORE_get_check_issued openssl.X509_STORE_get_check_issued_
+#define X509_STORE_get_check_policy openssl.X509_STORE_get_check_policy_
 #define X509_STORE_get_check_revocation openssl.X509_STORE_get_check_revocation_
 #define X509_STORE_get_ex_data openssl.X509_STORE_get_ex_data_
+#define X509_STORE_get_get_crl openssl.X509_STORE_get_get_crl_
+#define X509_STORE_get_get_issuer openssl.X509_STORE_get_get_issuer_
+#define X509_STORE_get_lookup_certs openssl.X509_STORE_get_lookup_certs_
+#define X509_STORE_get_lookup_crls openssl.X509_STORE_get_lookup_crls_
+#define X509_STORE_get_verify openssl.X509_STORE_get_verify_
 #define X509_STORE_get_verify_cb openssl.X509_STORE_get_verify_cb_
 #define X509_STORE_lock openssl.X509_STORE_lock_
 #define X509_STORE_set_ex_data openssl.X509_STORE_set_ex_data_
@@ -268,8 +290,10 @@ extern openssl_functions openssl;
 #define X509_VERIFY_PARAM_get_inh_flags openssl.X509_VERIFY_PARAM_get_inh_flags_
 #define X509_VERIFY_PARAM_get_time openssl.X509_VERIFY_PARAM_get_time_
 #define X509_digest openssl.X509_digest_
+#define X509_free openssl.X509_free_
 #define X509_get0_notAfter openssl.X509_get0_notAfter_
 #define X509_get0_signature openssl.X509_get0_signature_
+#define X509_up_ref openssl.X509_up_ref_
 #define d2i_SSL_SESSION openssl.d2i_SSL_SESSION_
 #define i2d_SSL_SESSION openssl.i2d_SSL_SESSION_
 #define i2d_X509 openssl.i2d_X509_

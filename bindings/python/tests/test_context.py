@@ -114,27 +114,39 @@ def test_contexts_are_apart_in_one_cache(serve, cert, version):
     assert [visit(one, server.port), visit(other, server.port)] == [True, True]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda context, cert: setattr(context, "check_hostname", False),
-        lambda context, cert: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_3),
-        lambda context, cert: context.load_verify_locations(certificate(cert[2])[0]),
-        lambda context, cert: context.load_cert_chain(*cert[:2]),
-        lambda context, cert: context.load_default_certs(),
-        lambda context, cert: context.set_default_verify_paths(),
-        lambda context, cert: context.set_alpn_protocols(["x"]),
-        lambda context, cert: context.set_ciphers("ECDHE"),
-        lambda context, cert: setattr(context, "minimum_version", ssl.TLSVersion.TLSv1_3),
-        lambda context, cert: setattr(
-            context, "verify_flags", context.verify_flags ^ ssl.VERIFY_X509_TRUSTED_FIRST
-        ),
-        lambda context, cert: setattr(
-            context, "options", context.options ^ ssl.OP_NO_RENEGOTIATION
-        ),
-        lambda context, cert: setattr(context, "post_handshake_auth", True),
-    ],
-)
+CHANGES = {
+    "host name": lambda context, cert: setattr(context, "check_hostname", False),
+    "verify mode": lambda context, cert: do_not_verify(context),
+    "verify flags": lambda context, cert: setattr(
+        context, "verify_flags", context.verify_flags ^ ssl.VERIFY_X509_TRUSTED_FIRST
+    ),
+    "roots": lambda context, cert: context.load_verify_locations(certificate(cert[2])[0]),
+    "default roots": lambda context, cert: context.load_default_certs(),
+    "default paths": lambda context, cert: context.set_default_verify_paths(),
+    "certificate": lambda context, cert: context.load_cert_chain(*cert[:2]),
+    "ALPN": lambda context, cert: context.set_alpn_protocols(["x"]),
+    "ciphers": lambda context, cert: context.set_ciphers("ECDHE"),
+    "oldest version": lambda context, cert: setattr(
+        context, "minimum_version", ssl.TLSVersion.TLSv1_3
+    ),
+    "newest version": lambda context, cert: setattr(
+        context, "maximum_version", ssl.TLSVersion.TLSv1_3
+    ),
+    "options": lambda context, cert: setattr(
+        context, "options", context.options ^ ssl.OP_NO_RENEGOTIATION
+    ),
+    "post-handshake authentication": lambda context, cert: setattr(
+        context, "post_handshake_auth", True
+    ),
+}
+
+
+def do_not_verify(context):
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_context_starts_over(serve, cert, change, tmp_path):
     server, context = serve(), context_for(cert)
     visit(context, server.port)

@@ -239,6 +239,38 @@ def test_a_connection_with_settings_of_its_own_is_left_alone(serve, cert, versio
 
 
 @BOTH
+@pytest.mark.parametrize("change", OWN.values(), ids=OWN)
+def test_a_connection_that_changes_after_begin_is_left_alone(serve, cert, version, change):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    visit(context, server.port)
+    stored = context.session_cache.stats().stored
+
+    def begin_and_change(connection):
+        tsc.pyopenssl.begin(connection)
+        change(connection, cert)
+
+    assert visit(context, server.port, change=begin_and_change) is False
+    assert context.session_cache.stats().stored == stored
+
+
+@BOTH
+def test_what_is_set_for_the_handshake_alone_counts(serve, cert, tmp_path, version):
+    server = serve(version, cert=certificate(tmp_path))
+    context = context_for(cert)  # which does not trust that one
+
+    def begin_and_verify_nothing(connection):
+        tsc.pyopenssl.begin(connection)
+        connection.set_verify(SSL.VERIFY_NONE)
+
+    connection = open_(context, server.port, change=begin_and_verify_nothing)
+    connection.set_verify(SSL.VERIFY_PEER)
+    connection.sendall(b"hello\n")
+    assert connection.recv(6) == b"hello\n"
+    tsc.pyopenssl.established(connection)
+    assert len(context.session_cache) == 0
+
+
+@BOTH
 def test_a_connection_made_before_a_change_is_left_alone(serve, cert, tmp_path, version):
     """OpenSSL copies the settings when a connection is made, not when it shakes hands."""
     server = serve(version, cert=certificate(tmp_path))

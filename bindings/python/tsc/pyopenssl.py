@@ -183,8 +183,9 @@ def attach(
 class _Attempt(BaseAttempt):
     """A `tsc_attempt`, and where its connection stands."""
 
-    def __init__(self, attempt: _tsc.Attempt, accept: str) -> None:
+    def __init__(self, attempt: _tsc.Attempt, config: _tsc.Config, accept: str) -> None:
         super().__init__(attempt)
+        self._config = config
         self._accept = accept
         self._ticket_came = False
 
@@ -196,18 +197,28 @@ class _Attempt(BaseAttempt):
                 if session is not None and _lib.SSL_set_session(connection._ssl, session) == 1:
                     self._attempt.sent()
 
+    def _is_as_begun(self, connection: SSL.Connection) -> bool:
+        context = connection.get_context()
+        return isinstance(context, Context) and context._tsc_config_for(connection) is self._config
+
     def info(self, connection: SSL.Connection, where: int, result: int) -> None:
         if where & SSL.SSL_ST_ACCEPT:  # a server's, after all
             if self.open:
                 self.failed(sent=False)
+        elif where & SSL.SSL_CB_HANDSHAKE_START and self.open and not self._handshaken:
+            if not self._is_as_begun(connection):  # what was offered is not for this one
+                _lib.SSL_set_session(connection._ssl, _ffi.NULL)
+                self.failed(sent=False)
         elif where & SSL.SSL_CB_HANDSHAKE_DONE and not self._handshaken:
             self._handshaken = True
             self._resumed = bool(_lib.SSL_session_reused(connection._ssl))
+            if self.open and not self._is_as_begun(connection):
+                self.failed(cancelled=True)  # which says nothing of the server
             if connection.get_protocol_version() < _TLS_1_3:
                 if self._resumed:
                     _set_nodelay(connection)
                 self._receive(connection)
-            if self._accept == "handshake":
+            if self._accept == "handshake" and self.open:
                 self.established()
         elif where == SSL.SSL_CB_CONNECT_LOOP and self._handshaken:
             # A message after the handshake; a ticket, if the session is another when it is over.
@@ -229,7 +240,7 @@ class _Attempt(BaseAttempt):
         with suppress(_tsc.Error):
             session = connection.get_session()
             version = connection.get_protocol_version()
-            if session is None:
+            if session is None or not self._is_as_begun(connection):
                 return
             encoded = _encode(session)
             self._attempt.receive(encoded, version, _lifetime(encoded), len(encoded))
@@ -266,7 +277,7 @@ def begin(
         return
     name = _ffi.string(_servername(connection)).decode() if _servername(connection) else None
     with suppress(_tsc.Error):
-        attempt = _Attempt(config.attempt((*where, name)), context._tsc_accept)
+        attempt = _Attempt(config.attempt((*where, name)), config, context._tsc_accept)
         if max_wait_ms:
             attempt.wait(max_wait_ms)
         _attempts[connection] = attempt

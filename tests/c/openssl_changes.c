@@ -1,0 +1,502 @@
+// What changes while a connection is made and while it lasts: what is verified, who the client is,
+// the session that the application itself offers. Client and server in one thread, so that each
+// change comes at its moment. What an SSL is when it is begun: openssl_verification.c.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "books.h"
+#include "tsc_openssl.h"
+#include "verification.h"
+
+static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+typedef struct {
+    tsc_cache *cache;
+    SSL_CTX *ctx, *server_ctx;
+} fixture;
+
+static SSL_CTX *server_of(int version) {
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_min_proto_version(ctx, version);
+    SSL_CTX_set_max_proto_version(ctx, version);
+    SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"changes", 7);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    assert_int_equal(SSL_CTX_use_certificate_file(ctx, peer_server_certificate(), SSL_FILETYPE_PEM),
+                     1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, peer_server_key(), SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_CTX_load_verify_locations(ctx, peer_client_certificate(), NULL), 1);
+    return ctx;
+}
+
+static fixture set_up(int version) {
+    fixture it = {NULL, client_context(), server_of(version)};
+    assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+    return it;
+}
+
+static void tear_down(fixture it) {
+    SSL_CTX_free(it.ctx);
+    SSL_CTX_free(it.server_ctx);
+    free_cache(it.cache);
+}
+
+static void begin(SSL *ssl) {
+    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_OK);
+}
+
+// The function of tsc_ssl_on_start.
+static void start(void *arg, SSL *ssl) {
+    (void)arg;
+    begin(ssl);
+}
+
+typedef struct {
+    SSL *client, *server;
+} pair;
+
+static pair pair_of(SSL_CTX *ctx, SSL_CTX *server_ctx) {
+    pair new = {client_ssl(ctx, -1), SSL_new(server_ctx)};
+    BIO *to_client = BIO_new(BIO_s_mem()), *to_server = BIO_new(BIO_s_mem());
+    BIO_up_ref(to_client);
+    BIO_up_ref(to_server);
+    SSL_set_bio(new.client, to_client, to_server);
+    SSL_set_bio(new.server, to_server, to_client);
+    SSL_set_connect_state(new.client);
+    SSL_set_accept_state(new.server);
+    return new;
+}
+
+static pair pair_new(fixture it) {
+    return pair_of(it.ctx, it.server_ctx);
+}
+
+static bool shakes_hands(pair it) {
+    for (int i = 0; i < 10 && !(SSL_is_init_finished(it.client) && SSL_is_init_finished(it.server));
+         i++) {
+        SSL_do_handshake(it.client);
+        SSL_do_handshake(it.server);
+    }
+    ERR_clear_error();
+    return SSL_is_init_finished(it.client) && SSL_is_init_finished(it.server);
+}
+
+// What has come by now; there is no application data. The client answers what the server asks.
+static void read_all(pair it) {
+    char byte;
+    for (int i = 0; i < 3; i++) {
+        assert_true(SSL_read(it.client, &byte, 1) <= 0);
+        assert_true(SSL_read(it.server, &byte, 1) <= 0);
+    }
+    ERR_clear_error();
+}
+
+static void pair_free(pair it) {
+    SSL_free(it.client);
+    SSL_free(it.server);
+}
+
+// Handshake, tickets, verdict. Gives whether it was resumed, of which both ends say the same.
+static bool finishes_resumed(pair it) {
+    assert_true(shakes_hands(it));
+    read_all(it);
+    const bool resumed = SSL_session_reused(it.client);
+    assert_int_equal(SSL_session_reused(it.server), resumed);
+    if (tsc_ssl_attempt(it.client))
+        assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
+    pair_free(it);
+    return resumed;
+}
+
+// A whole connection that differs in this, or NULL.
+static bool resumes(fixture it, void (*change)(SSL *)) {
+    pair new = pair_new(it);
+    if (change)
+        change(new.client);
+    begin(new.client);
+    return finishes_resumed(new);
+}
+
+static size_t count_left(fixture it) {
+    const tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost", .host_len = 9, .port = 1};
+    size_t left = 99;
+    assert_int_equal(
+        tsc_config_available(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &left), TSC_OK);
+    return left;
+}
+
+// ---- What is verified ---------------------------------------------------------------------------
+
+static void verify_nothing(SSL *ssl) {
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+}
+static void verify_again(SSL *ssl) {
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+}
+
+// An SSL that verifies nothing while it shakes hands, and is as it was begun before and after: from
+// before its handshake on, or from within it.
+static void what_is_set_for_the_handshake_alone_counts(void **state) {
+    (void)state;
+    for (int on_start = 0; on_start < 2; on_start++)
+        for (int within = 0; within < 2; within++) {
+            fixture it = set_up(TLS1_3_VERSION);
+            // Which no client of this SSL_CTX trusts.
+            SSL_CTX_set_cert_store(it.ctx, X509_STORE_new());
+            if (on_start)
+                assert_int_equal(tsc_ssl_on_start(it.ctx, within ? start : NULL, NULL), TSC_OK);
+            pair new = pair_new(it);
+            if (!on_start || !within)
+                begin(new.client);
+            if (within)
+                SSL_do_handshake(new.client);
+            verify_nothing(new.client);
+            assert_true(shakes_hands(new));
+            verify_again(new.client);
+            read_all(new);
+            assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+            pair_free(new);
+            assert_int_equal(client_stats(it.cache).stored, 0);
+            assert_int_equal(client_stats(it.cache).established, 1);
+            new = pair_new(it);
+            if (!on_start || !within)
+                begin(new.client);
+            assert_false(shakes_hands(new));
+            pair_free(new);
+            tear_down(it);
+        }
+}
+
+// An SSL_CTX whose function was ended, or whose info callback was replaced, or another SSL_CTX:
+// what is set after begin counts all the same.
+static void another_context_counts(SSL *ssl) {
+    static SSL_CTX *strict;
+    if (!strict)
+        strict = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_verify(strict, SSL_VERIFY_PEER, NULL);
+    SSL_set_SSL_CTX(ssl, strict);
+}
+static void ignore_info(const SSL *ssl, int where, int ret) {
+    (void)ssl, (void)where, (void)ret;
+}
+
+static void what_is_set_after_begin_counts_without_the_function(void **state) {
+    (void)state;
+    void (*const changes[])(SSL *) = {case_another_name, another_context_counts};
+    for (int i = 0; i < 2; i++)
+        for (int how = 0; how < 3; how++)
+            for (int v = 0; v < 2; v++) {
+                fixture it = set_up(VERSIONS[v]);
+                assert_false(resumes(it, NULL));
+                const size_t left = count_left(it);
+                assert_int_equal(tsc_ssl_on_start(it.ctx, start, NULL), TSC_OK);
+                if (how == 0)
+                    assert_int_equal(tsc_ssl_on_start(it.ctx, NULL, NULL), TSC_OK);
+                else if (how == 1)
+                    SSL_CTX_set_info_callback(it.ctx, ignore_info);
+                pair new = pair_new(it);
+                begin(new.client);
+                assert_non_null(SSL_get_session(new.client));
+                changes[i](new.client);
+                assert_false(shakes_hands(new)); // the server is another's, or trusted by nobody
+                pair_free(new);
+                assert_int_equal(count_left(it), left);
+                assert_int_equal(tsc_ssl_on_start(it.ctx, NULL, NULL), TSC_OK);
+                assert_true(resumes(it, NULL));
+                tear_down(it);
+            }
+}
+
+// ---- Who the client is --------------------------------------------------------------------------
+
+static bool knows_the_client(const SSL *server) {
+    X509 *peer = SSL_get_peer_certificate(server);
+    X509_free(peer);
+    return peer != NULL;
+}
+
+// A client gets its certificate when the server asks for it, after the handshake: the sessions that
+// come then are that client, and none of those that have no certificate.
+static void a_certificate_that_is_shown_later_is_nobody_elses(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        pair new = pair_new(it);
+        SSL_set_post_handshake_auth(new.client, 1);
+        begin(new.client);
+        assert_true(shakes_hands(new));
+        read_all(new);
+        assert_false(knows_the_client(new.server));
+        case_client_certificate(new.client);
+        SSL_set_verify(new.server, SSL_VERIFY_PEER, NULL);
+        if (VERSIONS[v] == TLS1_3_VERSION)
+            assert_int_equal(SSL_verify_client_post_handshake(new.server), 1);
+        else
+            assert_int_equal(SSL_renegotiate(new.server), 1);
+        SSL_do_handshake(new.server);
+        read_all(new);
+        assert_true(knows_the_client(new.server));
+        assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+        pair_free(new);
+
+        const size_t left = count_left(it);
+        assert_true(left > 0); // from before
+        for (size_t i = 0; i < left; i++) {
+            new = pair_new(it);
+            SSL_set_post_handshake_auth(new.client, 1);
+            begin(new.client);
+            assert_true(shakes_hands(new));
+            assert_true(SSL_session_reused(new.client));
+            assert_false(knows_the_client(new.server));
+            pair_free(new);
+        }
+        tear_down(it);
+    }
+}
+
+// A certificate that the client has, and beside it a key of another type that has none, which was
+// set last.
+static EVP_PKEY *further_key;
+static void with_a_key_besides(SSL *ssl) {
+    assert_int_equal(SSL_use_PrivateKey(ssl, further_key), 1);
+}
+static void one_client(SSL *ssl) {
+    case_client_certificate(ssl);
+    with_a_key_besides(ssl);
+}
+static void another_client(SSL *ssl) {
+    SSL_use_certificate_file(ssl, peer_short_certificate(), SSL_FILETYPE_PEM);
+    SSL_use_PrivateKey_file(ssl, peer_short_key(), SSL_FILETYPE_PEM);
+    with_a_key_besides(ssl);
+}
+
+static void a_key_without_a_certificate_hides_no_certificate(void **state) {
+    (void)state;
+    EVP_PKEY_CTX *making = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(making), 1);
+    assert_int_equal(EVP_PKEY_keygen(making, &further_key), 1);
+    EVP_PKEY_CTX_free(making);
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        SSL_CTX_set_verify(it.server_ctx, SSL_VERIFY_PEER, NULL);
+        assert_int_equal(
+            SSL_CTX_load_verify_locations(it.server_ctx, peer_short_certificate(), NULL), 1);
+        assert_false(resumes(it, one_client));
+        assert_false(resumes(it, another_client));
+        assert_true(resumes(it, one_client));
+        assert_true(resumes(it, another_client));
+        assert_false(resumes(it, NULL));
+        tear_down(it);
+    }
+    EVP_PKEY_free(further_key);
+}
+
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+// A client that shows its key alone is another with another key.
+static EVP_PKEY *raw_keys[2];
+static void with_raw_key(SSL *ssl, EVP_PKEY *key) {
+    const unsigned char types[] = {TLSEXT_cert_type_rpk};
+    assert_int_equal(SSL_set1_client_cert_type(ssl, types, sizeof types), 1);
+    assert_int_equal(SSL_use_PrivateKey(ssl, key), 1);
+}
+static void first_key(SSL *ssl) {
+    with_raw_key(ssl, raw_keys[0]);
+}
+static void second_key(SSL *ssl) {
+    with_raw_key(ssl, raw_keys[1]);
+}
+static int accept_any_key(int good, X509_STORE_CTX *ctx) {
+    (void)good, (void)ctx;
+    return 1;
+}
+
+static void a_raw_key_is_an_identity(void **state) {
+    (void)state;
+    const unsigned char types[] = {TLSEXT_cert_type_rpk};
+    for (int i = 0; i < 2; i++)
+        raw_keys[i] = EVP_EC_gen("P-256");
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        SSL_CTX_set_verify(it.server_ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                           accept_any_key);
+        assert_int_equal(SSL_CTX_set1_client_cert_type(it.server_ctx, types, sizeof types), 1);
+        assert_false(resumes(it, first_key));
+        assert_false(resumes(it, second_key));
+        assert_true(resumes(it, first_key));
+        assert_true(resumes(it, second_key));
+        tear_down(it);
+    }
+    for (int i = 0; i < 2; i++)
+        EVP_PKEY_free(raw_keys[i]);
+}
+#endif
+
+// ---- Sessions of the application's own ----------------------------------------------------------
+
+// A session by a client that trusts everybody.
+static SSL_SESSION *lax_session(fixture it) {
+    SSL_CTX *lax = SSL_CTX_new(TLS_client_method());
+    pair new = pair_of(lax, it.server_ctx);
+    assert_true(shakes_hands(new));
+    read_all(new);
+    SSL_SESSION *session = SSL_get1_session(new.client);
+    assert_true(SSL_SESSION_is_resumable(session));
+    SSL_set_shutdown(new.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_set_shutdown(new.server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    pair_free(new);
+    SSL_CTX_free(lax);
+    return session;
+}
+
+// What the application resumes by itself is its own affair. What comes of it is for nobody else.
+static void an_own_session_leaves_nothing(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++)
+        for (int trusts = 0; trusts < 2; trusts++) {
+            fixture it = set_up(VERSIONS[v]);
+            if (!trusts)
+                SSL_CTX_set_cert_store(it.ctx, X509_STORE_new());
+            SSL_SESSION *session = lax_session(it);
+            pair new = pair_new(it);
+            assert_int_equal(SSL_set_session(new.client, session), 1);
+            begin(new.client);
+            assert_ptr_equal(SSL_get_session(new.client), session); // there is nothing to offer
+            assert_true(finishes_resumed(new));
+            assert_int_equal(client_stats(it.cache).stored, 0);
+            assert_int_equal(client_stats(it.cache).resumed, 0);
+            new = pair_new(it);
+            begin(new.client);
+            assert_int_equal(shakes_hands(new), trusts);
+            assert_false(SSL_session_reused(new.client));
+            pair_free(new);
+            SSL_SESSION_free(session);
+            tear_down(it);
+        }
+}
+
+// Set after begin, or taken away: what was offered goes back, and nobody takes it for refused.
+static void an_own_session_takes_the_place_of_the_offer(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++)
+        for (int own = 0; own < 2; own++) {
+            fixture it = set_up(VERSIONS[v]);
+            SSL_SESSION *session = lax_session(it);
+            assert_false(resumes(it, NULL));
+            const size_t left = count_left(it);
+            const uint64_t stored = client_stats(it.cache).stored;
+            pair new = pair_new(it);
+            begin(new.client);
+            assert_int_equal(SSL_set_session(new.client, own ? session : NULL), 1);
+            assert_int_equal(finishes_resumed(new), own);
+            const tsc_stats stats = client_stats(it.cache);
+            assert_int_equal(count_left(it), left);
+            assert_int_equal(stats.stored, stored);
+            assert_int_equal(stats.refused, 0);
+            assert_int_equal(stats.resumed, 0);
+            assert_int_equal(stats.established, 2);
+            assert_true(resumes(it, NULL));
+            SSL_SESSION_free(session);
+            tear_down(it);
+        }
+}
+
+// ---- Names --------------------------------------------------------------------------------------
+
+// The same characters as an address and as the name of a host.
+static void an_address(SSL *ssl) {
+    verify_nothing(ssl);
+    SSL_set1_host(ssl, NULL);
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), "127.0.0.1");
+    SSL_set_tlsext_host_name(ssl, NULL);
+}
+static void a_name_like_it(SSL *ssl) {
+    verify_nothing(ssl);
+    X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), "127.0.0.1", 0);
+    SSL_set_tlsext_host_name(ssl, NULL);
+}
+
+static void a_name_is_not_the_address_that_it_looks_like(void **state) {
+    (void)state;
+    void (*const ways[])(SSL *) = {an_address, a_name_like_it};
+    for (int i = 0; i < 2; i++) {
+        fixture it = set_up(TLS1_2_VERSION);
+        for (int j = 0; j < 2; j++) {
+            const bool other = j == 1;
+            pair new = pair_new(it);
+            ways[other ? !i : i](new.client);
+            assert_int_equal(tsc_ssl_begin(new.client, "127.0.0.1", 1), TSC_OK);
+#ifdef TSC_SSL_NAMES_
+            assert_null(SSL_get_session(new.client));
+#endif
+            assert_false(finishes_resumed(new));
+        }
+        pair new = pair_new(it);
+        ways[i](new.client);
+        assert_int_equal(tsc_ssl_begin(new.client, "127.0.0.1", 1), TSC_OK);
+#ifdef TSC_SSL_NAMES_
+        assert_true(finishes_resumed(new));
+#else
+        pair_free(new);
+#endif
+        tear_down(it);
+    }
+}
+
+static int know_the_name(SSL *ssl, int *alert, void *arg) {
+    (void)ssl, (void)alert, (void)arg;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// OpenSSL fails a handshake with early data whose session is of a server name that differs, in case
+// as well.
+static void early_data_fails_nobody_who_writes_the_name_differently(void **state) {
+    (void)state;
+    const char *const names[] = {"localhost", "LocalHost", "localhost"};
+    fixture it = {NULL, client_context(), server_of(TLS1_3_VERSION)};
+    SSL_CTX_set_options(it.server_ctx, SSL_OP_NO_ANTI_REPLAY);
+    SSL_CTX_set_tlsext_servername_callback(it.server_ctx, know_the_name);
+    assert_int_equal(SSL_CTX_set_max_early_data(it.server_ctx, 1024), 1);
+    assert_int_equal(SSL_CTX_set_recv_max_early_data(it.server_ctx, 1024), 1);
+    assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, TSC_SSL_EARLY_DATA), TSC_OK);
+    for (int i = 0; i < 3; i++) {
+        pair new = pair_new(it);
+        size_t sent;
+        SSL_set_tlsext_host_name(new.client, names[i]);
+        begin(new.client);
+        SSL_SESSION *session = SSL_get_session(new.client);
+        const bool early = session && SSL_SESSION_get_max_early_data(session) > 0;
+        assert_int_equal(session != NULL, i > 0);
+        assert_int_equal(early, i > 1);
+        if (early)
+            assert_int_equal(SSL_write_early_data(new.client, "early", 5, &sent), 1);
+        assert_int_equal(finishes_resumed(new), i > 0);
+    }
+    tear_down(it);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_set_for_the_handshake_alone_counts),
+        cmocka_unit_test(what_is_set_after_begin_counts_without_the_function),
+        cmocka_unit_test(a_certificate_that_is_shown_later_is_nobody_elses),
+        cmocka_unit_test(a_key_without_a_certificate_hides_no_certificate),
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+        cmocka_unit_test(a_raw_key_is_an_identity),
+#endif
+        cmocka_unit_test(an_own_session_leaves_nothing),
+        cmocka_unit_test(an_own_session_takes_the_place_of_the_offer),
+        cmocka_unit_test(a_name_is_not_the_address_that_it_looks_like),
+        cmocka_unit_test(early_data_fails_nobody_who_writes_the_name_differently),
+    };
+    return cmocka_run_group_tests_name("openssl_changes", tests, peer_setup, peer_teardown);
+}
