@@ -398,12 +398,28 @@ static void take_gil(PyThreadState *thread) {
         PyEval_RestoreThread(thread);
 }
 
+/* Whether an object is at least so large, by what its type says; -1 if it raised. */
+static int has_size(PyObject *object, size_t size) {
+    PyObject *said = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__basicsize__");
+    if (said == NULL)
+        return -1;
+    size_t has = PyLong_AsSize_t(said);
+    Py_DECREF(said);
+    return PyErr_Occurred() ? -1 : has >= size;
+}
+
 PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *function, *context, *socket;
     const char *version;
     unsigned long long options;
     if (!PyArg_ParseTuple(args, "OOOsK", &function, &context, &socket, &version, &options))
         return NULL;
+    int is_context = has_size(context, sizeof(ssl_context));
+    int is_socket = has_size(socket, sizeof(ssl_socket));
+    if (is_context < 0 || is_socket < 0)
+        return NULL;
+    if (!is_context || !is_socket)
+        return PyUnicode_FromString("the objects of _ssl are smaller than they were known to be");
     lock_shared(); /* one at a time: what it finds is kept */
     const char *reason =
         openssl_find(function, (ssl_context *)context, (ssl_socket *)socket, version, options);

@@ -232,6 +232,8 @@ def test_objects_that_are_not_as_known_are_refused(cert):
     assert check(function=check) == "where the module _ssl is cannot be seen"
     assert check(version="OpenSSL 0") == "there is more than one OpenSSL"
     assert "as they were known" in check(context=another)
+    for name in ("context", "tls"):
+        assert "smaller" in check(**{name: object()})
     assert "what they seemed" in check(options=0)
 
 
