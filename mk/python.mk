@@ -96,12 +96,15 @@ bench-python: build/python/installed build/python/wheel build/storm/delay ## Com
 
 # Debian 13's CPython is of those that no longer copy sessions.
 bench-python-debian: build/python/wheel ## The same by connection, with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
-	@for suite in $(SUITES); do tools/debian-python $$suite bindings/python/bench/connections.py || exit 1; done
+	@for suite in $(SUITES); do tools/debian-python $$suite bindings/python/bench/connections.py || exit 1; done \
+	    >build/python/debian.txt
+	@cat build/python/debian.txt
 
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
 
-bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Write what the Python benchmarks print into docs/python.md
+bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay bench-python-debian ## Write what the Python benchmarks print into docs/python.md; needs root
+	@$(PY) bindings/python/bench/docs.py debian <build/python/debian.txt
 	@for name in connections burst driver; do \
 	    $(PY) bindings/python/bench/$$name.py >build/python/$$name.txt && \
 	    $(PY) bindings/python/bench/docs.py $$name <build/python/$$name.txt || exit 1; \
