@@ -110,8 +110,10 @@ impl Entry {
             // One is enough, it can be used again and again.
             displaced += self.drop_all(|other| other.kind == Kind::Reusable, visit);
         }
-        // What is for one connection and was given to some stayed until another came.
-        displaced += self.drop_all(|other| other.uses != 0, visit);
+        // What is for one connection and was given to some was the last, and stayed until another came.
+        if self.sessions.len() == 1 {
+            displaced += self.drop_all(|other| other.uses != 0, visit);
+        }
         let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
         let oldest = self.sessions.oldest();
         let too_old = full && oldest.is_some_and(|oldest| session.received < oldest.received);
