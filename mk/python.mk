@@ -86,15 +86,25 @@ build/bench/engine-python: build/python/installed
 	@printf '#!/bin/sh\nexec %s bench/engine/python.py\n' '$(PY)' >$@
 	@chmod +x $@
 
-bench-python: build/python/installed build/storm/delay ## Compare the Python binding with the design of the request, by call and by connection
+bench-python: build/python/installed build/python/wheel build/storm/delay ## Compare the Python binding with the design of the request, by call and by connection
 	@$(PY) bindings/python/bench/cache.py
-	@$(PY) bindings/python/bench/connections.py
 	@$(PY) bindings/python/bench/burst.py
+	@for python in $$(tools/pythons); do \
+	    name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    tools/test-wheel $$name $$python bindings/python/bench/connections.py || exit 1; \
+	done
+
+# Debian 13's CPython is of those that no longer copy sessions.
+bench-python-debian: build/python/wheel ## The same by connection, with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
+	@for suite in $(SUITES); do tools/debian-python $$suite bindings/python/bench/connections.py || exit 1; done \
+	    >build/python/debian.txt
+	@cat build/python/debian.txt
 
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
 
-bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Write what the Python benchmarks print into docs/python.md
+bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay bench-python-debian ## Write what the Python benchmarks print into docs/python.md; needs root
+	@$(PY) bindings/python/bench/docs.py debian <build/python/debian.txt
 	@for name in connections burst driver; do \
 	    $(PY) bindings/python/bench/$$name.py >build/python/$$name.txt && \
 	    $(PY) bindings/python/bench/docs.py $$name <build/python/$$name.txt || exit 1; \
@@ -112,4 +122,4 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@touch $@
 
 .PHONY: test-python test-python-versions test-python-debian test-python-built test-python-arm64 test-python-cassandra test-python-cluster \
-    lint-python bench-python bench-python-cassandra bench-python-docs
+    lint-python bench-python bench-python-debian bench-python-cassandra bench-python-docs

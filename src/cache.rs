@@ -144,7 +144,8 @@ impl Cache {
         let now = self.engine.now();
         let mut taken = None;
         let mut garbage = self.engine.garbage();
-        self.engine.take_at(&key, now, &mut garbage, &mut taken);
+        self.engine
+            .take_at(&key, now, false, &mut garbage, &mut taken);
         Some(Session::taken(taken?, now))
     }
 

@@ -114,6 +114,7 @@ impl Received {
             received: now,
             expires,
             lineage,
+            uses: 0,
         };
         engine.put_bytes(key, now, session)
     }
@@ -136,6 +137,7 @@ impl Received {
             received: now,
             expires,
             lineage,
+            uses: 0,
         }
     }
 

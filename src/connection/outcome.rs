@@ -199,7 +199,7 @@ impl Connection {
         self.give_back(loan);
         let supply = &self.supply;
         if let Some(refused) = refused {
-            supply.refuse(refused.id, now);
+            supply.refused(&self.flight, refused.id, now);
         }
         supply.established(&self.flight, now, offered.is_some(), resumed);
         self.publish_staged(staged, lineage, not_after, resumed);

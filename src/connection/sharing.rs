@@ -71,6 +71,7 @@ impl Connection {
             received: now.minus_ms(lent.age_ms),
             expires,
             lineage,
+            uses: 0,
             payload: Payload::Bytes(lent.bytes),
         })
     }

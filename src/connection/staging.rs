@@ -276,6 +276,7 @@ impl Connection {
             received: at,
             expires,
             lineage,
+            uses: 0,
         };
         let (stored, calls) = self.supply.publish(&self.flight, session, now);
         let mut progress = self.progress.lock();

@@ -98,6 +98,7 @@ impl Entry {
         place.received = session.received;
         place.expires = session.expires;
         place.lineage = session.lineage;
+        place.uses = session.uses;
         self.soonest = self.soonest.min(session.expires);
         true
     }
@@ -107,11 +108,11 @@ impl Entry {
         let mut displaced = 0;
         if session.kind == Kind::Reusable {
             // One is enough, it can be used again and again.
-            let which = |other: &Session| other.kind == Kind::Reusable;
-            self.sessions.extract(which, |session| {
-                visit.drop(session);
-                displaced += 1;
-            });
+            displaced += self.drop_all(|other| other.kind == Kind::Reusable, visit);
+        }
+        // What is for one connection and was given to some was the last, and stayed until another came.
+        if self.sessions.len() == 1 {
+            displaced += self.drop_all(|other| other.uses != 0, visit);
         }
         let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
         let oldest = self.sessions.oldest();
@@ -123,6 +124,16 @@ impl Entry {
             displaced += 1;
         }
         Room { displaced, too_old }
+    }
+
+    /// Drops those that `which` names, and says how many.
+    fn drop_all(&mut self, which: impl Fn(&Session) -> bool, visit: &mut Visit<'_, '_>) -> u64 {
+        let mut dropped = 0;
+        self.sessions.extract(which, |session| {
+            visit.drop(session);
+            dropped += 1;
+        });
+        dropped
     }
 
     /// Drops the oldest session; false: there is none.

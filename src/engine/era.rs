@@ -172,6 +172,7 @@ mod tests {
                 id: 1,
                 ends: Time::NEVER,
             },
+            uses: 0,
         };
         engine.put_bytes(&key, Time(0), session).expect("memory");
     }

@@ -311,7 +311,7 @@ impl Engine {
         let mut visit = era.visit(now, &self.options, &mut garbage);
         let mut state = era.shard(key).lock();
         let show = |session: &Session, _, _: &mut _| copy(session, now);
-        let found = state.newest(key, &mut taken, show, &mut visit);
+        let found = state.newest(key, false, &mut taken, show, &mut visit);
         if let Some(left) = taken.and_then(|taken| taken.recycle(&mut state.stash)) {
             garbage.push(left);
         }
@@ -335,6 +335,7 @@ impl Engine {
         self.newest(
             key,
             now,
+            false,
             &mut garbage,
             &mut taken,
             |session, stays, taken| {
@@ -365,7 +366,7 @@ impl Engine {
         taken: &mut Option<Session>,
         is_wanted: impl FnOnce(&Session) -> bool,
     ) {
-        self.newest(key, now, garbage, taken, |session, stays, taken| {
+        self.newest(key, now, false, garbage, taken, |session, stays, taken| {
             if !is_wanted(session) {
                 return false;
             }
@@ -380,22 +381,29 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn take(&self, key: &Key<'_>) -> Option<Session> {
         let mut taken = None;
-        self.take_at(key, self.clock.now(), &mut self.garbage(), &mut taken);
+        self.take_at(
+            key,
+            self.clock.now(),
+            false,
+            &mut self.garbage(),
+            &mut taken,
+        );
         taken
     }
 
     /// Takes the newest session of a key, for a caller that holds a lock of its own: it has read the time
     /// before, and drops what was over after, so that no foreign code runs here. `taken` is empty, and
-    /// stays so if there is none.
+    /// stays so if there is none. `strict`: one for a single connection leaves, whatever the options say.
     #[inline]
     pub(crate) fn take_at(
         &self,
         key: &Key<'_>,
         now: Time,
+        strict: bool,
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
     ) {
-        self.newest(key, now, garbage, taken, |session, stays, taken| {
+        self.newest(key, now, strict, garbage, taken, |session, stays, taken| {
             if stays {
                 *taken = session.share();
                 return taken.is_some();
@@ -409,13 +417,17 @@ impl Engine {
         &self,
         key: &Key<'_>,
         now: Time,
+        strict: bool,
         garbage: &mut Garbage,
         taken: &mut Option<Session>,
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
     ) -> Option<bool> {
         let era = self.era();
         let mut visit = era.visit(now, &self.options, garbage);
-        let found = era.shard(key).lock().newest(key, taken, take, &mut visit);
+        let found = era
+            .shard(key)
+            .lock()
+            .newest(key, strict, taken, take, &mut visit);
         if found == Some(true) {
             garbage.tell(EventKind::Offered, 1, key);
         }
@@ -429,6 +441,19 @@ impl Engine {
 
     pub(crate) fn available_at(&self, key: &Key<'_>, now: Time) -> usize {
         self.era().shard(key).lock().available(key, now)
+    }
+
+    /// Whether all that a key has was given to connections before.
+    pub(crate) fn is_used_at(&self, key: &Key<'_>, now: Time) -> bool {
+        self.era().shard(key).lock().is_used(key, now)
+    }
+
+    /// Drops what was given to connections and stayed, though it is for one; for a caller that holds a lock of its
+    /// own.
+    pub(crate) fn remove_used_at(&self, key: &Key<'_>, now: Time, garbage: &mut Garbage<'_>) {
+        self.change_shard(key, now, garbage, |state, visit| {
+            state.remove_sessions(key, |session| session.uses != 0, visit);
+        });
     }
 
     /// Drops all that a key has; false: it had nothing.

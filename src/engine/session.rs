@@ -57,6 +57,9 @@ pub(crate) struct Session<P = Payload> {
     pub(crate) received: Time,
     pub(crate) expires: Time,
     pub(crate) lineage: Lineage,
+    /// How many connections were given it to offer while it stayed, though it is for one: the last of its key,
+    /// that is reused. What such a connection is given has its own number in it.
+    pub(crate) uses: u32,
 }
 
 impl<P> Session<P> {
@@ -70,6 +73,7 @@ impl<P> Session<P> {
             received,
             expires,
             lineage,
+            uses,
             ..
         } = self;
         Session {
@@ -80,6 +84,7 @@ impl<P> Session<P> {
             received,
             expires,
             lineage,
+            uses,
         }
     }
 }

@@ -53,6 +53,13 @@ impl Sessions {
         }
     }
 
+    pub(super) fn newest_mut(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::One(session) => Some(session),
+            Self::Many(sessions) => sessions.back_mut(),
+        }
+    }
+
     pub(super) fn oldest(&self) -> Option<&Session> {
         match self {
             Self::One(session) => Some(session),

@@ -242,12 +242,13 @@ impl State {
 
     /// Shows `take` the newest session of a key, with whether it stays in the table when it is used, and
     /// the place where a taken session goes. If it says true, that was a use, and a session that does
-    /// not stay leaves the table for that place. The last one stays if it can be used again. Returns
-    /// what `take` said; `None`: there is no session.
+    /// not stay leaves the table for that place. The last one stays if it can be used again, and the
+    /// options say so, unless it is `strict`. Returns what `take` said; `None`: there is no session.
     #[inline]
     pub(super) fn newest(
         &mut self,
         key: &Key<'_>,
+        strict: bool,
         taken: &mut Option<Session>,
         take: impl FnOnce(&Session, bool, &mut Option<Session>) -> bool,
         visit: &mut Visit<'_, '_>,
@@ -280,13 +281,19 @@ impl State {
             return None;
         };
         let reusable = session.kind == Kind::Reusable;
-        let stays = reusable || (last && session.is_reusable(visit.options));
+        let stays = reusable || (last && !strict && session.is_reusable(visit.options));
         if !take(session, stays, taken) {
             return Some(false);
         }
         stats.offered += 1;
         if stays && !reusable {
             stats.reused += 1;
+            if let Some(stayed) = entry.sessions.newest_mut() {
+                stayed.uses = stayed.uses.saturating_add(1);
+                if let Some(copy) = taken {
+                    copy.uses = stayed.uses;
+                }
+            }
         }
         let used = stamps.used(visit.now, visit.epoch.load(Relaxed));
         if entry.used != used {
@@ -313,6 +320,16 @@ impl State {
         let entry = self.table.find(key.hash, |entry| entry.is_of(key));
         entry.map_or(0, |entry| {
             entry.sessions.iter().filter(|s| s.expires > now).count()
+        })
+    }
+
+    /// Whether those that could be offered now were all given to connections before.
+    pub(super) fn is_used(&self, key: &Key<'_>, now: Time) -> bool {
+        let entry = self.table.find(key.hash, |entry| entry.is_of(key));
+        entry.is_some_and(|entry| {
+            let current = entry.sessions.iter().filter(|s| s.expires > now);
+            let newest = current.last();
+            newest.is_some_and(|session| session.uses != 0)
         })
     }
 

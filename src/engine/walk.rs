@@ -100,6 +100,7 @@ mod tests {
                     id: 1,
                     ends: Time::NEVER,
                 },
+                uses: 0,
             };
             engine.put(&key, session).expect("room");
         }

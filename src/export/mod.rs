@@ -411,6 +411,7 @@ impl<'a> Scope<'a> {
             received: now.minus_ms(age),
             expires: restored(engine.options(), now, age, left, lineage),
             lineage,
+            uses: 0,
         };
         match self {
             #[cfg(agent)]

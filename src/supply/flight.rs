@@ -34,6 +34,11 @@ pub(crate) struct Flight {
     brought: AtomicU32,
     /// What the breaker lets it do; 0: it was not asked.
     permit: AtomicU64,
+    /// How many were given the session that it offers, which is for one, with it; 0: it is the only one, or there
+    /// was a verdict.
+    uses: AtomicU32,
+    /// What that session descends from.
+    lineage: AtomicU64,
 }
 
 /// How far an attempt has come, as far as it is expected to bring something.
@@ -111,6 +116,19 @@ impl Flight {
 
     pub(super) fn brought(&self) -> u32 {
         self.brought.load(Relaxed)
+    }
+
+    pub(super) fn set_use(&self, uses: u32, lineage: u64) {
+        self.uses.store(uses, Relaxed);
+        self.lineage.store(lineage, Relaxed);
+    }
+
+    pub(super) fn uses(&self) -> u32 {
+        self.uses.load(Relaxed)
+    }
+
+    pub(super) fn lineage(&self) -> u64 {
+        self.lineage.load(Relaxed)
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -11,6 +11,7 @@ mod line;
 mod queue;
 mod rates;
 mod refused;
+mod reuse;
 #[cfg(any(feature = "rustls", feature = "capi"))]
 mod unattended;
 mod wait;
@@ -21,7 +22,7 @@ pub(crate) use flight::Flight;
 pub use forecast::Forecast;
 pub(crate) use wait::{Kept, Wait, Waker};
 
-use crate::engine::{Engine, Garbage, Key, Lineage, OwnedKey, Reason, Session, Stats, Time};
+use crate::engine::{Engine, Garbage, Key, Kind, Lineage, OwnedKey, Reason, Session, Stats, Time};
 use crate::registry::Value;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use breaker::{Breaker, Permit};
@@ -37,6 +38,8 @@ pub(crate) struct Supply {
     key: OwnedKey,
     /// Whether the breaker is not closed. An offer looks here, and takes the lock only if it is.
     guarded: AtomicBool,
+    /// Whether the server was found to take sessions for one connection once. The same goes for it.
+    strict: AtomicBool,
     /// How many attempts are established and still there.
     alive: AtomicUsize,
     fate: Fate,
@@ -84,6 +87,7 @@ impl Supply {
             engine: Arc::clone(engine),
             key,
             guarded: AtomicBool::new(false),
+            strict: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             fate: Fate::new(any_stored),
             note: AtomicU16::new(0),
@@ -178,14 +182,32 @@ impl Supply {
             self.begin_full(flight, now);
             return;
         }
-        self.engine.take_at(&self.key(), now, garbage, place);
+        let strict = self.is_strict(now);
+        self.engine
+            .take_at(&self.key(), now, strict, garbage, place);
         match place {
             Some(session) => {
                 self.fate.taken(session);
-                self.begin(flight, Handshake::Resumed, now);
+                let mut queue = self.queue.lock();
+                queue.begin_with(flight, session, now);
+                queue.set_alarm(self, now);
             }
             None => self.begin_full(flight, now),
         }
+    }
+
+    /// Whether a session for one connection is offered by one, though the options would have it reused.
+    #[inline]
+    fn is_strict(&self, now: Time) -> bool {
+        self.strict.load(Relaxed) && self.is_strict_still(now)
+    }
+
+    #[cold]
+    fn is_strict_still(&self, now: Time) -> bool {
+        let queue = self.queue.lock();
+        let strict = queue.reuse.is_strict(now);
+        self.strict.store(strict, Relaxed);
+        strict
     }
 
     #[inline]
@@ -273,7 +295,8 @@ impl Supply {
         session: Session,
         now: Time,
     ) -> (bool, Calls<'_>) {
-        let reusable = session.is_reusable(self.engine.options());
+        let reusable = session.kind == Kind::Reusable
+            || (session.is_reusable(self.engine.options()) && !self.is_strict(now));
         let expires = session.expires;
         let stored = self.engine.put(&self.key(), session).is_ok();
         if stored {
@@ -356,8 +379,7 @@ impl Supply {
         self.engine.spoil(&self.key(), session, now, &mut garbage);
     }
 
-    /// RFC 9149: the server refused a session of this lineage, and will not take the others either,
-    /// wherever they are.
+    /// RFC 9149: the server will not take any session of this lineage, wherever they are.
     pub(crate) fn refuse(&self, lineage: u64, now: Time) {
         self.fate.refused();
         self.change(now, |queue, calls| {
@@ -365,6 +387,14 @@ impl Supply {
             let garbage = &mut calls.garbage;
             self.engine
                 .remove_lineage_at(&self.key(), lineage, now, garbage);
+        });
+    }
+
+    /// The server refused what an attempt offered, of this lineage.
+    pub(crate) fn refused(&self, flight: &Flight, lineage: u64, now: Time) {
+        self.fate.refused();
+        self.change(now, |queue, calls| {
+            queue.refused_by_server(self, flight, lineage, now, calls);
         });
     }
 
@@ -465,8 +495,13 @@ impl Supply {
         self.engine.available_at(&self.key(), now)
     }
 
+    /// Whether all that is in the cache was given to attempts before.
+    fn is_used(&self, now: Time) -> bool {
+        self.engine.is_used_at(&self.key(), now)
+    }
+
     /// Takes a session for an attempt that has yet to come for it.
-    fn keep(&self, now: Time, calls: &mut Calls<'_>) -> Option<Kept> {
+    fn keep(&self, now: Time, strict: bool, calls: &mut Calls<'_>) -> Option<Kept> {
         // Looked at first, since a look-up that finds nothing is counted as a miss.
         if self.available(now) == 0 {
             return None;
@@ -474,7 +509,8 @@ impl Supply {
         let clears = self.engine.clears();
         let mut taken = None;
         let garbage = &mut calls.garbage;
-        self.engine.take_at(&self.key(), now, garbage, &mut taken);
+        self.engine
+            .take_at(&self.key(), now, strict, garbage, &mut taken);
         let session = taken?;
         self.fate.taken(&session);
         Some(Kept { session, clears })

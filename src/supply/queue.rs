@@ -8,9 +8,10 @@ use super::flights::Flights;
 use super::line::Line;
 use super::rates::Rates;
 use super::refused::Refused;
+use super::reuse::{Left, Reuse};
 use super::wait::{Wait, Waker};
 use super::{Answer, End, Forecast, Supply};
-use crate::engine::Time;
+use crate::engine::{Session, Time};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,6 +28,7 @@ pub(super) struct Queue {
     rates: Rates,
     pub(super) breaker: Breaker,
     pub(super) refused: Refused,
+    pub(super) reuse: Reuse,
     /// When the server last took a session, or sent one.
     proven: Time,
 }
@@ -90,9 +92,9 @@ impl Queue {
             return Answer::Full;
         }
         self.review(supply, now, calls);
-        if self.line.is_empty() && !self.is_tried(supply, now, deadline) {
-            if let Some(kept) = supply.keep(now, calls) {
-                self.begin(flight, Handshake::Resumed, now);
+        if self.line.is_empty() && !self.is_held_back(supply, now, deadline) {
+            if let Some(kept) = supply.keep(now, self.reuse.is_strict(now), calls) {
+                self.begin_with(flight, &kept.session, now);
                 return Answer::Kept(Wait::served(now, flight, kept));
             }
         }
@@ -110,7 +112,45 @@ impl Queue {
 
     /// An attempt does a handshake of this kind from now on, as far as anybody knows.
     pub(super) fn begin(&mut self, flight: &Flight, handshake: Handshake, now: Time) {
+        self.reuse.over(flight);
         self.flights.begin(flight, handshake, now);
+    }
+
+    /// It offers this session.
+    pub(super) fn begin_with(&mut self, flight: &Flight, session: &Session, now: Time) {
+        self.begin(flight, Handshake::Resumed, now);
+        self.reuse.begin(flight, session, now);
+    }
+
+    /// The server refused what an attempt offered. The siblings are of no use either (RFC 9149), unless it was
+    /// refused for having been used.
+    pub(super) fn refused_by_server(
+        &mut self,
+        supply: &Supply,
+        flight: &Flight,
+        lineage: u64,
+        now: Time,
+        calls: &mut Calls<'_>,
+    ) {
+        let left = self.reuse.refused(flight, lineage, now);
+        if left == Left::Unused {
+            self.take_once(supply, now, calls);
+            return;
+        }
+        if left == Left::Nothing {
+            self.refused.add(lineage);
+        }
+        let (engine, garbage) = (supply.engine(), &mut calls.garbage);
+        engine.remove_lineage_at(&supply.key(), lineage, now, garbage);
+    }
+
+    /// From now on no session for one connection is offered by two.
+    fn take_once(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) {
+        supply.strict.store(true, Relaxed);
+        self.rates.reusable = false;
+        let (engine, garbage) = (supply.engine(), &mut calls.garbage);
+        engine.remove_used_at(&supply.key(), now, garbage);
+        self.settle(supply, now, true, calls);
     }
 
     /// One that waits leaves. Those behind it come nearer, so none of them waits in vain for that.
@@ -180,6 +220,9 @@ impl Queue {
         supply.alive.fetch_add(1, Relaxed);
         if handshake == Handshake::Resumed {
             self.proven = now;
+            if self.reuse.accepted(flight, now) {
+                self.take_once(supply, now, calls);
+            }
             self.serve(supply, now, calls);
         } else if offered && doubtful {
             // The one that tried was refused, and those who wait need not try the rest.
@@ -238,6 +281,7 @@ impl Queue {
                 }
             }
         }
+        self.reuse.over(flight);
         let lost = self.flights.forget(flight);
         if lost && flight.established().is_some() {
             self.learn(flight);
@@ -312,8 +356,23 @@ impl Queue {
                 .any(|cohort| self.rates.verdict(cohort.last, now) <= deadline)
     }
 
+    /// Whether an attempt tries if the server takes again what it took, which is all that there is, and its
+    /// verdict is expected until `deadline`.
+    fn is_reuse_tried(&self, supply: &Supply, now: Time, deadline: Time) -> bool {
+        let in_time = |begun| self.rates.verdict(begun, now) <= deadline;
+        self.reuse.tried(now).is_some_and(in_time) && supply.is_used(now)
+    }
+
+    /// Whether what is in the cache is not given to one that waits: another tries it for all.
+    fn is_held_back(&self, supply: &Supply, now: Time, deadline: Time) -> bool {
+        self.is_tried(supply, now, deadline) || self.is_reuse_tried(supply, now, deadline)
+    }
+
     /// Whether a session is expected, for one with so many ahead, until `deadline`.
     fn comes(&self, supply: &Supply, now: Time, deadline: Time, ahead: u64) -> bool {
+        if self.is_reuse_tried(supply, now, deadline) {
+            return true;
+        }
         let tried = self.is_tried(supply, now, deadline);
         let stock = if tried { supply.available(now) } else { 0 };
         let missing = ahead.saturating_add(1).saturating_sub(stock as u64);
@@ -338,14 +397,14 @@ impl Queue {
     fn serve_line(&mut self, supply: &Supply, now: Time, calls: &mut Calls<'_>) -> bool {
         let mut served = false;
         while let Some(first) = self.line.first().map(Arc::clone) {
-            if self.is_tried(supply, now, first.deadline) {
+            if self.is_held_back(supply, now, first.deadline) {
                 break;
             }
-            let Some(kept) = supply.keep(now, calls) else {
+            let Some(kept) = supply.keep(now, self.reuse.is_strict(now), calls) else {
                 break;
             };
             self.line.remove(&first);
-            self.begin(&first.flight, Handshake::Resumed, now);
+            self.begin_with(&first.flight, &kept.session, now);
             supply.count(|stats| stats.waits_served += 1);
             calls.wakers.extend(first.settle(Some(kept)));
             served = true;

@@ -129,6 +129,7 @@ impl Supply {
             received: now,
             expires: expiry(self.engine.options(), now, info.lifetime, lineage),
             lineage,
+            uses: 0,
         };
         // What is not kept is dropped and counted there.
         let expires = session.expires;

@@ -74,6 +74,7 @@ fn session(number: u32, kind: Kind, size: usize) -> Session {
             id: 1,
             ends: Time::NEVER,
         },
+        uses: 0,
     }
 }
 

@@ -35,6 +35,8 @@ mod ready;
 #[cfg(not(shuttle))]
 mod reason;
 #[cfg(not(shuttle))]
+mod reuse;
+#[cfg(not(shuttle))]
 mod staging;
 #[cfg(not(shuttle))]
 mod supply;
@@ -219,5 +221,6 @@ fn session(kind: Kind, size: usize, received: u64) -> Session {
             id: 1,
             ends: Time::NEVER,
         },
+        uses: 0,
     }
 }

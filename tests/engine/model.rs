@@ -76,6 +76,7 @@ impl Kept {
                 id: self.lineage,
                 ends: Time::NEVER,
             },
+            uses: 0,
         }
     }
 }
@@ -542,6 +543,7 @@ fn plain(kind: Kind, size: usize, now: u64, lifetime: u64) -> Session {
             id: 0,
             ends: Time::NEVER,
         },
+        uses: 0,
     }
 }
 

@@ -40,11 +40,11 @@ class Waiting(Resuming):
     name, max_wait = "tsc, max_wait=2", 2.0
 
 
-class Reusing(Resuming):
-    name, reuse = "tsc, reuse_when_dry", True
+class AsCluster(Resuming):
+    name, max_wait, reuse = "tsc, as tsc.cassandra", 0.1, True
 
 
-WAYS = [Full, Requested, Resuming, Waiting, Reusing]
+WAYS = [Full, Requested, Resuming, Waiting, AsCluster]
 
 
 def burst(way, port, round_trip):

@@ -39,8 +39,10 @@ from test_cassandra import RUN
 from test_drivers import free_port, running
 
 import tsc
+from tsc.cassandra.connection import max_wait_within, resuming
 
 ROUNDS, TURN, BURST, WARM_UP = 13, 0.2, 16, 1500
+CONNECT_TIMEOUT = 10
 VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
 
 # In the tests the JVM compiles less, to start sooner. A server's compiles all it can.
@@ -68,9 +70,21 @@ class Remembering(ssl.SSLContext):
 
 
 class Resuming(tsc.SSLContext):
-    def __init__(self, protocol, max_wait=0, reuse=False):
-        cache = tsc.TLSSessionCache(reuse_when_dry=reuse)
-        super().__init__(protocol, cache=cache, max_wait=max_wait)
+    connection_class = LibevConnection
+
+    def __init__(self, protocol, max_wait=0):
+        super().__init__(protocol, max_wait=max_wait)
+
+
+class Cluster(Resuming):
+    """As `tsc.cassandra.Cluster` has it."""
+
+    connection_class = resuming(LibevConnection)
+
+    def __init__(self, protocol):
+        cache = tsc.TLSSessionCache(reuse_when_dry=True)
+        max_wait = max_wait_within(CONNECT_TIMEOUT)
+        tsc.SSLContext.__init__(self, protocol, cache=cache, accept="caller", max_wait=max_wait)
 
 
 class Side:
@@ -92,9 +106,10 @@ class Side:
         """Gives a connection that is ready, and whether it is a resumed one."""
         if milliseconds is not None:
             time.sleep(milliseconds / 1000)  # TCP's handshake
-        connection = LibevConnection.factory(
+        connection_class = getattr(context, "connection_class", LibevConnection)
+        connection = connection_class.factory(
             DefaultEndPoint("127.0.0.1", self.node.ports[milliseconds]),
-            timeout=10,
+            timeout=CONNECT_TIMEOUT,
             ssl_context=context,
             sockopts=self.sockopts,
             protocol_version=ProtocolVersion.V5,
@@ -180,7 +195,7 @@ def sides(node, version):
         yield "tsc, Nagle", Side(node, version, Resuming, nodelay=False)
     else:
         yield "tsc, max_wait=2", Side(node, version, Resuming, max_wait=2)
-        yield "tsc, reuse_when_dry", Side(node, version, Resuming, reuse=True)
+    yield "tsc.cassandra", Side(node, version, Cluster)
 
 
 def measure(node, version):

@@ -68,6 +68,7 @@ static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Cache *self = (Cache *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;
+    self->shares = (options.flags & TSC_SHARE) != 0;
     if (clock != Py_None || on_event != Py_None) {
         callbacks *called = calloc(1, sizeof *called);
         if (called == NULL) {

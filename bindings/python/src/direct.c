@@ -22,6 +22,7 @@ typedef struct {
     int messages_are_lent; /* the message callback is somebody else's, who calls direct_data_came */
     int accept;
     int replaces_sessions;   /* those that the caller sets are not offered */
+    int asks_agent;          /* calls may wait for tsc-agent */
     uint64_t unread[UNREAD]; /* see note_unread */
     /* As they were before it was attached. */
     int cache_mode;
@@ -385,12 +386,40 @@ static settings *settings_of(SSL_CTX *ctx) {
     return settings_index >= 0 && ctx != NULL ? SSL_CTX_get_ex_data(ctx, settings_index) : NULL;
 }
 
+/* Around what may wait for tsc-agent: other threads run meanwhile. Where nothing is shared the GIL
+ * stays, since whoever gives it up may be long in getting it back. */
+static PyThreadState *give_up_gil(const SSL *ssl) {
+    const settings *its = settings_of(SSL_get_SSL_CTX(ssl));
+    return its != NULL && its->asks_agent ? PyEval_SaveThread() : NULL;
+}
+
+static void take_gil(PyThreadState *thread) {
+    if (thread != NULL)
+        PyEval_RestoreThread(thread);
+}
+
+/* Whether an object is at least so large, by what its type says; -1 if it raised. */
+static int has_size(PyObject *object, size_t size) {
+    PyObject *said = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__basicsize__");
+    if (said == NULL)
+        return -1;
+    size_t has = PyLong_AsSize_t(said);
+    Py_DECREF(said);
+    return PyErr_Occurred() ? -1 : has >= size;
+}
+
 PyObject *direct_check(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *function, *context, *socket;
     const char *version;
     unsigned long long options;
     if (!PyArg_ParseTuple(args, "OOOsK", &function, &context, &socket, &version, &options))
         return NULL;
+    int is_context = has_size(context, sizeof(ssl_context));
+    int is_socket = has_size(socket, sizeof(ssl_socket));
+    if (is_context < 0 || is_socket < 0)
+        return NULL;
+    if (!is_context || !is_socket)
+        return PyUnicode_FromString("the objects of _ssl are smaller than they were known to be");
     lock_shared(); /* one at a time: what it finds is kept */
     const char *reason =
         openssl_find(function, (ssl_context *)context, (ssl_socket *)socket, version, options);
@@ -429,6 +458,7 @@ static tsc_status attach(SSL_CTX *ctx, const Cache *cache, const tsc_config_opti
     its->info = SSL_CTX_get_info_callback(ctx);
     its->accept = accept;
     its->replaces_sessions = replaces_sessions;
+    its->asks_agent = cache->shares && serialise && options->identity != NULL;
     its->on = 1;
     SSL_CTX_set_info_callback(ctx, on_info);
     return tsc_ssl_on_start(ctx, on_start, NULL);
@@ -573,8 +603,11 @@ PyObject *direct_lend_messages(PyObject *Py_UNUSED(module), PyObject *args) {
 PyObject *direct_data_came(PyObject *Py_UNUSED(module), PyObject *object) {
     SSL *ssl = ssl_of(object);
     connection *of = ssl == NULL ? NULL : connection_of(ssl);
-    if (of != NULL)
+    if (of != NULL) {
+        PyThreadState *thread = give_up_gil(ssl);
         data_came(ssl, of);
+        take_gil(thread);
+    }
     Py_RETURN_NONE;
 }
 
@@ -639,7 +672,9 @@ PyObject *direct_offer(PyObject *Py_UNUSED(module), PyObject *object) {
     SSL *ssl = ssl_of(object);
     if (ssl == NULL)
         return not_direct();
+    PyThreadState *thread = give_up_gil(ssl);
     tsc_ssl_offer(ssl);
+    take_gil(thread);
     Py_RETURN_NONE;
 }
 
@@ -652,7 +687,9 @@ PyObject *direct_wait_fd(PyObject *Py_UNUSED(module), PyObject *args) {
     SSL *ssl = ssl_of(object);
     if (ssl == NULL)
         return not_direct();
+    PyThreadState *thread = give_up_gil(ssl);
     tsc_status status = tsc_attempt_wait_fd(tsc_ssl_attempt(ssl), max_wait_ms, &fd);
+    take_gil(thread);
     return status == TSC_WAIT ? PyLong_FromLong(fd) : none_or_raise(status);
 }
 
@@ -661,8 +698,11 @@ PyObject *direct_established(PyObject *Py_UNUSED(module), PyObject *object) {
     if (ssl == NULL)
         return not_direct();
     connection *of = connection_of(ssl);
-    if (of != NULL)
+    if (of != NULL) {
+        PyThreadState *thread = give_up_gil(ssl);
         established(ssl, of);
+        take_gil(thread);
+    }
     Py_RETURN_NONE;
 }
 
@@ -678,10 +718,12 @@ PyObject *direct_failed(PyObject *Py_UNUSED(module), PyObject *args) {
     connection *of = connection_of(ssl);
     if (of != NULL && claim(of)) {
         tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
+        PyThreadState *thread = give_up_gil(ssl);
         if (cancelled && !tsc_ssl_unsent_(ssl, state))
             tsc_attempt_failed(state->attempt, TSC_FACT_SENT | TSC_FACT_CANCELLED);
         else
             tsc_ssl_failed(ssl);
+        take_gil(thread);
         state->silent = 0;
     }
     Py_RETURN_NONE;

@@ -45,6 +45,7 @@ typedef struct {
     tsc_config *by_hand;    /* of the sessions that are got and put without an Attempt */
     callbacks *callbacks;   /* NULL: there are none */
     cached_object *objects; /* those that were put without an Attempt */
+    int shares;             /* through tsc-agent, which calls may wait for */
 } Cache;
 
 typedef struct {

@@ -93,7 +93,7 @@ const char *openssl_find(PyObject *function, const ssl_context *context, const s
         return "OpenSSL is neither 3 nor 4";
     if (strcmp(OpenSSL_version(OPENSSL_VERSION), version) != 0)
         return "there is more than one OpenSSL";
-    /* The objects themselves are of the size that their types say, and so can be read. */
+    /* The objects themselves are large enough, as direct_check has seen, and so can be read. */
     if (socket->context != (const PyObject *)context || !is_of(context->ctx, libssl) ||
         !is_of(socket->ssl, libssl))
         return "the objects of _ssl are not as they were known to be";

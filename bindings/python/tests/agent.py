@@ -1,8 +1,11 @@
 """A tsc-agent of a test's own, as `make agent` builds it."""
 
+import contextlib
 import pathlib
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -26,3 +29,36 @@ def agent(tmp_path):
     finally:
         running.kill()
         running.wait()
+
+
+@contextlib.contextmanager
+def relayed(agent, path):
+    """Has a socket lead to an agent, by way of threads of this process: they need the GIL."""
+    ends = []
+
+    def accept():
+        with contextlib.suppress(OSError):  # the listener was shut down
+            while True:
+                near, far = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                far.connect(str(agent))
+                ends.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=copy, args=pair, daemon=True).start()
+
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield path
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for end in ends:
+                end.close()

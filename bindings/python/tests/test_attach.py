@@ -1,6 +1,7 @@
 """`tsc.attach`: any context, and in the direct way sessions that outlive what they came from."""
 
 import contextlib
+import datetime
 import gc
 import os
 import pathlib
@@ -206,6 +207,51 @@ def test_the_way_is_told():
     assert told == "Status(direct=False, reason='TSC_DIRECT=0 is set')\n"
 
 
+def short_lived(folder, seconds):
+    """Make a client's certificate that ends soon; give the paths of it and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now, key = datetime.datetime.now(datetime.timezone.utc), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - datetime.timedelta(hours=1))
+    made = made.not_valid_after(now + datetime.timedelta(seconds=seconds))
+    pem = serialization.Encoding.PEM
+    (folder / "cert").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
+    (folder / "key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(folder / "cert"), str(folder / "key")
+
+
+@DIRECT
+@pytest.mark.parametrize("seconds", [600, 6000])
+def test_a_session_ends_with_the_clients_certificate(serve, cert, tmp_path, seconds):
+    """As it is read off OpenSSL: nobody says when that is."""
+    client, clock = short_lived(tmp_path, seconds), [1_000_000]
+    server, context = serve(client_ca=client[0]), plain(cert)
+    context.load_cert_chain(*client)
+    tsc.attach(context, tsc.TLSSessionCache(clock=lambda: clock[0]))
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+    clock[0] += 700_000
+    assert visit(context, server.port) == (seconds > 700)
+
+
+@pytest.mark.parametrize("base", [ssl.SSLContext, tsc.SSLContext])
+def test_a_class_that_does_not_call_its_bases_init_is_attached_later(serve, cert, base):
+    class Own(base):
+        def __init__(self, protocol):
+            pass
+
+    server, context = serve(), Own(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cert[0])
+    assert [visit(context, server.port) for _ in range(2)] == [False, False]
+    tsc.attach(context)
+    assert [visit(context, server.port) for _ in range(2)] == [False, True]
+
+
 @pytest.mark.skipif(not FREE_THREADED, reason="this one has a GIL")
 def test_a_free_threaded_interpreter_stays_so():
     code = "import sys, tsc; print(sys._is_gil_enabled())"
@@ -232,6 +278,8 @@ def test_objects_that_are_not_as_known_are_refused(cert):
     assert check(function=check) == "where the module _ssl is cannot be seen"
     assert check(version="OpenSSL 0") == "there is more than one OpenSSL"
     assert "as they were known" in check(context=another)
+    for name in ("context", "tls"):
+        assert "smaller" in check(**{name: object()})
     assert "what they seemed" in check(options=0)
 
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from peer import certificate, visit
+from agent import relayed
+from peer import ask, certificate, connect, visit
 from test_asyncio import visit as visit_async
 from test_attach import DIRECT, plain
 from test_context import BOTH
@@ -50,6 +51,32 @@ def test_caches_share_by_identity(serve, cert, agent):
 def test_without_bytes_or_an_identity_nothing_is_shared(serve, cert, agent, options):
     server = serve()
     assert not any(visit(sharing(cert, agent, **options), server.port) for _ in range(2))
+
+
+@DIRECT
+@pytest.mark.parametrize("max_wait", [0, 60])
+def test_other_threads_run_while_a_call_waits_for_the_agent(serve, cert, agent, tmp_path, max_wait):
+    server = serve()
+    opened = []
+
+    def open_one(path):
+        context = sharing(cert, path, budget=20, accept="caller", max_wait=max_wait)
+        # Named, or without a wait OpenSSL itself would ask the agent, within its handshake.
+        with tsc.endpoint("node", 1):
+            opened.append(connect(context, server.port))
+        ask(opened[-1])
+        return opened[-1]
+
+    with relayed(agent, tmp_path / "relayed") as path:
+        open_one(path).tsc_established()
+        open_one(path).tsc_established()
+        open_one(path).tsc_failed()
+        # A resumed login has failed, so the agent has the next one do a full handshake.
+        reasons = [tls.tsc_reason for tls in [*opened, open_one(path)]]
+    assert reasons == ["nothing_stored", None, "failed", "withheld"]
+    assert [tls.context.session_cache.stats().agent_away for tls in opened] == [0] * 4
+    for tls in opened:  # not sooner: an SSL that is freed tells the agent so, with the GIL
+        tls.close()
 
 
 @DIRECT

@@ -93,7 +93,8 @@ class TLSSessionCache:
     library's default, 3600.
     enabled: False keeps nothing and offers nothing; every call still works.
     reuse_when_dry: the last TLS 1.3 ticket of an endpoint is offered again until a new one comes,
-    at a cost in privacy. Off by default: a ticket is offered once.
+    at a cost in privacy. A server that refuses that is noticed, and offered each ticket once. Off
+    by default: a ticket is offered once.
     max_bytes: what all sessions take together, at 12 KiB for one of the `ssl` module. None: the
     library's default, which has room for six of each endpoint.
     max_sessions_per_endpoint, max_lineage_age (seconds since the last full handshake),

@@ -34,6 +34,9 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
     limits of the first. A context that is attached already (`tsc.attach`) stays as it is.
 
     What a connection received is offered to others when the node has accepted the driver's login.
+    A pool that opens at once offers one ticket on all of its connections, if there are no others
+    and the node takes it; otherwise they wait for others, for at most a tenth of a second. Where it
+    must not be seen that connections are one client's, attach the context yourself.
     Each connection has ``session_reused``: whether it resumed; None before its login, or if it is
     not by TLS. scylla-driver's own ``ssl_session_cache`` is turned off.
     """
@@ -54,6 +57,7 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
             tls_session_cache_size,
             tls_session_cache_ttl,
             enabled=tls_session_cache_enabled,
+            reuse_when_dry=True,
             share=tls_session_cache_identity is not None,
             agent=tls_session_cache_agent,
             agent_budget=tls_session_cache_agent_budget,

@@ -12,8 +12,9 @@ from tsc.attached import Attached
 from tsc.connection import Connection
 from tsc.endpoint import endpoint
 
-# Longer than a pool takes to fill in one data centre; what cannot come by then is not waited for.
-_MAX_WAIT = 1.0
+# Longer than a pool takes to fill in one data centre. Farther away, waiting would cost more than a
+# session saves; what cannot come by then is not waited for.
+_MAX_WAIT = 0.1
 
 
 def max_wait_within(connect_timeout: float) -> float:
