@@ -134,4 +134,4 @@ impl Print {
 }
 
 const EXIT: &str = "Exit status: 0 it resumes; 1 it does not, or not always; 2 wrong usage; 3 no connection; 4 \
-connections fail, or lose the client's identity, because they offer a session; 130 stopped by you, before anything was found.";
+connections fail, or lose the client's identity, because they offer a session; 130 you stopped it (a --watch ends that way and has one of the others).";

@@ -1,8 +1,10 @@
 //! The report as one page that needs nothing else.
 
+use crate::client::Backend;
 use crate::facts::Reaction;
 use crate::facts::pool::Burst;
 use crate::report::Report;
+use crate::rows::BY_RUSTLS;
 use std::fmt::Write as _;
 
 pub fn page(report: &Report) -> String {
@@ -18,6 +20,9 @@ pub fn page(report: &Report) -> String {
         out.push_str("<p class=warning>--insecure: whose server this is was not verified.</p>");
     }
     list(&mut out, "On the server", &report.advice);
+    if report.backend == Backend::Rustls {
+        let _ = write!(out, "<p>{BY_RUSTLS}</p>");
+    }
     for section in crate::rows::sections(report) {
         let _ = write!(
             out,

@@ -216,7 +216,7 @@ fn run(command: &str, open: &mut Open) -> Answer {
             let _ = open.say(&bytes);
         }
         match child.try_wait() {
-            Ok(None) if Instant::now() < end => {}
+            Ok(None) if Instant::now() < end && !open.is_interrupted() => {}
             Ok(Some(status)) if status.success() => {
                 return Answer::Known("the command succeeded".to_owned());
             }

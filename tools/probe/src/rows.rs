@@ -1,12 +1,18 @@
 //! What was found, in rows of a name and what there is to say.
 
 use crate::client::{Backend, Phase};
+use crate::facts::Reaction;
 use crate::facts::identity::Outcome;
 use crate::facts::key_exchange::Mode;
 use crate::facts::size::SEGMENT;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::Report;
+use crate::verdict;
+
+/// What --backend rustls is about.
+pub const BY_RUSTLS: &str = "Seen from a client on rustls, through libtsc. What rustls does not show was asked with \
+    OpenSSL: the lifetime, the same session twice, bad tickets, a ticket request, the key exchange, who takes whose.";
 
 pub struct Section {
     pub title: String,
@@ -31,7 +37,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
     let mut sections = Vec::new();
     for version in &report.versions {
         let mut table = Section::new(&version.version);
-        if let Some(refused) = &version.refused {
+        if let Some(refused) = verdict::refusal(report, version) {
             table.add_row(["not spoken", refused]);
         }
         if let Some(tickets) = &version.tickets {
@@ -62,7 +68,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
         }
         if let Some(size) = &version.size {
             let ticket = match size.ticket {
-                None => "rustls does not say how long".to_owned(),
+                None => "rustls does not show it".to_owned(),
                 Some(0) => "none: the server keeps the session and gave its id".to_owned(),
                 Some(bytes) => format!("{bytes} bytes"),
             };
@@ -78,22 +84,29 @@ pub fn sections(report: &Report) -> Vec<Section> {
             table.add_row([
                 "full handshake",
                 &format!(
-                    "{} bytes, {} of them certificates; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
-                    size.full, size.certificates, size.full_segments, size.full_round_trips
+                    "{} bytes, {} of them certificates; {}; {}",
+                    size.full,
+                    size.certificates,
+                    packets(size.full_packets, size.full_segments),
+                    plural(size.full_round_trips, "round trip")
                 ),
             ]);
             table.add_row([
                 "resumed handshake",
                 &format!(
-                    "{} bytes; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
-                    size.resumed, size.resumed_segments, size.resumed_round_trips
+                    "{} bytes; {}; {}",
+                    size.resumed,
+                    packets(size.resumed_packets, size.resumed_segments),
+                    plural(size.resumed_round_trips, "round trip")
                 ),
             ]);
             if size.retried {
                 table.add_row(["HelloRetryRequest", "yes: it costs a round trip"]);
             }
         }
-        sections.push(table);
+        if !table.rows.is_empty() {
+            sections.push(table);
+        }
     }
     let about = report.version.as_deref().unwrap_or_default();
     let mut table = Section::new(&format!("{about}: more"));
@@ -108,7 +121,7 @@ fn facts(table: &mut Section, report: &Report) {
     if let Some(product) = report.product {
         table.add_row([
             "server",
-            &format!("{}, by its first answer", product.name()),
+            &format!("{}, as its answers show", product.name()),
         ]);
     }
     if let Some(twice) = &report.twice {
@@ -136,9 +149,7 @@ fn facts(table: &mut Section, report: &Report) {
     if let Some(bad) = &report.bad_ticket {
         table.add_row(["a damaged ticket", &bad.damaged.to_string()]);
         table.add_row(["another node's ticket", &bad.foreign.to_string()]);
-        if let Some(expired) = bad.expired {
-            table.add_row(["an expired ticket", &expired.to_string()]);
-        }
+        table.add_row(["an expired ticket", &expired(report, bad.expired)]);
     }
     if let Some(hello) = &report.hello {
         let stack = match (hello.backend, report.backend) {
@@ -283,6 +294,41 @@ fn when(tickets: &[When]) -> String {
         ),
     };
     format!("{}, {phase}", tickets.len())
+}
+
+/// As counted; and as computed for an Ethernet, if that is something else.
+fn packets(counted: Option<u32>, segments: usize) -> String {
+    let computed = |number: &str| format!("{number} of at most {SEGMENT} bytes, computed");
+    match counted {
+        None => computed(&plural(segments, "packet")),
+        Some(number) if number as usize == segments => plural(segments, "packet"),
+        Some(number) => format!(
+            "{}, or {}",
+            plural(number as usize, "packet"),
+            computed(&segments.to_string())
+        ),
+    }
+}
+
+pub fn plural(number: usize, of: &str) -> String {
+    match number {
+        1 => format!("1 {of}"),
+        _ => format!("{number} {of}s"),
+    }
+}
+
+fn expired(report: &Report, reaction: Option<Reaction>) -> String {
+    let lifetime = report
+        .judged()
+        .and_then(|version| version.lifetime.as_ref());
+    match (reaction, lifetime.map_or(0, |lifetime| lifetime.longest)) {
+        (Some(reaction), _) => reaction.to_string(),
+        (None, 0) => "not tried: the server gives no lifetime".to_owned(),
+        (None, seconds) => format!(
+            "not tried: it lives for {seconds} s (--watch {} tries it)",
+            seconds.saturating_add(2)
+        ),
+    }
 }
 
 fn seconds(shortest: u32, longest: u32) -> String {

@@ -226,6 +226,7 @@ impl World for Real<'_> {
         self.pace.connection()?;
         match self.client.visit_briefly(self.address, Some(&session)) {
             Ok(visit) => Ok((visit.resumed, usable(&visit))),
+            Err(_) if self.pace.is_stopped() => Err(Stopped::ByUser.into()),
             // A server that is down for a moment, as in a restart, is no end of the watch.
             Err(_) => Ok((false, None)),
         }

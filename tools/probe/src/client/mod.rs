@@ -6,15 +6,18 @@ mod rustls;
 pub use rustls::Held;
 
 use crate::hello::ServerHello;
+use crate::interrupt::Interrupt;
 use crate::protocol::Protocol;
 use crate::ticket::{Session, Ticket};
 use crate::wire::Wire;
 use ::openssl::ssl::SslVersion;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The TLS stack of the client.
@@ -54,6 +57,7 @@ pub struct Settings {
     pub patience: Duration,
     /// For how long a server is listened to that may yet send tickets.
     pub quiet: Duration,
+    pub interrupt: Arc<Interrupt>,
 }
 
 /// A way to connect: the settings, one version of TLS, and what is asked for.
@@ -103,6 +107,8 @@ pub struct Visit {
     pub sent: usize,
     pub received: usize,
     pub segments: usize,
+    /// None: TCP does not count them here.
+    pub packets: Option<u32>,
     pub round_trips: usize,
     pub hello: Option<ServerHello>,
     /// The server's certificates, as they are sent.
@@ -142,6 +148,7 @@ impl Visit {
             sent: wire.sent,
             received: wire.received,
             segments: wire.segments(),
+            packets: wire.packets(),
             round_trips: wire.round_trips,
             hello: wire.server_hello(),
             certificates: 0,
@@ -266,18 +273,13 @@ impl Client {
     }
 
     /// Connects, and says what comes before TLS.
-    pub fn dial(&self, address: SocketAddr) -> Result<TcpStream, Refusal> {
-        let patience = self.settings.patience;
-        let mut stream = TcpStream::connect_timeout(&address, patience)
+    pub fn dial(&self, address: SocketAddr) -> Result<Arc<TcpStream>, Refusal> {
+        let stream = self
+            .connect(address)
             .map_err(|error| Refusal::Connect(error.to_string()))?;
-        let prepared = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(patience)))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
-        prepared.map_err(|error| Refusal::Connect(error.to_string()))?;
         self.settings
             .protocol
-            .prelude(&mut stream, &self.settings.name)
+            .prelude(&mut &*stream, &self.settings.name)
             .map_err(|error| match is_timeout(&error) {
                 true => Refusal::Silent,
                 false => Refusal::Prelude(error.to_string()),
@@ -285,8 +287,20 @@ impl Client {
         Ok(stream)
     }
 
+    fn connect(&self, address: SocketAddr) -> io::Result<Arc<TcpStream>> {
+        let patience = self.settings.patience;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        let stream = Arc::new(TcpStream::from(socket));
+        self.settings.interrupt.ends(&stream);
+        SockRef::from(&*stream).connect_timeout(&address.into(), patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(stream)
+    }
+
     /// Shakes hands.
-    pub fn shake(&self, stream: TcpStream, offer: Option<&Session>) -> Result<Open, Refusal> {
+    pub fn shake(&self, stream: Arc<TcpStream>, offer: Option<&Session>) -> Result<Open, Refusal> {
         let shaken = match &self.stack {
             Stack::OpenSsl(client) => client.shake(stream, offer.and_then(Session::openssl)),
             Stack::Rustls(client) => client.shake(stream, offer.and_then(Session::rustls)),
@@ -297,8 +311,8 @@ impl Client {
     /// On rustls: shakes hands with a configuration that libtsc made for this one connection.
     pub fn shake_with(
         &self,
-        stream: TcpStream,
-        config: std::sync::Arc<::rustls::ClientConfig>,
+        stream: Arc<TcpStream>,
+        config: Arc<::rustls::ClientConfig>,
     ) -> Result<Open, Refusal> {
         let Stack::Rustls(client) = &self.stack else {
             unreachable!("only a client on rustls has such a configuration");
@@ -308,7 +322,7 @@ impl Client {
     }
 
     /// On rustls: the configuration to bind to a cache.
-    pub fn rustls_config(&self) -> Option<std::sync::Arc<::rustls::ClientConfig>> {
+    pub fn rustls_config(&self) -> Option<Arc<::rustls::ClientConfig>> {
         match &self.stack {
             Stack::OpenSsl(_) => None,
             Stack::Rustls(client) => Some(client.config()),
@@ -329,6 +343,7 @@ impl Client {
         let mut open = Open {
             over: Instant::now(),
             patience: self.settings.patience,
+            interrupt: self.settings.interrupt.clone(),
             tls,
             visit,
             quiet: self.settings.quiet,
@@ -370,6 +385,7 @@ pub struct Open {
     over: Instant,
     quiet: Duration,
     patience: Duration,
+    interrupt: Arc<Interrupt>,
     request: Vec<u8>,
 }
 
@@ -391,6 +407,10 @@ impl Open {
     /// How long to wait for an answer.
     pub fn patience(&self) -> Duration {
         self.patience
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
     }
 
     pub fn tickets(&self) -> &[Arrival] {

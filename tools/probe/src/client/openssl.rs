@@ -112,7 +112,7 @@ impl Client {
 
     pub fn shake(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         offer: Option<&SslSession>,
     ) -> Result<(Box<dyn Tls>, Visit), Refusal> {
         let fault = |error: openssl::error::ErrorStack| Refusal::Handshake(error.to_string());

@@ -104,7 +104,7 @@ impl Client {
     /// What a driver does for each connection, with libtsc.
     pub fn shake(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         offer: Option<&Arc<Held>>,
     ) -> Result<(Box<dyn Tls>, Visit), Refusal> {
         let held = offer.cloned().unwrap_or_else(|| Held::new(self));
@@ -127,7 +127,7 @@ impl Client {
     /// Shakes hands with a configuration that may have sessions.
     pub fn connect(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         config: Arc<ClientConfig>,
     ) -> Result<(Connection, Visit), Refusal> {
         let cpu = ThreadTime::now();

@@ -7,6 +7,7 @@ pub mod key_exchange;
 pub mod lifetime;
 pub mod matrix;
 pub mod pool;
+pub mod product;
 pub mod saving;
 pub mod size;
 pub mod ticket_request;
@@ -63,7 +64,7 @@ pub fn visit(
     offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
-    Ok(client.visit(address, offer)?)
+    made(pace, client.visit(address, offer))
 }
 
 /// The same, but no longer than for one ticket.
@@ -74,7 +75,15 @@ pub fn visit_briefly(
     offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
-    Ok(client.visit_briefly(address, offer)?)
+    made(pace, client.visit_briefly(address, offer))
+}
+
+/// What Ctrl-C ended was no refusal.
+fn made(pace: &Pace, result: Result<Visit, Refusal>) -> Result<Visit, Unknown> {
+    result.map_err(|refusal| match pace.is_stopped() {
+        true => Stopped::ByUser.into(),
+        false => refusal.into(),
+    })
 }
 
 /// A session from a full handshake; None: the server gives none that may be offered.

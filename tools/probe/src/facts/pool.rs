@@ -187,7 +187,7 @@ fn with_rustls(
     config: &libtsc::rustls::Config,
     client: &Client,
     target: &Target,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     max_wait: Option<Duration>,
     zero: Instant,
 ) -> anyhow::Result<Bar> {
@@ -221,7 +221,7 @@ fn with_openssl(
     config: &Config,
     client: &Client,
     target: &Target,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     max_wait: Option<Duration>,
     zero: Instant,
 ) -> anyhow::Result<Bar> {
