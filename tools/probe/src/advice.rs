@@ -123,11 +123,16 @@ pub fn advice(report: &Report) -> Vec<String> {
     }
     if let Some(tickets) = report.judged().and_then(|version| version.tickets.as_ref()) {
         if tls13 && tickets.resumed > 0 && tickets.after_resumed.is_empty() {
-            advice.push(
+            let how = match report.product {
+                Some(Product::Haproxy) => {
+                    " HAProxy does so with keys of its own, and does not with tls-ticket-keys."
+                }
+                _ => "",
+            };
+            advice.push(format!(
                 "No ticket comes after a resumed handshake, so every other connection is a full one at best: send at \
-                 least one with each."
-                    .to_owned(),
-            );
+                 least one with each.{how}"
+            ));
         }
         let late = |phase: Phase| {
             let mut when = tickets.after_full.iter();
