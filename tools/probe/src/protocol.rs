@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// TLS at once, and nothing is asked: tickets that come only after the first request are not seen.
+    /// TLS at once, and no request: tickets that come only after one are not seen.
     None,
     Http,
     Postgres,

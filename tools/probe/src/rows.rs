@@ -77,7 +77,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
             table.add_row([
                 "ClientHello",
                 &format!(
-                    "{} bytes, with a session {}: {fits}",
+                    "{} bytes, {} with a session; {fits}",
                     size.client_hello_full, size.client_hello_resumed
                 ),
             ]);
@@ -162,7 +162,7 @@ fn facts(table: &mut Section, report: &Report) {
         ] {
             let resumed = groups
                 .resumed
-                .map_or(String::new(), |bytes| format!(", with a session {bytes}"));
+                .map_or(String::new(), |bytes| format!(", {bytes} with a session"));
             let retried = if groups.retried {
                 ", after a HelloRetryRequest"
             } else {
@@ -171,7 +171,7 @@ fn facts(table: &mut Section, report: &Report) {
             table.add_row([
                 format!("ClientHello {name}{stack}"),
                 format!(
-                    "{} bytes{resumed}: {}{retried}",
+                    "{} bytes{resumed}; {}{retried}",
                     groups.full,
                     fits(groups.fits_one_segment)
                 ),
@@ -233,7 +233,7 @@ fn facts(table: &mut Section, report: &Report) {
             table.add_row([
                 format!("a pool of {}{name}", pool.connections),
                 format!(
-                    "{} resumed{failed}, up in {:.0} ms{forecast}",
+                    "{} resumed{failed} in {:.0} ms{forecast}",
                     burst.resumed, burst.milliseconds
                 ),
             ]);
@@ -325,7 +325,7 @@ fn expired(report: &Report, reaction: Option<Reaction>) -> String {
         (Some(reaction), _) => reaction.to_string(),
         (None, 0) => "not tried: the server gives no lifetime".to_owned(),
         (None, seconds) => format!(
-            "not tried: it lives for {seconds} s (--watch {} tries it)",
+            "not tried: lifetime {seconds} s; --watch {} does",
             seconds.saturating_add(2)
         ),
     }
@@ -341,8 +341,8 @@ fn seconds(shortest: u32, longest: u32) -> String {
 
 fn fits(one_segment: bool) -> &'static str {
     match one_segment {
-        true => "fits one segment",
-        false => "does not fit one segment",
+        true => "one segment",
+        false => "too long for one segment",
     }
 }
 
@@ -356,5 +356,18 @@ fn claim(ratio: Ratio) -> String {
             "no difference found ({:.2} to {:.2})",
             ratio.low, ratio.high
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_as_counted_and_as_computed_where_that_differs() {
+        assert_eq!(packets(Some(3), 3), "3 packets");
+        let both = "3 packets, or 6 of at most 1440 bytes, computed";
+        assert_eq!(packets(Some(3), 6), both);
+        assert_eq!(packets(None, 1), "1 packet of at most 1440 bytes, computed");
     }
 }

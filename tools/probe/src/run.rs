@@ -218,7 +218,8 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
                     if args.name.is_none() {
                         own.name = target.host.clone();
                     }
-                    Client::new(&own, version, 0)
+                    // As clients do: one of them may not speak what another does.
+                    Client::any_version(&own)
                 });
                 let clients = clients.collect::<anyhow::Result<Vec<_>>>()?;
                 matrix::look(&pace, &targets, &clients).map(Some)

@@ -128,7 +128,8 @@ fn issued(tickets: &Tickets) -> String {
         );
     }
     if let Some(last) = last(&tickets.after_full) {
-        let _ = write!(text, ", {last:.0} ms after it");
+        let digits = usize::from(last < 0.95);
+        let _ = write!(text, ", {last:.digits$} ms after it");
     }
     text
 }

@@ -35,10 +35,10 @@ use std::time::{Duration, Instant};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// All facts
+    /// As most programs have it
     #[default]
     Openssl,
-    /// What clients on rustls get, through libtsc
+    /// As clients on rustls, through libtsc; OpenSSL asks what rustls does not show
     Rustls,
 }
 

@@ -351,12 +351,14 @@ fn who_takes_whose() {
     let one = servers::steady(shared.clone());
     let same = servers::steady(shared);
     let other = servers::steady(identity.context(|_| {}));
-    Probe::trusting(&identity).always(&[one, same, other], 0, |report| {
+    let old = servers::ids(&identity);
+    Probe::trusting(&identity).always(&[one, same, other, old], 0, |report| {
         let taken = &report["matrix"]["taken"];
         let (yes, no) = ("resumed", "full");
-        assert_eq!(taken[0], serde_json::json!([yes, yes, no]), "{report}");
-        assert_eq!(taken[1], serde_json::json!([yes, yes, no]));
-        assert_eq!(taken[2], serde_json::json!([no, no, yes]));
+        assert_eq!(taken[0], serde_json::json!([yes, yes, no, no]), "{report}");
+        assert_eq!(taken[1], serde_json::json!([yes, yes, no, no]));
+        assert_eq!(taken[2], serde_json::json!([no, no, yes, no]));
+        assert_eq!(taken[3], serde_json::json!([no, no, no, yes]), "TLS 1.2");
         let advice = report["advice"].as_array().unwrap();
         assert!(
             advice
@@ -537,6 +539,8 @@ fn a_watch_sees_a_reload() {
     assert_eq!(watch["checks"].as_array().unwrap().len(), 5);
     let said = report["verdict"].as_str().unwrap();
     assert!(said.contains("once, all sessions were lost"), "{said}");
+    let advice = report["advice"][0].as_str().unwrap();
+    assert!(advice.contains("changed the server's keys"), "{advice}");
 }
 
 #[test]
