@@ -236,7 +236,7 @@ fn run(command: &str, open: &mut Open) -> Answer {
             }
             Some(Heard::Nothing) => {}
             // The command learns that nothing more will come.
-            Some(Heard::End) => input = None,
+            Some(Heard::Alert(_) | Heard::End) => input = None,
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     }

@@ -4,7 +4,6 @@ use crate::client::{Backend, Phase};
 use crate::facts::Reaction;
 use crate::facts::identity::Outcome;
 use crate::facts::key_exchange::Mode;
-use crate::facts::size::SEGMENT;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::Report;
@@ -297,15 +296,13 @@ fn when(tickets: &[When]) -> String {
 }
 
 /// As counted; and as computed for an Ethernet, if that is something else.
-fn packets(counted: Option<u32>, segments: usize) -> String {
-    let computed = |number: &str| format!("{number} of at most {SEGMENT} bytes, computed");
+fn packets(counted: Option<u32>, computed: usize) -> String {
     match counted {
-        None => computed(&plural(segments, "packet")),
-        Some(number) if number as usize == segments => plural(segments, "packet"),
+        None => format!("packets, computed for Ethernet: {computed}"),
+        Some(number) if number as usize == computed => plural(computed, "packet"),
         Some(number) => format!(
-            "{}, or {}",
-            plural(number as usize, "packet"),
-            computed(&segments.to_string())
+            "{}, computed for Ethernet: {computed}",
+            plural(number as usize, "packet")
         ),
     }
 }
@@ -366,8 +363,7 @@ mod tests {
     #[test]
     fn packets_are_as_counted_and_as_computed_where_that_differs() {
         assert_eq!(packets(Some(3), 3), "3 packets");
-        let both = "3 packets, or 6 of at most 1440 bytes, computed";
-        assert_eq!(packets(Some(3), 6), both);
-        assert_eq!(packets(None, 1), "1 packet of at most 1440 bytes, computed");
+        assert_eq!(packets(Some(1), 2), "1 packet, computed for Ethernet: 2");
+        assert_eq!(packets(None, 2), "packets, computed for Ethernet: 2");
     }
 }

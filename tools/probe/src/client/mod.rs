@@ -194,7 +194,15 @@ impl std::fmt::Display for Refusal {
                 "no connection: {why}: does the server run, and are its address, port, and firewall right?"
             ),
             Self::Prelude(why) => write!(f, "{why}"),
-            Self::Handshake(why) => write!(f, "the TLS handshake failed: {why}"),
+            Self::Handshake(why) => {
+                write!(f, "the TLS handshake failed: {why}")?;
+                match wants_certificate(why) {
+                    true => f.write_str(
+                        ": the server wants the client's certificate (--cert FILE --key FILE)",
+                    ),
+                    false => Ok(()),
+                }
+            }
             Self::Closed => f.write_str(
                 "the server closed the connection in the TLS handshake: is this its TLS port?",
             ),
@@ -208,6 +216,11 @@ impl std::fmt::Display for Refusal {
             ),
         }
     }
+}
+
+/// As OpenSSL and rustls name that alert.
+fn wants_certificate(why: &str) -> bool {
+    why.contains("certificate required") || why.contains("CertificateRequired")
 }
 
 impl std::error::Error for Refusal {}
@@ -250,7 +263,7 @@ impl Client {
         let mut open = self.open(address, offer)?;
         open.listen(Phase::BeforeRequest, usize::MAX);
         open.ask(usize::MAX);
-        Ok(open.close())
+        open.accepted()
     }
 
     /// The same, but no longer than for one ticket.
@@ -264,7 +277,7 @@ impl Client {
         if open.tickets().is_empty() {
             open.ask(1);
         }
-        Ok(open.close())
+        open.accepted()
     }
 
     /// Connects, and offers a session if there is one.
@@ -340,19 +353,25 @@ impl Client {
     }
 
     fn opened(&self, (tls, visit): (Box<dyn Tls>, Visit)) -> Open {
+        // What a server far away, or a busy one, sends next takes as long as its first answer did.
+        let answers_in = visit.server_hello.min(MOST_QUIET / 2);
         let mut open = Open {
             over: Instant::now(),
             patience: self.settings.patience,
             interrupt: self.settings.interrupt.clone(),
             tls,
             visit,
-            quiet: self.settings.quiet,
+            quiet: self.settings.quiet.max(answers_in * 2),
             request: self.settings.protocol.request(&self.settings.name),
+            alert: None,
         };
         open.collect(Phase::Handshake);
         open
     }
 }
+
+/// For how long a slow server is listened to at most, unless the user says more.
+const MOST_QUIET: Duration = Duration::from_secs(2);
 
 /// How long one look at the socket takes: neither stack says while it reads that a ticket has come.
 const MOMENT: Duration = Duration::from_millis(5);
@@ -387,12 +406,15 @@ pub struct Open {
     patience: Duration,
     interrupt: Arc<Interrupt>,
     request: Vec<u8>,
+    alert: Option<String>,
 }
 
 /// What a moment of reading brought.
 pub enum Heard {
     Bytes(usize),
     Nothing,
+    /// The server ended the connection for a reason.
+    Alert(String),
     End,
 }
 
@@ -442,6 +464,10 @@ impl Open {
                         .extend_from_slice(&buffer[..read.min(free)]);
                 }
                 Heard::Nothing => {}
+                Heard::Alert(why) => {
+                    self.alert = Some(why);
+                    break;
+                }
                 Heard::End => break,
             }
             self.collect(phase);
@@ -479,7 +505,9 @@ impl Open {
                 }
                 Heard::Nothing if Instant::now() < end => {}
                 Heard::Nothing => return Err(ErrorKind::TimedOut.into()),
-                Heard::Bytes(_) | Heard::End => return Err(ErrorKind::UnexpectedEof.into()),
+                Heard::Bytes(_) | Heard::Alert(_) | Heard::End => {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
             }
         }
         self.collect(Phase::AfterRequest);
@@ -494,6 +522,17 @@ impl Open {
         let request = std::mem::take(&mut self.request);
         if self.say(&request).is_ok() {
             self.listen(Phase::AfterRequest, enough);
+        }
+    }
+
+    /// In TLS 1.3 the handshake is over for the client before the server has seen its certificate, or that it has
+    /// none. An alert in place of any answer is a handshake that failed.
+    fn accepted(mut self) -> Result<Visit, Refusal> {
+        let alert = self.alert.take();
+        let visit = self.close();
+        match alert.filter(|_| visit.tickets.is_empty() && visit.answer.is_empty()) {
+            Some(why) => Err(Refusal::Handshake(why)),
+            None => Ok(visit),
         }
     }
 

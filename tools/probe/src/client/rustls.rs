@@ -280,7 +280,11 @@ impl Tls for Connection {
         }
         match self.tls.read_tls(&mut self.wire) {
             Err(error) if is_timeout(&error) => Heard::Nothing,
-            Ok(1..) if self.tls.process_new_packets().is_ok() => self.decrypted(buffer),
+            Ok(1..) => match self.tls.process_new_packets() {
+                Ok(_) => self.decrypted(buffer),
+                Err(error @ rustls::Error::AlertReceived(_)) => Heard::Alert(error.to_string()),
+                Err(_) => Heard::End,
+            },
             Ok(_) | Err(_) => Heard::End,
         }
     }

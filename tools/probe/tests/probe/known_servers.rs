@@ -335,9 +335,10 @@ fn a_server_that_harms_those_that_offer() {
 #[test]
 fn a_delay_changes_no_verdict() {
     let identity = Identity::new(-1, 1);
-    let slow = Harm::Delay(Duration::from_millis(30));
+    // Longer than the server is listened to otherwise, before the first request and after it.
+    let slow = Harm::Delay(Duration::from_millis(150));
     let server = servers::harmful(servers::tickets(&identity, 2), slow);
-    let probe = Probe::trusting(&identity).with(&["--quiet", "200"]);
+    let probe = Probe::trusting(&identity).with(&["--connections", "12"]);
     probe.always(&[server], 0, |report| {
         assert_eq!(report["resumes"], "yes", "{report}");
         assert_eq!(after_full(report), 2);
@@ -472,6 +473,26 @@ fn an_identity_is_kept_or_lost(protocol: &str) {
             assert_eq!(report["identity"]["outcome"], outcome, "{report}");
             let said = report["verdict"].as_str().unwrap();
             assert!(said.contains(says), "{said}");
+        });
+    }
+}
+
+/// In TLS 1.3 a client without one learns that after its handshake, and receives no ticket.
+#[test]
+fn a_server_that_demands_a_certificate() {
+    let identity = Identity::new(-1, 1);
+    for backend in ["openssl", "rustls"] {
+        let arguments = ["--backend", backend];
+        let (probe, own) = client(Probe::trusting(&identity).with(&arguments));
+        let server = servers::demands_certificate(&identity, &own.certificate);
+        let nobody = Probe::trusting(&identity).with(&arguments);
+        nobody.always(&[server], 3, |report| {
+            assert_eq!(report["resumes"], "unreachable", "{report}");
+            let said = report["verdict"].as_str().unwrap();
+            assert!(said.contains("wants the client's certificate"), "{said}");
+        });
+        probe.always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{report}");
         });
     }
 }

@@ -354,20 +354,26 @@ fn psk_ke() {
 
 #[test]
 fn redis() {
-    let server = Real::start(|_, port| {
-        let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--tls-port", &port.to_string()]);
-        command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
-        command.args(["--tls-ca-cert-file", "client.pem", "--save", ""]);
-        command.args(["--tls-auth-clients", "optional"]);
-        command
-    });
+    let server_that = |authenticates: &str| {
+        Real::start(|_, port| {
+            let mut command = Command::new("redis-server");
+            command.args(["--port", "0", "--tls-port", &port.to_string()]);
+            command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
+            command.args(["--tls-ca-cert-file", "client.pem", "--save", ""]);
+            command.args(["--tls-auth-clients", authenticates]);
+            command
+        })
+    };
+    let server = server_that("optional");
     let report = server.probe_as_client("redis", &[]);
     assert_eq!(report["resumes"], "yes", "{report}");
     assert_eq!(report["product"], "redis");
     // Its certificates name no user unless tls-auth-clients-user is set, which only new ones have.
     assert_eq!(report["identity"]["outcome"], "not_determined");
     assert_eq!(report["identity"]["resumed"], "default");
+    let demands = server_that("yes").probe("redis");
+    let said = demands["verdict"].as_str().unwrap();
+    assert!(said.contains("wants the client's certificate"), "{said}");
 }
 
 #[test]

@@ -164,6 +164,14 @@ pub fn whoami(identity: &Identity, client: &X509, memory: Memory) -> SocketAddr 
     address
 }
 
+/// Lets nobody in that has no certificate of this client's.
+pub fn demands_certificate(identity: &Identity, client: &X509) -> SocketAddr {
+    steady(identity.context(|builder| {
+        builder.cert_store_mut().add_cert(client.clone()).unwrap();
+        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    }))
+}
+
 /// A server that begins without TLS, as those of a protocol do, and takes nothing else from its clients.
 pub fn starts_tls(identity: &Identity, protocol: &'static str) -> SocketAddr {
     let context = identity.context(|_| {});
