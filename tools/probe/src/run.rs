@@ -6,10 +6,10 @@ use crate::embedded::Server;
 use crate::facts::product::{self, Product};
 use crate::facts::{
     Unknown, bad_ticket, hello, identity, key_exchange, lifetime, matrix, pool, saving, size,
-    ticket_request, tickets, twice, visit_briefly,
+    ticket_request, tickets, twice, unless_stopped, visit_briefly,
 };
 use crate::interrupt::Interrupt;
-use crate::pace::{Pace, Stopped};
+use crate::pace::Pace;
 use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     for (name, version) in VERSIONS {
         let client = Client::new(&settings, version, 0)?;
         looks.begin("sessions");
-        match looks.finished(tickets::look(&pace, &client, first.address, ROUNDS)) {
+        match unless_stopped(&pace, tickets::look(&pace, &client, first.address, ROUNDS)) {
             Ok((found, visits)) => {
                 let mut answers = visits.iter().map(|visit| &visit.answer);
                 let shown = answers.find_map(|answer| Product::of(report.protocol, answer));
@@ -287,14 +287,6 @@ impl Looks<'_> {
         self.bar.set_position(u64::from(self.pace.made()));
     }
 
-    /// What came of a look, unless it was interrupted: then its connections ended for no reason of the server's.
-    fn finished<T>(&self, looked: Result<T, Unknown>) -> Result<T, Unknown> {
-        match self.pace.is_stopped() {
-            true => Err(Stopped::ByUser.into()),
-            false => looked,
-        }
-    }
-
     /// None: there is nothing to see, or it was missed.
     fn look<T>(
         &mut self,
@@ -302,11 +294,10 @@ impl Looks<'_> {
         look: impl FnOnce() -> Result<Option<T>, Unknown>,
     ) -> Option<T> {
         self.begin(what);
-        let looked = match self.pace.is_stopped() {
-            true => Err(Stopped::ByUser.into()),
-            false => look(),
-        };
-        match self.finished(looked) {
+        // Neither begun nor believed after Ctrl-C.
+        let begun = unless_stopped(self.pace, Ok(()));
+        let looked = begun.and_then(|()| unless_stopped(self.pace, look()));
+        match looked {
             Ok(found) => found,
             Err(why) => {
                 self.miss(what, &why);

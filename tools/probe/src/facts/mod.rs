@@ -56,6 +56,14 @@ impl std::fmt::Display for Unknown {
     }
 }
 
+/// What came of connections, unless Ctrl-C ended them: then they say nothing about the server.
+pub fn unless_stopped<T>(pace: &Pace, made: Result<T, Unknown>) -> Result<T, Unknown> {
+    match pace.is_stopped() {
+        true => Err(Stopped::ByUser.into()),
+        false => made,
+    }
+}
+
 /// One connection, when its turn has come.
 pub fn visit(
     pace: &Pace,
@@ -64,7 +72,7 @@ pub fn visit(
     offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
-    made(pace, client.visit(address, offer))
+    Ok(client.visit(address, offer)?)
 }
 
 /// The same, but no longer than for one ticket.
@@ -75,15 +83,7 @@ pub fn visit_briefly(
     offer: Option<&Session>,
 ) -> Result<Visit, Unknown> {
     pace.connection()?;
-    made(pace, client.visit_briefly(address, offer))
-}
-
-/// What Ctrl-C ended was no refusal.
-fn made(pace: &Pace, result: Result<Visit, Refusal>) -> Result<Visit, Unknown> {
-    result.map_err(|refusal| match pace.is_stopped() {
-        true => Stopped::ByUser.into(),
-        false => refusal.into(),
-    })
+    Ok(client.visit_briefly(address, offer)?)
 }
 
 /// A session from a full handshake; None: the server gives none that may be offered.

@@ -576,6 +576,25 @@ fn a_watch_that_is_interrupted_reports_what_it_saw() {
 }
 
 #[test]
+fn a_watch_that_is_interrupted_while_it_waits_has_lost_nothing() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity).with(&["--patience", "3600000"]);
+    let down = Arc::new(AtomicBool::new(false));
+    let seen = down.clone();
+    let server = servers::tickets(&identity, 2);
+    let (server, asked) = servers::silent_when(move || seen.load(Relaxed), server);
+    let report = watched(&probe, server, |child| {
+        down.store(true, Relaxed);
+        asked.recv().unwrap();
+        interrupt(child);
+    });
+    let watch = &report["watch"];
+    assert_eq!(watch["ended"], "stopped by you", "{report}");
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 0);
+    assert_eq!(report["interrupted"], false);
+}
+
+#[test]
 fn a_monitor_serves_what_it_sees_until_it_is_interrupted() {
     let identity = Identity::new(-1, 1);
     let probe = Probe::trusting(&identity);

@@ -378,13 +378,23 @@ pub fn silent() -> SocketAddr {
     raw(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {})
 }
 
-/// Stands before a server, and after so many connections never answers; it tells when it was asked for the first
-/// time and will not answer.
+/// Stands before a server, and after so many connections never answers.
 pub fn silent_after(connections: usize, server: SocketAddr) -> (SocketAddr, Receiver<()>) {
-    let (asked, tells) = mpsc::channel();
     let number = AtomicUsize::new(0);
+    silent_when(
+        move || number.fetch_add(1, Ordering::Relaxed) >= connections,
+        server,
+    )
+}
+
+/// The same from when a function says so. It tells when it has been asked and will not answer.
+pub fn silent_when(
+    is_silent: impl Fn() -> bool + Send + Sync + 'static,
+    server: SocketAddr,
+) -> (SocketAddr, Receiver<()>) {
+    let (asked, tells) = mpsc::channel();
     let address = raw(move |mut stream| {
-        if number.fetch_add(1, Ordering::Relaxed) < connections {
+        if !is_silent() {
             relay(stream, server, Harm::Delay(Duration::ZERO));
             return;
         }
