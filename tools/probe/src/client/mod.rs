@@ -261,8 +261,8 @@ impl Client {
     /// tickets until the server is quiet.
     pub fn visit(&self, address: SocketAddr, offer: Option<&Session>) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
-        open.listen(Phase::BeforeRequest, usize::MAX);
-        open.ask(usize::MAX);
+        open.listen(Phase::BeforeRequest, until_quiet);
+        open.ask(until_quiet);
         open.accepted()
     }
 
@@ -273,9 +273,12 @@ impl Client {
         offer: Option<&Session>,
     ) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
-        open.listen(Phase::BeforeRequest, 1);
+        open.listen(Phase::BeforeRequest, until_ticket);
         if open.tickets().is_empty() {
-            open.ask(1);
+            open.ask(until_ticket);
+        } else if open.is_kept_by_server() {
+            // It may say first that the handshake is over, and keep the session then; it has when it answers.
+            open.ask(|visit| !visit.answer.is_empty());
         }
         open.accepted()
     }
@@ -418,6 +421,15 @@ pub enum Heard {
     End,
 }
 
+/// Never enough: until the server is quiet.
+pub fn until_quiet(_: &Visit) -> bool {
+    false
+}
+
+pub fn until_ticket(visit: &Visit) -> bool {
+    !visit.tickets.is_empty()
+}
+
 /// More than that is not needed to see which server it is.
 const MOST_OF_ANSWER: usize = 4096;
 
@@ -444,16 +456,19 @@ impl Open {
         self.tls.on_ticket(Box::new(listener));
     }
 
-    /// Reads until there are `enough` tickets, or the server has said nothing for a while, or at most for ten
-    /// such whiles.
-    pub fn listen(&mut self, phase: Phase, enough: usize) {
+    /// Whether what it gave is the id of a session of TLS 1.2. rustls does not tell an id from a ticket.
+    fn is_kept_by_server(&self) -> bool {
+        let mut tickets = self.visit.tickets.iter().map(|arrival| &arrival.ticket);
+        self.visit.version == SslVersion::TLS1_2
+            && tickets.any(|ticket| ticket.length.unwrap_or(0) == 0)
+    }
+
+    /// Reads until it is enough, or the server has said nothing for a while, or at most for ten such whiles.
+    pub fn listen(&mut self, phase: Phase, enough: impl Fn(&Visit) -> bool) {
         let end = Instant::now() + self.quiet * 10;
         let mut last = Instant::now();
         let mut buffer = [0; 4096];
-        while last.elapsed() < self.quiet
-            && Instant::now() < end
-            && self.visit.tickets.len() < enough
-        {
+        while last.elapsed() < self.quiet && Instant::now() < end && !enough(&self.visit) {
             let before = self.visit.tickets.len();
             match self.hear(&mut buffer) {
                 Heard::Bytes(read) => {
@@ -515,7 +530,7 @@ impl Open {
     }
 
     /// Asks the protocol's first question and listens to the answer.
-    pub fn ask(&mut self, enough: usize) {
+    pub fn ask(&mut self, enough: impl Fn(&Visit) -> bool) {
         if self.request.is_empty() {
             return;
         }
