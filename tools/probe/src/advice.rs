@@ -3,7 +3,7 @@
 use crate::client::Phase;
 use crate::facts::Reaction;
 use crate::facts::key_exchange::Mode;
-use crate::product::Product;
+use crate::facts::product::Product;
 use crate::protocol::Protocol;
 use crate::report::{Report, Verdict};
 
@@ -11,6 +11,8 @@ use crate::report::{Report, Verdict};
 pub fn advice(report: &Report) -> Vec<String> {
     let mut advice = Vec::new();
     let tls13 = report.version.as_deref() == Some("TLS 1.3");
+    let keys = report.product.and_then(Product::keeps_keys);
+    let keys = keys.map_or(String::new(), |how| format!(" ({how})"));
     match report.resumes {
         Verdict::NothingIssued => {
             let general = "Switch sessions on. nginx: ssl_session_tickets on, and ssl_session_cache shared:tls:10m. \
@@ -37,11 +39,10 @@ pub fn advice(report: &Report) -> Vec<String> {
                            or a client certificate without a session id context (SSL_CTX_set_session_id_context).";
             advice.push(report.product.map_or(general, Product::takes_its_own).to_owned());
         }
-        Verdict::Sometimes => advice.push(
+        Verdict::Sometimes => advice.push(format!(
             "Some sessions are not taken. Several processes or nodes behind this address seem to have ticket keys \
-             of their own: share them, or have connections return to the node that issued."
-                .to_owned(),
-        ),
+             of their own: share them{keys}, or have connections return to the node that issued."
+        )),
         Verdict::Harmful => advice.push(
             "The server breaks connections that offer a session. Switch tickets off there until it is repaired; \
              clients with libtsc stop offering by themselves after a few."
@@ -93,10 +94,19 @@ pub fn advice(report: &Report) -> Vec<String> {
     if let Some(matrix) = &report.matrix
         && matrix.is_shared() == Some(false)
     {
-        advice.push(
-            "The targets do not take each other's sessions. If clients may reach either, share the ticket keys."
-                .to_owned(),
-        );
+        advice.push(format!(
+            "The targets do not take each other's sessions. If clients may reach either, share the ticket keys{keys}."
+        ));
+    }
+    if report
+        .watch
+        .as_ref()
+        .is_some_and(|watch| !watch.lost.is_empty())
+    {
+        advice.push(format!(
+            "All sessions were lost at a time: a restart, or a reload, changed the server's keys. Have it keep \
+             them{keys}."
+        ));
     }
     if let Some(pool) = &report.pool {
         let bursts = [&pool.waiting, &pool.without_waiting];
@@ -113,11 +123,16 @@ pub fn advice(report: &Report) -> Vec<String> {
     }
     if let Some(tickets) = report.judged().and_then(|version| version.tickets.as_ref()) {
         if tls13 && tickets.resumed > 0 && tickets.after_resumed.is_empty() {
-            advice.push(
+            let how = match report.product {
+                Some(Product::Haproxy) => {
+                    " HAProxy does so with keys of its own, and does not with tls-ticket-keys."
+                }
+                _ => "",
+            };
+            advice.push(format!(
                 "No ticket comes after a resumed handshake, so every other connection is a full one at best: send at \
-                 least one with each."
-                    .to_owned(),
-            );
+                 least one with each.{how}"
+            ));
         }
         let late = |phase: Phase| {
             let mut when = tickets.after_full.iter();

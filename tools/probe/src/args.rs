@@ -7,52 +7,52 @@ use clap_complete::Shell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Shows what TLS session resumption gives on a server: how many sessions it issues and when, for how long,
-/// who takes whose, and what a resumed handshake saves.
+/// Shows what TLS session resumption gives you on a server: how many sessions it issues, when and for how long,
+/// which servers accept whose, and what a resumed handshake saves.
 ///
-/// Without a host it starts a server of its own on loopback and looks at that.
+/// Without a host it starts a server of its own on loopback and probes that.
 #[derive(Parser, Debug)]
 #[command(name = "tsc-probe", version, max_term_width = 100, after_help = EXIT)]
 #[command(args_override_self = true)]
 pub struct Args {
-    /// The server; with several, also who takes whose sessions. The port is 443 unless given.
+    /// The server, at port 443 unless you name another; with several, also which of them accepts whose sessions.
     #[arg(value_name = "HOST[:PORT]", value_hint = ValueHint::Hostname)]
     pub hosts: Vec<String>,
-    /// What is spoken there; by default what its port usually means
+    /// The protocol within TLS; by default the usual one of the port
     #[arg(long, value_enum)]
     pub protocol: Option<Protocol>,
-    /// The TLS stack of the client
+    /// The client's TLS stack
     #[arg(long, value_enum, default_value_t)]
     pub backend: Backend,
-    /// Name to ask for and to verify, in place of the host
+    /// The name to ask for (SNI) and to verify, instead of the host's
     #[arg(long)]
     pub name: Option<String>,
-    /// Certificates to trust, in place of the system's
+    /// Trust these certificates instead of the system's
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca: Option<PathBuf>,
-    /// Trust anybody: what is found may be another's
+    /// Do not verify who the server is: the report may be about an impostor
     #[arg(long)]
     pub insecure: bool,
     /// The client's certificate, with its chain
     #[arg(long, value_name = "FILE", requires = "key", value_hint = ValueHint::FilePath)]
     pub cert: Option<PathBuf>,
-    /// Its key
+    /// The key of --cert
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
-    /// With --cert: a path that only this client may read, asked for by HTTP
+    /// With --cert: an HTTP path that only this client may read
     #[arg(long, value_name = "PATH", requires = "cert")]
     pub identity_path: Option<String>,
-    /// The status with which it is answered then
+    /// The HTTP status that this client gets for --identity-path
     #[arg(long, value_name = "STATUS", default_value_t = 200)]
     pub identity_status: u16,
-    /// With --cert: the user to log in as to PostgreSQL
+    /// With --cert: the PostgreSQL user to log in as
     #[arg(long, value_name = "USER", default_value = "postgres")]
     pub identity_user: String,
-    /// And the database
+    /// With --cert: the PostgreSQL database to log in to
     #[arg(long, value_name = "DATABASE", default_value = "postgres")]
     pub identity_database: String,
-    /// With --cert: a command that has the connection as standard input and output, and succeeds if the server
-    /// knows the client
+    /// With --cert: a command that talks to the server through its standard input and output, and succeeds if the
+    /// server knows the client
     #[arg(
         long,
         value_name = "COMMAND",
@@ -60,37 +60,37 @@ pub struct Args {
         conflicts_with = "identity_path"
     )]
     pub identity_command: Option<String>,
-    /// Application protocols to offer, the best first
+    /// Application protocols to offer (ALPN), preferred first: h2,http/1.1
     #[arg(long, value_delimiter = ',')]
     pub alpn: Vec<String>,
-    /// Key exchanges to offer, as OpenSSL names them: X25519MLKEM768:X25519
+    /// Key exchange groups to offer, by OpenSSL's names: X25519MLKEM768:X25519
     #[arg(long)]
     pub groups: Option<String>,
-    /// How many connections the pool opens at once
+    /// The number of connections that the pool opens at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=256))]
     pub burst: u32,
-    /// How many full and resumed handshakes are compared
+    /// The number of full and resumed handshakes to compare
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=1000))]
     pub pairs: u32,
-    /// The most connections to make [default: 400; without a limit for --monitor]
+    /// Make at most so many connections [default: 400; without a limit for --monitor]
     #[arg(long)]
     pub connections: Option<u32>,
-    /// The most connections a second
+    /// Make at most so many connections a second
     #[arg(long, default_value_t = 50)]
     pub rate: u32,
-    /// The longest time to take, in seconds [default: 120; without a limit for --monitor]
+    /// Take at most so many seconds [default: 120; without a limit for --monitor]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=u64::from(u32::MAX)))]
     pub time: Option<u64>,
-    /// How long to wait for the server at each step, in milliseconds
+    /// Wait at most so many milliseconds for the server at each step
     #[arg(long, default_value_t = 5000)]
     pub patience: u64,
-    /// How long to listen for more tickets, in milliseconds
+    /// Listen for more tickets until the server has been quiet for so many milliseconds
     #[arg(long, default_value_t = 100)]
     pub quiet: u64,
-    /// Afterwards look for so many seconds at how sessions grow old, also while you reload the server
+    /// Then watch for so many seconds how sessions age; you may reload the server meanwhile
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub watch: Option<u32>,
-    /// Look at one full and one resumed handshake again and again, and serve what was seen to Prometheus
+    /// Repeat one full and one resumed handshake until Ctrl-C, and serve the results to Prometheus
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -99,16 +99,16 @@ pub struct Args {
         conflicts_with_all = ["watch", "json", "html"]
     )]
     pub monitor: Option<SocketAddr>,
-    /// How many seconds are between two looks of --watch or --monitor
+    /// With --watch or --monitor: the seconds from one look to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub every: u32,
-    /// Write the report as JSON, and nothing else
+    /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Also write it as a page
+    /// Also write the report as an HTML page
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// Write the schema of the JSON, or shell completions, or the man page
+    /// Print the schema of --json, the man page, or completions for a shell
     #[arg(long, value_name = "WHAT", exclusive = true)]
     pub print: Option<Print>,
 }
@@ -133,5 +133,6 @@ impl Print {
     }
 }
 
-const EXIT: &str = "Exit status: 0 it resumes; 1 it does not, or not always; 2 wrong usage; 3 no connection; 4 \
-connections fail, or lose the client's identity, because they offer a session; 130 stopped by you, before anything was found.";
+const EXIT: &str = "Exit status: 0 the server resumes; 1 it does not, or not always; 2 wrong usage; 3 no connection, or a \
+file cannot be read; 4 connections that offer a session fail or lose the client's identity; 130 Ctrl-C, unless it only ended \
+a --watch.";

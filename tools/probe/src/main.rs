@@ -8,10 +8,10 @@ mod facts;
 mod ffi;
 mod hello;
 mod html;
+mod interrupt;
 mod measure;
 mod monitor;
 mod pace;
-mod product;
 mod protocol;
 mod question;
 mod report;
@@ -19,6 +19,7 @@ mod rows;
 mod run;
 mod settings;
 mod target;
+mod tcp;
 mod terminal;
 mod ticket;
 mod verdict;
@@ -27,7 +28,6 @@ mod wire;
 
 use args::{Args, Print};
 use clap::{CommandFactory as _, Parser as _};
-use pace::Stopped;
 use report::Verdict;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -42,10 +42,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tsc-probe: {error:#}");
-            match error.downcast_ref() {
-                Some(Stopped::ByUser) => ExitCode::from(130),
-                _ => ExitCode::from(3),
-            }
+            ExitCode::from(3)
         }
     }
 }
@@ -67,6 +64,7 @@ fn probe(args: &Args) -> anyhow::Result<ExitCode> {
         std::fs::write(file, html::page(&report))?;
     }
     Ok(ExitCode::from(match report.resumes {
+        _ if report.interrupted => 130,
         Verdict::Yes => 0,
         Verdict::Sometimes | Verdict::Refuses | Verdict::NothingIssued => 1,
         Verdict::Unreachable => 3,

@@ -15,7 +15,6 @@ use prometheus_client::registry::{Registry, Unit};
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The names of OpenTelemetry, with Prometheus's `_` for its dots.
@@ -149,15 +148,12 @@ pub fn run(args: &Args, listen: std::net::SocketAddr) -> anyhow::Result<()> {
         settings,
         kept: _kept,
     } = where_to(args)?;
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, std::sync::atomic::Ordering::Relaxed))?;
     // Without an end unless one is named, but never faster than one is named.
     let pace = Pace::new(
         args.connections.unwrap_or(u32::MAX),
         args.rate,
         Duration::from_secs(args.time.unwrap_or(u64::from(u32::MAX))),
-        stopped,
+        settings.interrupt.clone(),
     );
     let metrics = Arc::new(Metrics::new());
     let listener = TcpListener::bind(listen)?;

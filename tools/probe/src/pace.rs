@@ -1,7 +1,8 @@
 //! How many connections may be made, how fast, and for how long.
 
+use crate::interrupt::Interrupt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time, which tests move by hand.
@@ -19,7 +20,7 @@ pub struct Pace {
     interval: Duration,
     next: std::sync::Mutex<Instant>,
     end: Instant,
-    stopped: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
 }
 
 /// Why there are no more connections.
@@ -32,7 +33,7 @@ pub enum Stopped {
 
 impl Pace {
     /// `rate`: connections a second, after which the next one waits for its turn.
-    pub fn new(most: u32, rate: u32, time: Duration, stopped: Arc<AtomicBool>) -> Self {
+    pub fn new(most: u32, rate: u32, time: Duration, interrupt: Arc<Interrupt>) -> Self {
         let now = Instant::now();
         Self {
             began: now,
@@ -41,7 +42,7 @@ impl Pace {
             interval: Duration::from_secs(1) / rate.max(1),
             next: std::sync::Mutex::new(now),
             end: now + time,
-            stopped,
+            interrupt,
         }
     }
 
@@ -74,7 +75,7 @@ impl Pace {
 
     /// Whether the user has stopped it.
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+        self.interrupt.is_set()
     }
 
     pub fn made(&self) -> u32 {
@@ -94,7 +95,7 @@ impl Pace {
             if now >= then {
                 return Ok(());
             }
-            std::thread::sleep((then - now).min(Duration::from_millis(50)));
+            self.interrupt.wait(then.min(self.end) - now);
         }
     }
 

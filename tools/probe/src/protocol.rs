@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// TLS at once, and nothing is asked: tickets that come only after the first request are not seen.
+    /// TLS at once, and no request: tickets that come only after one are not seen.
     None,
     Http,
     Postgres,
@@ -77,10 +77,9 @@ impl Protocol {
                 let mut request = vec![0x30, 0x1D, 0x02, 0x01, 0x01, 0x77, 0x18, 0x80, 0x16];
                 request.extend_from_slice(b"1.3.6.1.4.1.1466.20037");
                 stream.write_all(&request)?;
-                let mut answer = [0; 256];
-                let read = stream.read(&mut answer)?;
+                let answer = ldap(stream)?;
                 // Its result code is the first enumeration.
-                let success = answer[..read].windows(3).any(|w| w == [0x0A, 0x01, 0x00]);
+                let success = answer.windows(3).any(|w| w == [0x0A, 0x01, 0x00]);
                 wants(success, "the LDAP server has no StartTLS")
             }
             Self::Xmpp => {
@@ -154,6 +153,25 @@ fn mysql(stream: &mut (impl Read + Write)) -> io::Result<()> {
     request.push(33);
     request.extend_from_slice(&[0; 23]);
     stream.write_all(&request)
+}
+
+/// A message, behind its tag and length.
+fn ldap(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head)?;
+    let mut length = usize::from(head[1]);
+    if length > 127 {
+        // The number of bytes that the length has.
+        let mut bytes = vec![0; length - 128];
+        stream.read_exact(&mut bytes)?;
+        length = bytes
+            .iter()
+            .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+    }
+    wants(length < 65536, "the LDAP server's answer does not end")?;
+    let mut message = vec![0; length];
+    stream.read_exact(&mut message)?;
+    Ok(message)
 }
 
 fn wants(condition: bool, or: &str) -> io::Result<()> {
@@ -235,6 +253,8 @@ mod tests {
             (Protocol::Smtp, b"220-a\r\n220 b\r\n250-a\r\n250 STARTTLS\r\n220 go\r\n"),
             (Protocol::Imap, b"* OK\r\na OK begin\r\n"),
             (Protocol::Ldap, b"\x30\x0C\x02\x01\x01\x78\x07\x0A\x01\x00\x04\x00\x04\x00"),
+            // With lengths as Active Directory writes them.
+            (Protocol::Ldap, b"\x30\x84\0\0\0\x10\x02\x01\x01\x78\x84\0\0\0\x07\x0A\x01\x00\x04\x00\x04\x00"),
             (Protocol::Xmpp, b"<stream:stream><stream:features><starttls/></stream:features><proceed xmlns='x'/>"),
         ] {
             let (result, sent, left) = play(protocol, answers);

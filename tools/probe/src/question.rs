@@ -216,7 +216,7 @@ fn run(command: &str, open: &mut Open) -> Answer {
             let _ = open.say(&bytes);
         }
         match child.try_wait() {
-            Ok(None) if Instant::now() < end => {}
+            Ok(None) if Instant::now() < end && !open.is_interrupted() => {}
             Ok(Some(status)) if status.success() => {
                 return Answer::Known("the command succeeded".to_owned());
             }
@@ -236,7 +236,7 @@ fn run(command: &str, open: &mut Open) -> Answer {
             }
             Some(Heard::Nothing) => {}
             // The command learns that nothing more will come.
-            Some(Heard::End) => input = None,
+            Some(Heard::Alert(_) | Heard::End) => input = None,
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     }

@@ -8,12 +8,12 @@ use crate::facts::key_exchange::KeyExchange;
 use crate::facts::lifetime::Lifetime;
 use crate::facts::matrix::Matrix;
 use crate::facts::pool::Pool;
+use crate::facts::product::Product;
 use crate::facts::saving::Saving;
 use crate::facts::size::Size;
 use crate::facts::ticket_request::TicketRequest;
 use crate::facts::tickets::Tickets;
 use crate::facts::twice::Twice;
-use crate::product::Product;
 use crate::protocol::Protocol;
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,8 @@ pub struct Report {
     pub watch: Option<Watch>,
     /// Null: it does not show itself, or is none of those that there is advice for.
     pub product: Option<Product>,
+    /// Whether Ctrl-C ended it before all was looked at.
+    pub interrupted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -1,12 +1,17 @@
 //! What was found, in rows of a name and what there is to say.
 
 use crate::client::{Backend, Phase};
+use crate::facts::Reaction;
 use crate::facts::identity::Outcome;
 use crate::facts::key_exchange::Mode;
-use crate::facts::size::SEGMENT;
 use crate::facts::tickets::When;
 use crate::measure::Ratio;
 use crate::report::Report;
+use crate::verdict;
+
+/// What --backend rustls is about.
+pub const BY_RUSTLS: &str = "Seen from a client on rustls, through libtsc. What rustls does not show was asked with \
+    OpenSSL: the lifetime, the same session twice, bad tickets, a ticket request, the key exchange, who takes whose.";
 
 pub struct Section {
     pub title: String,
@@ -31,7 +36,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
     let mut sections = Vec::new();
     for version in &report.versions {
         let mut table = Section::new(&version.version);
-        if let Some(refused) = &version.refused {
+        if let Some(refused) = verdict::refusal(report, version) {
             table.add_row(["not spoken", refused]);
         }
         if let Some(tickets) = &version.tickets {
@@ -62,7 +67,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
         }
         if let Some(size) = &version.size {
             let ticket = match size.ticket {
-                None => "rustls does not say how long".to_owned(),
+                None => "rustls does not show it".to_owned(),
                 Some(0) => "none: the server keeps the session and gave its id".to_owned(),
                 Some(bytes) => format!("{bytes} bytes"),
             };
@@ -71,29 +76,36 @@ pub fn sections(report: &Report) -> Vec<Section> {
             table.add_row([
                 "ClientHello",
                 &format!(
-                    "{} bytes, with a session {}: {fits}",
+                    "{} bytes, {} with a session; {fits}",
                     size.client_hello_full, size.client_hello_resumed
                 ),
             ]);
             table.add_row([
                 "full handshake",
                 &format!(
-                    "{} bytes, {} of them certificates; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
-                    size.full, size.certificates, size.full_segments, size.full_round_trips
+                    "{} bytes, {} of them certificates; {}; {}",
+                    size.full,
+                    size.certificates,
+                    packets(size.full_packets, size.full_segments),
+                    plural(size.full_round_trips, "round trip")
                 ),
             ]);
             table.add_row([
                 "resumed handshake",
                 &format!(
-                    "{} bytes; segments of {SEGMENT} bytes, computed: {}; round trips: {}",
-                    size.resumed, size.resumed_segments, size.resumed_round_trips
+                    "{} bytes; {}; {}",
+                    size.resumed,
+                    packets(size.resumed_packets, size.resumed_segments),
+                    plural(size.resumed_round_trips, "round trip")
                 ),
             ]);
             if size.retried {
                 table.add_row(["HelloRetryRequest", "yes: it costs a round trip"]);
             }
         }
-        sections.push(table);
+        if !table.rows.is_empty() {
+            sections.push(table);
+        }
     }
     let about = report.version.as_deref().unwrap_or_default();
     let mut table = Section::new(&format!("{about}: more"));
@@ -108,7 +120,7 @@ fn facts(table: &mut Section, report: &Report) {
     if let Some(product) = report.product {
         table.add_row([
             "server",
-            &format!("{}, by its first answer", product.name()),
+            &format!("{}, as its answers show", product.name()),
         ]);
     }
     if let Some(twice) = &report.twice {
@@ -136,9 +148,7 @@ fn facts(table: &mut Section, report: &Report) {
     if let Some(bad) = &report.bad_ticket {
         table.add_row(["a damaged ticket", &bad.damaged.to_string()]);
         table.add_row(["another node's ticket", &bad.foreign.to_string()]);
-        if let Some(expired) = bad.expired {
-            table.add_row(["an expired ticket", &expired.to_string()]);
-        }
+        table.add_row(["an expired ticket", &expired(report, bad.expired)]);
     }
     if let Some(hello) = &report.hello {
         let stack = match (hello.backend, report.backend) {
@@ -151,7 +161,7 @@ fn facts(table: &mut Section, report: &Report) {
         ] {
             let resumed = groups
                 .resumed
-                .map_or(String::new(), |bytes| format!(", with a session {bytes}"));
+                .map_or(String::new(), |bytes| format!(", {bytes} with a session"));
             let retried = if groups.retried {
                 ", after a HelloRetryRequest"
             } else {
@@ -160,7 +170,7 @@ fn facts(table: &mut Section, report: &Report) {
             table.add_row([
                 format!("ClientHello {name}{stack}"),
                 format!(
-                    "{} bytes{resumed}: {}{retried}",
+                    "{} bytes{resumed}; {}{retried}",
                     groups.full,
                     fits(groups.fits_one_segment)
                 ),
@@ -222,7 +232,7 @@ fn facts(table: &mut Section, report: &Report) {
             table.add_row([
                 format!("a pool of {}{name}", pool.connections),
                 format!(
-                    "{} resumed{failed}, up in {:.0} ms{forecast}",
+                    "{} resumed{failed} in {:.0} ms{forecast}",
                     burst.resumed, burst.milliseconds
                 ),
             ]);
@@ -285,6 +295,39 @@ fn when(tickets: &[When]) -> String {
     format!("{}, {phase}", tickets.len())
 }
 
+/// As counted; and as computed for an Ethernet, if that is something else.
+fn packets(counted: Option<u32>, computed: usize) -> String {
+    match counted {
+        None => format!("packets, computed for Ethernet: {computed}"),
+        Some(number) if number as usize == computed => plural(computed, "packet"),
+        Some(number) => format!(
+            "{}, computed for Ethernet: {computed}",
+            plural(number as usize, "packet")
+        ),
+    }
+}
+
+pub fn plural(number: usize, of: &str) -> String {
+    match number {
+        1 => format!("1 {of}"),
+        _ => format!("{number} {of}s"),
+    }
+}
+
+fn expired(report: &Report, reaction: Option<Reaction>) -> String {
+    let lifetime = report
+        .judged()
+        .and_then(|version| version.lifetime.as_ref());
+    match (reaction, lifetime.map_or(0, |lifetime| lifetime.longest)) {
+        (Some(reaction), _) => reaction.to_string(),
+        (None, 0) => "not tried: the server gives no lifetime".to_owned(),
+        (None, seconds) => format!(
+            "not tried: lifetime {seconds} s; --watch {} does",
+            seconds.saturating_add(2)
+        ),
+    }
+}
+
 fn seconds(shortest: u32, longest: u32) -> String {
     match (shortest, longest) {
         (_, 0) => "not given".to_owned(),
@@ -295,8 +338,8 @@ fn seconds(shortest: u32, longest: u32) -> String {
 
 fn fits(one_segment: bool) -> &'static str {
     match one_segment {
-        true => "fits one segment",
-        false => "does not fit one segment",
+        true => "one segment",
+        false => "too long for one segment",
     }
 }
 
@@ -310,5 +353,17 @@ fn claim(ratio: Ratio) -> String {
             "no difference found ({:.2} to {:.2})",
             ratio.low, ratio.high
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_as_counted_and_as_computed_where_that_differs() {
+        assert_eq!(packets(Some(3), 3), "3 packets");
+        assert_eq!(packets(Some(1), 2), "1 packet, computed for Ethernet: 2");
+        assert_eq!(packets(None, 2), "packets, computed for Ethernet: 2");
     }
 }

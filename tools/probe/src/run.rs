@@ -1,14 +1,15 @@
 //! What is looked at, in which order.
 
 use crate::args::Args;
-use crate::client::{Backend, Client, Settings, Visit};
+use crate::client::{Backend, Client, Refusal, Settings, Visit};
 use crate::embedded::Server;
+use crate::facts::product::{self, Product};
 use crate::facts::{
     Unknown, bad_ticket, hello, identity, key_exchange, lifetime, matrix, pool, saving, size,
-    ticket_request, tickets, twice,
+    ticket_request, tickets, twice, unless_stopped, visit_briefly,
 };
-use crate::pace::{Pace, Stopped};
-use crate::product::Product;
+use crate::interrupt::Interrupt;
+use crate::pace::Pace;
 use crate::protocol::Protocol;
 use crate::question::Question;
 use crate::report::{Report, SCHEMA, Verdict, Version};
@@ -17,8 +18,6 @@ use crate::{advice, settings, verdict, watch};
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use openssl::ssl::SslVersion;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many connections offer a session before it is judged.
@@ -44,21 +43,16 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         kept: _kept,
     } = where_to(args)?;
     let connections = args.connections.unwrap_or(CONNECTIONS);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
     let watched = checks(args).unwrap_or(0);
     if watched > MOST_CHECKS {
         bail!("--watch looks {watched} times, and {MOST_CHECKS} is the most: make --every longer");
     }
-    if watched > 0 && settings.backend == Backend::Rustls {
-        bail!("--watch needs --backend openssl: rustls does not offer what is too old");
-    }
     // A watch comes on top, with what a few reloads need.
     let most = connections + 4 * watched;
     let time = args.time.unwrap_or(TIME) + u64::from(args.watch.unwrap_or(0));
-    let pace = Pace::new(most, args.rate, Duration::from_secs(time), stopped);
-    let planned = planned(args, targets.len()).min(connections) + 4 * watched;
+    let interrupt = settings.interrupt.clone();
+    let pace = Pace::new(most, args.rate, Duration::from_secs(time), interrupt);
+    let planned = planned(args, &settings, targets.len()).min(connections) + 4 * watched;
     let first = &targets[0];
     eprintln!(
         "tsc-probe: at most {planned} connections to {}, at most {} a second",
@@ -71,6 +65,11 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     );
     let bar = ProgressBar::new(u64::from(planned));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
+    let mut looks = Looks {
+        pace: &pace,
+        bar: &bar,
+        missed: Vec::new(),
+    };
 
     let mut report = Report {
         schema: SCHEMA,
@@ -101,30 +100,47 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         key_exchange: None,
         watch: None,
         product: None,
+        interrupted: false,
     };
-    let step = |message: &'static str| {
-        bar.set_message(message);
-        bar.set_position(u64::from(pace.made()));
+    // For what the server does whoever asks, and a client on rustls cannot ask.
+    let by_openssl = Settings {
+        backend: Backend::Openssl,
+        ..settings.clone()
     };
 
-    step("sessions");
     for (name, version) in VERSIONS {
         let client = Client::new(&settings, version, 0)?;
-        match tickets::look(&pace, &client, first.address, ROUNDS) {
+        looks.begin("sessions");
+        match unless_stopped(&pace, tickets::look(&pace, &client, first.address, ROUNDS)) {
             Ok((found, visits)) => {
                 let mut answers = visits.iter().map(|visit| &visit.answer);
                 let shown = answers.find_map(|answer| Product::of(report.protocol, answer));
                 report.product = report.product.or(shown);
-                report.versions.push(spoken(name, found, &visits));
+                let mut spoken = spoken(name, found, &visits);
+                if settings.backend == Backend::Rustls {
+                    spoken.lifetime = looks.look("lifetime", || {
+                        let client = Client::new(&by_openssl, version, 0)?;
+                        let visit = visit_briefly(&pace, &client, first.address, None)?;
+                        Ok(lifetime::look(&[visit]))
+                    });
+                }
+                report.versions.push(spoken);
             }
-            Err(Unknown::Refused(refusal)) => report.versions.push(Version {
-                version: name.to_owned(),
-                tickets: None,
-                lifetime: None,
-                size: None,
-                refused: Some(refusal.to_string()),
-            }),
-            Err(why) => report.unknown.push(format!("{name}: {why}")),
+            Err(Unknown::Refused(refusal)) => {
+                let ends = matches!(refusal, Refusal::Connect(_) | Refusal::Prelude(_));
+                report.versions.push(Version {
+                    version: name.to_owned(),
+                    tickets: None,
+                    lifetime: None,
+                    size: None,
+                    refused: Some(refusal.to_string()),
+                });
+                // It would be the same for any other.
+                if ends {
+                    break;
+                }
+            }
+            Err(why) => looks.miss(name, &why),
         }
     }
     let spoken = report
@@ -138,107 +154,99 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
         .iter()
         .find(|(name, _)| report.version.as_deref() == Some(*name));
     if let Some(&(_, version)) = judged {
+        let address = first.address;
         let client = Client::new(&settings, version, 0)?;
         let resumes = matches!(report.resumes, Verdict::Yes | Verdict::Sometimes);
         let issued = report.resumes != Verdict::NothingIssued;
-        let mut unknown = Vec::new();
-        let mut note = |what: &str, why: Unknown| unknown.push(format!("{what}: {why}"));
-        let openssl = settings.backend == Backend::Openssl;
-        if openssl && version == SslVersion::TLS1_3 {
-            step("ticket request");
-            let asking = Client::new(&settings, version, ticket_request::ASKED_FOR)?;
-            let unasked = report
-                .judged()
-                .and_then(|version| version.tickets.as_ref())
-                .map_or(0, |tickets| tickets.after_full.len());
-            match ticket_request::look(&pace, &asking, first.address, unasked) {
-                Ok(found) => report.ticket_request = Some(found),
-                Err(why) => note("ticket request", why),
+        let tls13 = version == SslVersion::TLS1_3;
+        if settings.protocol == Protocol::Http {
+            let answer = looks.look("the server's name", || {
+                product::look(&pace, &client, address)
+            });
+            if let Some(answer) = answer {
+                // What was shown before may be the name of one behind it.
+                report.product = Product::of(settings.protocol, &answer);
             }
         }
-        if version == SslVersion::TLS1_3 {
-            step("the ClientHello");
-            match hello::look(&pace, &settings, first.address) {
-                Ok(found) => report.hello = Some(found),
-                Err(why) => note("the ClientHello", why),
-            }
+        if tls13 {
+            let tickets = report.judged().and_then(|version| version.tickets.as_ref());
+            let unasked = tickets.map_or(0, |tickets| tickets.after_full.len());
+            report.ticket_request = looks.look("ticket request", || {
+                let asking = Client::new(&by_openssl, version, ticket_request::ASKED_FOR)?;
+                ticket_request::look(&pace, &asking, address, unasked).map(Some)
+            });
+            report.hello = looks.look("the ClientHello", || {
+                hello::look(&pace, &settings, address).map(Some)
+            });
         }
         // Also where no session is taken: the server may know no other key exchange than psk_ke.
-        if openssl && issued && version == SslVersion::TLS1_3 {
-            step("the key exchange");
-            match key_exchange::look(&pace, &settings, &client, first.address, resumes) {
-                Ok(found) => report.key_exchange = found,
-                Err(why) => note("the key exchange", why),
-            }
+        if issued && tls13 {
+            report.key_exchange = looks.look("the key exchange", || {
+                let client = Client::new(&by_openssl, version, 0)?;
+                key_exchange::look(&pace, &by_openssl, &client, address, resumes)
+            });
         }
+        let mut aging = None;
         // One that harms any that offer says nothing by harming these.
-        if issued && openssl && report.resumes != Verdict::Harmful {
-            step("the same twice");
-            match twice::look(&pace, &client, first.address) {
-                Ok(found) => report.twice = found,
-                Err(why) => note("the same session twice", why),
-            }
-            step("a damaged ticket");
-            match bad_ticket::look(&pace, &client, first.address) {
-                Ok(found) => report.bad_ticket = found,
-                Err(why) => note("a damaged ticket", why),
-            }
+        if issued && report.resumes != Verdict::Harmful {
+            report.twice = looks.look("the same session twice", || {
+                let client = Client::new(&by_openssl, version, 0)?;
+                twice::look(&pace, &client, address)
+            });
+            let found = looks.look("a bad ticket", || {
+                let client = Client::new(&by_openssl, version, 0)?;
+                bad_ticket::look(&pace, &client, address)
+            });
+            (report.bad_ticket, aging) =
+                found.map_or((None, None), |(bad, aging)| (Some(bad), aging));
         }
         if settings.certificate.is_some() {
-            step("the identity");
             let anonymous = Settings {
                 certificate: None,
                 ..settings.clone()
             };
-            let anonymous = Client::new(&anonymous, version, 0)?;
             let question = question(args, &settings);
-            let found =
-                identity::look(&pace, &client, &anonymous, first.address, question.as_ref());
-            match found {
-                Ok(found) => report.identity = Some(found),
-                Err(why) => note("the identity", why),
-            }
+            report.identity = looks.look("the identity", || {
+                let anonymous = Client::new(&anonymous, version, 0)?;
+                identity::look(&pace, &client, &anonymous, address, question.as_ref()).map(Some)
+            });
         }
-        if issued && openssl && targets.len() > 1 {
-            step("who takes whose");
-            let clients = targets
-                .iter()
-                .map(|target| {
-                    let mut own = settings.clone();
+        if issued && targets.len() > 1 {
+            report.matrix = looks.look("who takes whose", || {
+                let clients = targets.iter().map(|target| {
+                    let mut own = by_openssl.clone();
                     if args.name.is_none() {
                         own.name = target.host.clone();
                     }
-                    Client::new(&own, version, 0)
-                })
-                .collect::<anyhow::Result<Vec<_>>>()?;
-            match matrix::look(&pace, &targets, &clients) {
-                Ok(found) => report.matrix = Some(found),
-                Err(why) => note("who takes whose", why),
-            }
+                    // As clients do: one of them may not speak what another does.
+                    Client::any_version(&own)
+                });
+                let clients = clients.collect::<anyhow::Result<Vec<_>>>()?;
+                matrix::look(&pace, &targets, &clients).map(Some)
+            });
         }
         if resumes {
-            step("what it saves");
             let tick = || bar.set_position(u64::from(pace.made()));
-            match saving::look(&pace, &client, first.address, args.pairs, tick) {
-                Ok(found) => report.saving = found,
-                Err(why) => note("what it saves", why),
-            }
-            step("a pool");
+            report.saving = looks.look("what it saves", || {
+                saving::look(&pace, &client, address, args.pairs, tick)
+            });
             let forecast = report
                 .judged()
                 .zip(report.saving.as_ref())
                 .and_then(|(version, saving)| pool::forecast(version, saving, args.burst));
-            match pool::look(&pace, &client, first, args.burst, forecast) {
-                Ok(found) => report.pool = Some(found),
-                Err(why) => note("a pool", why),
-            }
+            report.pool = looks.look("a pool", || {
+                pool::look(&pace, &client, first, args.burst, forecast).map(Some)
+            });
         }
-        if let (true, Some(checks)) = (issued, checks(args)) {
-            bar.set_message("growing old");
+        // A watch is ended by Ctrl-C as by its time.
+        report.interrupted = pace.is_stopped();
+        if let (true, false, Some(checks)) = (issued, report.interrupted, checks(args)) {
+            looks.begin("growing old");
+            let client = Client::new(&by_openssl, version, 0)?;
             let mut world = watch::Real {
                 pace: &pace,
                 client: &client,
-                address: first.address,
+                address,
             };
             let every = Duration::from_secs(args.every.into());
             let found = watch::watch(&mut world, every, checks, |check| {
@@ -246,25 +254,73 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
             });
             report.watch = Some(found);
         }
-        if !openssl {
-            report.unknown.push(
-                "lifetime, the same session twice, bad tickets, a ticket request, who takes whose: rustls does \
-                 not let them be seen (--backend openssl)"
-                    .to_owned(),
-            );
+        if let (Some(bad), Some(aging)) = (&mut report.bad_ticket, aging) {
+            bad.expired = looks.look("an expired ticket", || {
+                let client = Client::new(&by_openssl, version, 0)?;
+                aging.offer(&pace, &client, address)
+            });
         }
-        report.unknown.append(&mut unknown);
         report.resumes = verdict::word(&report);
+    } else {
+        report.interrupted = pace.is_stopped();
     }
+    report.unknown = looks.unknown();
     bar.finish_and_clear();
-    if report.versions.is_empty() && pace.is_stopped() {
-        return Err(Stopped::ByUser.into());
-    }
     report.connections = pace.made();
     report.verdict = verdict::sentence(&report);
     report.advice = advice::advice(&report);
     report.settings = settings::settings(&report);
     Ok(report)
+}
+
+/// One look after the other, and what could not be found out.
+struct Looks<'a> {
+    pace: &'a Pace,
+    bar: &'a ProgressBar,
+    /// Why, and what.
+    missed: Vec<(String, Vec<&'static str>)>,
+}
+
+impl Looks<'_> {
+    fn begin(&self, what: &'static str) {
+        self.bar.set_message(what);
+        self.bar.set_position(u64::from(self.pace.made()));
+    }
+
+    /// None: there is nothing to see, or it was missed.
+    fn look<T>(
+        &mut self,
+        what: &'static str,
+        look: impl FnOnce() -> Result<Option<T>, Unknown>,
+    ) -> Option<T> {
+        self.begin(what);
+        // Neither begun nor believed after Ctrl-C.
+        let begun = unless_stopped(self.pace, Ok(()));
+        let looked = begun.and_then(|()| unless_stopped(self.pace, look()));
+        match looked {
+            Ok(found) => found,
+            Err(why) => {
+                self.miss(what, &why);
+                None
+            }
+        }
+    }
+
+    fn miss(&mut self, what: &'static str, why: &Unknown) {
+        let why = why.to_string();
+        match self.missed.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, all)) => all.push(what),
+            None => self.missed.push((why, vec![what])),
+        }
+    }
+
+    /// A sentence for each reason.
+    fn unknown(self) -> Vec<String> {
+        let missed = self.missed.into_iter();
+        missed
+            .map(|(why, what)| format!("{}: {why}", what.join(", ")))
+            .collect()
+    }
 }
 
 /// What only a client that is known gets the right answer to.
@@ -348,6 +404,7 @@ pub fn where_to(args: &Args) -> anyhow::Result<Where> {
         groups: args.groups.clone(),
         patience: Duration::from_millis(args.patience),
         quiet: Duration::from_millis(args.quiet),
+        interrupt: Interrupt::by_ctrl_c()?,
     };
     Ok(Where {
         targets,
@@ -362,7 +419,7 @@ fn checks(args: &Args) -> Option<u32> {
 }
 
 /// How many connections it will be at most, if all goes well.
-fn planned(args: &Args, targets: usize) -> u32 {
+fn planned(args: &Args, settings: &Settings, targets: usize) -> u32 {
     let targets = targets as u32;
     let matrix = if targets > 1 {
         2 * targets * targets
@@ -370,8 +427,14 @@ fn planned(args: &Args, targets: usize) -> u32 {
         0
     };
     let identity = if args.cert.is_some() { 3 } else { 0 };
+    let http = u32::from(settings.protocol == Protocol::Http);
+    let lifetimes = match settings.backend {
+        Backend::Openssl => 0,
+        Backend::Rustls => 2,
+    };
     let saving = saving::connections(args.pairs);
-    2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + identity + matrix + saving + 2 * args.burst
+    let always = 2 * (1 + 2 * ROUNDS) + 1 + 8 + 5 + 4 + 4 + 2 * args.burst;
+    always + http + lifetimes + identity + matrix + saving
 }
 
 pub struct TemporaryFile(std::path::PathBuf);

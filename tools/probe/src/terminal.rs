@@ -32,7 +32,10 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     list(out, "On the server", &report.advice)?;
     if report.backend == Backend::Rustls {
-        writeln!(out, "\nSeen from a client on rustls, through libtsc.")?;
+        writeln!(out)?;
+        for line in wrap(rows::BY_RUSTLS, "") {
+            writeln!(out, "{line}")?;
+        }
     }
     sections(out, report)?;
     if let Some(found) = report
@@ -52,7 +55,13 @@ pub fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
         }
     }
     list(out, "Not found out", &report.unknown)?;
-    writeln!(out, "\n{} connections were made.", report.connections)
+    let made = rows::plural(report.connections as usize, "connection");
+    let stopped = if report.interrupted {
+        ", and then you stopped it"
+    } else {
+        ""
+    };
+    writeln!(out, "\nMade {made}{stopped}.")
 }
 
 fn sections(out: &mut impl Write, report: &Report) -> io::Result<()> {

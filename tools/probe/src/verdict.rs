@@ -3,7 +3,7 @@
 use crate::facts::Reaction;
 use crate::facts::identity::Outcome;
 use crate::facts::tickets::{Tickets, When};
-use crate::report::{Report, Verdict};
+use crate::report::{Report, Verdict, Version};
 use std::fmt::Write as _;
 
 pub fn word(report: &Report) -> Verdict {
@@ -31,15 +31,12 @@ pub fn word(report: &Report) -> Verdict {
 
 pub fn sentence(report: &Report) -> String {
     let Some(version) = report.judged() else {
-        let why = report
-            .versions
-            .first()
-            .and_then(|version| version.refused.clone())
-            .or_else(|| report.unknown.first().cloned());
-        return format!(
-            "resumes: unknown; {}",
-            why.unwrap_or_else(|| "nothing was tried".into())
-        );
+        let why = match report.versions.first() {
+            _ if report.interrupted => Some("you stopped it before anything was found"),
+            Some(version) => version.refused.as_deref(),
+            None => report.unknown.first().map(String::as_str),
+        };
+        return format!("resumes: unknown; {}", why.unwrap_or("nothing was tried"));
     };
     let Some(tickets) = &version.tickets else {
         return "resumes: unknown".into();
@@ -131,9 +128,17 @@ fn issued(tickets: &Tickets) -> String {
         );
     }
     if let Some(last) = last(&tickets.after_full) {
-        let _ = write!(text, ", {last:.0} ms after it");
+        let digits = usize::from(last < 0.95);
+        let _ = write!(text, ", {last:.digits$} ms after it");
     }
     text
+}
+
+/// Why a version is not spoken, unless the verdict has said it already.
+pub fn refusal<'a>(report: &Report, version: &'a Version) -> Option<&'a str> {
+    let refused = version.refused.as_deref()?;
+    let said = report.version.is_none() && report.verdict.ends_with(refused);
+    (!said).then_some(refused)
 }
 
 fn last(when: &[When]) -> Option<f64> {

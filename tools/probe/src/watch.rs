@@ -1,7 +1,7 @@
 //! Sessions as they grow old: for how long they are taken, what a reload does to them, and how often they can be
 //! renewed.
 
-use crate::facts::{Unknown, usable};
+use crate::facts::{Unknown, unless_stopped, usable};
 use crate::pace::{Clock, Stopped};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -217,14 +217,16 @@ impl World for Real<'_> {
     type Session = crate::ticket::Session;
 
     fn fresh(&mut self) -> Result<Option<Self::Session>, Unknown> {
-        crate::facts::session(self.pace, self.client, self.address)
+        let made = crate::facts::session(self.pace, self.client, self.address);
+        unless_stopped(self.pace, made)
     }
 
     fn offer(&mut self, session: Self::Session) -> Result<(bool, Option<Self::Session>), Unknown> {
         // The client would not offer one that is past its lifetime, and the server is what is asked about.
         let session = session.rejuvenated().unwrap_or(session);
         self.pace.connection()?;
-        match self.client.visit_briefly(self.address, Some(&session)) {
+        let made = self.client.visit_briefly(self.address, Some(&session));
+        match unless_stopped(self.pace, Ok(made))? {
             Ok(visit) => Ok((visit.resumed, usable(&visit))),
             // A server that is down for a moment, as in a restart, is no end of the watch.
             Err(_) => Ok((false, None)),

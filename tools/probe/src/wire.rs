@@ -2,12 +2,14 @@
 
 use crate::facts::size::SEGMENT;
 use crate::hello::ServerHello;
-use std::io::{self, Read, Write};
+use crate::tcp::{self, Packets};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub struct Wire {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     began: Instant,
     /// When the server's first bytes came.
     pub first_answer: Option<Duration>,
@@ -24,6 +26,9 @@ pub struct Wire {
     direction: Direction,
     /// The first that was received.
     head: Vec<u8>,
+    /// What had gone over the socket before.
+    before: Option<Packets>,
+    packets: Packets,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,8 +39,10 @@ enum Direction {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: Arc<TcpStream>) -> Self {
         Self {
+            before: tcp::packets(&stream),
+            packets: Packets::default(),
             stream,
             began: Instant::now(),
             first_answer: None,
@@ -58,6 +65,22 @@ impl Wire {
         self.segments + self.flight.div_ceil(SEGMENT)
     }
 
+    /// Those with data, both ways, as TCP counted them; None: it does not.
+    pub fn packets(&self) -> Option<u32> {
+        let before = self.before?;
+        Some(
+            self.packets.sent.saturating_sub(before.sent)
+                + self.packets.received.saturating_sub(before.received),
+        )
+    }
+
+    fn counts(&self) -> Packets {
+        // Where it is not known, nobody asks for the sum either.
+        self.before
+            .and_then(|_| tcp::packets(&self.stream))
+            .unwrap_or_default()
+    }
+
     pub fn server_hello(&self) -> Option<ServerHello> {
         ServerHello::read(&self.head)
     }
@@ -77,9 +100,20 @@ impl Wire {
     }
 }
 
+/// A signal ends a read that has a limit of time. What Ctrl-C means, its handler says.
+fn through_signals<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match step() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer)?;
+        let read = through_signals(|| (&*self.stream).read(buffer))?;
+        self.packets.received = self.counts().received;
         self.moves(Direction::In, read);
         self.received += read;
         /// A HelloRetryRequest and a ServerHello, however long their key exchange.
@@ -94,7 +128,9 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.stream.write(bytes)?;
+        let written = through_signals(|| (&*self.stream).write(bytes))?;
+        // Only these: what was received may belong to what comes after the handshake.
+        self.packets.sent = self.counts().sent;
         self.sent += written;
         self.moves(Direction::Out, written);
         if self.received == 0 {
@@ -104,6 +140,6 @@ impl Write for Wire {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        (&*self.stream).flush()
     }
 }

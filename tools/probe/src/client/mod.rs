@@ -6,15 +6,18 @@ mod rustls;
 pub use rustls::Held;
 
 use crate::hello::ServerHello;
+use crate::interrupt::Interrupt;
 use crate::protocol::Protocol;
 use crate::ticket::{Session, Ticket};
 use crate::wire::Wire;
 use ::openssl::ssl::SslVersion;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The TLS stack of the client.
@@ -32,10 +35,10 @@ use std::time::{Duration, Instant};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// All facts
+    /// As most programs have it
     #[default]
     Openssl,
-    /// What clients on rustls get, through libtsc
+    /// As clients on rustls, through libtsc; OpenSSL asks what rustls does not show
     Rustls,
 }
 
@@ -54,6 +57,7 @@ pub struct Settings {
     pub patience: Duration,
     /// For how long a server is listened to that may yet send tickets.
     pub quiet: Duration,
+    pub interrupt: Arc<Interrupt>,
 }
 
 /// A way to connect: the settings, one version of TLS, and what is asked for.
@@ -103,6 +107,8 @@ pub struct Visit {
     pub sent: usize,
     pub received: usize,
     pub segments: usize,
+    /// None: TCP does not count them here.
+    pub packets: Option<u32>,
     pub round_trips: usize,
     pub hello: Option<ServerHello>,
     /// The server's certificates, as they are sent.
@@ -142,6 +148,7 @@ impl Visit {
             sent: wire.sent,
             received: wire.received,
             segments: wire.segments(),
+            packets: wire.packets(),
             round_trips: wire.round_trips,
             hello: wire.server_hello(),
             certificates: 0,
@@ -187,7 +194,15 @@ impl std::fmt::Display for Refusal {
                 "no connection: {why}: does the server run, and are its address, port, and firewall right?"
             ),
             Self::Prelude(why) => write!(f, "{why}"),
-            Self::Handshake(why) => write!(f, "the TLS handshake failed: {why}"),
+            Self::Handshake(why) => {
+                write!(f, "the TLS handshake failed: {why}")?;
+                match wants_certificate(why) {
+                    true => f.write_str(
+                        ": the server wants the client's certificate (--cert FILE --key FILE)",
+                    ),
+                    false => Ok(()),
+                }
+            }
             Self::Closed => f.write_str(
                 "the server closed the connection in the TLS handshake: is this its TLS port?",
             ),
@@ -201,6 +216,11 @@ impl std::fmt::Display for Refusal {
             ),
         }
     }
+}
+
+/// As OpenSSL and rustls name that alert.
+fn wants_certificate(why: &str) -> bool {
+    why.contains("certificate required") || why.contains("CertificateRequired")
 }
 
 impl std::error::Error for Refusal {}
@@ -241,9 +261,9 @@ impl Client {
     /// tickets until the server is quiet.
     pub fn visit(&self, address: SocketAddr, offer: Option<&Session>) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
-        open.listen(Phase::BeforeRequest, usize::MAX);
-        open.ask(usize::MAX);
-        Ok(open.close())
+        open.listen(Phase::BeforeRequest, until_quiet);
+        open.ask(until_quiet);
+        open.accepted()
     }
 
     /// The same, but no longer than for one ticket.
@@ -253,11 +273,14 @@ impl Client {
         offer: Option<&Session>,
     ) -> Result<Visit, Refusal> {
         let mut open = self.open(address, offer)?;
-        open.listen(Phase::BeforeRequest, 1);
+        open.listen(Phase::BeforeRequest, until_ticket);
         if open.tickets().is_empty() {
-            open.ask(1);
+            open.ask(until_ticket);
+        } else if open.is_kept_by_server() {
+            // It may say first that the handshake is over, and keep the session then; it has when it answers.
+            open.ask(|visit| !visit.answer.is_empty());
         }
-        Ok(open.close())
+        open.accepted()
     }
 
     /// Connects, and offers a session if there is one.
@@ -266,18 +289,13 @@ impl Client {
     }
 
     /// Connects, and says what comes before TLS.
-    pub fn dial(&self, address: SocketAddr) -> Result<TcpStream, Refusal> {
-        let patience = self.settings.patience;
-        let mut stream = TcpStream::connect_timeout(&address, patience)
+    pub fn dial(&self, address: SocketAddr) -> Result<Arc<TcpStream>, Refusal> {
+        let stream = self
+            .connect(address)
             .map_err(|error| Refusal::Connect(error.to_string()))?;
-        let prepared = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(patience)))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
-        prepared.map_err(|error| Refusal::Connect(error.to_string()))?;
         self.settings
             .protocol
-            .prelude(&mut stream, &self.settings.name)
+            .prelude(&mut &*stream, &self.settings.name)
             .map_err(|error| match is_timeout(&error) {
                 true => Refusal::Silent,
                 false => Refusal::Prelude(error.to_string()),
@@ -285,8 +303,20 @@ impl Client {
         Ok(stream)
     }
 
+    fn connect(&self, address: SocketAddr) -> io::Result<Arc<TcpStream>> {
+        let patience = self.settings.patience;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        let stream = Arc::new(TcpStream::from(socket));
+        self.settings.interrupt.ends(&stream);
+        SockRef::from(&*stream).connect_timeout(&address.into(), patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(stream)
+    }
+
     /// Shakes hands.
-    pub fn shake(&self, stream: TcpStream, offer: Option<&Session>) -> Result<Open, Refusal> {
+    pub fn shake(&self, stream: Arc<TcpStream>, offer: Option<&Session>) -> Result<Open, Refusal> {
         let shaken = match &self.stack {
             Stack::OpenSsl(client) => client.shake(stream, offer.and_then(Session::openssl)),
             Stack::Rustls(client) => client.shake(stream, offer.and_then(Session::rustls)),
@@ -297,8 +327,8 @@ impl Client {
     /// On rustls: shakes hands with a configuration that libtsc made for this one connection.
     pub fn shake_with(
         &self,
-        stream: TcpStream,
-        config: std::sync::Arc<::rustls::ClientConfig>,
+        stream: Arc<TcpStream>,
+        config: Arc<::rustls::ClientConfig>,
     ) -> Result<Open, Refusal> {
         let Stack::Rustls(client) = &self.stack else {
             unreachable!("only a client on rustls has such a configuration");
@@ -308,7 +338,7 @@ impl Client {
     }
 
     /// On rustls: the configuration to bind to a cache.
-    pub fn rustls_config(&self) -> Option<std::sync::Arc<::rustls::ClientConfig>> {
+    pub fn rustls_config(&self) -> Option<Arc<::rustls::ClientConfig>> {
         match &self.stack {
             Stack::OpenSsl(_) => None,
             Stack::Rustls(client) => Some(client.config()),
@@ -326,18 +356,25 @@ impl Client {
     }
 
     fn opened(&self, (tls, visit): (Box<dyn Tls>, Visit)) -> Open {
+        // What a server far away, or a busy one, sends next takes as long as its first answer did.
+        let answers_in = visit.server_hello.min(MOST_QUIET / 2);
         let mut open = Open {
             over: Instant::now(),
             patience: self.settings.patience,
+            interrupt: self.settings.interrupt.clone(),
             tls,
             visit,
-            quiet: self.settings.quiet,
+            quiet: self.settings.quiet.max(answers_in * 2),
             request: self.settings.protocol.request(&self.settings.name),
+            alert: None,
         };
         open.collect(Phase::Handshake);
         open
     }
 }
+
+/// For how long a slow server is listened to at most, unless the user says more.
+const MOST_QUIET: Duration = Duration::from_secs(2);
 
 /// How long one look at the socket takes: neither stack says while it reads that a ticket has come.
 const MOMENT: Duration = Duration::from_millis(5);
@@ -370,14 +407,27 @@ pub struct Open {
     over: Instant,
     quiet: Duration,
     patience: Duration,
+    interrupt: Arc<Interrupt>,
     request: Vec<u8>,
+    alert: Option<String>,
 }
 
 /// What a moment of reading brought.
 pub enum Heard {
     Bytes(usize),
     Nothing,
+    /// The server ended the connection for a reason.
+    Alert(String),
     End,
+}
+
+/// Never enough: until the server is quiet.
+pub fn until_quiet(_: &Visit) -> bool {
+    false
+}
+
+pub fn until_ticket(visit: &Visit) -> bool {
+    !visit.tickets.is_empty()
 }
 
 /// More than that is not needed to see which server it is.
@@ -393,6 +443,10 @@ impl Open {
         self.patience
     }
 
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
     pub fn tickets(&self) -> &[Arrival] {
         &self.visit.tickets
     }
@@ -402,16 +456,19 @@ impl Open {
         self.tls.on_ticket(Box::new(listener));
     }
 
-    /// Reads until there are `enough` tickets, or the server has said nothing for a while, or at most for ten
-    /// such whiles.
-    pub fn listen(&mut self, phase: Phase, enough: usize) {
+    /// Whether what it gave is the id of a session of TLS 1.2. rustls does not tell an id from a ticket.
+    fn is_kept_by_server(&self) -> bool {
+        let mut tickets = self.visit.tickets.iter().map(|arrival| &arrival.ticket);
+        self.visit.version == SslVersion::TLS1_2
+            && tickets.any(|ticket| ticket.length.unwrap_or(0) == 0)
+    }
+
+    /// Reads until it is enough, or the server has said nothing for a while, or at most for ten such whiles.
+    pub fn listen(&mut self, phase: Phase, enough: impl Fn(&Visit) -> bool) {
         let end = Instant::now() + self.quiet * 10;
         let mut last = Instant::now();
         let mut buffer = [0; 4096];
-        while last.elapsed() < self.quiet
-            && Instant::now() < end
-            && self.visit.tickets.len() < enough
-        {
+        while last.elapsed() < self.quiet && Instant::now() < end && !enough(&self.visit) {
             let before = self.visit.tickets.len();
             match self.hear(&mut buffer) {
                 Heard::Bytes(read) => {
@@ -422,6 +479,10 @@ impl Open {
                         .extend_from_slice(&buffer[..read.min(free)]);
                 }
                 Heard::Nothing => {}
+                Heard::Alert(why) => {
+                    self.alert = Some(why);
+                    break;
+                }
                 Heard::End => break,
             }
             self.collect(phase);
@@ -459,7 +520,9 @@ impl Open {
                 }
                 Heard::Nothing if Instant::now() < end => {}
                 Heard::Nothing => return Err(ErrorKind::TimedOut.into()),
-                Heard::Bytes(_) | Heard::End => return Err(ErrorKind::UnexpectedEof.into()),
+                Heard::Bytes(_) | Heard::Alert(_) | Heard::End => {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
             }
         }
         self.collect(Phase::AfterRequest);
@@ -467,13 +530,24 @@ impl Open {
     }
 
     /// Asks the protocol's first question and listens to the answer.
-    pub fn ask(&mut self, enough: usize) {
+    pub fn ask(&mut self, enough: impl Fn(&Visit) -> bool) {
         if self.request.is_empty() {
             return;
         }
         let request = std::mem::take(&mut self.request);
         if self.say(&request).is_ok() {
             self.listen(Phase::AfterRequest, enough);
+        }
+    }
+
+    /// In TLS 1.3 the handshake is over for the client before the server has seen its certificate, or that it has
+    /// none. An alert in place of any answer is a handshake that failed.
+    fn accepted(mut self) -> Result<Visit, Refusal> {
+        let alert = self.alert.take();
+        let visit = self.close();
+        match alert.filter(|_| visit.tickets.is_empty() && visit.answer.is_empty()) {
+            Some(why) => Err(Refusal::Handshake(why)),
+            None => Ok(visit),
         }
     }
 

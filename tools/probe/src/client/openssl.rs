@@ -112,7 +112,7 @@ impl Client {
 
     pub fn shake(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         offer: Option<&SslSession>,
     ) -> Result<(Box<dyn Tls>, Visit), Refusal> {
         let fault = |error: openssl::error::ErrorStack| Refusal::Handshake(error.to_string());
@@ -183,7 +183,10 @@ impl Tls for Connection {
         match self.tls.ssl_read(buffer) {
             Ok(read) => Heard::Bytes(read),
             Err(error) if error.code() == ErrorCode::WANT_READ => Heard::Nothing,
-            Err(_) => Heard::End,
+            Err(error) => match reason(&error).filter(|reason| reason.contains(" alert ")) {
+                Some(alert) => Heard::Alert(alert.to_owned()),
+                None => Heard::End,
+            },
         }
     }
 
@@ -230,6 +233,11 @@ fn ask_for_tickets(
     )
 }
 
+/// What OpenSSL says first.
+fn reason(error: &openssl::ssl::Error) -> Option<&'static str> {
+    error.ssl_error()?.errors().first()?.reason()
+}
+
 fn refusal(error: HandshakeError<Wire>) -> Refusal {
     let stream = match error {
         HandshakeError::SetupFailure(error) => return Refusal::Handshake(error.to_string()),
@@ -244,18 +252,10 @@ fn refusal(error: HandshakeError<Wire>) -> Refusal {
     match (error.io_error(), error.ssl_error()) {
         (Some(io), _) if is_timeout(io) => Refusal::Silent,
         (Some(_), _) => Refusal::Closed,
-        (None, Some(stack)) => {
-            let reason = stack
-                .errors()
-                .first()
-                .and_then(openssl::error::Error::reason);
-            match reason {
-                Some("unexpected eof while reading") => Refusal::Closed,
-                reason => {
-                    Refusal::Handshake(reason.unwrap_or("OpenSSL does not say why").to_owned())
-                }
-            }
-        }
+        (None, Some(_)) => match reason(error) {
+            Some("unexpected eof while reading") => Refusal::Closed,
+            reason => Refusal::Handshake(reason.unwrap_or("OpenSSL does not say why").to_owned()),
+        },
         (None, None) => Refusal::Closed,
     }
 }

@@ -104,7 +104,7 @@ impl Client {
     /// What a driver does for each connection, with libtsc.
     pub fn shake(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         offer: Option<&Arc<Held>>,
     ) -> Result<(Box<dyn Tls>, Visit), Refusal> {
         let held = offer.cloned().unwrap_or_else(|| Held::new(self));
@@ -127,7 +127,7 @@ impl Client {
     /// Shakes hands with a configuration that may have sessions.
     pub fn connect(
         &self,
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         config: Arc<ClientConfig>,
     ) -> Result<(Connection, Visit), Refusal> {
         let cpu = ThreadTime::now();
@@ -280,7 +280,11 @@ impl Tls for Connection {
         }
         match self.tls.read_tls(&mut self.wire) {
             Err(error) if is_timeout(&error) => Heard::Nothing,
-            Ok(1..) if self.tls.process_new_packets().is_ok() => self.decrypted(buffer),
+            Ok(1..) => match self.tls.process_new_packets() {
+                Ok(_) => self.decrypted(buffer),
+                Err(error @ rustls::Error::AlertReceived(_)) => Heard::Alert(error.to_string()),
+                Err(_) => Heard::End,
+            },
             Ok(_) | Err(_) => Heard::End,
         }
     }

@@ -1,8 +1,9 @@
 //! What the server does with a ticket that is no good.
 
-use super::{Reaction, Unknown, react, session, visit_briefly};
+use super::{Reaction, Unknown, react, visit_briefly};
 use crate::client::Client;
 use crate::pace::Pace;
+use crate::ticket::Session;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,12 +18,19 @@ pub struct BadTicket {
     pub expired: Option<Reaction>,
 }
 
+/// A session that is kept until it is too old.
+pub struct Aging {
+    session: Session,
+    /// When it is.
+    over: Instant,
+}
+
 /// None: there is no ticket to damage.
 pub fn look(
     pace: &Pace,
     client: &Client,
     address: SocketAddr,
-) -> Result<Option<BadTicket>, Unknown> {
+) -> Result<Option<(BadTicket, Option<Aging>)>, Unknown> {
     let made = visit_briefly(pace, client, address, None)?;
     let usable = made
         .tickets
@@ -34,21 +42,33 @@ pub fn look(
     let (Some(damaged), Some(foreign)) = (ticket.damaged(), ticket.foreign()) else {
         return Ok(None);
     };
-    let damaged = react(pace, client, address, &damaged)?;
-    let foreign = react(pace, client, address, &foreign)?;
-    let lifetime = Duration::from_secs(ticket.lifetime.unwrap_or(0).into());
-    let waits = !lifetime.is_zero() && lifetime <= client.patience();
-    let expired = if waits && let Some(session) = session(pace, client, address)? {
-        // Servers count in whole seconds, and up.
-        pace.wait_until(Instant::now() + lifetime + Duration::from_secs(2))?;
-        let session = session.rejuvenated().unwrap_or(session);
-        Some(react(pace, client, address, &session)?)
-    } else {
-        None
+    let bad = BadTicket {
+        damaged: react(pace, client, address, &damaged)?,
+        foreign: react(pace, client, address, &foreign)?,
+        expired: None,
     };
-    Ok(Some(BadTicket {
-        damaged,
-        foreign,
-        expired,
-    }))
+    let lifetime = ticket.lifetime.filter(|&seconds| seconds > 0);
+    let aging = lifetime.map(|seconds| Aging {
+        session: ticket.session.clone(),
+        // Servers count in whole seconds, and up.
+        over: Instant::now() + Duration::from_secs(seconds.into()) + Duration::from_secs(2),
+    });
+    Ok(Some((bad, aging)))
+}
+
+impl Aging {
+    /// Offers it when it is too old; None: it will not be for as long as the server is given for any other step.
+    pub fn offer(
+        self,
+        pace: &Pace,
+        client: &Client,
+        address: SocketAddr,
+    ) -> Result<Option<Reaction>, Unknown> {
+        if self.over > Instant::now() + client.patience() {
+            return Ok(None);
+        }
+        pace.wait_until(self.over)?;
+        let session = self.session.rejuvenated().unwrap_or(self.session);
+        react(pace, client, address, &session).map(Some)
+    }
 }

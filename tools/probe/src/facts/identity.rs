@@ -1,7 +1,7 @@
 //! Whether a resumed connection still belongs to the client that showed its certificate in the full handshake.
 
 use super::{Unknown, usable};
-use crate::client::{Client, Open, Phase};
+use crate::client::{Client, Open, Phase, until_ticket};
 use crate::pace::Pace;
 use crate::question::{Answer, Question};
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub fn look(
 /// Listens for tickets that come after the answer.
 fn hear_out(mut open: Open) -> crate::client::Visit {
     if open.tickets().is_empty() {
-        open.listen(Phase::AfterRequest, 1);
+        open.listen(Phase::AfterRequest, until_ticket);
     }
     open.close()
 }

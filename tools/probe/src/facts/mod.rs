@@ -7,6 +7,7 @@ pub mod key_exchange;
 pub mod lifetime;
 pub mod matrix;
 pub mod pool;
+pub mod product;
 pub mod saving;
 pub mod size;
 pub mod ticket_request;
@@ -52,6 +53,14 @@ impl std::fmt::Display for Unknown {
             Self::Stopped(stopped) => stopped.fmt(f),
             Self::Client(error) => error.fmt(f),
         }
+    }
+}
+
+/// What came of connections, unless Ctrl-C ended them: then they say nothing about the server.
+pub fn unless_stopped<T>(pace: &Pace, made: Result<T, Unknown>) -> Result<T, Unknown> {
+    match pace.is_stopped() {
+        true => Err(Stopped::ByUser.into()),
+        false => made,
     }
 }
 

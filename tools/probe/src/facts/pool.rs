@@ -3,7 +3,7 @@
 use super::Unknown;
 use super::saving::Saving;
 use super::tickets::When;
-use crate::client::{Client, Phase};
+use crate::client::{Client, Phase, until_quiet};
 use crate::pace::Pace;
 use crate::report::Version;
 use crate::target::Target;
@@ -187,7 +187,7 @@ fn with_rustls(
     config: &libtsc::rustls::Config,
     client: &Client,
     target: &Target,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     max_wait: Option<Duration>,
     zero: Instant,
 ) -> anyhow::Result<Bar> {
@@ -204,9 +204,9 @@ fn with_rustls(
     let up = milliseconds(zero);
     // There is no login here, so what comes may serve others at once.
     let _ = attempt.established(resumed);
-    open.listen(Phase::BeforeRequest, usize::MAX);
+    open.listen(Phase::BeforeRequest, until_quiet);
     if attempt.info().is_ok_and(|info| info.received == 0) {
-        open.ask(usize::MAX);
+        open.ask(until_quiet);
     }
     open.close();
     Ok(Bar { began, up, resumed })
@@ -221,7 +221,7 @@ fn with_openssl(
     config: &Config,
     client: &Client,
     target: &Target,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     max_wait: Option<Duration>,
     zero: Instant,
 ) -> anyhow::Result<Bar> {
@@ -254,9 +254,9 @@ fn with_openssl(
     }
     let giver = Arc::clone(&attempt);
     open.on_ticket(move |ticket| give(&giver, ticket));
-    open.listen(Phase::BeforeRequest, usize::MAX);
+    open.listen(Phase::BeforeRequest, until_quiet);
     if open.tickets().is_empty() {
-        open.ask(usize::MAX);
+        open.ask(until_quiet);
     }
     open.close();
     Ok(Bar { began, up, resumed })

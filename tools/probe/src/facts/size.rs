@@ -28,6 +28,10 @@ pub struct Size {
     pub resumed_round_trips: usize,
     /// Whether the server answered with a HelloRetryRequest, which costs one of them.
     pub retried: bool,
+    /// Packets with data, both ways, as this machine's TCP counted them, those that were lost and sent again among
+    /// them; null: the system does not count.
+    pub full_packets: Option<u32>,
+    pub resumed_packets: Option<u32>,
 }
 
 pub fn look(visits: &[Visit]) -> Option<Size> {
@@ -47,5 +51,7 @@ pub fn look(visits: &[Visit]) -> Option<Size> {
         full_round_trips: full.round_trips,
         resumed_round_trips: resumed.round_trips,
         retried: full.retried(),
+        full_packets: full.packets,
+        resumed_packets: resumed.packets,
     })
 }

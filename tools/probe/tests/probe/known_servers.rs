@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 fn runs() -> usize {
@@ -53,6 +54,12 @@ impl Probe {
     }
 
     fn command(&self, addresses: &[SocketAddr]) -> Command {
+        let mut command = self.for_people(addresses);
+        command.arg("--json");
+        command
+    }
+
+    fn for_people(&self, addresses: &[SocketAddr]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tsc-probe"));
         command
             .args(
@@ -62,19 +69,8 @@ impl Probe {
             )
             .arg("--ca")
             .arg(&self.ca)
-            .args([
-                "--protocol",
-                "redis",
-                "--pairs",
-                "5",
-                "--burst",
-                "4",
-                "--rate",
-                "1000",
-                "--quiet",
-                "60",
-            ])
-            .args(["--json", "--patience", "1500"])
+            .args(["--protocol", "redis", "--pairs", "5", "--burst", "4"])
+            .args(["--rate", "1000", "--quiet", "60", "--patience", "1500"])
             .args(&self.arguments);
         command
     }
@@ -142,6 +138,7 @@ fn tickets_are_counted() {
             assert_eq!(size["retried"], false);
             // One flight of the client, one of the server, and the client's Finished.
             assert_eq!(size["full_segments"], 3, "{report}");
+            assert_eq!(size["full_packets"], 3, "{report}");
             assert!(size["certificates"].as_u64() > Some(200));
             let hello = &report["hello"];
             let (with, without) = (&hello["with"], &hello["without"]);
@@ -209,6 +206,13 @@ fn rustls_sees_the_same() {
         let server = servers::tickets(&identity, number);
         rustls().always(&[server], 0, |report| {
             assert_eq!(report["resumes"], "yes", "{report}");
+            // OpenSSL is asked what rustls does not show.
+            assert_eq!(judged(report)["lifetime"]["longest"], 7200, "{report}");
+            assert_eq!(report["twice"]["one_after_the_other"], "resumed");
+            assert_eq!(report["bad_ticket"]["damaged"], "full");
+            assert_eq!(report["ticket_request"]["came"], number);
+            assert_eq!(report["key_exchange"]["mode"], "psk_dhe_ke");
+            assert_eq!(report["unknown"].as_array().unwrap().len(), 0, "{report}");
             assert_eq!(after_full(report), number);
             let tickets = &judged(report)["tickets"];
             assert_eq!(tickets["after_resumed"].as_array().unwrap().len(), 1);
@@ -331,9 +335,10 @@ fn a_server_that_harms_those_that_offer() {
 #[test]
 fn a_delay_changes_no_verdict() {
     let identity = Identity::new(-1, 1);
-    let slow = Harm::Delay(Duration::from_millis(30));
+    // Longer than the server is listened to otherwise, before the first request and after it.
+    let slow = Harm::Delay(Duration::from_millis(150));
     let server = servers::harmful(servers::tickets(&identity, 2), slow);
-    let probe = Probe::trusting(&identity).with(&["--quiet", "200"]);
+    let probe = Probe::trusting(&identity).with(&["--connections", "12"]);
     probe.always(&[server], 0, |report| {
         assert_eq!(report["resumes"], "yes", "{report}");
         assert_eq!(after_full(report), 2);
@@ -347,12 +352,14 @@ fn who_takes_whose() {
     let one = servers::steady(shared.clone());
     let same = servers::steady(shared);
     let other = servers::steady(identity.context(|_| {}));
-    Probe::trusting(&identity).always(&[one, same, other], 0, |report| {
+    let old = servers::ids(&identity);
+    Probe::trusting(&identity).always(&[one, same, other, old], 0, |report| {
         let taken = &report["matrix"]["taken"];
         let (yes, no) = ("resumed", "full");
-        assert_eq!(taken[0], serde_json::json!([yes, yes, no]), "{report}");
-        assert_eq!(taken[1], serde_json::json!([yes, yes, no]));
-        assert_eq!(taken[2], serde_json::json!([no, no, yes]));
+        assert_eq!(taken[0], serde_json::json!([yes, yes, no, no]), "{report}");
+        assert_eq!(taken[1], serde_json::json!([yes, yes, no, no]));
+        assert_eq!(taken[2], serde_json::json!([no, no, yes, no]));
+        assert_eq!(taken[3], serde_json::json!([no, no, no, yes]), "TLS 1.2");
         let advice = report["advice"].as_array().unwrap();
         assert!(
             advice
@@ -367,16 +374,12 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
     let identity = Identity::new(-1, 1);
     let ended = Identity::new(-10, -5);
     let trusts_ended = Probe::trusting(&ended);
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
     let anybody = Probe::trusting(&identity);
     for (probe, server, says) in [
         (&anybody, servers::plain_text(), "wrong version number"),
         (&anybody, servers::drops(), "closed the connection"),
         (&anybody, servers::silent(), "did not answer"),
-        (&anybody, closed, "does the server run"),
+        (&anybody, nobody(), "does the server run"),
         (&anybody, servers::tickets(&ended, 2), "not trusted"),
         (&trusts_ended, servers::tickets(&ended, 2), "expired"),
     ] {
@@ -388,6 +391,33 @@ fn what_cannot_be_spoken_to_is_said_in_a_sentence() {
             );
         });
     }
+}
+
+#[test]
+fn why_nothing_is_reached_is_said_once() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    for (server, why) in [
+        (nobody(), "no connection: "),
+        (
+            servers::drops(),
+            "closed the connection in the TLS handshake",
+        ),
+        (servers::silent(), "the server did not answer"),
+        (servers::plain_text(), "the TLS handshake failed"),
+    ] {
+        let output = probe.for_people(&[server]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let said: Vec<&str> = said.split_whitespace().collect();
+        let said = said.join(" ");
+        assert_eq!(said.matches(why).count(), 1, "{said}");
+    }
+}
+
+/// Where nothing listens.
+fn nobody() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
 
 #[test]
@@ -443,6 +473,26 @@ fn an_identity_is_kept_or_lost(protocol: &str) {
             assert_eq!(report["identity"]["outcome"], outcome, "{report}");
             let said = report["verdict"].as_str().unwrap();
             assert!(said.contains(says), "{said}");
+        });
+    }
+}
+
+/// In TLS 1.3 a client without one learns that after its handshake, and receives no ticket.
+#[test]
+fn a_server_that_demands_a_certificate() {
+    let identity = Identity::new(-1, 1);
+    for backend in ["openssl", "rustls"] {
+        let arguments = ["--backend", backend];
+        let (probe, own) = client(Probe::trusting(&identity).with(&arguments));
+        let server = servers::demands_certificate(&identity, &own.certificate);
+        let nobody = Probe::trusting(&identity).with(&arguments);
+        nobody.always(&[server], 3, |report| {
+            assert_eq!(report["resumes"], "unreachable", "{report}");
+            let said = report["verdict"].as_str().unwrap();
+            assert!(said.contains("wants the client's certificate"), "{said}");
+        });
+        probe.always(&[server], 0, |report| {
+            assert_eq!(report["resumes"], "yes", "{report}");
         });
     }
 }
@@ -510,6 +560,8 @@ fn a_watch_sees_a_reload() {
     assert_eq!(watch["checks"].as_array().unwrap().len(), 5);
     let said = report["verdict"].as_str().unwrap();
     assert!(said.contains("once, all sessions were lost"), "{said}");
+    let advice = report["advice"][0].as_str().unwrap();
+    assert!(advice.contains("changed the server's keys"), "{advice}");
 }
 
 #[test]
@@ -521,6 +573,25 @@ fn a_watch_that_is_interrupted_reports_what_it_saw() {
     assert_eq!(watch["ended"], "stopped by you", "{report}");
     assert!(watch["renewals"].as_u64() >= Some(1));
     assert_eq!(watch["lost"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_watch_that_is_interrupted_while_it_waits_has_lost_nothing() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity).with(&["--patience", "3600000"]);
+    let down = Arc::new(AtomicBool::new(false));
+    let seen = down.clone();
+    let server = servers::tickets(&identity, 2);
+    let (server, asked) = servers::silent_when(move || seen.load(Relaxed), server);
+    let report = watched(&probe, server, |child| {
+        down.store(true, Relaxed);
+        asked.recv().unwrap();
+        interrupt(child);
+    });
+    let watch = &report["watch"];
+    assert_eq!(watch["ended"], "stopped by you", "{report}");
+    assert_eq!(watch["lost"].as_array().unwrap().len(), 0);
+    assert_eq!(report["interrupted"], false);
 }
 
 #[test]
@@ -606,23 +677,83 @@ fn interrupt(child: &Child) {
     );
 }
 
-#[test]
-fn stopped_before_anything_was_found() {
+/// Probes what a server never answers, interrupts that once it is waited for, and returns the report. The wait
+/// alone would take an hour.
+fn interrupted(server: SocketAddr, wait: impl FnOnce()) -> Value {
     let identity = Identity::new(-1, 1);
-    let server = servers::tickets(&identity, 2);
-    // The first connection is listened to for long, and nothing is judged by one.
-    let probe = Probe::trusting(&identity).with(&["--quiet", "2000", "--rate", "1"]);
+    interrupted_by(&Probe::trusting(&identity), server, wait)
+}
+
+fn interrupted_by(probe: &Probe, server: SocketAddr, wait: impl FnOnce()) -> Value {
     let mut child = probe
         .command(&[server])
+        .args(["--patience", "3600000"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("at most")));
+    wait();
     interrupt(&child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(lines.any(|line| line.unwrap().contains("stopped by you")));
+    let (ended, watchdog) = mpsc::channel::<()>();
+    let process = child.id().to_string();
+    let watchdog = std::thread::spawn(move || {
+        if watchdog.recv_timeout(Duration::from_secs(300)) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &process]).status();
+        }
+    });
+    let output = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    drop(ended);
+    watchdog.join().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{output}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(report["interrupted"], true, "{report}");
+    report
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_silent_server() {
+    let (server, asked) = servers::silent_after(0, servers::plain_text());
+    let report = interrupted(server, || asked.recv().unwrap());
+    let said = report["verdict"].as_str().unwrap();
+    assert!(said.contains("you stopped it before anything"), "{said}");
+    assert_eq!(report["versions"].as_array().unwrap().len(), 0, "{report}");
+    assert_eq!(report["connections"], 1);
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_connection() {
+    let full = servers::Full::new();
+    let before = servers::waiting(full.address);
+    let report = interrupted(full.address, || {
+        while servers::waiting(full.address) <= before {
+            std::thread::yield_now();
+        }
+    });
+    assert_eq!(report["versions"].as_array().unwrap().len(), 0, "{report}");
+}
+
+#[test]
+fn ctrl_c_prints_what_was_found() {
+    let identity = Identity::new(-1, 1);
+    let probe = Probe::trusting(&identity);
+    // Enough for both versions of TLS.
+    let (server, asked) = servers::silent_after(12, servers::tickets(&identity, 2));
+    let report = interrupted_by(&probe, server, || asked.recv().unwrap());
+    let said = report["verdict"].as_str().unwrap();
+    assert!(
+        said.starts_with("resumes: yes, TLS 1.3; 2 sessions"),
+        "{said}"
+    );
+    assert_eq!(report["connections"], 13);
+    // All that was missed, in one sentence.
+    let unknown = report["unknown"].as_array().unwrap();
+    assert_eq!(unknown.len(), 1, "{report}");
+    assert!(
+        unknown[0]
+            .as_str()
+            .unwrap()
+            .ends_with("a pool: stopped by you")
+    );
 }
 
 #[test]

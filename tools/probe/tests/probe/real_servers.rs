@@ -213,23 +213,37 @@ fn server(program: &str) -> Command {
     command
 }
 
-#[test]
-fn haproxy() {
-    let server = Real::start(|folder, port| {
-        // Both ask whether the client has a certificate: one of the session, one of this very handshake.
+/// An HAProxy with one frontend: settings of its bind line, global ones, and what it answers.
+fn haproxy(bind: &str, global: &str, answers: &str) -> Real {
+    Real::start(|folder, port| {
         let configuration = format!(
-            "defaults\n mode http\n timeout client 9s\n timeout server 9s\n timeout connect 9s\n\
-             frontend all\n bind 127.0.0.1:{port} ssl crt both.pem ca-file client.pem verify optional\n \
-             http-request return status 200 if {{ path / }}\n \
-             http-request return status 200 if {{ path /session }} {{ ssl_c_used }}\n \
-             http-request return status 200 if {{ path /handshake }} {{ ssl_fc_has_crt }}\n \
-             http-request return status 403\n"
+            "global\n {global}\ndefaults\n mode http\n timeout client 9s\n timeout server 9s\n \
+             timeout connect 9s\nfrontend all\n bind 127.0.0.1:{port} ssl crt both.pem {bind}\n {answers}\n"
         );
         std::fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
         let mut command = server("haproxy");
         command.args(["-db", "-f", "haproxy.cfg"]);
         command
-    });
+    })
+}
+
+/// Whether some advice has this in it.
+fn advises(report: &Value, text: &str) -> bool {
+    let advice = report["advice"].as_array().unwrap();
+    advice.iter().any(|a| a.as_str().unwrap().contains(text))
+}
+
+#[test]
+fn haproxy_and_the_identity() {
+    // Both ask whether the client has a certificate: one of the session, one of this very handshake.
+    let server = haproxy(
+        "ca-file client.pem verify optional",
+        "",
+        "http-request return status 200 if { path / }\n \
+         http-request return status 200 if { path /session } { ssl_c_used }\n \
+         http-request return status 200 if { path /handshake } { ssl_fc_has_crt }\n \
+         http-request return status 403",
+    );
     let report = server.probe("http");
     assert_eq!(report["resumes"], "yes", "{report}");
     for (path, outcome, resumes) in [
@@ -241,6 +255,61 @@ fn haproxy() {
         assert_eq!(report["identity"]["outcome"], outcome, "{path} {report}");
         assert_eq!(report["resumes"], resumes);
     }
+}
+
+/// What is advised is what makes the difference.
+#[test]
+fn haproxy_is_known_by_its_errors() {
+    // It says nothing of itself in its answers, and what it says here is as if it passed on another's.
+    let answers = "http-request return status 200 hdr Server nginx/1.22.1";
+    for (bind, global, resumes, advice) in [
+        ("", "", "yes", ""),
+        // There is the cache.
+        ("no-tls-tickets", "", "yes", ""),
+        ("", "tune.ssl.cachesize 0", "yes", ""),
+        (
+            "no-tls-tickets",
+            "tune.ssl.cachesize 0",
+            "refuses",
+            "tune.ssl.cachesize",
+        ),
+        (
+            "ssl-max-ver TLSv1.2",
+            "tune.ssl.cachesize 0\n ssl-default-bind-options no-tls-tickets",
+            "nothing_issued",
+            "remove no-tls-tickets",
+        ),
+    ] {
+        let report = haproxy(bind, global, answers).probe("http");
+        assert_eq!(report["resumes"], resumes, "{bind} {global} {report}");
+        assert_eq!(report["product"], "haproxy", "{bind} {global} {report}");
+        assert!(advice.is_empty() || advises(&report, advice), "{report}");
+    }
+}
+
+#[test]
+fn several_haproxies_share_what_is_in_a_file() {
+    let keys = std::env::temp_dir().join(format!("tsc-probe-keys-{}", fastrand::u64(..)));
+    let lines = ["QUJD", "REVG", "R0hJ"].map(|text| format!("{}\n", text.repeat(16)));
+    std::fs::write(&keys, lines.concat()).unwrap();
+    let shares = format!("tls-ticket-keys {}", keys.display());
+    let answers = "http-request return status 200";
+    for (bind, shared) in [(shares.as_str(), true), ("", false)] {
+        let [one, other] = [(); 2].map(|()| haproxy(bind, "", answers));
+        let second = format!("127.0.0.1:{}", other.port);
+        let report = one.probe_with("http", &["--insecure", &second]);
+        let taken = &report["matrix"]["taken"][0][1];
+        assert_eq!(taken, if shared { "resumed" } else { "full" }, "{report}");
+        assert_eq!(
+            advises(&report, "tls-ticket-keys FILE"),
+            !shared,
+            "{report}"
+        );
+        // They have their price.
+        let none = "No ticket comes after a resumed handshake";
+        assert_eq!(advises(&report, none), shared, "{report}");
+    }
+    let _ = std::fs::remove_file(&keys);
 }
 
 #[test]
@@ -285,20 +354,26 @@ fn psk_ke() {
 
 #[test]
 fn redis() {
-    let server = Real::start(|_, port| {
-        let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--tls-port", &port.to_string()]);
-        command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
-        command.args(["--tls-ca-cert-file", "client.pem", "--save", ""]);
-        command.args(["--tls-auth-clients", "optional"]);
-        command
-    });
+    let server_that = |authenticates: &str| {
+        Real::start(|_, port| {
+            let mut command = Command::new("redis-server");
+            command.args(["--port", "0", "--tls-port", &port.to_string()]);
+            command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
+            command.args(["--tls-ca-cert-file", "client.pem", "--save", ""]);
+            command.args(["--tls-auth-clients", authenticates]);
+            command
+        })
+    };
+    let server = server_that("optional");
     let report = server.probe_as_client("redis", &[]);
     assert_eq!(report["resumes"], "yes", "{report}");
     assert_eq!(report["product"], "redis");
     // Its certificates name no user unless tls-auth-clients-user is set, which only new ones have.
     assert_eq!(report["identity"]["outcome"], "not_determined");
     assert_eq!(report["identity"]["resumed"], "default");
+    let demands = server_that("yes").probe("redis");
+    let said = demands["verdict"].as_str().unwrap();
+    assert!(said.contains("wants the client's certificate"), "{said}");
 }
 
 #[test]

@@ -12,9 +12,11 @@ use openssl::ssl::{
 };
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509Name};
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -160,6 +162,14 @@ pub fn whoami(identity: &Identity, client: &X509, memory: Memory) -> SocketAddr 
         }
     });
     address
+}
+
+/// Lets nobody in that has no certificate of this client's.
+pub fn demands_certificate(identity: &Identity, client: &X509) -> SocketAddr {
+    steady(identity.context(|builder| {
+        builder.cert_store_mut().add_cert(client.clone()).unwrap();
+        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    }))
 }
 
 /// A server that begins without TLS, as those of a protocol do, and takes nothing else from its clients.
@@ -366,6 +376,79 @@ pub fn drops() -> SocketAddr {
 /// Never answers.
 pub fn silent() -> SocketAddr {
     raw(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {})
+}
+
+/// Stands before a server, and after so many connections never answers.
+pub fn silent_after(connections: usize, server: SocketAddr) -> (SocketAddr, Receiver<()>) {
+    let number = AtomicUsize::new(0);
+    silent_when(
+        move || number.fetch_add(1, Ordering::Relaxed) >= connections,
+        server,
+    )
+}
+
+/// The same from when a function says so. It tells when it has been asked and will not answer.
+pub fn silent_when(
+    is_silent: impl Fn() -> bool + Send + Sync + 'static,
+    server: SocketAddr,
+) -> (SocketAddr, Receiver<()>) {
+    let (asked, tells) = mpsc::channel();
+    let address = raw(move |mut stream| {
+        if !is_silent() {
+            relay(stream, server, Harm::Delay(Duration::ZERO));
+            return;
+        }
+        while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {
+            let _ = asked.send(());
+        }
+    });
+    (address, tells)
+}
+
+/// A port whose queue of connections is full: whoever connects waits.
+pub struct Full {
+    pub address: SocketAddr,
+    _listener: Socket,
+    _queued: Vec<Socket>,
+}
+
+impl Full {
+    pub fn new() -> Self {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = socket();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queued = Vec::new();
+        // As many as there is room for, and one that waits.
+        while waiting(address) == 0 {
+            let client = socket();
+            client.set_nonblocking(true).unwrap();
+            let _ = client.connect(&address.into());
+            queued.push(client);
+        }
+        Self {
+            address,
+            _listener: listener,
+            _queued: queued,
+        }
+    }
+}
+
+/// How many wait for a connection to be made there.
+pub fn waiting(to: SocketAddr) -> usize {
+    const SYN_SENT: &str = "02";
+    // In the processor's order of bytes: 127.0.0.1 is 0100007F.
+    let address = format!("0100007F:{:04X}", to.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table
+        .lines()
+        .filter(|line| {
+            let mut fields = line.split_whitespace().skip(2);
+            fields.next() == Some(&address) && fields.next() == Some(SYN_SENT)
+        })
+        .count()
 }
 
 fn raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
