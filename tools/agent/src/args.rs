@@ -67,7 +67,8 @@ pub(crate) struct Args {
     pub(crate) max_attempts: usize,
 
     /// Share with the agents of other hosts as well, through this Valkey, or Redis from 7.0 on:
-    /// redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS, unix:///PATH
+    /// redis://USER:PASSWORD@HOST:PORT, redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE,
+    /// redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT, with rediss for TLS, or unix:///PATH
     #[arg(
         long,
         value_name = "URL",

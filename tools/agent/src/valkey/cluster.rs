@@ -1,0 +1,170 @@
+//! The primaries of a cluster, each of which has some of the slots.
+
+use super::link::{Link, PATIENCE, Primary, Trouble, connect, error, first};
+use super::pause::Pause;
+use super::url::at;
+use redis::{Client, ConnectionInfo, RedisResult, Value};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use tokio::sync::Mutex;
+
+pub(super) struct Cluster {
+    seeds: Vec<ConnectionInfo>,
+    map: RefCell<Map>,
+    /// Locked while somebody asks for the map: the others wait for that.
+    asking: Mutex<()>,
+    /// After the map was asked for.
+    pause: Pause,
+    trouble: Trouble,
+}
+
+#[derive(Default)]
+struct Map {
+    ranges: Vec<Range>,
+    links: HashMap<Address, Rc<Link>>,
+}
+
+/// From the first to the last slot, and which server has them.
+type Range = (u16, u16, Address);
+
+type Address = (String, u16);
+
+/// How many servers are asked at once at the most.
+const ASKED: usize = 16;
+
+impl Cluster {
+    pub(super) fn new(seeds: Vec<ConnectionInfo>) -> Self {
+        Self {
+            seeds,
+            map: RefCell::default(),
+            asking: Mutex::default(),
+            pause: Pause::default(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    pub(super) async fn link(&self, slot: u16) -> Option<Rc<Link>> {
+        let known = self.map.borrow().link(slot);
+        if known.as_ref().is_none_or(|link| link.is_in_doubt()) {
+            self.refresh().await;
+            return self.map.borrow().link(slot);
+        }
+        known
+    }
+
+    pub(super) fn is_paused(&self, slot: u16) -> bool {
+        match self.map.borrow().link(slot) {
+            Some(link) => link.is_paused(),
+            None => self.pause.is_on(),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        let map = self.map.borrow();
+        let doubt = map.links.values().any(|link| link.is_in_doubt());
+        self.trouble.is_none() && !map.ranges.is_empty() && !doubt
+    }
+
+    pub(super) async fn tend(&self) {
+        if self.is_up() {
+            self.pause.reset();
+            return;
+        }
+        self.refresh().await;
+        let links: Vec<_> = self.map.borrow().links.values().map(Rc::clone).collect();
+        for link in links.iter().filter(|link| link.is_in_doubt()) {
+            link.open().await;
+        }
+    }
+
+    async fn refresh(&self) {
+        let _asking = self.asking.lock().await;
+        if self.pause.is_on() {
+            return;
+        }
+        match tokio::time::timeout(PATIENCE, self.ask()).await {
+            Ok(Ok(ranges)) => {
+                self.map.borrow_mut().update(ranges, &self.seeds[0]);
+                self.trouble.ends();
+            }
+            Ok(Err(why)) => self.trouble.begins(&why.to_string()),
+            Err(_) => self.trouble.begins("no answer"),
+        }
+        self.pause.begin();
+    }
+
+    /// Asks all at once that were named, and those that were found since: the first answer will do. If it is out of
+    /// date, a server says so that is asked for what it does not have.
+    async fn ask(&self) -> RedisResult<Vec<Range>> {
+        let known: HashSet<Address> = self.map.borrow().links.keys().cloned().collect();
+        let known = known.into_iter();
+        let known = known.map(|(host, port)| at(&self.seeds[0], host, port));
+        let servers = self.seeds.iter().cloned().chain(known).take(ASKED);
+        first(servers.map(|server| async move {
+            let host = match server.addr() {
+                redis::ConnectionAddr::Tcp(host, _) => host.clone(),
+                redis::ConnectionAddr::TcpTls { host, .. } => host.clone(),
+                _ => String::new(),
+            };
+            let mut connection = connect(&Client::open(server)?).await?;
+            let mut ask = redis::cmd("CLUSTER");
+            let slots = ask.arg("SLOTS").query_async(&mut connection).await?;
+            ranges(slots, &host)
+        }))
+        .await
+    }
+}
+
+impl Map {
+    fn link(&self, slot: u16) -> Option<Rc<Link>> {
+        let mut ranges = self.ranges.iter();
+        let (_, _, address) = ranges.find(|(first, last, _)| (*first..=*last).contains(&slot))?;
+        self.links.get(address).map(Rc::clone)
+    }
+
+    /// Keeps the connections to servers that have slots.
+    fn update(&mut self, ranges: Vec<Range>, like: &ConnectionInfo) {
+        let mut old = std::mem::take(&mut self.links);
+        for (_, _, address) in &ranges {
+            if self.links.contains_key(address) {
+                continue;
+            }
+            let link = old.remove(address).or_else(|| {
+                let server = at(like, address.0.clone(), address.1);
+                Some(Rc::new(Link::new(Primary::At(
+                    Client::open(server).ok()?.into(),
+                ))))
+            });
+            if let Some(link) = link {
+                link.confirm();
+                self.links.insert(address.clone(), link);
+            }
+        }
+        self.ranges = ranges;
+    }
+}
+
+/// What `CLUSTER SLOTS` says, asked of this host: on each range its first and last slot, and the servers, of which the
+/// first is the primary.
+fn ranges(slots: Vec<Vec<Value>>, asked: &str) -> RedisResult<Vec<Range>> {
+    let mut ranges = Vec::new();
+    for range in slots {
+        let [first, last, Value::Array(primary), ..] = &range[..] else {
+            return Err(error("CLUSTER SLOTS says something else"));
+        };
+        let [host, port, ..] = &primary[..] else {
+            return Err(error("CLUSTER SLOTS says something else"));
+        };
+        let number = redis::from_redis_value_ref::<u16>;
+        // Nothing: that of whom was asked.
+        let host: Option<String> = redis::from_redis_value_ref(host)?;
+        let host = host.filter(|host| !host.is_empty());
+        let host = host.unwrap_or_else(|| asked.into());
+        ranges.push((number(first)?, number(last)?, (host, number(port)?)));
+    }
+    if ranges.is_empty() {
+        return Err(error("no server of the cluster has slots"));
+    }
+    Ok(ranges)
+}
