@@ -48,7 +48,9 @@ impl Engine {
 
     pub fn start(&mut self) {
         let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .args(["--port", "0", "--save", ""])
+            // Replicas do not wait for each other.
+            .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
             .arg(self.path("engine"))
             .arg("--dir")
             .arg(self.folder.path())
