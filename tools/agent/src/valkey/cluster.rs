@@ -46,7 +46,7 @@ impl Cluster {
 
     pub(super) async fn link(&self, slot: u16) -> Option<Rc<Link>> {
         let known = self.map.borrow().link(slot);
-        if known.as_ref().is_none_or(|link| link.is_in_doubt()) {
+        if known.is_none() {
             self.refresh().await;
             return self.map.borrow().link(slot);
         }
@@ -62,18 +62,19 @@ impl Cluster {
 
     pub(super) fn is_up(&self) -> bool {
         let map = self.map.borrow();
-        let doubt = map.links.values().any(|link| link.is_in_doubt());
-        self.trouble.is_none() && !map.ranges.is_empty() && !doubt
+        let trouble = map.links.values().any(|link| link.is_in_trouble());
+        self.trouble.is_none() && !map.ranges.is_empty() && !trouble
     }
 
     pub(super) async fn tend(&self) {
-        if self.is_up() {
+        let moved = self.map.borrow().links.values().any(|link| link.moved());
+        if self.is_up() && !moved {
             self.pause.reset();
             return;
         }
         self.refresh().await;
         let links: Vec<_> = self.map.borrow().links.values().map(Rc::clone).collect();
-        for link in links.iter().filter(|link| link.is_in_doubt()) {
+        for link in links.iter().filter(|link| link.is_in_trouble()) {
             link.open().await;
         }
     }
@@ -156,7 +157,10 @@ fn ranges(slots: Vec<Vec<Value>>, asked: &str) -> RedisResult<Vec<Range>> {
         let [host, port, ..] = &primary[..] else {
             return Err(error("CLUSTER SLOTS says something else"));
         };
-        let number = redis::from_redis_value_ref::<u16>;
+        let number = |value: &Value| {
+            let number = redis::from_redis_value_ref::<i64>(value)?;
+            u16::try_from(number).map_err(|_| error("CLUSTER SLOTS says something else"))
+        };
         // Nothing: that of whom was asked.
         let host: Option<String> = redis::from_redis_value_ref(host)?;
         let host = host.filter(|host| !host.is_empty());
@@ -167,4 +171,48 @@ fn ranges(slots: Vec<Vec<Value>>, asked: &str) -> RedisResult<Vec<Range>> {
         return Err(error("no server of the cluster has slots"));
     }
     Ok(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_server_of_a_range_has_it() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let server = |host, port| Value::Array(vec![host, Value::Int(port), text("id")]);
+        let range = |first, last, host| {
+            let range = [Value::Int(first), Value::Int(last), server(host, 1)];
+            let replica = server(text("replica"), 2);
+            range.into_iter().chain([replica]).collect::<Vec<_>>()
+        };
+        // A server that does not know its own name, or has none to announce, is the one that was asked.
+        let slots = vec![
+            range(0, 5, text("a")),
+            range(6, 6, text("")),
+            range(8, 16383, Value::Nil),
+        ];
+        let address = |host: &str| (host.to_owned(), 1);
+        let found = ranges(slots, "asked").unwrap();
+        let expected = [
+            (0, 5, address("a")),
+            (6, 6, address("asked")),
+            (8, 16383, address("asked")),
+        ];
+        assert_eq!(found, expected);
+        for nonsense in [vec![], vec![Value::Int(1)], range(0, 16384 * 4, text("a"))] {
+            assert!(ranges(vec![nonsense], "asked").is_err());
+        }
+        assert!(ranges(Vec::new(), "asked").is_err());
+
+        let mut map = Map::default();
+        let like = redis::IntoConnectionInfo::into_connection_info("redis://seed").unwrap();
+        map.update(expected.to_vec(), &like);
+        let kept = map.link(0).unwrap();
+        assert!(!Rc::ptr_eq(&kept, &map.link(6).unwrap()));
+        assert!(map.link(7).is_none());
+        map.update(vec![(7, 7, address("a"))], &like);
+        assert!(Rc::ptr_eq(&kept, &map.link(7).unwrap()));
+        assert!(map.link(0).is_none() && map.links.len() == 1);
+    }
 }

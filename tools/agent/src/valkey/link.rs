@@ -101,9 +101,14 @@ impl Link {
         self.trouble.is_none() && self.open.try_lock().is_ok_and(|open| open.is_some())
     }
 
-    /// Whether the server did not answer when it was last asked, or says that another one is to be asked.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.moved.get() || !self.trouble.is_none()
+    /// Whether the server did not answer when it was last asked.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        !self.trouble.is_none()
+    }
+
+    /// Whether it said then that another one is to be asked.
+    pub(super) fn moved(&self) -> bool {
+        self.moved.get()
     }
 
     /// Somebody else knows that this is the server to ask.

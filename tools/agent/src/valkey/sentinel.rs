@@ -6,22 +6,14 @@ use redis::{Client, ConnectionInfo, RedisResult};
 use std::rc::Rc;
 
 pub(super) struct Sentinels {
-    clients: Vec<Client>,
+    pub(super) clients: Vec<Client>,
     /// What they call the primary and its replicas.
-    service: String,
+    pub(super) service: String,
     /// How to speak to a server of it, wherever that is.
-    server: ConnectionInfo,
+    pub(super) server: ConnectionInfo,
 }
 
 impl Sentinels {
-    pub(super) fn new(clients: Vec<Client>, service: String, server: ConnectionInfo) -> Self {
-        Self {
-            clients,
-            service,
-            server,
-        }
-    }
-
     /// Asks all of them at once, since any may be gone, hang, or not have heard of a failover; the first one that
     /// leads to a primary will do.
     pub(super) async fn open(self: &Rc<Self>) -> RedisResult<Open> {

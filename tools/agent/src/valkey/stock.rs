@@ -205,7 +205,12 @@ impl Stock {
         commands.cmd("RPOP").arg(&place.list).arg(most);
         commands.cmd("GET").arg(&place.reusable);
         commands.cmd("LLEN").arg(&place.list);
-        let values = link.transact(&open, &commands).await.ok()?;
+        let values = match link.transact(&open, &commands).await {
+            Ok(values) => values,
+            // Until it is known where they are, there are none.
+            Err(Failed::NotHere) => return Some((false, 0)),
+            Err(_) => return None,
+        };
         let [once, reusable, left] = &values[..] else {
             return None;
         };

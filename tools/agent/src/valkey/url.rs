@@ -98,7 +98,11 @@ impl<'a> Several<'a> {
             server = Some(info);
         }
         let server = server.context("it names no host")?;
-        Ok(Sentinels::new(clients, service.into(), server))
+        Ok(Sentinels {
+            clients,
+            service: service.into(),
+            server,
+        })
     }
 
     fn seeds(self, certificates: &TlsCertificates) -> anyhow::Result<Vec<ConnectionInfo>> {
@@ -152,5 +156,77 @@ impl Files<'_> {
             client_tls,
             root_cert: self.authorities.map(read).transpose()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_CERTIFICATES: TlsCertificates = TlsCertificates {
+        client_tls: None,
+        root_cert: None,
+    };
+
+    #[test]
+    fn a_url_names_sentinels_a_service_and_who_asks() {
+        let rest =
+            "me:p%40ss@one,two:1,[::1]:2/fleet/3?sentinel_username=asker&sentinel_password=a%26b";
+        let found = Several::of("redis", rest).sentinels(&NO_CERTIFICATES);
+        let found = found.unwrap();
+        assert_eq!(found.service, "fleet");
+        let login = found.server.redis_settings();
+        assert_eq!(
+            (login.username(), login.password()),
+            (Some("me"), Some("p@ss"))
+        );
+        assert_eq!(login.db(), 3);
+        let addresses = [("one", 26379), ("two", 1), ("::1", 2)];
+        assert_eq!(found.clients.len(), addresses.len());
+        for (client, (host, port)) in found.clients.iter().zip(addresses) {
+            let info = client.get_connection_info();
+            assert_eq!(*info.addr(), ConnectionAddr::Tcp(host.into(), port));
+            let login = info.redis_settings();
+            assert_eq!(
+                (login.username(), login.password()),
+                (Some("asker"), Some("a&b"))
+            );
+            assert_eq!(login.db(), 0);
+        }
+        let elsewhere = at(&found.server, "other".into(), 4);
+        assert_eq!(*elsewhere.addr(), ConnectionAddr::Tcp("other".into(), 4));
+        assert_eq!(elsewhere.redis_settings().username(), Some("me"));
+    }
+
+    #[test]
+    fn all_that_a_url_leads_to_is_spoken_to_by_tls_or_none() {
+        for (scheme, tls) in [
+            ("redis", false),
+            ("valkey", false),
+            ("rediss", true),
+            ("valkeys", true),
+        ] {
+            let is_tls = |info: &ConnectionInfo| {
+                matches!(
+                    info.addr(),
+                    ConnectionAddr::TcpTls {
+                        insecure: false,
+                        ..
+                    }
+                )
+            };
+            let found = Several::of(scheme, "one,two/fleet").sentinels(&NO_CERTIFICATES);
+            let found = found.unwrap();
+            assert_eq!(is_tls(&at(&found.server, "other".into(), 1)), tls);
+            for client in &found.clients {
+                assert_eq!(is_tls(client.get_connection_info()), tls);
+            }
+            for seed in Several::of(scheme, "one,two")
+                .seeds(&NO_CERTIFICATES)
+                .unwrap()
+            {
+                assert_eq!(is_tls(&seed), tls);
+            }
+        }
     }
 }

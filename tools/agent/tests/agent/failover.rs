@@ -231,25 +231,62 @@ fn sentinel_knows_replica(port: &str) {
     });
 }
 
+/// A certificate that servers and agents show to each other.
+struct Tls {
+    _folder: tempfile::TempDir,
+    certificate: String,
+    key: String,
+}
+
+impl Tls {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = certificate(folder.path());
+        Self {
+            _folder: folder,
+            certificate,
+            key,
+        }
+    }
+
+    fn options(&self) -> [[&str; 2]; 5] {
+        [
+            ["tls-cert-file", &self.certificate],
+            ["tls-key-file", &self.key],
+            ["tls-ca-cert-file", &self.certificate],
+            ["tls-replication", "yes"],
+            ["tls-cluster", "yes"],
+        ]
+    }
+
+    /// With a user for agents.
+    fn of_server(&self) -> Vec<String> {
+        let options = self.options();
+        let options = options.map(|[option, value]| [format!("--{option}"), value.into()]);
+        let user = ["--user", "agent", "+cluster|slots"].into_iter();
+        let user = user.chain(RIGHTS.split(' ')).map(String::from);
+        options.into_iter().flatten().chain(user).collect()
+    }
+
+    fn of_agent(&self) -> [&str; 6] {
+        let (certificate, key) = (&*self.certificate, &*self.key);
+        let own = ["--valkey-cert", certificate, "--valkey-cert-key", key];
+        let [cert, of_cert, key, of_key] = own;
+        [cert, of_cert, key, of_key, "--valkey-ca", certificate]
+    }
+}
+
+fn strs(strings: &[String]) -> Vec<&str> {
+    strings.iter().map(String::as_str).collect()
+}
+
 #[test]
 fn sentinels_may_want_tls_and_a_user_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = certificate(folder.path());
-    let files = [
-        ["tls-cert-file", &certificate],
-        ["tls-key-file", &key],
-        ["tls-ca-cert-file", &certificate],
-        ["tls-replication", "yes"],
-    ];
+    let tls = Tls::new();
     let [port, watcher] = free_ports();
-    let options = files.map(|[option, file]| [format!("--{option}"), file.into()]);
-    let options: Vec<_> = options.as_flattened().iter().map(String::as_str).collect();
-    let user: Vec<_> = ["--tls-port", &port, "--user", "agent"]
-        .into_iter()
-        .chain(RIGHTS.split(' '))
-        .collect();
-    let primary = Engine::new(&[&user[..], &options].concat());
-    let lines = files.map(|file| file.join(" "));
+    let options = tls.of_server();
+    let primary = Engine::new(&[&["--tls-port", &port], &*strs(&options)].concat());
+    let lines = tls.options().map(|option| option.join(" "));
     let mut config: Vec<_> = lines.iter().map(String::as_str).collect();
     let tls_port = format!("tls-port {watcher}");
     config.extend([
@@ -263,9 +300,7 @@ fn sentinels_may_want_tls_and_a_user_as_well() {
         let login = format!("sentinel_username={user}&sentinel_password=other");
         format!("rediss+sentinel://agent:secret@127.0.0.1:{watcher}/fleet?{login}")
     };
-    let shown = ["--valkey-cert", &certificate, "--valkey-cert-key", &key];
-    let args = [&["--valkey-ca", &certificate], &shown[..]].concat();
-    let machine = || primary.machine_at(&url("asker"), "key", &args);
+    let machine = || primary.machine_at(&url("asker"), "key", &tls.of_agent());
     let (one, two) = (machine(), machine());
     let (_process, _connection) = publish(&one, 3);
     assert_eq!(take_all(&two.process()).len(), 2);
@@ -277,20 +312,24 @@ fn sentinels_may_want_tls_and_a_user_as_well() {
 struct Cluster {
     servers: Vec<Engine>,
     ports: [String; 4],
+    tls: Option<Tls>,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    fn new(tls: Option<Tls>) -> Self {
         let ports: [String; 4] = free_ports();
         let buses: [String; 4] = free_ports();
         let server = |at: usize| {
-            let own = ["--port", &ports[at], "--cluster-port", &buses[at]];
+            let port = tls.as_ref().map_or("--port", |_| "--tls-port");
+            let own = [port, &ports[at], "--cluster-port", &buses[at]];
+            let options = tls.as_ref().map(Tls::of_server).unwrap_or_default();
             let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-            Engine::new(&[own, cluster].concat())
+            Engine::new(&[&own[..], &cluster, &strs(&options)].concat())
         };
         let cluster = Self {
             servers: (0..4).map(server).collect(),
             ports,
+            tls,
         };
         let slots = ["0 5460", "5461 10922", "10923 16383"];
         for (at, server) in cluster.servers.iter().enumerate() {
@@ -300,10 +339,8 @@ impl Cluster {
                 let () = server.tell(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
             }
         }
-        for at in 1..4 {
-            let meet = ["CLUSTER", "MEET", "127.0.0.1"];
-            let whom = [&*cluster.ports[at], &buses[at]];
-            let () = cluster.servers[0].tell(&[&meet[..], &whom].concat());
+        for (port, bus) in cluster.ports.iter().zip(&buses).skip(1) {
+            let () = cluster.servers[0].tell(&["CLUSTER", "MEET", "127.0.0.1", port, bus]);
         }
         cluster.wait_for("cluster_known_nodes:4");
         cluster.wait_for("cluster_state:ok");
@@ -329,9 +366,16 @@ impl Cluster {
     }
 
     fn machine(&self) -> Machine {
-        // The last one says that it has nothing.
-        let url = format!("redis+cluster://127.0.0.1:{}", self.ports[3]);
-        self.servers[3].machine_at(&url, "key", &[])
+        // A server without slots, which knows who has them.
+        let seed = format!("127.0.0.1:{}", self.ports[3]);
+        let (url, args) = match &self.tls {
+            None => (format!("redis+cluster://{seed}"), Vec::new()),
+            Some(tls) => (
+                format!("rediss+cluster://agent:secret@{seed}"),
+                tls.of_agent().to_vec(),
+            ),
+        };
+        self.servers[3].machine_at(&url, "key", &args)
     }
 
     /// Moves a slot with all that is in it, in the steps of `redis-cli --cluster reshard`.
@@ -354,7 +398,7 @@ impl Cluster {
 
 #[test]
 fn nothing_is_offered_twice_when_a_slot_of_a_cluster_moves() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new(None);
     let (one, two) = (cluster.machine(), cluster.machine());
     let (_process, _connection) = publish(&one, 60);
     let from = cluster.owner();
@@ -399,7 +443,7 @@ fn nothing_is_offered_twice_when_a_slot_of_a_cluster_moves() {
 
 #[test]
 fn agents_go_on_with_what_is_left_of_a_cluster() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(Some(Tls::new()));
     let owner = {
         let machine = cluster.machine();
         let (_process, _connection) = publish(&machine, 3);
