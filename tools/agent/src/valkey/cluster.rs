@@ -7,6 +7,7 @@ use redis::{Client, ConnectionInfo, RedisResult, Value};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 pub(super) struct Cluster {
@@ -30,6 +31,9 @@ type Range = (u16, u16, Address);
 
 type Address = (String, u16);
 
+/// For how long the map is not asked for again at the most. The first answer after a node failed may be out of date.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// How many servers are asked at once at the most.
 const ASKED: usize = 16;
 
@@ -39,7 +43,7 @@ impl Cluster {
             seeds,
             map: RefCell::default(),
             asking: Mutex::default(),
-            pause: Pause::default(),
+            pause: Pause::up_to(PAUSE),
             trouble: Trouble::default(),
         }
     }

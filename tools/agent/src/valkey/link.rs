@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 /// How long an answer may take. An engine that takes longer is as good as gone.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// For how long an engine that failed is left alone at the most.
+const PAUSE: Duration = Duration::from_secs(10);
+
 pub(super) struct Link {
     primary: Primary,
     /// Locked while somebody connects: the others wait for that.
@@ -86,7 +89,7 @@ impl Link {
         Self {
             primary,
             open: Mutex::default(),
-            pause: Pause::default(),
+            pause: Pause::up_to(PAUSE),
             trouble: Trouble::default(),
             moved: Cell::default(),
         }

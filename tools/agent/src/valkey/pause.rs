@@ -7,22 +7,20 @@ pub(super) struct Pause {
     until: Cell<Option<Instant>>,
     /// How long the next one is.
     next: Cell<Duration>,
+    longest: Duration,
 }
 
 const FIRST: Duration = Duration::from_millis(100);
 
-const LONGEST: Duration = Duration::from_secs(10);
-
-impl Default for Pause {
-    fn default() -> Self {
+impl Pause {
+    pub(super) fn up_to(longest: Duration) -> Self {
         Self {
             until: Cell::default(),
             next: Cell::new(FIRST),
+            longest,
         }
     }
-}
 
-impl Pause {
     pub(super) fn is_on(&self) -> bool {
         self.until.get().is_some_and(|until| until > Instant::now())
     }
@@ -30,7 +28,7 @@ impl Pause {
     pub(super) fn begin(&self) {
         let next = self.next.get();
         self.until.set(Some(Instant::now() + next));
-        self.next.set((2 * next).min(LONGEST));
+        self.next.set((2 * next).min(self.longest));
     }
 
     /// All is well: the next one is the first again.
