@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 pub(super) enum Engine {
     One(Rc<Link>),
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 impl Engine {

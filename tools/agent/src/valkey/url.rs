@@ -37,7 +37,7 @@ fn parse(url: &str, certificates: &TlsCertificates) -> anyhow::Result<Engine> {
             let link = Link::new(Primary::Sentinels(several.sentinels(certificates)?.into()));
             Engine::One(link.into())
         }
-        "cluster" => Engine::Cluster(Cluster::new(several.seeds(certificates)?)),
+        "cluster" => Engine::Cluster(Cluster::new(several.seeds(certificates)?).into()),
         _ => {
             let client = Client::open(with(url.into_connection_info()?, certificates)?)?;
             Engine::One(Link::new(Primary::At(client.into())).into())
