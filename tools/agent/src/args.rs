@@ -81,7 +81,8 @@ pub struct Args {
     pub(crate) max_user_attempts: usize,
 
     /// Also share with the agents of other hosts, through this Valkey, or Redis 7.0 or newer:
-    /// redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS, unix:///PATH
+    /// redis://USER:PASSWORD@HOST:PORT, redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE,
+    /// redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT, with rediss for TLS, or unix:///PATH
     #[arg(
         long,
         value_name = "URL",

@@ -20,6 +20,9 @@ const LENGTH: usize = 32;
 /// Goes into all that is derived: it changes with what entries look like.
 const FORMAT: &[u8] = b"tsc-agent 1";
 
+/// How many slots a cluster has.
+const SLOTS: u16 = 16384;
+
 /// Where the sessions of an endpoint are, and what they are sealed with.
 pub(super) struct Place {
     /// A list of single-use sessions, the newest last.
@@ -76,31 +79,48 @@ impl Key {
     /// Where the sessions are of a user and an endpoint with its identity, as long as the engine is of this
     /// generation. Names say nothing of either, and what is put under another name does not open.
     pub(super) fn place(&self, user: &str, generation: &str, endpoint: &[u8]) -> Place {
-        let derive = |purpose: &[u8]| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("of any length");
-            for part in [
-                FORMAT,
-                purpose,
-                user.as_bytes(),
-                generation.as_bytes(),
-                endpoint,
-            ] {
-                mac.update(&(part.len() as u64).to_be_bytes());
-                mac.update(part);
-            }
-            Zeroizing::new(<[u8; LENGTH]>::from(mac.finalize().into_bytes()))
-        };
-        let name = derive(b"name");
-        let name: String = name[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let tag = self.tag(user, endpoint);
+        let whose = [user.as_bytes(), generation.as_bytes(), endpoint];
+        let name = hexadecimal(&self.derive(b"name", &whose)[..16]);
         Place {
-            list: format!("tsc:{name}:once"),
-            reusable: format!("tsc:{name}:again"),
-            seal: derive(b"seal"),
+            list: format!("tsc:{{{tag}}}{name}:once"),
+            reusable: format!("tsc:{{{tag}}}{name}:again"),
+            seal: self.derive(b"seal", &whose),
         }
     }
+
+    /// The slot of a cluster in which all of these are, whatever the generation: that of the server which has the
+    /// slot is known only when it is asked.
+    pub(super) fn slot(&self, user: &str, endpoint: &[u8]) -> u16 {
+        crc16(self.tag(user, endpoint).as_bytes()) % SLOTS
+    }
+
+    /// What of a name decides the slot: the part in braces.
+    fn tag(&self, user: &str, endpoint: &[u8]) -> String {
+        hexadecimal(&self.derive(b"slot", &[user.as_bytes(), endpoint])[..4])
+    }
+
+    fn derive(&self, purpose: &[u8], whose: &[&[u8]]) -> Zeroizing<[u8; LENGTH]> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("of any length");
+        for part in [FORMAT, purpose].iter().chain(whose) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Zeroizing::new(<[u8; LENGTH]>::from(mac.finalize().into_bytes()))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// CRC-16/XMODEM, by which clusters assign slots.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    })
 }
 
 #[cfg(test)]
@@ -156,5 +176,12 @@ mod tests {
             }
             assert_eq!(&of(whose[at / 2])[at % 2], one);
         }
+    }
+
+    #[test]
+    fn slots_are_those_of_clusters() {
+        // What CLUSTER KEYSLOT says.
+        assert_eq!(crc16(b"123456789") % SLOTS, 12739);
+        assert_eq!(crc16(b"foo") % SLOTS, 12182);
     }
 }

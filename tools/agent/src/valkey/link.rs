@@ -1,28 +1,36 @@
-//! The connection to the engine.
+//! The connection to a server.
 
-use anyhow::Context as _;
+use super::pause::Pause;
+use super::sentinel::Sentinels;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 /// How long an answer may take. An engine that takes longer is as good as gone.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For how long an engine that failed is left alone, at first and at the most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// For how long an engine that failed is left alone at the most.
+const PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Link {
-    client: Client,
+    primary: Primary,
     /// Locked while somebody connects: the others wait for that.
     open: Mutex<Option<Rc<Open>>>,
-    /// Until when the engine is left alone, and for how long the next time.
-    paused: Cell<Option<Instant>>,
-    pause: Cell<Duration>,
-    /// Why there is no connection; what is said of it is said once.
-    trouble: RefCell<Option<String>>,
+    pause: Pause,
+    trouble: Trouble,
+    /// The server says that another one has what it was asked for.
+    moved: Cell<bool>,
+}
+
+/// Which server it is.
+pub(super) enum Primary {
+    At(Box<Client>),
+    /// The one that sentinels say it is.
+    Sentinels(Rc<Sentinels>),
 }
 
 pub(super) struct Open {
@@ -35,32 +43,80 @@ pub(super) struct Open {
 /// Why commands brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// The engine has not done them.
-    NotDone,
+    /// The engine has not done them: it cannot write now.
+    NoRoom,
+    /// It has not done them: another server is to be asked.
+    NotHere,
     /// It may have done them.
     Unknown,
 }
 
+/// Why there is no connection; what is said of it is said once.
+#[derive(Default)]
+pub(super) struct Trouble(RefCell<Option<String>>);
+
+impl Trouble {
+    pub(super) fn is_none(&self) -> bool {
+        self.0.borrow().is_none()
+    }
+
+    pub(super) fn begins(&self, why: &str) {
+        if self.0.replace(Some(why.into())).is_none() {
+            eprintln!("tsc-agent: going on without Valkey: {why}");
+        }
+    }
+
+    pub(super) fn ends(&self) {
+        if let Some(why) = self.0.take() {
+            eprintln!("tsc-agent: Valkey is back, after: {why}");
+        }
+    }
+}
+
+impl Open {
+    pub(super) async fn to(server: &Client) -> RedisResult<Self> {
+        let connection = connect(server).await?;
+        let (generation, _) = run(&connection, &commands()).await?;
+        Ok(Self {
+            connection,
+            generation,
+        })
+    }
+}
+
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(primary: Primary) -> Self {
         Self {
-            client,
+            primary,
             open: Mutex::default(),
-            paused: Cell::default(),
-            pause: Cell::new(PAUSE.0),
-            trouble: RefCell::default(),
+            pause: Pause::up_to(PAUSE),
+            trouble: Trouble::default(),
+            moved: Cell::default(),
         }
     }
 
     /// Whether the engine failed a short time ago, and is left alone.
     pub(super) fn is_paused(&self) -> bool {
-        self.paused
-            .get()
-            .is_some_and(|until| until > Instant::now())
+        self.pause.is_on()
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.trouble.borrow().is_none() && self.open.try_lock().is_ok_and(|open| open.is_some())
+        self.trouble.is_none() && self.open.try_lock().is_ok_and(|open| open.is_some())
+    }
+
+    /// Whether the server did not answer when it was last asked.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        !self.trouble.is_none()
+    }
+
+    /// Whether it said then that another one is to be asked.
+    pub(super) fn moved(&self) -> bool {
+        self.moved.get()
+    }
+
+    /// Somebody else knows that this is the server to ask.
+    pub(super) fn confirm(&self) {
+        self.moved.set(false);
     }
 
     /// The connection, which is made if need be; `None`: there is none now.
@@ -77,22 +133,13 @@ impl Link {
     }
 
     async fn connect(&self) -> RedisResult<Open> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let connected = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        let connection = connected.await?;
-        let (generation, _) = run(&connection, &commands()).await?;
-        self.pause.set(PAUSE.0);
-        if let Some(why) = self.trouble.take() {
-            eprintln!("tsc-agent: Valkey is back, after: {why}");
-        }
-        Ok(Open {
-            connection,
-            generation,
-        })
+        let open = match &self.primary {
+            Primary::At(client) => Open::to(client).await?,
+            Primary::Sentinels(sentinels) => sentinels.open().await?,
+        };
+        self.pause.reset();
+        self.trouble.ends();
+        Ok(open)
     }
 
     /// Has the engine do `commands`, all of them or none, and says what came of each.
@@ -110,6 +157,7 @@ impl Link {
             Err(why) => {
                 let text = why.to_string();
                 let (failed, usable) = judge(why);
+                self.moved.set(failed == Failed::NotHere);
                 if !usable {
                     self.close(open).await;
                     self.failed(&text);
@@ -126,13 +174,41 @@ impl Link {
     }
 
     fn failed(&self, why: &str) {
-        let pause = self.pause.get();
-        self.paused.set(Some(Instant::now() + pause));
-        self.pause.set((2 * pause).min(PAUSE.1));
-        if self.trouble.replace(Some(why.into())).is_none() {
-            eprintln!("tsc-agent: going on without Valkey: {why}");
+        self.pause.begin();
+        self.trouble.begins(why);
+    }
+}
+
+pub(super) async fn connect(server: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    server
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
+/// What the first of them brings that is no error. All go on at once, since any may take for ever.
+pub(super) async fn first<T: 'static>(
+    tasks: impl Iterator<Item = impl Future<Output = RedisResult<T>> + 'static>,
+) -> RedisResult<T> {
+    let mut running = JoinSet::new();
+    for task in tasks {
+        running.spawn_local(task);
+    }
+    let mut why = error("there is nobody to ask");
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(failed)) => why = failed,
+            Err(_) => {}
         }
     }
+    Err(why)
+}
+
+pub(super) fn error(why: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::UnexpectedReturnType, why))
 }
 
 /// Commands to add to. The first one asks who does them.
@@ -160,14 +236,10 @@ fn generation(info: &str) -> RedisResult<String> {
     };
     match (field("role"), field("run_id"), field("master_replid")) {
         (Some("master"), Some(run), Some(replication)) => Ok(format!("{run} {replication}")),
-        (Some(role), ..) if role != "master" => Err(RedisError::from((
-            ErrorKind::UnexpectedReturnType,
-            "not the primary",
-        ))),
-        _ => Err(RedisError::from((
-            ErrorKind::UnexpectedReturnType,
+        (Some(role), ..) if role != "master" => Err(error("not the primary")),
+        _ => Err(error(
             "INFO does not say which server this is; Valkey or Redis from 7.0 on do",
-        ))),
+        )),
     }
 }
 
@@ -183,42 +255,14 @@ fn judge(why: RedisError) -> (Failed, bool) {
             && errors.all(|(_, error)| codes.contains(&error.code()))
     };
     if all(&["OOM"]) {
-        (Failed::NotDone, true)
+        (Failed::NoRoom, true)
     } else if all(&["OOM", "READONLY", "MISCONF", "NOREPLICAS"]) {
-        (Failed::NotDone, false)
+        (Failed::NoRoom, false)
+    } else if all(&["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"]) {
+        (Failed::NotHere, true)
     } else {
         (Failed::Unknown, false)
     }
-}
-
-/// An engine by its URL, with the certificates of files if it is to be spoken to by TLS.
-pub(super) fn client(
-    url: &str,
-    authorities: Option<&std::path::Path>,
-    certificate: Option<(&std::path::Path, &std::path::Path)>,
-) -> anyhow::Result<Client> {
-    let read =
-        |path: &std::path::Path| std::fs::read(path).with_context(|| path.display().to_string());
-    let client_tls = match certificate {
-        None => None,
-        Some((certificate, key)) => Some(redis::ClientTlsConfig {
-            client_cert: read(certificate)?,
-            client_key: read(key)?,
-        }),
-    };
-    let certificates = redis::TlsCertificates {
-        client_tls,
-        root_cert: authorities.map(read).transpose()?,
-    };
-    let is_tls = ["rediss:", "valkeys:"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme));
-    let client = if is_tls {
-        Client::build_with_tls(url, certificates)
-    } else {
-        Client::open(url)
-    };
-    client.context("the URL of Valkey")
 }
 
 #[cfg(test)]

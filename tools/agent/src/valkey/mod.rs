@@ -3,16 +3,21 @@
 //! No handshake waits for the engine unless its attempt would wait for a session anyway: what is missing here is
 //! fetched ahead, and what is left over published, in tasks of their own.
 
+mod cluster;
+mod engine;
 mod keys;
 mod link;
+mod pause;
+mod sentinel;
 mod stock;
+mod url;
 
 pub(crate) use stock::Stock;
 
 use crate::args::Args;
+use engine::Engine;
 use keys::Keys;
 use libtsc::Cache;
-use link::Link;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -30,7 +35,7 @@ type Whose = (String, Box<[u8]>);
 /// What all stocks need.
 struct Common {
     keys: Keys,
-    link: Link,
+    engine: Engine,
     /// How many sessions of each endpoint stay here.
     stock: usize,
     /// How many of each endpoint the engine has at the most.
@@ -62,11 +67,13 @@ impl Fleet {
         };
         let common = Rc::new(Common {
             keys: Keys::read(key)?,
-            link: Link::new(link::client(
+            engine: url::engine(
                 url,
-                args.valkey_ca.as_deref(),
-                args.valkey_certificate(),
-            )?),
+                &url::Files {
+                    authorities: args.valkey_ca.as_deref(),
+                    own: args.valkey_certificate(),
+                },
+            )?,
             stock: args.valkey_stock(),
             most: args.valkey_sessions as usize,
             counts: Counts::default(),
@@ -95,7 +102,7 @@ impl Fleet {
         stocks.retain(|_, stock| Rc::strong_count(stock) > 1 || !stock.is_idle());
         stocks.values().for_each(Stock::tend);
         let common = Rc::clone(&self.common);
-        tokio::task::spawn_local(async move { common.link.open().await });
+        tokio::task::spawn_local(async move { common.engine.tend().await });
     }
 
     /// Gives what is here to the other hosts.
@@ -111,12 +118,12 @@ impl Fleet {
 
     /// Tells `number` how it is: kind, name, meaning and value.
     pub(crate) fn status(&self, number: &mut impl FnMut(&str, &str, &str, u64)) {
-        let Common { counts, link, .. } = &*self.common;
+        let Common { counts, engine, .. } = &*self.common;
         number(
             "gauge",
             "valkey_up",
             "Whether there is a connection to Valkey.",
-            link.is_up().into(),
+            engine.is_up().into(),
         );
         number(
             "gauge",

@@ -1,7 +1,8 @@
 //! The sessions of one endpoint here.
 
-use super::link::{Failed, Open, commands};
-use super::{Common, keys::Place};
+use super::Common;
+use super::keys::{Key, Place};
+use super::link::{Failed, Link, Open, commands};
 use libtsc::agent::protocol::whose;
 use libtsc::{Cache, Config, Endpoint};
 use redis::Value;
@@ -17,6 +18,8 @@ pub(crate) struct Stock {
     cache: Arc<Cache>,
     user: String,
     key: Box<[u8]>,
+    /// That of a cluster to which sessions are published.
+    slot: u16,
     /// When a process last asked for one.
     asked: Cell<Option<Instant>>,
     /// Attempts that wait for what is fetched.
@@ -61,6 +64,7 @@ impl Stock {
             cache: Arc::clone(cache),
             user: user.into(),
             key: key.into(),
+            slot: common.keys.sealing().slot(user, key),
             asked: Cell::default(),
             waiting: Cell::default(),
             news: Cell::default(),
@@ -150,7 +154,7 @@ impl Stock {
         let in_use = self.asked.get().is_some_and(|asked| asked + IN_USE > now);
         let is_dry = self.dry.get().0.is_some_and(|until| until > now);
         let available = self.available();
-        if !in_use || is_dry || self.common.link.is_paused() {
+        if !in_use || is_dry || self.common.engine.is_paused(self.slot) {
             return 0;
         }
         if available > self.common.stock / 2 && available >= waiting {
@@ -167,57 +171,68 @@ impl Stock {
         let available = self.available();
         let is_full = self.full.get().is_some_and(|until| until > Instant::now());
         let surplus = available > self.common.stock && !is_full;
-        (surplus || (self.news.get() && available != 0)) && !self.common.link.is_paused()
+        (surplus || (self.news.get() && available != 0)) && !self.common.engine.is_paused(self.slot)
     }
 
     /// Fetches up to so many; false: there is none, or no engine.
     async fn fetch(&self, most: usize) -> bool {
-        let Some(open) = self.common.link.open().await else {
-            return false;
-        };
-        let places: Vec<_> = self
-            .common
-            .keys
-            .all()
-            .map(|key| self.place(key, &open))
-            .collect();
-        let mut commands = commands();
-        for place in &places {
-            commands.cmd("RPOP").arg(&place.list).arg(most);
-            commands.cmd("GET").arg(&place.reusable);
-            commands.cmd("LLEN").arg(&place.list);
-        }
-        let Ok(values) = self.common.link.transact(&open, &commands).await else {
-            return false;
-        };
-        let (mut found, mut elsewhere) = (false, 0);
-        for (place, values) in places.iter().zip(values.chunks(3)) {
-            let [once, reusable, left] = values else {
-                break;
-            };
-            elsewhere += redis::from_redis_value_ref::<usize>(left).unwrap_or(0);
-            // The oldest first, so that it is offered last.
-            let once = match once {
-                Value::Array(once) => &once[..],
-                _ => &[],
-            };
-            for sealed in once.iter().rev().chain([reusable]) {
-                if let Value::BulkString(sealed) = sealed {
-                    found |= self.import(place, sealed);
-                }
+        let (mut answered, mut found, mut elsewhere) = (false, false, 0);
+        for key in self.common.keys.all() {
+            if let Some((any, left)) = self.fetch_sealed_with(key, most).await {
+                answered = true;
+                found |= any;
+                elsewhere += left;
             }
         }
-        self.elsewhere.set(elsewhere);
-        let (_, pause) = self.dry.get();
-        self.dry.set(if found {
-            (None, DRY.0)
-        } else {
-            (Some(Instant::now() + pause), (2 * pause).min(DRY.1))
-        });
+        if answered {
+            self.elsewhere.set(elsewhere);
+            let (_, pause) = self.dry.get();
+            self.dry.set(if found {
+                (None, DRY.0)
+            } else {
+                (Some(Instant::now() + pause), (2 * pause).min(DRY.1))
+            });
+        }
         found
     }
 
-    fn place(&self, key: &super::keys::Key, open: &Open) -> Place {
+    /// Whether there were any, and how many are left; `None`: nobody can tell.
+    async fn fetch_sealed_with(&self, key: &Key, most: usize) -> Option<(bool, usize)> {
+        let link = self.link(key.slot(&self.user, &self.key)).await?;
+        let open = link.open().await?;
+        let place = self.place(key, &open);
+        let mut commands = commands();
+        commands.cmd("RPOP").arg(&place.list).arg(most);
+        commands.cmd("GET").arg(&place.reusable);
+        commands.cmd("LLEN").arg(&place.list);
+        let values = match link.transact(&open, &commands).await {
+            Ok(values) => values,
+            // Until it is known where they are, there are none.
+            Err(Failed::NotHere) => return Some((false, 0)),
+            Err(_) => return None,
+        };
+        let [once, reusable, left] = &values[..] else {
+            return None;
+        };
+        // The oldest first, so that it is offered last.
+        let once = match once {
+            Value::Array(once) => &once[..],
+            _ => &[],
+        };
+        let mut found = false;
+        for sealed in once.iter().rev().chain([reusable]) {
+            if let Value::BulkString(sealed) = sealed {
+                found |= self.import(&place, sealed);
+            }
+        }
+        Some((found, redis::from_redis_value_ref(left).unwrap_or(0)))
+    }
+
+    async fn link(&self, slot: u16) -> Option<Rc<Link>> {
+        self.common.engine.link(slot).await
+    }
+
+    fn place(&self, key: &Key, open: &Open) -> Place {
         key.place(&self.user, &open.generation, &self.key)
     }
 
@@ -239,7 +254,10 @@ impl Stock {
     /// Publishes so many single-use sessions, and the reusable one if there is one; false: none, or there is no
     /// engine.
     pub(super) async fn publish(&self, surplus: usize) -> bool {
-        let Some(open) = self.common.link.open().await else {
+        let Some(link) = self.link(self.slot).await else {
+            return false;
+        };
+        let Some(open) = link.open().await else {
             return false;
         };
         self.news.set(false);
@@ -276,7 +294,7 @@ impl Stock {
             return false;
         }
         let counts = &self.common.counts;
-        match self.common.link.transact(&open, &commands).await {
+        match link.transact(&open, &commands).await {
             Ok(done) => {
                 counts
                     .published
@@ -288,13 +306,16 @@ impl Stock {
                 }
                 true
             }
-            Err(Failed::NotDone) => {
+            Err(why @ (Failed::NoRoom | Failed::NotHere)) => {
                 for session in once() {
                     if let Some((config, endpoint)) = self.endpoint() {
                         let _ = config.import_session(&endpoint, &place.seal, &session.sealed);
                     }
                 }
-                self.full.set(Some(Instant::now() + FULL));
+                self.news
+                    .set(sealed.iter().any(|session| session.is_reusable));
+                let pause = if why == Failed::NoRoom { FULL } else { DRY.0 };
+                self.full.set(Some(Instant::now() + pause));
                 false
             }
             // Others may have them.

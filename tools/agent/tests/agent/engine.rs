@@ -3,6 +3,7 @@
 use crate::machine::{LONG, Machine, Process, offer};
 use libtsc::Failure;
 use rustix::process::{Pid, Signal, kill_process};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -47,7 +48,9 @@ impl Engine {
 
     pub fn start(&mut self) {
         let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .args(["--port", "0", "--save", ""])
+            // Replicas do not wait for each other.
+            .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
             .arg(self.path("engine"))
             .arg("--dir")
             .arg(self.folder.path())
@@ -91,6 +94,13 @@ impl Engine {
         self.tell(&["KEYS", "*"])
     }
 
+    /// Waits until it says this of its replication.
+    pub fn wait_to_be(&self, what: &str) {
+        // Sentinels close the connections to a server that they promote.
+        let says = |info: String| info.contains(what);
+        wait_until(|| self.ask(&["INFO", "replication"]).is_ok_and(says));
+    }
+
     /// A machine whose agent keeps one session of each endpoint to itself.
     pub fn machine(&self) -> Machine {
         self.machine_with(&[])
@@ -119,6 +129,18 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+pub fn wait_until(event: impl Fn() -> bool) {
+    while !event() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Ports of this machine that nobody has.
+pub fn free_ports<const N: usize>() -> [String; N] {
+    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|held| held.local_addr().unwrap().port().to_string())
 }
 
 /// What an attempt offers that would wait for it.

@@ -1,18 +1,19 @@
 //! Agents of several hosts share through an engine.
 
-use crate::engine::{Engine, KEY, OTHER_KEY, take_all, wait_and_take};
+use crate::engine::{Engine, KEY, OTHER_KEY, free_ports, take_all, wait_and_take};
 use crate::machine::{ENDPOINT, Machine, Process, offer, receive};
 use libtsc::{Attempt, Config, Endpoint, SessionInfo};
 use rustix::process::Signal;
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::Command;
 
-const PUBLISHED: &str = "tsc_agent_valkey_published_total";
+pub const PUBLISHED: &str = "tsc_agent_valkey_published_total";
 const FETCHED: &str = "tsc_agent_valkey_fetched_total";
 const DROPPED: &str = "tsc_agent_valkey_dropped_total";
 
 /// A connection that brings so many tickets, all but one of which are other hosts' then.
-fn publish(machine: &Machine, tickets: u32) -> (Process, Attempt) {
+pub fn publish(machine: &Machine, tickets: u32) -> (Process, Attempt) {
     let before = machine.number(PUBLISHED);
     let process = machine.process();
     let connection = process.begin();
@@ -248,43 +249,41 @@ fn a_key_is_changed_while_agents_go_on() {
     assert!(take_all(&machine("key").process()).is_empty());
 }
 
-#[test]
-fn tls_and_a_user_with_few_rights_will_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+/// Of a user who shares, with a password.
+pub const RIGHTS: &str =
+    "on >secret ~tsc:* +multi +exec +info +rpush +rpop +llen +ltrim +pexpire +get +set";
+
+/// Of this machine, and its key.
+pub fn certificate(folder: &Path) -> (String, String) {
+    let path = |name: &str| folder.join(name).display().to_string();
     let (certificate, key) = (path("certificate"), path("key"));
     let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
         .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
             "ec_paramgen_curve:P-256",
-        ])
-        .args([
             "-nodes",
             "-subj",
             "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
         ])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-keyout", &key, "-out", &certificate])
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port().to_string()
-    };
-    let rights =
-        "on >secret ~tsc:* +multi +exec +info +rpush +rpop +llen +ltrim +pexpire +get +set";
+    (certificate, key)
+}
+
+#[test]
+fn tls_and_a_user_with_few_rights_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path());
+    let [port] = free_ports();
     let files = [&certificate, &key, &certificate];
     let options = ["--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"];
     let files = options.into_iter().zip(files);
     let args = ["--tls-port", &port, "--user", "agent"];
-    let args = args.into_iter().chain(rights.split(' '));
+    let args = args.into_iter().chain(RIGHTS.split(' '));
     let args: Vec<_> = args
         .chain(files.flat_map(|(option, file)| [option, file]))
         .collect();
@@ -307,18 +306,20 @@ fn an_agent_that_is_not_configured_well_does_not_start() {
     std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let short = engine.write("short", "00");
     let (socket, url) = (engine.path("agent"), engine.url());
+    let key = engine.path("key");
+    let key = key.to_str().unwrap();
     for args in [
         &["--valkey", &url][..],
         &["--valkey-key", "key"],
         &["--valkey", &url, "--valkey-key", "/nowhere"],
         &["--valkey", &url, "--valkey-key", open.to_str().unwrap()],
         &["--valkey", &url, "--valkey-key", short.to_str().unwrap()],
-        &[
-            "--valkey",
-            "http://x",
-            "--valkey-key",
-            engine.path("key").to_str().unwrap(),
-        ],
+        &["--valkey", "http://x", "--valkey-key", key],
+        &["--valkey", "redis+sentinel://x", "--valkey-key", key],
+        &["--valkey", "redis+sentinel:///x", "--valkey-key", key],
+        &["--valkey", "redis+sentinel://x,y:z/x", "--valkey-key", key],
+        &["--valkey", "redis+cluster://", "--valkey-key", key],
+        &["--valkey", "redis+others://x", "--valkey-key", key],
     ] {
         let agent = Command::new(env!("CARGO_BIN_EXE_tsc-agent"))
             .arg("--socket")

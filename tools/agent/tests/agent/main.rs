@@ -3,6 +3,7 @@
 mod capi;
 mod chaos;
 mod engine;
+mod failover;
 mod fleet;
 mod lease;
 mod machine;
