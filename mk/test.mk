@@ -6,9 +6,10 @@ test-rust: deps-test ## Run the Rust tests with each set of features
 	$(CARGO) test $(FEATURES_core)
 	$(CARGO) test $(FEATURES_full)
 
-# With a directory of its own: other flags would have cargo build everything else again, too.
+# With a directory of its own: other flags would have cargo build everything else again, too. What only the tests of
+# rustls need, AWS-LC above all, is not built there.
 test-interleavings: deps-test ## Run the engine's threads in many orders, chosen by a checker
-	RUSTFLAGS='--cfg shuttle' $(CARGO) test --lib interleavings \
+	RUSTFLAGS='--cfg shuttle --cfg without_rustls' $(CARGO) test --lib interleavings \
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle -- --show-output
 
 test-c: deps-test c-tests ## Run the C tests against both builds
