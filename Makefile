@@ -3,8 +3,11 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-# Cargo uses all processors by itself; two of it at once only wait for each other.
+# Cargo uses all processors by itself; two of it at once only wait for each other. Programs in C and C++ are made
+# beside each other: COMPILE in common.mk.
+ifndef COMPILING
 .NOTPARALLEL:
+endif
 .SECONDARY:
 
 # In the order in which help lists them. Each uses what common.mk defines, and nothing that another one

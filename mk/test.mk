@@ -39,8 +39,11 @@ OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
 UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
 ALL_C_TESTS    = $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
 
-c-tests: $(ALL_C_TESTS:%=build/test/native/%)
-c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
+c-tests: deps-test build
+	$(COMPILE) $(ALL_C_TESTS:%=build/test/native/%)
+
+c-tests-asan: deps-test build
+	$(COMPILE) $(ALL_C_TESTS:%=build/test/asan/%)
 
 CC_TEST = $(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(STRICT) $(INCLUDE) -Itests/c
 build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -61,7 +64,8 @@ $(eval $(call C_TEST,native))
 $(eval $(call C_TEST,asan))
 
 # A test that fails is test-c's affair, and stops here, too: a call returned what its description does not list.
-check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what each function of tsc.h returns in the C tests, and what tsc.hpp says, with its description
+check-statuses: deps-test build ## Compare what each function of tsc.h returns in the C tests, and what tsc.hpp says, with its description
+	$(COMPILE) $(API_TESTS:%=build/test/statuses/%)
 	@rm -f build/test/statuses/seen
 	@for test in $(API_TESTS); do \
 	    LD_LIBRARY_PATH=build/core TSC_TEST_LIBRARY=build/core TSC_STATUSES_SEEN=build/test/statuses/seen \
