@@ -13,14 +13,14 @@ test-interleavings: deps-test ## Run the engine's threads in many orders, chosen
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle -- --show-output
 
 test-c: deps-test c-tests ## Run the C tests against both builds
-	@tools/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
-	@tools/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/core $(OPENSSL_TESTS) $(API_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/full $(OPENSSL_TESTS) $(API_TESTS) $(UNLOAD_TESTS)
 
 test-asan: deps-test c-tests-asan ## Run the C tests under the address and undefined-behaviour sanitizers
-	@tools/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests asan build/core $(OPENSSL_TESTS) $(API_TESTS)
 
 test-valgrind: deps-test c-tests ## Run the C tests under valgrind
-	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests valgrind build/core $(OPENSSL_TESTS) $(API_TESTS)
 
 test-crowd: deps-test build/bench/crowd ## Check that no call costs more where more attempts wait
 	@LD_LIBRARY_PATH=build/core sh tests/crowd.sh build/bench/crowd
@@ -33,7 +33,8 @@ test-stacks: deps-test build ## Run the C tests with another stack than the mach
 # Each binding's file adds its tests.
 test-bindings: deps-bindings ## Run the tests of all bindings and of Rust clients
 
-# Every tests/c/<kind>_<name>.c is one test program.
+# Every tests/c/<kind>_<name>.c is one test program. Those of OpenSSL take longest and run first, so that no
+# processor idles at the end.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
 OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
 UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
