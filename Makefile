@@ -3,8 +3,11 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-# Cargo uses all processors by itself; two of it at once only wait for each other.
+# Cargo uses all processors by itself; two of it at once only wait for each other. Programs in C and C++ are made
+# beside each other: COMPILE in common.mk.
+ifndef COMPILING
 .NOTPARALLEL:
+endif
 .SECONDARY:
 
 # In the order in which help lists them. Each uses what common.mk defines, and nothing that another one
@@ -19,15 +22,17 @@ help: ## List the targets
 	    awk -v version=$(VERSION) -v first='demo test build install' -v colour=$$colour \
 	    -f tools/help.awk $(filter-out Makefile,$(MAKEFILE_LIST)) Makefile
 
+TESTS = test-rust test-interleavings test-c test-asan test-valgrind test-crowd fuzz-replay mutants-apply \
+    test-stacks test-demo test-install test-bindings test-probe test-agent storm-quick
 test: ## Run everything that CI runs
 	@tools/deps $(DEPS_TEST)
-	@tools/sections lint build check check-oldest test-rust test-interleavings test-c test-asan test-valgrind test-crowd fuzz-replay mutants-apply \
-	    test-stacks test-demo test-install test-bindings test-probe test-agent storm-quick
+	@tools/sections lint build check check-oldest $(TESTS)
 
-# How often `make test-busy` runs `make test`, and beside what: tools/busy.
+# How often, and beside what: tools/busy. After `make test` everything is built, so that the loops slow down tests and
+# not compilers.
 TIMES = 3
-test-busy: ## Run `make test` three times beside busy loops, hours; TIMES=
-	@tools/busy $(TIMES) $(MAKE) test
+test-busy: test ## Run `make test`, then its tests three times beside busy loops, hours; TIMES=
+	@tools/busy $(TIMES) tools/sections $(TESTS)
 
 deps: ## Install what `make test` needs; deps-build and so on for one part
 	@tools/deps --install $(DEPS_TEST)

@@ -1,9 +1,10 @@
 ##@ tsc-agent
 
-AGENT_CARGO = --locked --manifest-path tools/agent/Cargo.toml --target-dir build/agent
+AGENT_CARGO = --locked --manifest-path tools/agent/Cargo.toml
 
 agent: deps-build ## Build tsc-agent, which shares sessions among processes: build/agent/release
 	$(CARGO) build $(AGENT_CARGO) --release
+	@install -CD $(CARGO_TARGET_DIR)/release/tsc-agent build/agent/release/tsc-agent
 
 test-agent: deps-agent lint-agent ## Test tsc-agent, and the library with it
 	$(CARGO) test $(AGENT_CARGO) -- --test-threads 8

@@ -1,11 +1,11 @@
 ##@ Measure
 
 ENGINE_BENCH = build/bench/engine
-# The peers want a newer Rust than the library, so this has a lock file and a folder of its own.
+# The peers want a newer Rust than the library, so this has a lock file of its own.
 $(ENGINE_BENCH): $(wildcard bench/engine/src/*) bench/engine/Cargo.toml bench/engine/build.rs | deps-build build
 	@mkdir -p $(@D)
-	@$(CARGO) build --release --manifest-path bench/engine/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers
-	@cp $(CARGO_TARGET_DIR)/peers/release/engine-bench $@
+	@$(CARGO) build --release --manifest-path bench/engine/Cargo.toml
+	@cp $(CARGO_TARGET_DIR)/release/engine-bench $@
 
 # The languages' own files say how these are made.
 LANGUAGES = go python
@@ -20,7 +20,7 @@ bench-quick: $(ENGINE_BENCH) $(ENGINE_LANGUAGES) ## The same in short, under two
 
 lint-bench: deps-build ## Check format and lints of the benchmark beside other caches
 	$(CARGO) fmt --check --manifest-path bench/engine/Cargo.toml
-	$(CARGO) clippy --locked --manifest-path bench/engine/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers -- -D warnings
+	$(CARGO) clippy --locked --manifest-path bench/engine/Cargo.toml -- -D warnings
 
 bench-docs: $(ENGINE_BENCH) ## Write docs/benchmarks.md and its plots from the latest `make bench`
 	@cp build/bench/engine.csv docs/benchmarks.csv

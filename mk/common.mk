@@ -27,6 +27,9 @@ SECONDS = 60
 
 # ---- C -----------------------------------------------------------------------------------------------
 
+# Makes programs beside each other, as many as there are processors, where the library is built.
+COMPILE = @$(MAKE) COMPILING=yes --jobs=$$(nproc)
+
 STRICT  = -Wall -Wextra -Wpedantic -Werror
 HEADERS = include/tsc.h $(wildcard bindings/c/*.h)
 INCLUDE = -Iinclude -Ibindings/c -Ibuild/include

@@ -18,7 +18,8 @@ CXX_INCLUDE = $(INCLUDE) -Ibindings/cpp -Itests/c -Itests/cpp
 CXX_TEST    = $(CXX) -std=c++17 -D_GNU_SOURCE -g -O1 $(STRICT) $(CXX_INCLUDE)
 CXX_HEADERS = $(HEADERS) $(wildcard bindings/cpp/*.hpp tests/cpp/*.hpp) tests/c/peer.h
 
-cpp-tests: $(foreach mode,$(CPP_MODES),$(CPP_TESTS:%=build/test/$(mode)/%))
+cpp-tests: deps-cpp build
+	$(COMPILE) $(foreach mode,$(CPP_MODES),$(CPP_TESTS:%=build/test/$(mode)/%))
 
 build/test/asan/cpp_%:     CXX_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test/tsan/cpp_%:     CXX_TEST += -fsanitize=thread

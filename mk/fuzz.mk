@@ -11,8 +11,8 @@ fuzz-shrink: deps-build deps-cpp ## Write the smallest corpora that reach what t
 
 # As the replay builds it: the library's own lockfile has no fuzzer.
 lint-fuzz: deps-test
-	@CARGO_TARGET_DIR=build/fuzz/target $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
-	@CARGO_TARGET_DIR=build/fuzz/target $(CARGO) clippy -q --locked --all-targets --manifest-path tests/fuzz/Cargo.toml \
+	@$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
+	@$(CARGO) clippy -q --locked --all-targets --manifest-path tests/fuzz/Cargo.toml \
 	    -- -D warnings
 
 # K/N: every Nth mutant, from the Kth on.

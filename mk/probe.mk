@@ -1,10 +1,11 @@
 ##@ tsc-probe
 
 # Its tests mostly wait for servers, so there are more of them at once than processors.
-PROBE_CARGO = --locked --manifest-path tools/probe/Cargo.toml --target-dir build/probe
+PROBE_CARGO = --locked --manifest-path tools/probe/Cargo.toml
 
 probe: deps-probe ## Build tsc-probe, which shows what resumption gives on a server: build/probe/release
 	$(CARGO) build $(PROBE_CARGO) --release
+	@install -CD $(CARGO_TARGET_DIR)/release/tsc-probe build/probe/release/tsc-probe
 
 test-probe: deps-probe-test lint-probe ## Test tsc-probe against servers of which is known what they do, and real ones
 	$(CARGO) test $(PROBE_CARGO) -- --test-threads 8

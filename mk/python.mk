@@ -10,27 +10,21 @@ PY_SOURCES = $(shell find bindings/python -name '*.[ch]' -o -name '*.py' -o -nam
 test-bindings: test-python test-python-versions test-python-cassandra test-python-cluster
 
 test-python: lint-python build/python/installed build/test/tap agent ## Test the Python binding: sockets, asyncio, drivers, fork
-	@for direct in 1 0; do \
-	    TSC_DIRECT=$$direct $(PY) -m pytest -q -p no:cacheprovider \
-	        --ignore-glob='*/test_cassandra*.py' bindings/python/tests || exit 1; \
-	done
+	@printf '%s\n' 1 0 | tools/beside sh -c 'TSC_DIRECT=$$0 exec $(PY) -m pytest -q -p no:cacheprovider \
+	    --ignore-glob="*/test_cassandra*.py" bindings/python/tests'
 
 test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
 
 # One wheel for all of them, as it would be published.
 test-python-versions: build/python/wheel agent ## Test one wheel with each CPython from 3.9 on that is there
-	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] || exit 1; \
-	for python in $$pythons; do \
-	    name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	    tools/test-wheel $$name $$python || exit 1; \
-	done
+	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] && echo "$$pythons" | tools/beside tools/test-wheel
 
 # tools/cpython says what each is.
 KINDS ?= hidden shown free
 test-python-built: deps-cpython build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
 	@for kind in $(KINDS); do \
-	    python=$$(tools/cpython $$kind) && tools/test-wheel $$kind $$python || exit 1; \
+	    python=$$(tools/cpython $$kind) && tools/test-wheel $$python $$kind || exit 1; \
 	done
 
 # Debian 13's CPython 3.13.5 no longer copies the sessions that it hands out.

@@ -6,20 +6,21 @@ test-rust: deps-test ## Run the Rust tests with each set of features
 	$(CARGO) test $(FEATURES_core)
 	$(CARGO) test $(FEATURES_full)
 
-# With a directory of its own: other flags would have cargo build everything else again, too.
+# With a directory of its own: other flags would have cargo build everything else again, too. What only the tests of
+# rustls need, AWS-LC above all, is not built there.
 test-interleavings: deps-test ## Run the engine's threads in many orders, chosen by a checker
-	RUSTFLAGS='--cfg shuttle' $(CARGO) test --lib interleavings \
+	RUSTFLAGS='--cfg shuttle --cfg without_rustls' $(CARGO) test --lib interleavings \
 	    --target-dir $(CARGO_TARGET_DIR)/shuttle -- --show-output
 
 test-c: deps-test c-tests ## Run the C tests against both builds
-	@tools/c-tests native build/core $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
-	@tools/c-tests native build/full $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/core $(OPENSSL_TESTS) $(API_TESTS) $(UNLOAD_TESTS)
+	@tools/c-tests native build/full $(OPENSSL_TESTS) $(API_TESTS) $(UNLOAD_TESTS)
 
 test-asan: deps-test c-tests-asan ## Run the C tests under the address and undefined-behaviour sanitizers
-	@tools/c-tests asan build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests asan build/core $(OPENSSL_TESTS) $(API_TESTS)
 
 test-valgrind: deps-test c-tests ## Run the C tests under valgrind
-	@tools/c-tests valgrind build/core $(API_TESTS) $(OPENSSL_TESTS)
+	@tools/c-tests valgrind build/core $(OPENSSL_TESTS) $(API_TESTS)
 
 test-crowd: deps-test build/bench/crowd ## Check that no call costs more where more attempts wait
 	@LD_LIBRARY_PATH=build/core sh tests/crowd.sh build/bench/crowd
@@ -32,14 +33,18 @@ test-stacks: deps-test build ## Run the C tests with another stack than the mach
 # Each binding's file adds its tests.
 test-bindings: deps-bindings ## Run the tests of all bindings and of Rust clients
 
-# Every tests/c/<kind>_<name>.c is one test program.
+# Every tests/c/<kind>_<name>.c is one test program. Those of OpenSSL take longest and run first, so that no
+# processor idles at the end.
 API_TESTS     := $(patsubst tests/c/%.c,%,$(wildcard tests/c/api_*.c))
 OPENSSL_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/openssl_*.c))
 UNLOAD_TESTS  := $(patsubst tests/c/%.c,%,$(wildcard tests/c/unload_*.c))
 ALL_C_TESTS    = $(API_TESTS) $(OPENSSL_TESTS) $(UNLOAD_TESTS)
 
-c-tests: $(ALL_C_TESTS:%=build/test/native/%)
-c-tests-asan: $(ALL_C_TESTS:%=build/test/asan/%)
+c-tests: deps-test build
+	$(COMPILE) $(ALL_C_TESTS:%=build/test/native/%)
+
+c-tests-asan: deps-test build
+	$(COMPILE) $(ALL_C_TESTS:%=build/test/asan/%)
 
 CC_TEST = $(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(STRICT) $(INCLUDE) -Itests/c
 build/test/asan/%: CC_TEST += -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -60,7 +65,8 @@ $(eval $(call C_TEST,native))
 $(eval $(call C_TEST,asan))
 
 # A test that fails is test-c's affair, and stops here, too: a call returned what its description does not list.
-check-statuses: deps-test $(API_TESTS:%=build/test/statuses/%) ## Compare what each function of tsc.h returns in the C tests, and what tsc.hpp says, with its description
+check-statuses: deps-test build ## Compare what each function of tsc.h returns in the C tests, and what tsc.hpp says, with its description
+	$(COMPILE) $(API_TESTS:%=build/test/statuses/%)
 	@rm -f build/test/statuses/seen
 	@for test in $(API_TESTS); do \
 	    LD_LIBRARY_PATH=build/core TSC_TEST_LIBRARY=build/core TSC_STATUSES_SEEN=build/test/statuses/seen \

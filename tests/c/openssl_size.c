@@ -21,6 +21,7 @@
 #include <openssl/x509v3.h>
 
 #include "books.h"
+#include "peer.h"
 #include "tsc_openssl.h"
 
 enum { LONGEST = 30, PORT = 9042, TRANSPORT = 1 << 18 };
@@ -69,12 +70,11 @@ static EVP_PKEY *key_of(int rsa_bits) {
     EVP_PKEY **found = &keys[rsa_bits / 2048], *key = NULL;
     if (*found)
         return *found;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(rsa_bits ? EVP_PKEY_RSA : EVP_PKEY_EC, NULL);
-    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
     if (rsa_bits)
-        assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, rsa_bits), 1);
-    else
-        assert_int_equal(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, NID_X9_62_prime256v1), 1);
+        return *found = peer_rsa_key(rsa_bits);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, NID_X9_62_prime256v1), 1);
     assert_int_equal(EVP_PKEY_keygen(ctx, &key), 1);
     EVP_PKEY_CTX_free(ctx);
     return *found = key;
@@ -164,7 +164,7 @@ static void tear_down(fixture it) {
 }
 
 // One connection, through memory. Gives whether it resumed.
-static bool visit(fixture it) {
+static bool resumes(fixture it) {
     BIO *near = NULL, *far = NULL;
     SSL *ssl = SSL_new(it.client), *peer = SSL_new(it.server);
     char byte;
@@ -204,9 +204,9 @@ static void a_long_chain_is_resumed_like_a_short_one(void **state) {
     for (int i = 0; i < 16; i++) {
         chain of = {.certificates = lengths[i / 4]};
         fixture it = set_up(of, versions[i / 2 % 2], i % 2 ? TSC_SSL_SERIALISE : 0);
-        assert_false(visit(it));
+        assert_false(resumes(it));
         for (int round = 0; round < 5; round++)
-            assert_true(visit(it));
+            assert_true(resumes(it));
         assert_int_equal(stats_of(it).discarded_too_large, 0);
         tear_down(it);
     }
@@ -224,10 +224,10 @@ static void an_object_counts_about_what_it_takes(void **state) {
     for (size_t i = 0; i < 2 * sizeof chains / sizeof *chains; i++) {
         chain of = chains[i / 2];
         fixture it = set_up(of, versions[i % 2], 0);
-        visit(it); // what is made once is made here
+        resumes(it); // what is made once is made here
         tsc_clear(it.cache);
         long before = in_use;
-        visit(it);
+        resumes(it);
         long takes = in_use - before, counts = (long)stats_of(it).bytes;
         printf("%12d %5d %6d %4s %9d %9ld %9ld\n", of.certificates, of.rsa_bits, of.names,
                i % 2 ? "1.3" : "1.2", (int)stats_of(it).sessions, takes, counts);

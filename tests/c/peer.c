@@ -127,6 +127,18 @@ const char *peer_client_key(void) {
     return path_of("client.key");
 }
 
+EVP_PKEY *peer_rsa_key(int bits) {
+    char command[128];
+    snprintf(command, sizeof command,
+             "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:%d 2>/dev/null", bits);
+    FILE *said = popen(command, "r");
+    assert_non_null(said);
+    EVP_PKEY *key = PEM_read_PrivateKey(said, NULL, NULL, NULL);
+    pclose(said);
+    assert_non_null(key);
+    return key;
+}
+
 static void certify(const char *certificate, const char *key, const char *subject,
                     const char *days) {
     // Not those of authorities, as OpenSSL makes them by itself: rustls takes none for a server's.

@@ -31,6 +31,10 @@ const char *peer_short_key(void);
 const char *peer_client_certificate(void);
 const char *peer_client_key(void);
 
+// A new key of RSA. The command openssl makes it: to search for primes takes minutes where every
+// instruction of this process is checked.
+EVP_PKEY *peer_rsa_key(int bits);
+
 // ---- Servers ------------------------------------------------------------------------------------
 
 typedef struct peer peer;
