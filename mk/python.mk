@@ -85,7 +85,7 @@ bench-python: build/python/installed build/python/wheel build/storm/delay ## Com
 	@$(PY) bindings/python/bench/burst.py
 	@for python in $$(tools/pythons); do \
 	    name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	    tools/test-wheel $$name $$python bindings/python/bench/connections.py || exit 1; \
+	    tools/test-wheel $$python $$name bindings/python/bench/connections.py || exit 1; \
 	done
 
 # Debian 13's CPython is of those that no longer copy sessions.

@@ -107,12 +107,13 @@ fn what_descends_from_a_loan_lasts_as_long_as_its_lineage_allows() {
     let second = machine.process().begin();
     let lent = second.offer().unwrap().unwrap();
     assert_eq!(lent.bytes(), Some(&ticket_of_a_minute[..]));
-    assert!(lent.remaining() <= minute);
+    // How long this took is within the margins.
+    assert!(lent.remaining() < 2 * minute);
     receive(&second);
     second.established(true).unwrap();
     let lent = machine.process().begin().offer().unwrap().unwrap();
-    assert!(lent.remaining() > minute);
-    assert!(lent.remaining() <= lineage);
+    assert!(lent.remaining() > 2 * minute);
+    assert!(lent.remaining() < 2 * lineage);
 }
 
 #[test]
