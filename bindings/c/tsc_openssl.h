@@ -64,9 +64,8 @@
 //   within a trust store, and SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
-// - An SSL that is begun gets an info callback of its own, which calls the one that it finds. If
-// you
-//   set an info callback on the SSL, do so before.
+// - tsc_ssl_begin sets an info callback on the SSL, which calls the one that was there. If you set
+//   an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
 // - After SSL_clear, begin again before the SSL is used. A duplicate (SSL_dup) has not been begun,
