@@ -33,7 +33,7 @@
 
 #include "tsc_openssl.h"
 
-enum { DEADLINE_MS = 20000, CONVERSATIONS = 1024, PATH = 256 };
+enum { DEADLINE_MS = 300000, CONVERSATIONS = 1024, PATH = 256 };
 
 static char directory[PATH];
 
