@@ -1,6 +1,6 @@
 //! What a driver knows of a session that it received, and what follows from that.
 
-use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, expiry};
+use crate::engine::{Discard, Engine, Key, Kind, Lifetime, Lineage, Session, Time, Uses, expiry};
 use crate::error::Error;
 use crate::size::{Certificates, Size};
 
@@ -114,7 +114,7 @@ impl Received {
             received: now,
             expires,
             lineage,
-            uses: 0,
+            uses: Uses::default(),
         };
         engine.put_bytes(key, now, session)
     }
@@ -137,7 +137,7 @@ impl Received {
             received: now,
             expires,
             lineage,
-            uses: 0,
+            uses: Uses::default(),
         }
     }
 

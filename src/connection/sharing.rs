@@ -8,7 +8,9 @@ use super::{Connection, NotNow, Progress};
 use crate::agent::{Answer, Asking, Away, Brought, Counterpart, Lent};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::engine::{EventKind, Lineage, Payload, Reason, SecretBytes, Session, Time, restored};
+use crate::engine::{
+    EventKind, Lineage, Payload, Reason, SecretBytes, Session, Time, Uses, restored,
+};
 use crate::session_info::SessionInfo;
 use crate::sync::MutexGuard;
 use std::time::Instant;
@@ -71,7 +73,7 @@ impl Connection {
             received: now.minus_ms(lent.age_ms),
             expires,
             lineage,
-            uses: 0,
+            uses: Uses::default(),
             payload: Payload::Bytes(lent.bytes),
         })
     }

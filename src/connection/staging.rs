@@ -3,7 +3,7 @@
 use super::outcome::Ended;
 use super::{Connection, MinSome, NotNow, Progress};
 use crate::engine::{
-    Discard, Engine, Lifetime, Lineage, Payload, SecretBytes, Session, Time, expiry,
+    Discard, Engine, Lifetime, Lineage, Payload, SecretBytes, Session, Time, Uses, expiry,
 };
 use crate::session_info::Received;
 use crate::size::Size;
@@ -276,7 +276,7 @@ impl Connection {
             received: at,
             expires,
             lineage,
-            uses: 0,
+            uses: Uses::default(),
         };
         let (stored, calls) = self.supply.publish(&self.flight, session, now);
         let mut progress = self.progress.lock();

@@ -112,7 +112,7 @@ impl Entry {
         }
         // What is for one connection and was given to some was the last, and stayed until another came.
         if self.sessions.len() == 1 {
-            displaced += self.drop_all(|other| other.uses != 0, visit);
+            displaced += self.drop_all(|other| other.uses.count != 0, visit);
         }
         let full = self.sessions.len() >= visit.options.max_sessions_per_endpoint as usize;
         let oldest = self.sessions.oldest();

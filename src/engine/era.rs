@@ -145,7 +145,7 @@ fn shards(options: &Options) -> usize {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
-    use crate::engine::{Clock, Engine, Kind, Lineage, Options, Session, Space, Time};
+    use crate::engine::{Clock, Engine, Kind, Lineage, Options, Session, Space, Time, Uses};
 
     const BYTES: usize = 100;
 
@@ -172,7 +172,7 @@ mod tests {
                 id: 1,
                 ends: Time::NEVER,
             },
-            uses: 0,
+            uses: Uses::default(),
         };
         engine.put_bytes(&key, Time(0), session).expect("memory");
     }

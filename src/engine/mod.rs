@@ -31,7 +31,7 @@ pub(crate) use moved::MovedOut;
 pub use options::Options;
 pub use reason::Reason;
 pub(crate) use secret::SecretBytes;
-pub(crate) use session::{Kind, Payload, Session};
+pub(crate) use session::{Kind, Payload, Session, Uses};
 pub(crate) use stats::Discard;
 pub use stats::Stats;
 #[cfg(feature = "capi")]
@@ -452,7 +452,7 @@ impl Engine {
     /// own.
     pub(crate) fn remove_used_at(&self, key: &Key<'_>, now: Time, garbage: &mut Garbage<'_>) {
         self.change_shard(key, now, garbage, |state, visit| {
-            state.remove_sessions(key, |session| session.uses != 0, visit);
+            state.remove_sessions(key, |session| session.uses.count != 0, visit);
         });
     }
 

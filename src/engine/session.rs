@@ -57,9 +57,17 @@ pub(crate) struct Session<P = Payload> {
     pub(crate) received: Time,
     pub(crate) expires: Time,
     pub(crate) lineage: Lineage,
-    /// How many connections were given it to offer while it stayed, though it is for one: the last of its key,
-    /// that is reused. What such a connection is given has its own number in it.
-    pub(crate) uses: u32,
+    pub(crate) uses: Uses,
+}
+
+/// To which connections a session was given to offer while it stayed, though it is for one: the last of its key, that
+/// is reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// How many; what such a connection is given has its own number here.
+    pub(crate) count: u16,
+    /// Tells this session from others of its key to which that happens.
+    pub(crate) of: u16,
 }
 
 impl<P> Session<P> {

@@ -33,6 +33,8 @@ pub(super) struct State {
     soonest_swept: Time,
     /// Where the next look for something to evict begins.
     candidates: Cursor,
+    /// How many sessions were reused, to tell them apart.
+    reused: u16,
 }
 
 /// Aligned so that two shards never share a cache line (or the pair that is fetched together).
@@ -77,6 +79,7 @@ impl Shard {
                 soonest: Time::NEVER,
                 soonest_swept: Time::NEVER,
                 candidates: Cursor::START,
+                reused: 0,
             }),
         }
     }
@@ -289,7 +292,11 @@ impl State {
         if stays && !reusable {
             stats.reused += 1;
             if let Some(stayed) = entry.sessions.newest_mut() {
-                stayed.uses = stayed.uses.saturating_add(1);
+                if stayed.uses.count == 0 {
+                    self.reused = self.reused.wrapping_add(1);
+                    stayed.uses.of = self.reused;
+                }
+                stayed.uses.count = stayed.uses.count.saturating_add(1);
                 if let Some(copy) = taken {
                     copy.uses = stayed.uses;
                 }
@@ -329,7 +336,7 @@ impl State {
         entry.is_some_and(|entry| {
             let current = entry.sessions.iter().filter(|s| s.expires > now);
             let newest = current.last();
-            newest.is_some_and(|session| session.uses != 0)
+            newest.is_some_and(|session| session.uses.count != 0)
         })
     }
 

@@ -50,7 +50,7 @@ pub(super) fn walk(shards: &[Shard], mut look: impl FnMut(&Shard, &mut Progress)
 mod tests {
     use super::*;
     use crate::engine::{
-        Clock, Engine, EventKind, Kind, Lineage, Options, Payload, Session, Space, Time,
+        Clock, Engine, EventKind, Kind, Lineage, Options, Payload, Session, Space, Time, Uses,
     };
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::sync::{Arc, Mutex};
@@ -100,7 +100,7 @@ mod tests {
                     id: 1,
                     ends: Time::NEVER,
                 },
-                uses: 0,
+                uses: Uses::default(),
             };
             engine.put(&key, session).expect("room");
         }

@@ -12,7 +12,7 @@ mod sealed_session;
 use crate::cache::{Cache, MAX_KEY};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::engine::{Engine, Lineage, Payload, Session, Space, restored};
+use crate::engine::{Engine, Lineage, Payload, Session, Space, Uses, restored};
 use crate::error::Error;
 use crate::identity::Identity;
 #[cfg(agent)]
@@ -411,7 +411,7 @@ impl<'a> Scope<'a> {
             received: now.minus_ms(age),
             expires: restored(engine.options(), now, age, left, lineage),
             lineage,
-            uses: 0,
+            uses: Uses::default(),
         };
         match self {
             #[cfg(agent)]

@@ -1,7 +1,7 @@
 //! An attempt that may bring tickets.
 
 use super::breaker::Permit;
-use crate::engine::Time;
+use crate::engine::{Time, Uses};
 use crate::sync::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -34,8 +34,7 @@ pub(crate) struct Flight {
     brought: AtomicU32,
     /// What the breaker lets it do; 0: it was not asked.
     permit: AtomicU64,
-    /// How many were given the session that it offers, which is for one, with it; 0: it is the only one, or there
-    /// was a verdict.
+    /// Of the session that it offers, which is for one; 0: no other has it, or there was a verdict.
     uses: AtomicU32,
     /// What that session descends from.
     lineage: AtomicU64,
@@ -118,13 +117,17 @@ impl Flight {
         self.brought.load(Relaxed)
     }
 
-    pub(super) fn set_use(&self, uses: u32, lineage: u64) {
-        self.uses.store(uses, Relaxed);
+    pub(super) fn set_use(&self, uses: Uses, lineage: u64) {
+        let bits = u32::from(uses.of) << 16 | u32::from(uses.count);
+        self.uses.store(bits, Relaxed);
         self.lineage.store(lineage, Relaxed);
     }
 
-    pub(super) fn uses(&self) -> u32 {
-        self.uses.load(Relaxed)
+    #[allow(clippy::cast_possible_truncation, reason = "each is a half")]
+    pub(super) fn uses(&self) -> Uses {
+        let bits = self.uses.load(Relaxed);
+        let (count, of) = (bits as u16, (bits >> 16) as u16);
+        Uses { count, of }
     }
 
     pub(super) fn lineage(&self) -> u64 {

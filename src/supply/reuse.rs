@@ -1,7 +1,7 @@
 //! Whether a server takes a session that is for one connection from several.
 
 use super::flight::Flight;
-use crate::engine::{Session, Time};
+use crate::engine::{Session, Time, Uses};
 
 /// For how long a server is believed to take such a session once.
 const BELIEVED_MS: u64 = 3600 * 1000;
@@ -33,6 +33,8 @@ enum Habit {
 #[derive(Clone, Copy)]
 struct Verdict {
     lineage: u64,
+    /// As in `Uses`: that one session was accepted and its sibling too says nothing.
+    of: u16,
     at: Time,
 }
 
@@ -62,22 +64,22 @@ impl Reuse {
     /// An attempt is given this session.
     pub(super) fn begin(&mut self, flight: &Flight, session: &Session, now: Time) {
         self.over(flight);
-        if session.uses == 0 {
+        if session.uses.count == 0 {
             return;
         }
         flight.set_use(session.uses, session.lineage.id);
         self.undecided += 1;
-        if session.uses > 1 {
+        if session.uses.count > 1 {
             self.tried = Some(now);
         }
     }
 
     /// There will be no verdict on what it was given, or there was.
     pub(super) fn over(&mut self, flight: &Flight) {
-        if flight.uses() == 0 {
+        if flight.uses().count == 0 {
             return;
         }
-        flight.set_use(0, 0);
+        flight.set_use(Uses::default(), 0);
         self.undecided -= 1;
         if self.undecided == 0 {
             self.tried = None;
@@ -86,17 +88,24 @@ impl Reuse {
 
     /// The server has taken what the attempt offered. Says whether that shows that it takes such once.
     pub(super) fn accepted(&mut self, flight: &Flight, now: Time) -> bool {
-        if flight.uses() == 0 {
+        let uses = flight.uses();
+        if uses.count == 0 {
             return false;
         }
         let lineage = flight.lineage();
+        let again = self.accepted.is_some_and(|one| one.of == uses.of);
         let once = is_of(self.refused, flight);
         if once {
             self.habit = Habit::Once(now.plus_ms(BELIEVED_MS));
-        } else if is_of(self.accepted, flight) || (flight.uses() > 1 && self.undecided == 1) {
+        } else if (again && is_of(self.accepted, flight)) || (uses.count > 1 && self.undecided == 1)
+        {
             self.habit = Habit::Often;
         }
-        self.accepted = Some(Verdict { lineage, at: now });
+        self.accepted = Some(Verdict {
+            lineage,
+            of: uses.of,
+            at: now,
+        });
         self.over(flight);
         once
     }
@@ -105,18 +114,22 @@ impl Reuse {
     pub(super) fn refused(&mut self, flight: &Flight, lineage: u64, now: Time) -> Left {
         let others = self.undecided > 1;
         let uses = flight.uses();
-        if uses == 0 {
+        if uses.count == 0 {
             return Left::Nothing;
         }
         let once = is_of(self.accepted, flight);
         if once {
             self.habit = Habit::Once(now.plus_ms(BELIEVED_MS));
         }
-        self.refused = Some(Verdict { lineage, at: now });
+        self.refused = Some(Verdict {
+            lineage,
+            of: uses.of,
+            at: now,
+        });
         self.over(flight);
         match once {
             true => Left::Unused,
-            false if uses > 1 || others => Left::ToCome,
+            false if uses.count > 1 || others => Left::ToCome,
             false => Left::Nothing,
         }
     }

@@ -8,7 +8,7 @@
 //! the lineage of the day, counts as of that one: nothing tells that it is not.
 
 use super::Supply;
-use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, expiry};
+use crate::engine::{Discard, Engine, Key, Lineage, Payload, Session, Time, Uses, expiry};
 use crate::session_info::Received;
 use crate::size::Size;
 
@@ -129,7 +129,7 @@ impl Supply {
             received: now,
             expires: expiry(self.engine.options(), now, info.lifetime, lineage),
             lineage,
-            uses: 0,
+            uses: Uses::default(),
         };
         // What is not kept is dropped and counted there.
         let expires = session.expires;

@@ -74,7 +74,7 @@ fn session(number: u32, kind: Kind, size: usize) -> Session {
             id: 1,
             ends: Time::NEVER,
         },
-        uses: 0,
+        uses: crate::engine::Uses::default(),
     }
 }
 

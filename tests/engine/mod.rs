@@ -221,6 +221,6 @@ fn session(kind: Kind, size: usize, received: u64) -> Session {
             id: 1,
             ends: Time::NEVER,
         },
-        uses: 0,
+        uses: crate::engine::Uses::default(),
     }
 }

@@ -76,7 +76,7 @@ impl Kept {
                 id: self.lineage,
                 ends: Time::NEVER,
             },
-            uses: 0,
+            uses: crate::engine::Uses::default(),
         }
     }
 }
@@ -543,7 +543,7 @@ fn plain(kind: Kind, size: usize, now: u64, lifetime: u64) -> Session {
             id: 0,
             ends: Time::NEVER,
         },
-        uses: 0,
+        uses: crate::engine::Uses::default(),
     }
 }
 

@@ -93,6 +93,24 @@ fn where_it_takes_a_ticket_once_each_is_offered_once() {
 }
 
 #[test]
+fn two_tickets_that_are_taken_once_each_are_no_sign_that_one_is_taken_again() {
+    let world = World::new(REUSE);
+    let (_first, all) = two_of(&world, 8);
+    end(&all[0], true, &[2]);
+    assert_eq!(told(&all[2..]), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(going(&all[2]), Some(2));
+    end(&all[2], true, &[3]);
+    assert_eq!(told(&all[3..]), [1, 0, 0, 0, 0]);
+    assert_eq!(going(&all[3]), Some(3));
+    // The one that tries is refused, and each ticket serves one from now on.
+    end(&all[1], false, &[4]);
+    assert_eq!(told(&all[4..]), [1, 0, 0, 0]);
+    assert_eq!(going(&all[4]), Some(4));
+    end(&all[3], true, &[5]);
+    assert_eq!(told(&all[5..]), [1, 0, 0]);
+}
+
+#[test]
 fn a_verdict_that_comes_too_late_is_not_waited_for() {
     let world = World::new(REUSE);
     let first = world.connect();

@@ -82,12 +82,11 @@ def test_every_reactor_resumes(node, cert, reactor, version):
     assert all(says["burst"]), says
 
 
-def test_a_burst_connects_and_resumes_where_each_ticket_is_taken_once(node, cert):
+def test_a_burst_resumes_where_each_ticket_is_taken_once(node, cert):
     one = node(ssl.TLSVersion.TLSv1_3, once=True)
     says = run("libev", one, cert)
     assert says["seen"] == [False] + [True] * 5
-    # How many resume depends on which tickets come before which trial is decided (decision 36).
-    assert len(says["burst"]) == BURST and any(says["burst"]), says
+    assert says["burst"].count(True) >= BURST - 1, says
 
 
 def test_disabled_does_full_handshakes(node, cert):
