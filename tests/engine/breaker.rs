@@ -285,13 +285,7 @@ fn those_that_the_caller_gave_up_do_not_count() {
     let world = world();
     for _ in 0..100 {
         world.full(&[1]);
-        for end in [
-            Failure {
-                cancelled: true,
-                ..Failure::HANDSHAKE
-            },
-            Failure::NOT_SENT,
-        ] {
+        for end in [CANCELLED, Failure::NOT_SENT] {
             let attempt = world.connect();
             assert!(offer(&attempt).expect("open").is_some());
             attempt.failed(end).expect("open");
@@ -336,13 +330,7 @@ fn after_a_failure_one_at_a_time_is_made_without_a_session() {
 /// How a trial or a probe ends that decides nothing.
 type Undecided = fn(&Connection);
 const UNDECIDED: [Undecided; 2] = [
-    |attempt| {
-        let cancelled = Failure {
-            cancelled: true,
-            ..Failure::HANDSHAKE
-        };
-        attempt.failed(cancelled).expect("open");
-    },
+    |attempt| attempt.failed(CANCELLED).expect("open"),
     |attempt| attempt.release(),
 ];
 

@@ -47,7 +47,7 @@ mod vectors;
 
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::connection::{AttemptInfo, Connection, NotNow};
+use crate::connection::{AttemptInfo, Connection, Failure, NotNow};
 use crate::endpoint::Endpoint;
 use crate::engine::{
     Clock, Discard, Engine, Kind, Lineage, Listener, Options, Payload, Session, Time,
@@ -62,6 +62,12 @@ const TLS_1_3: u16 = 0x0304;
 const HOUR: u32 = 3600;
 /// Where the tests' clocks begin, in milliseconds.
 const START: u64 = 1_000_000_000;
+
+/// An end that says nothing about the server.
+const CANCELLED: Failure = Failure {
+    cancelled: true,
+    ..Failure::HANDSHAKE
+};
 
 /// Limits that none of the tests meets by accident.
 const WIDE: Options = Options {

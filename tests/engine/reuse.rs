@@ -128,13 +128,7 @@ fn a_verdict_that_comes_too_late_is_not_waited_for() {
 fn without_a_verdict_the_next_one_tries() {
     let ends: [fn(&Connection); 3] = [
         |attempt| attempt.failed(Failure::NOT_SENT).expect("open"),
-        |attempt| {
-            let cancelled = Failure {
-                cancelled: true,
-                ..Failure::HANDSHAKE
-            };
-            attempt.failed(cancelled).expect("open");
-        },
+        |attempt| attempt.failed(CANCELLED).expect("open"),
         |attempt| attempt.release(),
     ];
     for end_of in ends {

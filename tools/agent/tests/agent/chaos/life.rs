@@ -41,21 +41,48 @@ pub enum Connection {
     Failed,
 }
 
-/// What became of the tickets of a connection, as the cache counts it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Books {
-    pub issued: u64,
-    pub sent: u64,
+/// Numbers that add up, and are sent as text in the order in which they stand here.
+macro_rules! books {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// What became of the tickets of a connection, as the cache counts it.
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        pub struct Books {
+            $($(#[$about])* pub $name: u64,)*
+        }
+
+        impl Books {
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            fn read(text: &str) -> Option<Self> {
+                let mut numbers = text.split(' ');
+                let books = Self { $($name: numbers.next()?.parse().ok()?,)* };
+                numbers.next().is_none().then_some(books)
+            }
+        }
+
+        impl fmt::Display for Books {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&[$(self.$name.to_string()),*].join(" "))
+            }
+        }
+    };
+}
+
+books! {
+    issued,
+    sent,
     /// Not kept: their connection failed, for one.
-    pub discarded: u64,
+    discarded,
     /// Kept by the process itself, and taken out of what it keeps.
-    pub kept: u64,
-    pub taken: u64,
+    kept,
+    taken,
     /// Given to the agent.
-    pub shared: u64,
+    shared,
     /// Lent by the agent, and given back to it.
-    pub leased: u64,
-    pub returned: u64,
+    leased,
+    returned,
 }
 
 impl Books {
@@ -91,57 +118,6 @@ impl Books {
         let came = self.taken + self.leased;
         assert_eq!(self.sent + self.returned, came, "{self:?}");
     }
-
-    pub fn add(&mut self, other: &Self) {
-        let (one, other) = (self.numbers(), other.numbers());
-        *self = Self::of(std::array::from_fn(|at| one[at] + other[at]));
-    }
-
-    fn numbers(&self) -> [u64; 8] {
-        let Self {
-            issued,
-            sent,
-            discarded,
-            kept,
-            taken,
-            shared,
-            leased,
-            returned,
-        } = *self;
-        [
-            issued, sent, discarded, kept, taken, shared, leased, returned,
-        ]
-    }
-
-    fn of(numbers: [u64; 8]) -> Self {
-        let [
-            issued,
-            sent,
-            discarded,
-            kept,
-            taken,
-            shared,
-            leased,
-            returned,
-        ] = numbers;
-        Self {
-            issued,
-            sent,
-            discarded,
-            kept,
-            taken,
-            shared,
-            leased,
-            returned,
-        }
-    }
-}
-
-impl fmt::Display for Books {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers = self.numbers().map(|number| number.to_string());
-        f.write_str(&numbers.join(" "))
-    }
 }
 
 impl Connection {
@@ -149,9 +125,7 @@ impl Connection {
     pub fn read(how: &str, books: &str) -> Option<(Self, Books)> {
         let all = [Self::Resumed, Self::Full, Self::GivenUp, Self::Failed];
         let how = all.into_iter().find(|one| format!("{one:?}") == how)?;
-        let numbers = books.split(' ').map_while(|one| one.parse().ok());
-        let numbers: Vec<_> = numbers.collect();
-        Some((how, Books::of(numbers.try_into().ok()?)))
+        Some((how, Books::read(books)?))
     }
 }
 
