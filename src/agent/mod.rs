@@ -156,7 +156,7 @@ impl Agent {
         opened.map(|channel| (channel, true))
     }
 
-    /// Keeps a connection for the next call, unless the agent has said on it what nobody asked for.
+    /// Keeps a connection for the next call, unless the agent has sent something on it that nobody asked for.
     fn put_by(&self, channel: Channel) {
         if channel.has_more() {
             return;

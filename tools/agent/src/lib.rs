@@ -1,7 +1,7 @@
 //! tsc-agent: keeps the TLS sessions of a machine's processes together, so that each of them resumes what any
-//! of them received. docs/sharing.md is the manual, docs/agent-protocol.md what is said on the socket.
+//! of them received. docs/sharing.md is the manual; docs/agent-protocol.md describes the protocol on the socket.
 //!
-//! A library only for the program and for the fuzzer, which calls `connection::serve`.
+//! It is a library only so that the fuzzer can call `connection::serve`.
 
 pub mod args;
 pub mod connection;

@@ -196,7 +196,7 @@ impl Process {
     }
 
     /// Begins an attempt, with the endpoint that its key names. `None`: that is no key, the number is in use, or there
-    /// are too many.
+    /// are too many attempts.
     pub(crate) fn begin<'a>(&self, number: u64, key: &'a [u8]) -> Option<Begun<'a>> {
         let (identity, endpoint) = whose(key)?;
         let config = Config::new(&self.user.cache).identity(identity).ok()?;
