@@ -16,21 +16,17 @@ test-python: lint-python build/python/installed build/test/tap agent ## Test the
 test-python-cassandra: build/python/installed build/python/venv/cassandra build/test/tap build/cassandra/lib ## Test cassandra-driver, each reactor, against Cassandra
 	@$(PY) -m pytest -q -p no:cacheprovider bindings/python/tests/test_cassandra.py
 
-# One wheel for all of them, as it would be published.
-test-python-versions: build/python/wheel agent ## Test one wheel with each CPython from 3.9 on that is there
-	@pythons=$$(tools/pythons) && [ -n "$$pythons" ] && echo "$$pythons" | tools/beside tools/test-wheel
+# One wheel for all of them, as it would be published. Debian 13's CPython 3.13.5 no longer copies the sessions that it
+# hands out.
+SUITES ?= trixie
+test-python-versions: build/python/wheel agent ## Test one wheel with each CPython from 3.9 on that is there, and of SUITES="trixie sid" of Debian
+	@pythons=$$(tools/pythons && tools/cpython $(SUITES)) && echo "$$pythons" | tools/beside tools/test-wheel
 
-# tools/cpython says what each is.
 KINDS ?= hidden shown free
 test-python-built: deps-cpython build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
 	@for kind in $(KINDS); do \
 	    python=$$(tools/cpython $$kind) && tools/test-wheel $$python $$kind || exit 1; \
 	done
-
-# Debian 13's CPython 3.13.5 no longer copies the sessions that it hands out.
-SUITES ?= trixie
-test-python-debian: build/python/wheel ## Test the wheel with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
-	@for suite in $(SUITES); do tools/debian-python $$suite || exit 1; done
 
 test-python-arm64: build/python/venv/made ## Make the wheel for arm64 and test it under qemu; needs debootstrap, qemu-user and the Rust target
 	@rm -rf build/python/wheels && tools/cross-wheel manylinux_2_17_aarch64 build/python/wheels
@@ -88,16 +84,17 @@ bench-python: build/python/installed build/python/wheel build/storm/delay ## Com
 	    tools/test-wheel $$python $$name bindings/python/bench/connections.py || exit 1; \
 	done
 
-# Debian 13's CPython is of those that no longer copy sessions.
-bench-python-debian: build/python/wheel ## The same by connection, with the CPython of newer Debian suites (SUITES="trixie sid"); needs root
-	@for suite in $(SUITES); do tools/debian-python $$suite bindings/python/bench/connections.py || exit 1; done \
-	    >build/python/debian.txt
+bench-python-debian: build/python/wheel ## The same by connection, with the CPython of SUITES="trixie sid" of Debian
+	@for suite in $(SUITES); do \
+	    python=$$(tools/cpython $$suite) && \
+	    tools/test-wheel $$python $$suite bindings/python/bench/connections.py || exit 1; \
+	done >build/python/debian.txt
 	@cat build/python/debian.txt
 
 bench-python-cassandra: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay ## Measure cassandra-driver's connections, full and resumed
 	@$(PY) bindings/python/bench/driver.py
 
-bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay bench-python-debian ## Write what the Python benchmarks print into docs/python.md; needs root
+bench-python-docs: build/python/installed build/python/venv/cassandra build/cassandra/lib build/storm/delay bench-python-debian ## Write what the Python benchmarks print into docs/python.md
 	@$(PY) bindings/python/bench/docs.py debian <build/python/debian.txt
 	@for name in connections burst driver; do \
 	    $(PY) bindings/python/bench/$$name.py >build/python/$$name.txt && \
@@ -115,5 +112,5 @@ build/python/venv/made: bindings/python/requirements.txt mk/python.mk | deps-pyt
 	@$(PY) -m pip install -q --disable-pip-version-check -r bindings/python/requirements.txt
 	@touch $@
 
-.PHONY: test-python test-python-versions test-python-debian test-python-built test-python-arm64 test-python-cassandra test-python-cluster \
+.PHONY: test-python test-python-versions test-python-built test-python-arm64 test-python-cassandra test-python-cluster \
     lint-python bench-python bench-python-debian bench-python-cassandra bench-python-docs
