@@ -119,3 +119,13 @@ def test_without_an_agent_the_process_goes_on_alone(serve, cert, tmp_path):
 def test_a_budget_is_a_number_of_seconds(seconds):
     with pytest.raises(ValueError, match="agent_budget"):
         tsc.TLSSessionCache(share=True, agent_budget=seconds)
+
+
+@DIRECT
+def test_a_connection_whose_agent_does_not_answer_says_so(serve, cert, tmp_path):
+    server, context = serve(), sharing(cert, tmp_path / "nowhere")
+    for expected in ("agent_away", None):
+        with connect(context, server.port) as tls:
+            assert tls.tsc_reason == expected
+            ask(tls)
+    assert context.session_cache.stats().agent_away == 1

@@ -110,7 +110,7 @@ async fn lend(
     let Some(begun) = process.begin(attempt, key) else {
         let denied = Reply::None {
             attempt,
-            reason: Reason::CacheOff as u8,
+            reason: Reason::AgentAway as u8,
             waited: false,
         };
         frames.send(denied.encode()).await?;

@@ -132,7 +132,7 @@ impl Begun<'_> {
         }
         let session = match attempt.offer() {
             Ok(Some(session)) if session.bytes().is_some() => Ok(session),
-            _ => Err(attempt.info().map_or(Reason::CacheOff, |info| info.reason)),
+            _ => Err(attempt.info().map_or(Reason::AgentAway, |info| info.reason)),
         };
         Lease { session, waited }
     }

@@ -18,9 +18,13 @@ const SHORT: Duration = Duration::from_millis(20);
 fn goes_on_alone(process: &Process) {
     let attempt = process.begin();
     assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    let away = process.cache.stats().agent_away;
+    assert_eq!((offer(&attempt), away), (None, 1), "it is asked once");
     let ticket = receive(&attempt);
     attempt.established(false).unwrap();
     assert_eq!(process.take(), Some(ticket));
+    assert_eq!(process.cache.stats().agent_away, away);
     assert_eq!(process.cache.stats().agent_leased, 0);
     assert_eq!(process.cache.stats().agent_stored, 0);
 }
@@ -44,7 +48,10 @@ fn beside(serve: impl Fn(UnixStream) + Send + 'static) {
     goes_on_alone(&process);
     let attempt = process.begin();
     attempt.wait(SHORT).unwrap();
+    let away = process.cache.stats().agent_away;
     assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    assert_eq!(process.cache.stats().agent_away, away);
 }
 
 #[test]
@@ -209,6 +216,32 @@ fn an_agent_that_is_killed_is_missed_and_found_again() {
     assert!(machine.process().take().is_some());
 }
 
+#[test]
+fn a_cache_that_is_off_asks_no_agent() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let mut options = Options::default();
+    options.enabled = false;
+    let process = machine.process_with(options, LONG);
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::CacheOff);
+    assert_eq!(process.cache.stats().agent_away, 0);
+    assert!(machine.process().take().is_some());
+}
+
+#[test]
+fn an_attempt_that_may_not_wait_for_the_agent_says_so() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let process = machine.process_with(Options::default(), Duration::ZERO);
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    // It was not asked.
+    assert_eq!(process.cache.stats().agent_away, 0);
+}
+
 fn goes_on_without(process: &Process) {
     let attempt = process.begin();
     assert_eq!(offer(&attempt), None);
@@ -284,6 +317,7 @@ fn the_number_of_attempts_of_a_process_is_bounded() {
     assert_eq!(process.cache.stats().agent_stored, 1);
     // One more has what is here, and is no worse for it.
     let more = process.connect(1);
+    assert_eq!(more.info().unwrap().reason, Reason::AgentAway);
     assert_eq!(process.cache.stats().stored, 1);
     drop((held, more));
     assert_eq!(machine.number("tsc_agent_attempts"), 0);
@@ -306,7 +340,7 @@ fn a_number_that_is_in_use_begins_nothing_and_ends_nothing() {
         Raw::new(&machine, [7; 16]).say(&again);
     }
     let denied = Raw::new(&machine, [7; 16]).ask(&again).unwrap();
-    let (reason, waited) = (Reason::CacheOff as u8, false);
+    let (reason, waited) = (Reason::AgentAway as u8, false);
     let refused = Reply::None {
         attempt,
         reason,
