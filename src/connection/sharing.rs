@@ -250,14 +250,7 @@ impl Connection {
                 self.count(|stats| stats.agent_returned += 1);
                 agents.failed(0);
             }
-            (Loan::Asking(asking), Some(agents)) => {
-                let answer = agents.finish(*asking, |bytes| self.keep_lent(bytes));
-                if let (kept @ Loan::Kept(_), _) = self.loan_of(answer) {
-                    self.give_back(kept);
-                } else {
-                    agents.gone();
-                }
-            }
+            (Loan::Asking(asking), Some(agents)) => agents.give_up(*asking),
             _ => {}
         }
     }

@@ -283,17 +283,19 @@ fn a_process_that_talks_nonsense_harms_only_itself() {
     };
     let keys: [&[u8]; 3] = [b"", &[1, 0], &[0; 300]];
     for request in [
-        established,
         Request::Gone { attempt },
         Request::Failed {
             attempt,
             facts: 255,
         },
+        Request::Cancel,
+        established,
     ] {
         raw.say(&request);
-        let unknown = Reply::Unknown { attempt };
-        assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(unknown));
     }
+    // The others have no reply.
+    let unknown = Reply::Unknown { attempt };
+    assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(unknown));
     for key in keys {
         raw.say(&Request::Lease {
             attempt,
@@ -399,6 +401,15 @@ fn the_number_of_attempts_of_a_user_is_bounded() {
         raws.each_mut().map(|raw| raw.is_done(&begin)),
         [true, true, false]
     );
-    assert!(raws[0].is_done(&Request::Gone { attempt }));
+    raws[0].say(&Request::Gone { attempt });
+    // Another attempt of the same process: what it asks comes after that.
+    let attempt = 2;
+    assert!(raws[0].is_done(&Request::Begin { attempt, key: KEY }));
+    raws[0].say(&Request::Gone { attempt });
+    assert!(!raws[0].is_done(&Request::Established {
+        attempt,
+        resumed: false,
+        lineage_ms: 1,
+    }));
     assert!(raws[2].is_done(&begin));
 }

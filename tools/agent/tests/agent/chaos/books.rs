@@ -43,6 +43,8 @@ fn each_ticket_goes_for_one_reason() {
     let [machine] = &machines;
     let server = Server::default();
     live(&machines, lives(), &server);
+    // How an attempt ended nobody waits to be heard.
+    machine.wait_for("tsc_agent_attempts", 0);
     let counts = server.counts();
     let books = counts.books;
     let agent = |name: &str| machine.number(&format!("tsc_agent_{name}"));
@@ -85,6 +87,8 @@ fn each_ticket_goes_for_one_reason_on_two_hosts() {
     let machines = [engine.machine(), engine.machine()];
     let server = Server::default();
     live(&machines, lives() / 4, &server);
+    let heard = |machine: &Machine| machine.wait_for("tsc_agent_attempts", 0);
+    machines.iter().for_each(heard);
     let counts = server.judge("two hosts");
     let total = |names: &[&str]| -> u64 {
         let numbers = names.iter().flat_map(|name| {
