@@ -137,8 +137,12 @@ async fn lend(
         return Ok(false);
     }
     let sent = frames.send(lease.reply(attempt).encode()).await;
-    if sent.is_err() {
-        process.gone(attempt);
+    match (&sent, &lease.session) {
+        (Err(_), _) => {
+            process.gone(attempt);
+        }
+        (Ok(()), Ok(_)) => process.lent(),
+        (Ok(()), Err(_)) => {}
     }
     sent.map(|()| true)
 }

@@ -233,6 +233,12 @@ impl Process {
         })
     }
 
+    /// It has got a session.
+    pub(crate) fn lent(&self) {
+        let lent = &self.user.lent;
+        lent.set(lent.get() + 1);
+    }
+
     /// An attempt begins, and has a session of its own or wants none.
     pub(crate) fn begin_full(&self, number: u64, key: &[u8]) -> bool {
         let begun = self.begin(number, key);

@@ -49,7 +49,7 @@ struct Counts {
     fetched: Cell<u64>,
     /// Fetched, and of no use.
     dropped: Cell<u64>,
-    /// Published, or not: that is not known.
+    /// Published or taken, or not: that is not known.
     lost: Cell<u64>,
 }
 
@@ -149,7 +149,7 @@ impl Fleet {
             ),
             (
                 "valkey_lost_total",
-                "Sessions of which it is not known whether Valkey got them.",
+                "Sessions that are nobody's, at the most: Valkey did not answer when they were published or fetched.",
                 &counts.lost,
             ),
         ] {

@@ -16,7 +16,7 @@ fn what_one_process_brings_others_are_lent_once() {
     let tickets: HashSet<_> = taken.iter().flatten().collect();
     assert_eq!(tickets.len(), 2, "{taken:?}");
     assert_eq!(taken.iter().flatten().count(), 2, "{taken:?}");
-    assert_eq!(machine.number("tsc_agent_offered_total"), 2);
+    assert_eq!(machine.number("tsc_agent_lent_total"), 2);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "tokio takes descriptors so")]
 
 use crate::machine::{LONG, Machine, offer, receive};
+use crate::raw::{KEY, Raw};
+use libtsc::agent::protocol::{Reply, Request};
 use libtsc::{Attempt, Cache, Options, Reason};
 use std::thread;
 use std::time::Duration;
@@ -116,6 +118,45 @@ fn who_waits_in_vain_is_told() {
         opening.failed(libtsc::Failure::HANDSHAKE).unwrap();
         assert_eq!(waiter.join().unwrap(), Reason::WaitedInVain);
     });
+}
+
+/// What is kept for an attempt that waits may be of no use by the time that it takes it.
+#[test]
+fn a_session_that_was_only_reserved_does_not_count_as_lent() {
+    let machine = Machine::new(&[]);
+    let (mut brings, mut waits) = (Raw::new(&machine, [1; 16]), Raw::new(&machine, [2; 16]));
+    let (attempt, key) = (1, KEY);
+    assert!(brings.is_done(&Request::Begin { attempt, key }));
+    waits.say(&Request::Lease {
+        attempt,
+        wait_ms: 60_000,
+        key,
+    });
+    machine.wait_for("tsc_agent_waited_total{", 1);
+    let received = Request::Received {
+        attempt,
+        tls_version: 0x0304,
+        left_ms: 60_000,
+        session: b"a session",
+    };
+    let established = Request::Established {
+        attempt,
+        resumed: false,
+        lineage_ms: 60_000,
+    };
+    let alert = libtsc::Failure {
+        alert: true,
+        ..libtsc::Failure::LOGIN
+    };
+    let facts = alert.bits();
+    // The agent reads all of it before anybody else has a turn.
+    brings.say_all(&[received, established, Request::Failed { attempt, facts }]);
+    let reply = waits.hear().unwrap();
+    let reply = Reply::decode(&reply);
+    assert!(matches!(reply, Some(Reply::None { .. })), "{reply:?}");
+    assert_eq!(machine.number("tsc_agent_taken_total{"), 1);
+    assert_eq!(machine.number("tsc_agent_lent_total{"), 0);
+    machine.balance();
 }
 
 #[test]
