@@ -3,13 +3,14 @@
 use crate::machine::{LONG, Machine, Process, offer, receive};
 use crate::raw::{KEY, Raw};
 use libtsc::agent::protocol::{Reply, Request, VERSION};
-use libtsc::{Options, Reason};
+use libtsc::{Attempt, Failure, Options, Reason};
+use rustix::process::Signal;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A budget that is over before an answer comes that does not come.
 const SHORT: Duration = Duration::from_millis(20);
@@ -181,6 +182,35 @@ fn an_agent_that_answers_twice() {
     assert_eq!(offers(twice), [Some(LOAN.to_vec()), None]);
     let ahead = [loan(1, TLS_1_3), loan(2, TLS_1_3)].concat();
     assert_eq!(offers(ahead), [Some(LOAN.to_vec()), None]);
+}
+
+/// Whoever frees a connection may hold a lock of the language's.
+#[test]
+fn no_end_of_an_attempt_waits_for_the_agent() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(2);
+    let process = machine.process();
+    let ends: [fn(Attempt); 3] = [
+        drop,
+        |attempt| attempt.failed(Failure::NOT_SENT).unwrap(),
+        |attempt| attempt.failed(Failure::HANDSHAKE).unwrap(),
+    ];
+    for end in ends {
+        // One that was lent a session, and one that still waits for the answer.
+        let (lent, asks) = (process.begin(), process.begin());
+        assert!(offer(&lent).is_some());
+        machine.signal(Signal::STOP);
+        let waits = asks.wait_fd(LONG).unwrap().unwrap();
+        let begun = Instant::now();
+        end(lent);
+        drop(waits);
+        drop(asks);
+        assert!(begun.elapsed() < LONG / 2);
+        machine.signal(Signal::CONT);
+        machine.wait_for("tsc_agent_attempts", 1);
+    }
+    assert_eq!(machine.number("tsc_agent_unfinished_total"), 0);
+    machine.balance();
 }
 
 #[test]
