@@ -6,6 +6,7 @@ use crate::machine::{LONG, Machine, offer, receive};
 use crate::raw::{KEY, Raw};
 use libtsc::agent::protocol::{Reply, Request};
 use libtsc::{Attempt, Cache, Options, Reason};
+use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -43,6 +44,38 @@ async fn a_task_waits_for_another_process() {
     let (waited, ticket) = tokio::join!(ready(&attempt, LONG), brings);
     waited.unwrap();
     assert_eq!(offer(&attempt), Some(ticket));
+}
+
+/// The agent goes on because the loop does.
+#[tokio::test]
+async fn a_loop_of_tokio_never_blocks() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let process = machine.process_with(Options::default(), Duration::ZERO);
+    machine.signal(Signal::STOP);
+    let attempt = process.begin();
+    let go_on = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        machine.signal(Signal::CONT);
+    };
+    let (waited, ()) = tokio::join!(ready(&attempt, LONG), go_on);
+    waited.unwrap();
+    assert!(offer(&attempt).is_some());
+    machine.signal(Signal::STOP);
+    receive(&attempt);
+    attempt.established(true).unwrap();
+    // Given up before the answer is there: that is no fault of the agent's.
+    let gives_up = process.begin();
+    let waits = gives_up.wait_fd(LONG).unwrap();
+    assert_eq!(offer(&gives_up), None);
+    assert_eq!(gives_up.info().unwrap().reason, Reason::AgentAway);
+    drop((attempt, waits, gives_up));
+    assert_eq!(process.cache.stats().agent_away, 0);
+    machine.signal(Signal::CONT);
+    machine.wait_for("tsc_agent_stored_total", 2);
+    machine.wait_for("tsc_agent_attempts", 1);
+    assert!(machine.process().take().is_some());
+    machine.balance();
 }
 
 #[tokio::test]
