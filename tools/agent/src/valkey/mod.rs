@@ -49,6 +49,8 @@ struct Counts {
     fetched: Cell<u64>,
     /// Fetched, and of no use.
     dropped: Cell<u64>,
+    /// Published, and dropped for newer ones.
+    displaced: Cell<u64>,
     /// Published or taken, or not: that is not known.
     lost: Cell<u64>,
 }
@@ -146,6 +148,11 @@ impl Fleet {
                 "valkey_dropped_total",
                 "What was fetched and is of no use: expired, refused, not authentic, or there is no room.",
                 &counts.dropped,
+            ),
+            (
+                "valkey_displaced_total",
+                "Sessions that made room in Valkey for newer ones of their endpoint.",
+                &counts.displaced,
             ),
             (
                 "valkey_lost_total",

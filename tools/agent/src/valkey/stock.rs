@@ -306,6 +306,8 @@ impl Stock {
                     .set(counts.published.get() + sealed.len() as u64);
                 let length = done.first().map(redis::from_redis_value_ref);
                 let length = length.and_then(Result::ok).unwrap_or(0_usize);
+                let displaced = length.saturating_sub(self.common.most) as u64;
+                counts.displaced.set(counts.displaced.get() + displaced);
                 if length >= self.common.most {
                     self.full.set(Some(Instant::now() + FULL));
                 }

@@ -232,6 +232,7 @@ fn no_more_is_kept_than_was_said() {
         panic!("one list")
     };
     assert_eq!(engine.tell::<u64>(&["LLEN", list]), 10);
+    assert_eq!(one.number("tsc_agent_valkey_displaced_total"), 39);
 }
 
 #[test]

@@ -85,7 +85,9 @@ fn each_ticket_goes_for_one_reason() {
 #[test]
 fn each_ticket_goes_for_one_reason_on_two_hosts() {
     let engine = Engine::new(&[]);
-    let machines = [engine.machine(), engine.machine()];
+    // Fewer than they bring.
+    let few = ["--valkey-sessions", "20"];
+    let machines = [engine.machine_with(&few), engine.machine_with(&few)];
     let server = Server::default();
     live(&machines, lives() / 4, &server);
     let heard = |machine: &Machine| machine.wait_for("tsc_agent_attempts", 0);
@@ -109,6 +111,7 @@ fn each_ticket_goes_for_one_reason_on_two_hosts() {
             "expired_total",
             "evicted_total",
             "displaced_total",
+            "valkey_displaced_total",
             "sessions{",
         ]);
         let went = counts.sent + counts.books.discarded + removed + held + between;
