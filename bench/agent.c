@@ -3,15 +3,19 @@
 //     agent SOCKET
 //
 // The time of a tsc_attempt_offer that is lent a session, from 1 process and from 16 at once, each
-// of which makes its next attempt when the last one has given its session back; and beside it, what
-// OpenSSL takes to parse the session's bytes (d2i_SSL_SESSION), which is a real one of TLS 1.3.
+// of which makes its next attempt when the last one has given its session back. Beside it: the same
+// messages with a process that does nothing but answer them, which is as fast as any agent on a
+// Unix socket could be; and what OpenSSL takes to parse the session's bytes (d2i_SSL_SESSION),
+// which is a real one of TLS 1.3.
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,6 +145,51 @@ static void measure_offers(const char *socket, double *us) {
     tsc_cache_free(cache);
 }
 
+// ---- The floor ----------------------------------------------------------------------------------
+
+// As many bytes as a request for this endpoint has, what gives its session back, and what comes
+// besides the session.
+enum { QUESTION = 56, GIVEN_BACK = 14, REPLY = 39 };
+
+// Answers each question on these sockets, until all are closed. What else comes has no reply.
+static void answer(const int *sockets, int count) {
+    const int poll = epoll_create1(0);
+    char reply[65536] = {0}, request[4096];
+    check(poll >= 0 && REPLY + (size_t)session_len <= sizeof reply, "epoll_create1");
+    for (int i = 0; i < count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = sockets[i]};
+        check(epoll_ctl(poll, EPOLL_CTL_ADD, sockets[i], &event) == 0, "epoll_ctl");
+    }
+    while (count > 0) {
+        struct epoll_event events[MOST];
+        const int ready = epoll_wait(poll, events, MOST, -1);
+        for (int i = 0; i < ready; i++) {
+            const ssize_t got = read(events[i].data.fd, request, sizeof request);
+            const size_t length = REPLY + (size_t)session_len;
+            if (got >= QUESTION)
+                check(write(events[i].data.fd, reply, length) == (ssize_t)length, "a reply");
+            else if (got <= 0 && close(events[i].data.fd) == 0)
+                count--;
+        }
+    }
+    close(poll);
+}
+
+static void measure_echo(int socket, double *us) {
+    static char buffer[65536];
+    for (int i = -WARM_UP; i < ROUNDS; i++) {
+        const double start = now_us();
+        check(write(socket, buffer, QUESTION) == QUESTION, "a question");
+        for (ssize_t left = REPLY + session_len, got; left > 0; left -= got) {
+            got = read(socket, buffer, sizeof buffer);
+            check(got > 0, "an answer");
+        }
+        if (i >= 0)
+            us[i] = now_us() - start;
+        check(write(socket, buffer, GIVEN_BACK) == GIVEN_BACK, "to give it back");
+    }
+}
+
 static void measure_parsing(double *us) {
     for (int i = -WARM_UP; i < ROUNDS; i++) {
         const unsigned char *at = session;
@@ -166,11 +215,17 @@ static void print(const char *what, double *us, int count) {
     fflush(stdout);
 }
 
-// us: of all processes.
-static void offers_of(int processes, const char *socket, double *us) {
-    int start[2], failed = 0, status;
+// us: of all processes. agent: its socket, or NULL for the floor.
+static void offers_of(int processes, const char *agent, double *us) {
+    int start[2], failed = 0, status, near[MOST] = {0}, far[MOST] = {0};
     char what[64];
     check(pipe(start) == 0, "pipe");
+    for (int i = 0; i < processes && agent == NULL; i++) {
+        int ends[2];
+        check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "socketpair");
+        near[i] = ends[0];
+        far[i] = ends[1];
+    }
     for (int i = 0; i < processes; i++) {
         const pid_t child = fork();
         check(child >= 0, "fork");
@@ -178,16 +233,30 @@ static void offers_of(int processes, const char *socket, double *us) {
             char byte;
             close(start[1]);
             check(read(start[0], &byte, 1) == 0, "waiting for the others"); // when all are there
-            measure_offers(socket, us + (size_t)i * ROUNDS);
+            for (int j = 0; j < processes && agent == NULL; j++) {
+                close(far[j]);
+                if (j != i)
+                    close(near[j]);
+            }
+            if (agent != NULL)
+                measure_offers(agent, us + (size_t)i * ROUNDS);
+            else
+                measure_echo(near[i], us + (size_t)i * ROUNDS);
             exit(0);
         }
     }
     close(start[0]);
     close(start[1]);
+    if (agent == NULL) {
+        for (int i = 0; i < processes; i++)
+            close(near[i]);
+        answer(far, processes);
+    }
     for (int i = 0; i < processes; i++)
         failed |= wait(&status) < 0 || status != 0;
     check(!failed, "a process");
-    snprintf(what, sizeof what, "tsc_attempt_offer, %d process%s", processes,
+    snprintf(what, sizeof what, "%s, %d process%s",
+             agent != NULL ? "tsc_attempt_offer" : "nothing but the socket", processes,
              processes > 1 ? "es" : "");
     print(what, us, processes * ROUNDS);
 }
@@ -202,8 +271,10 @@ int main(int argc, char **argv) {
     printf("a session of %d bytes, on %ld processors\n%-32s %9s %9s\n", session_len,
            sysconf(_SC_NPROCESSORS_ONLN), "", "p50 us", "p99 us");
     fflush(stdout);
-    offers_of(1, argv[1], us);
-    offers_of(MOST, argv[1], us);
+    for (int processes = 1; processes <= MOST; processes *= MOST) {
+        offers_of(processes, argv[1], us);
+        offers_of(processes, NULL, us);
+    }
     measure_parsing(us);
     print("d2i_SSL_SESSION", us, ROUNDS);
     return 0;

@@ -219,6 +219,11 @@ struct rustls_client_config;
 // was withdrawn (tsc_attempt_withdraw): set everything before it begins.
 #define TSC_REASON_OTHER_VERIFICATION 12
 
+// tsc_attempt_info.reason: this process has no session, and no answer from the agent (TSC_SHARE): it does not run, is
+// too slow (tsc_options.agent_budget_us), of another release or at one of its limits, or the attempt does not wait
+// for it (TSC_AGENT_NO_WAIT without tsc_attempt_wait_fd). See `tsc-agent status`.
+#define TSC_REASON_AGENT_AWAY 13
+
 // tsc_attempt_failed: the ClientHello may have left. Without this fact, as when the TCP connection was refused,
 // the session that the attempt took goes back to the cache.
 #define TSC_FACT_SENT 1

@@ -86,6 +86,7 @@ enum class reason : std::uint32_t {
     cache_off = TSC_REASON_CACHE_OFF,
     failed = TSC_REASON_FAILED,
     other_verification = TSC_REASON_OTHER_VERIFICATION,
+    agent_away = TSC_REASON_AGENT_AWAY,
 };
 
 // Describes a status in one short phrase. Never null; static.

@@ -158,7 +158,7 @@ func TestAFatalAlertDropsWhatTheConnectionBrought(t *testing.T) {
 }
 
 func TestEveryReasonSaysWhatToDo(t *testing.T) {
-	for reason := ReasonNone; reason <= ReasonOtherVerification; reason++ {
+	for reason := ReasonNone; reason <= ReasonAgentAway; reason++ {
 		if text := reasonTexts[reason]; len(text) < 20 || reason.String() != text {
 			t.Errorf("%d: %q", reason, text)
 		}

@@ -36,6 +36,8 @@ const (
 	ReasonFailed = Reason(C.TSC_REASON_FAILED)
 	// ReasonOtherVerification: all that was stored comes from connections that verified something else.
 	ReasonOtherVerification = Reason(C.TSC_REASON_OTHER_VERIFICATION)
+	// ReasonAgentAway: this process has no session, and tsc-agent gave no answer.
+	ReasonAgentAway = Reason(C.TSC_REASON_AGENT_AWAY)
 )
 
 var reasonTexts = map[Reason]string{
@@ -62,6 +64,8 @@ var reasonTexts = map[Reason]string{
 	ReasonFailed:   "the attempt failed after it had offered a session: look at the error of the connection",
 	ReasonOtherVerification: "what is stored comes from connections that verified something else: give the " +
 		"same tls.Config and Endpoint.Verification to connections that are to share",
+	ReasonAgentAway: "this process has no session, and tsc-agent gave no answer: look whether it runs, with " +
+		"tsc-agent status, and is of the same release, or raise Options.AgentBudget",
 }
 
 func (r Reason) String() string {

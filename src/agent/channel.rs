@@ -6,9 +6,11 @@ use crate::sys::SecretPages;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
-    send, socket_with, sockopt::socket_peercred,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType, connect, recv, sendmsg, socket_with, sockopt::socket_peercred,
 };
+use smallvec::SmallVec;
+use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -26,6 +28,9 @@ pub(super) struct Channel {
     /// Whether anything was sent since this was last set to false.
     pub(super) sent: bool,
 }
+
+/// How many parts of messages are sent at once, of which the system takes no more than 1024.
+const MOST_PARTS: usize = 64;
 
 impl Channel {
     /// Connects, without blocking, to an agent of this user's own or of the system's.
@@ -46,25 +51,34 @@ impl Channel {
             sent: false,
         };
         let version = VERSION;
-        channel.send(&Request::Hello { version, process }, deadline)?;
+        channel.send(&[Request::Hello { version, process }], deadline)?;
         Ok(channel)
     }
 
-    /// Sends a request, all of it. What was sent in part can't be taken back: on an error the channel is of no
+    /// Sends requests, all of them. What was sent in part can't be taken back: on an error the channel is of no
     /// use any more.
-    pub(super) fn send(&mut self, request: &Request<'_>, deadline: Instant) -> Result<(), Away> {
-        let (head, tail) = request.encode();
-        for mut part in [&head[..], tail] {
-            while !part.is_empty() {
-                match send(&self.socket, part, SendFlags::NOSIGNAL) {
-                    Ok(sent) => {
-                        self.sent = true;
-                        part = &part[sent..];
-                    }
-                    Err(Errno::AGAIN) => self.wait(PollFlags::OUT, deadline)?,
-                    Err(Errno::INTR) => {}
-                    Err(why) => return Err(why.into()),
+    pub(super) fn send(&mut self, requests: &[Request<'_>], deadline: Instant) -> Result<(), Away> {
+        let messages: SmallVec<[_; 4]> = requests.iter().map(Request::encode).collect();
+        let parts = messages.iter().flat_map(|(head, tail)| [&head[..], tail]);
+        let parts = parts.filter(|part| !part.is_empty());
+        let mut parts: SmallVec<[_; 8]> = parts.map(IoSlice::new).collect();
+        let mut parts = &mut parts[..];
+        while !parts.is_empty() {
+            let most = parts.len().min(MOST_PARTS);
+            let mut nothing = SendAncillaryBuffer::default();
+            match sendmsg(
+                &self.socket,
+                &parts[..most],
+                &mut nothing,
+                SendFlags::NOSIGNAL,
+            ) {
+                Ok(sent) => {
+                    self.sent = true;
+                    IoSlice::advance_slices(&mut parts, sent);
                 }
+                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, deadline)?,
+                Err(Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
             }
         }
         Ok(())
@@ -73,16 +87,15 @@ impl Channel {
     /// The next reply; `None`: it is not there by the deadline. After it was used, `consume`.
     pub(super) fn receive(&mut self, deadline: Instant) -> Result<Option<Reply<'_>>, Away> {
         while self.whole()?.is_none() {
+            match self.wait(PollFlags::IN, deadline) {
+                Err(Away::Slow) => return Ok(None),
+                waited => waited?,
+            }
             let free = &mut self.buffer[self.filled..];
             match recv(&self.socket, free, RecvFlags::empty()) {
                 Ok((0, _)) => return Err(Away::Closed),
                 Ok((read, _)) => self.filled += read,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if Instant::now() >= deadline => return Ok(None),
-                Err(Errno::AGAIN) => match self.wait(PollFlags::IN, deadline) {
-                    Err(Away::Slow) => return Ok(None),
-                    waited => waited?,
-                },
+                Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
             }
         }
@@ -114,8 +127,8 @@ impl Channel {
         while self.owed > 0 {
             match self.receive(deadline)? {
                 None => return Ok(false),
-                Some(Reply::Done { .. } | Reply::Unknown { .. }) => {}
-                Some(_) => return Err(Away::Nonsense),
+                Some(Reply::Text { .. }) => return Err(Away::Nonsense),
+                Some(_) => {}
             }
             self.consume();
             self.owed -= 1;

@@ -118,7 +118,11 @@ impl Counterpart {
         let budget = self.agent.budget;
         let channel = &mut asking.channel;
         let told = match channel.receive(after(Duration::ZERO)) {
-            Ok(None) => channel.send(&Request::Cancel, after(budget)),
+            Ok(None) if budget.is_zero() => {
+                self.give_up(asking);
+                return Err(Away::WouldWait);
+            }
+            Ok(None) => channel.send(&[Request::Cancel], after(budget)),
             answered => answered.map(|_| ()),
         };
         if let Err(why) = told {
@@ -126,6 +130,19 @@ impl Counterpart {
             return Err(why);
         }
         self.answer(asking, after(budget), keep)
+    }
+
+    /// Nobody wants the answer any more. A session in it goes back. Waits for nothing, as `Agent::say`.
+    pub(crate) fn give_up(&self, asking: Asking) {
+        let Asking {
+            mut channel,
+            attempt,
+        } = asking;
+        let request = Request::Failed { attempt, facts: 0 };
+        if channel.send(&[request], after(Duration::ZERO)).is_ok() {
+            channel.owed += 1;
+            self.agent.put_by(channel);
+        }
     }
 
     /// Without an answer the channel is closed, and the agent takes what it may have given for spent.
@@ -245,7 +262,7 @@ impl Counterpart {
     pub(crate) fn failed(&self, facts: u8) {
         match self.attempt.swap(0, Relaxed) {
             0 => {}
-            attempt => self.say(Request::Failed { attempt, facts }),
+            attempt => self.agent.say(&Request::Failed { attempt, facts }),
         }
     }
 
@@ -253,13 +270,8 @@ impl Counterpart {
     pub(crate) fn gone(&self) {
         match self.attempt.swap(0, Relaxed) {
             0 => {}
-            attempt => self.say(Request::Gone { attempt }),
+            attempt => self.agent.say(&Request::Gone { attempt }),
         }
-    }
-
-    /// If that does not arrive, the agent finds out by itself, later.
-    fn say(&self, request: Request<'_>) {
-        let _ = self.agent.tell(&[request], |_, _| ());
     }
 
     /// Whether the agent may have a session of this length.

@@ -130,14 +130,18 @@ impl Agent {
         self.own.get(Own::new)
     }
 
-    /// A connection that nobody else uses, and whether it is a new one.
-    fn channel(&self, deadline: Instant) -> Result<(Channel, bool), Away> {
+    /// A connection that nobody else uses, and whether it is a new one. Unless there is no reply to wait for, what nobody
+    /// waited for before is read.
+    fn channel(&self, deadline: Instant, replies: bool) -> Result<(Channel, bool), Away> {
         let own = self.own();
         let mut busy = Vec::new();
         let found = loop {
             let Some(mut idle) = own.idle.lock().pop() else {
                 break None;
             };
+            if !replies {
+                break Some(idle);
+            }
             match idle.settle(deadline) {
                 Ok(true) => break Some(idle),
                 Ok(false) => busy.push(idle),
@@ -172,14 +176,16 @@ impl Agent {
         drop(surplus);
     }
 
-    /// Has `exchange` say something and, perhaps, hear the answer.
+    /// Has `exchange` say something and, perhaps, hear the answer. That takes no longer than the budget or, if there is no
+    /// reply to wait for, no time.
     fn talk<R>(
         &self,
+        replies: bool,
         mut exchange: impl FnMut(&mut Channel, Instant) -> Result<R, Away>,
     ) -> Result<(R, Channel), Trouble> {
-        let deadline = after(self.budget);
+        let deadline = after(if replies { self.budget } else { Duration::ZERO });
         let talked = loop {
-            let (mut channel, new) = match self.channel(deadline) {
+            let (mut channel, new) = match self.channel(deadline, replies) {
                 Ok(channel) => channel,
                 Err(why) => break Err(Trouble { why, sent: false }),
             };
@@ -212,11 +218,9 @@ impl Agent {
         mut read: impl FnMut(usize, &Reply<'_>),
     ) -> Result<(), Trouble> {
         let wait = !self.budget.is_zero();
-        let told = self.talk(|channel, deadline| {
-            for request in requests {
-                channel.send(request, deadline)?;
-                channel.owed += 1;
-            }
+        let told = self.talk(true, |channel, deadline| {
+            channel.send(requests, deadline)?;
+            channel.owed += u32::try_from(requests.len()).unwrap_or(u32::MAX);
             if wait {
                 for (nth, request) in requests.iter().enumerate() {
                     let reply = channel.receive(deadline)?.ok_or(Away::Slow)?;
@@ -251,10 +255,22 @@ impl Agent {
 
     /// Sends a request whose answer may take a while.
     fn ask(&self, request: &Request<'_>) -> Result<Channel, Away> {
-        let asked = self.talk(|channel, deadline| channel.send(request, deadline));
+        let requests = std::slice::from_ref(request);
+        let asked = self.talk(true, |channel, deadline| channel.send(requests, deadline));
         asked
             .map(|((), channel)| channel)
             .map_err(|trouble| trouble.why)
+    }
+
+    /// Sends what has no reply, and does not wait, also not for room in the socket: whoever frees a connection may hold
+    /// a lock of the language's. If it does not arrive, the agent finds out by itself, later.
+    fn say(&self, request: &Request<'_>) {
+        let requests = std::slice::from_ref(request);
+        if let Ok(((), channel)) =
+            self.talk(false, |channel, deadline| channel.send(requests, deadline))
+        {
+            self.put_by(channel);
+        }
     }
 
     /// A number that no other attempt of this process has.

@@ -8,7 +8,7 @@ use crate::identity::Identity;
 use smallvec::SmallVec;
 
 /// Grows with every change of what is written here. An agent closes the connection of a process that has another.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest message, in bytes, without its length.
 pub const MAX_MESSAGE: usize = 80 << 10;
@@ -22,7 +22,8 @@ pub const LENGTH: usize = 4;
 /// Tells one process from another, also from one that has the same number later.
 pub type Process = [u8; 16];
 
-/// What a process says. Each request but `Hello` and `Cancel` gets one reply, in the order of the requests.
+/// What a process says. Each request gets one reply, in the order of the requests, but for those that nobody waits for:
+/// `Hello`, `Cancel`, `Failed` and `Gone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// The first one of every connection.

@@ -25,7 +25,7 @@ pub(super) enum Loan {
 }
 
 impl Loan {
-    pub(super) fn is_unasked(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         matches!(self, Self::Unasked)
     }
 

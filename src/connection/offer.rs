@@ -103,7 +103,7 @@ impl Connection {
         if progress.wait.is_some() {
             progress = self.lease_kept(progress, now);
         }
-        if !progress.loan.is_unasked() {
+        if !progress.loan.is_none() {
             progress = self.lease_loan(progress, now);
         }
         if progress.offer.is_unasked() && progress.ended.is_none() {
@@ -163,7 +163,7 @@ impl Connection {
         mut progress: MutexGuard<'a, Progress>,
     ) -> MutexGuard<'a, Progress> {
         progress.offer.send();
-        if progress.wait.is_none() && progress.loan.is_unasked() {
+        if progress.wait.is_none() && progress.loan.is_none() {
             return progress;
         }
         self.leave(progress)

@@ -29,6 +29,8 @@ impl Link {
 pub(super) enum Loan {
     #[default]
     Unasked,
+    /// Asked, and did not answer: the attempt goes on as if there were no agent.
+    Unanswered,
     Asking(Box<Asking>),
     Kept(Box<Session>),
     /// Nothing, for this reason.
@@ -36,8 +38,9 @@ pub(super) enum Loan {
 }
 
 impl Loan {
-    pub(super) fn is_unasked(&self) -> bool {
-        matches!(self, Self::Unasked)
+    /// Whether the agent has no part in the attempt.
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::Unasked | Self::Unanswered)
     }
 
     pub(super) fn is_awaited(&self) -> bool {
@@ -78,8 +81,8 @@ impl Connection {
         })
     }
 
-    /// What an answer of the agent's comes to; `None`: it gave none.
-    fn loan_of(&self, answer: Result<Answer<SecretBytes>, Away>) -> Option<(Loan, bool)> {
+    /// What an answer of the agent's comes to, and whether it took a wait.
+    fn loan_of(&self, answer: Result<Answer<SecretBytes>, Away>) -> (Loan, bool) {
         let answer = answer.and_then(|Answer { session, waited }| match session {
             Ok(lent) => {
                 let session = self.of_agent(lent).ok_or(Away::Nonsense)?;
@@ -87,16 +90,22 @@ impl Connection {
             }
             Err(reason) => Ok((Loan::Denied(reason), waited)),
         });
-        // One that must not wait was not asked.
-        let away = answer.as_ref().is_err_and(|why| *why != Away::WouldWait);
-        self.count(|stats| stats.agent_away += u64::from(away));
-        let (loan, waited) = answer.ok()?;
-        self.count(|stats| {
-            stats.agent_leased += u64::from(matches!(loan, Loan::Kept(_)));
-            stats.waited += u64::from(waited);
-            stats.waits_served += u64::from(waited && matches!(loan, Loan::Kept(_)));
-        });
-        Some((loan, waited))
+        match answer {
+            Ok((loan, waited)) => {
+                self.count(|stats| {
+                    stats.agent_leased += u64::from(matches!(loan, Loan::Kept(_)));
+                    stats.waited += u64::from(waited);
+                    stats.waits_served += u64::from(waited && matches!(loan, Loan::Kept(_)));
+                });
+                (loan, waited)
+            }
+            // One that must not wait was not asked.
+            Err(Away::WouldWait) => (Loan::Unasked, false),
+            Err(_) => {
+                self.count(|stats| stats.agent_away += 1);
+                (Loan::Unanswered, false)
+            }
+        }
     }
 
     /// Asks the agent for a session, where the cache has none, and has the attempt offer it. Says whether there is
@@ -121,14 +130,16 @@ impl Connection {
         mut progress: MutexGuard<'a, Progress>,
         now: Time,
     ) -> (MutexGuard<'a, Progress>, bool, Option<Reason>) {
-        if progress.loan.is_unasked() && !self.supply.withheld(&self.flight) {
+        let asks = !self.supply.is_off() && !self.supply.withheld(&self.flight);
+        if asks && matches!(progress.loan, Loan::Unasked) {
             drop(progress);
-            let loan = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
-            progress = self.lend(self.progress.lock(), loan.map(|(loan, _)| loan));
+            let (loan, _) = self.loan_of(agents.lease(0, |bytes| self.keep_lent(bytes)));
+            progress = self.lend(self.progress.lock(), loan);
             progress = self.lease_lent(progress, now);
         }
         let reason = match progress.loan {
             Loan::Denied(reason) => Some(reason),
+            Loan::Unasked | Loan::Unanswered if asks => Some(Reason::AgentAway),
             _ => None,
         };
         let found = !progress.offer.is_unasked() || progress.ended.is_some();
@@ -139,10 +150,9 @@ impl Connection {
     fn lend<'a>(
         &'a self,
         mut progress: MutexGuard<'a, Progress>,
-        loan: Option<Loan>,
+        loan: Loan,
     ) -> MutexGuard<'a, Progress> {
-        let Some(loan) = loan else { return progress };
-        if progress.ended.is_none() && progress.offer.is_unasked() && progress.loan.is_unasked() {
+        if progress.ended.is_none() && progress.offer.is_unasked() && progress.loan.is_none() {
             progress.loan = loan;
             return progress;
         }
@@ -216,17 +226,17 @@ impl Connection {
         };
         drop(progress);
         let answer = agents.finish(*asking, |bytes| self.keep_lent(bytes));
-        let loan = self.loan_of(answer);
+        let (loan, waited) = self.loan_of(answer);
         let mut progress = self.progress.lock();
-        progress.waited_in_vain |= matches!(loan, Some((Loan::Denied(_), true)));
-        self.lend(progress, loan.map(|(loan, _)| loan))
+        progress.waited_in_vain |= waited && matches!(loan, Loan::Denied(_));
+        self.lend(progress, loan)
     }
 
     /// Gives back what the agent had lent and was not offered. The agent knows nothing of the attempt from then
     /// on.
     #[inline]
     pub(super) fn give_back(&self, loan: Loan) {
-        if !loan.is_unasked() {
+        if !loan.is_none() {
             self.give_loan_back(loan);
         }
     }
@@ -240,14 +250,7 @@ impl Connection {
                 self.count(|stats| stats.agent_returned += 1);
                 agents.failed(0);
             }
-            (Loan::Asking(asking), Some(agents)) => {
-                let answer = agents.finish(*asking, |bytes| self.keep_lent(bytes));
-                if let Some((kept @ Loan::Kept(_), _)) = self.loan_of(answer) {
-                    self.give_back(kept);
-                } else {
-                    agents.gone();
-                }
-            }
+            (Loan::Asking(asking), Some(agents)) => agents.give_up(*asking),
             _ => {}
         }
     }
@@ -260,14 +263,15 @@ impl Connection {
         };
         let begun = Instant::now();
         let answer = agents.lease(max_wait_ms, |bytes| self.keep_lent(bytes));
-        let Some((loan, waited)) = self.loan_of(answer) else {
-            let passed = begun.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
-            return Ok(Some(max_wait_ms.saturating_sub(passed)));
-        };
+        let (loan, waited) = self.loan_of(answer);
+        let is_none = loan.is_none();
         let mut progress = self.progress.lock();
         progress.waited_in_vain |= waited && matches!(loan, Loan::Denied(_));
-        drop(self.lend(progress, Some(loan)));
-        Ok(None)
+        drop(self.lend(progress, loan));
+        Ok(is_none.then(|| {
+            let passed = begun.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
+            max_wait_ms.saturating_sub(passed)
+        }))
     }
 
     /// Asks the agent for a session, and has `watch` look at the descriptor that becomes readable with the
@@ -283,11 +287,14 @@ impl Connection {
         };
         let Ok(asking) = agents.ask(max_wait_ms) else {
             self.count(|stats| stats.agent_away += 1);
+            drop(self.lend(self.progress.lock(), Loan::Unanswered));
             return Ok(None);
         };
         let watched = watch(asking.as_fd());
-        let loan = watched.is_some().then(|| Loan::Asking(Box::new(asking)));
-        drop(self.lend(self.progress.lock(), loan));
+        if watched.is_some() {
+            let loan = Loan::Asking(Box::new(asking));
+            drop(self.lend(self.progress.lock(), loan));
+        }
         Ok(watched)
     }
 
@@ -301,9 +308,10 @@ impl Connection {
         let alone = self.supply.decides_alone(self.now());
         let progress = self.progress.lock();
         let begun = !progress.offer.is_unasked() || progress.wait.is_some();
-        if begun || progress.ended.is_some() || !progress.loan.is_unasked() {
+        if begun || progress.ended.is_some() || !progress.loan.is_none() {
             return Err(NotNow::WrongState);
         }
+        let alone = alone || matches!(progress.loan, Loan::Unanswered);
         Ok(Some(agents).filter(|_| !alone))
     }
 

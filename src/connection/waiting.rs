@@ -46,7 +46,7 @@ impl Connection {
         let now = self.now();
         let mut progress = self.progress.lock();
         let begun = !progress.offer.is_unasked() || progress.wait.is_some();
-        let begun = begun || !progress.loan.is_unasked();
+        let begun = begun || !progress.loan.is_none();
         if begun || progress.ended.is_some() {
             return Err(NotNow::WrongState);
         }

@@ -36,10 +36,13 @@ pub enum Reason {
     CacheOff = 10,
     /// The attempt failed before.
     Failed = 11,
+    /// Nothing is stored in this process, and the agent gave no answer: it is not there, too slow, of another
+    /// version or at one of its limits, or the attempt did not wait for it.
+    AgentAway = 13,
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::None,
         Self::NothingStored,
         Self::Expired,
@@ -53,6 +56,7 @@ impl Reason {
         Self::CacheOff,
         Self::Failed,
         Self::OtherVerification,
+        Self::AgentAway,
     ];
 
     /// The reason of this number, which is that of the C API as well.

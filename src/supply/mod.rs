@@ -240,12 +240,16 @@ impl Supply {
         matches!(flight.permit(), Some(Permit::Trial(_) | Permit::Withheld))
     }
 
+    /// Whether the cache is disabled or closed.
+    #[cfg(agent)]
+    pub(crate) fn is_off(&self) -> bool {
+        !self.engine.options().enabled || self.engine.is_closed()
+    }
+
     /// Whether there is something to offer in this process, or nothing may be.
     #[cfg(agent)]
     pub(crate) fn decides_alone(&self, now: Time) -> bool {
-        let options = self.engine.options();
-        let off = !options.enabled || self.engine.is_closed();
-        off || self.is_guarded() || self.available(now) != 0
+        self.is_off() || self.is_guarded() || self.available(now) != 0
     }
 
     /// How many attempts of this process wait for a session.

@@ -192,6 +192,7 @@ _Static_assert(TSC_REASON_NOT_ASKED == 9, "");
 _Static_assert(TSC_REASON_CACHE_OFF == 10, "");
 _Static_assert(TSC_REASON_FAILED == 11, "");
 _Static_assert(TSC_REASON_OTHER_VERIFICATION == 12, "");
+_Static_assert(TSC_REASON_AGENT_AWAY == 13, "");
 _Static_assert(TSC_ATTEMPT_OPEN == 1, "");
 _Static_assert(TSC_ATTEMPT_ESTABLISHED == 2, "");
 _Static_assert(TSC_ATTEMPT_FAILED == 3, "");

@@ -14,6 +14,7 @@ static const char *const names[] = {
     [TSC_REASON_CACHE_OFF] = "cache_off",
     [TSC_REASON_FAILED] = "failed",
     [TSC_REASON_OTHER_VERIFICATION] = "other_verification",
+    [TSC_REASON_AGENT_AWAY] = "agent_away",
 };
 
 const char *reason_name(uint32_t reason) {

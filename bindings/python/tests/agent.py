@@ -1,8 +1,11 @@
 """A tsc-agent of a test's own, as `make agent` builds it."""
 
 import contextlib
+import os
 import pathlib
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -62,3 +65,21 @@ def relayed(agent, path):
             thread.join()
             for end in ends:
                 end.close()
+
+
+@contextlib.contextmanager
+def stopped(agent):
+    """Has an agent do nothing, until what this gives is called or the block ends."""
+    with socket.socket(socket.AF_UNIX) as to:
+        to.connect(str(agent))
+        peer = to.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, _, _ = struct.unpack("3i", peer)
+
+    def go_on():
+        os.kill(pid, signal.SIGCONT)
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield go_on
+    finally:
+        go_on()

@@ -1,12 +1,14 @@
 """Processes that share sessions through tsc-agent; what resumed is the server's word."""
 
 import asyncio
+import gc
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
-from agent import relayed
+from agent import relayed, stopped
 from peer import ask, certificate, connect, visit
 from test_asyncio import visit as visit_async
 from test_attach import DIRECT, plain
@@ -73,10 +75,51 @@ def test_other_threads_run_while_a_call_waits_for_the_agent(serve, cert, agent, 
         open_one(path).tsc_failed()
         # A resumed login has failed, so the agent has the next one do a full handshake.
         reasons = [tls.tsc_reason for tls in [*opened, open_one(path)]]
+        for tls in opened:
+            tls.close()
     assert reasons == ["nothing_stored", None, "failed", "withheld"]
     assert [tls.context.session_cache.stats().agent_away for tls in opened] == [0] * 4
-    for tls in opened:  # not sooner: an SSL that is freed tells the agent so, with the GIL
+
+
+@DIRECT
+@pytest.mark.parametrize("accept", ["caller", "handshake"])
+def test_a_connection_that_is_freed_waits_for_no_agent(serve, cert, agent, accept):
+    """OpenSSL frees an SSL with the GIL."""
+    server = serve()
+    visit(sharing(cert, agent), server.port)
+    tls = connect(sharing(cert, agent, budget=60, accept=accept), server.port)
+    assert tls.session_reused
+    with stopped(agent):
+        begun = time.monotonic()
         tls.close()
+        del tls
+        gc.collect()
+        assert time.monotonic() - begun < 30
+
+
+@DIRECT
+def test_an_event_loop_never_blocks(serve, cert, agent):
+    """The agent goes on because the loop does."""
+    server = serve()
+    visit(sharing(cert, agent), server.port)
+    context = sharing(cert, agent, budget=0)
+
+    async def run():
+        with stopped(agent) as go_on:
+            asyncio.get_running_loop().call_later(0.05, go_on)
+            async with context.ticket(
+                "127.0.0.1", server.port, server_hostname="localhost", max_wait=60
+            ):
+                first = await visit_async(context, server.port)
+        with stopped(agent):
+            async with context.ticket(
+                "127.0.0.1", server.port, server_hostname="localhost", max_wait=0.05
+            ):
+                return first, await visit_async(context, server.port)
+
+    # What the second brought stays here, or is on its way to the agent.
+    assert asyncio.run(run()) == (True, False)
+    assert context.session_cache.stats().agent_away == 0
 
 
 @DIRECT
@@ -119,3 +162,13 @@ def test_without_an_agent_the_process_goes_on_alone(serve, cert, tmp_path):
 def test_a_budget_is_a_number_of_seconds(seconds):
     with pytest.raises(ValueError, match="agent_budget"):
         tsc.TLSSessionCache(share=True, agent_budget=seconds)
+
+
+@DIRECT
+def test_a_connection_whose_agent_does_not_answer_says_so(serve, cert, tmp_path):
+    server, context = serve(), sharing(cert, tmp_path / "nowhere")
+    for expected in ("agent_away", None):
+        with connect(context, server.port) as tls:
+            assert tls.tsc_reason == expected
+            ask(tls)
+    assert context.session_cache.stats().agent_away == 1

@@ -17,5 +17,6 @@ Reason = Literal[
     "cache_off",
     "failed",
     "other_verification",
+    "agent_away",
 ]
 """``TSC_REASON_*`` of tsc.h. ``docs/sessions.md`` says what to do about each."""

@@ -63,7 +63,7 @@ fn socket() -> PathBuf {
 }
 
 fn serve(mut stream: UnixStream) -> Option<()> {
-    const UNANSWERED: [u8; 2] = [1, 8]; // Hello and Cancel
+    const UNANSWERED: [u8; 4] = [1, 6, 7, 8]; // Hello, Failed, Gone and Cancel
     loop {
         let mut head = [0; LENGTH];
         stream.read_exact(&mut head).ok()?;

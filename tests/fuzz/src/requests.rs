@@ -1,4 +1,4 @@
-//! Processes that ask an agent anything, in any order: each request gets its one reply, no ticket is lent twice, none
+//! Processes that ask an agent anything, in any order: each request gets its one reply or none, no ticket is lent twice, none
 //! to another key or user, none before its connection was established, and the books balance.
 
 use super::input::Input;
@@ -19,6 +19,13 @@ const ATTEMPTS: usize = 4;
 const CONNECTIONS: usize = 3;
 const TLS_1_2: u16 = 0x0303;
 const TLS_1_3: u16 = 0x0304;
+
+/// Its reply shows that what was said before it was heard.
+const UNKNOWN: Request<'_> = Request::Established {
+    attempt: ATTEMPTS as u64 + 1,
+    resumed: false,
+    lineage_ms: 1,
+};
 
 /// As the library makes it of an identity and an endpoint.
 fn key(input: &mut Input<'_>) -> Vec<u8> {
@@ -106,7 +113,7 @@ impl Model {
             }
             // It has not begun: its number is in use, or there are too many.
             (Request::Lease { .. }, Reply::None { reason, .. })
-                if reason == Reason::CacheOff as u8 => {}
+                if reason == Reason::AgentAway as u8 => {}
             (Request::Lease { key, .. }, Reply::None { .. }) => self.begin(attempt, key),
             (Request::Begin { key, .. }, Reply::Done { .. }) => self.begin(attempt, key),
             (
@@ -134,24 +141,23 @@ impl Model {
                 self.places(|place| place == Place::Lent(attempt), Place::Spent);
                 self.places(|place| place == Place::Staged(attempt), Place::Stored);
             }
-            (Request::Failed { facts, .. }, Reply::Done { .. }) => {
-                let back = if facts == 0 {
-                    Place::Stored
-                } else {
-                    Place::Spent
-                };
-                self.places(|place| place == Place::Lent(attempt), back);
-                self.over(attempt);
-            }
-            // It was established before, say, and is over all the same.
-            (Request::Failed { facts, .. }, Reply::Unknown { .. })
-                if Failure::from_bits(facts).is_some() =>
-            {
-                self.over(attempt);
-            }
-            (Request::Gone { .. }, Reply::Done { .. }) => self.over(attempt),
             (_, Reply::Unknown { .. }) if !matches!(request, Request::Lease { .. }) => {}
             _ => panic!("{reply:?} is no reply to {request:?}"),
+        }
+    }
+
+    /// What comes of a request without a reply.
+    fn said(&mut self, process: usize, request: &Request<'_>) {
+        match *request {
+            Request::Failed { attempt, facts } if Failure::from_bits(facts).is_some() => {
+                let attempt = (process, attempt);
+                if facts == 0 && !self.established.contains(&attempt) {
+                    self.places(|place| place == Place::Lent(attempt), Place::Stored);
+                }
+                self.over(attempt);
+            }
+            Request::Gone { attempt } => self.over((process, attempt)),
+            _ => {}
         }
     }
 
@@ -293,11 +299,20 @@ async fn talk(input: &mut Input<'_>) {
             },
             _ => Request::Gone { attempt },
         };
+        let has_reply = !matches!(request, Request::Failed { .. } | Request::Gone { .. });
         client.say(&request).await;
+        if !has_reply {
+            client.say(&UNKNOWN).await;
+        }
         if let Some(message) = client.hear().await {
             let reply = Reply::decode(&message);
             let reply = reply.unwrap_or_else(|| panic!("{message:?} is no reply"));
-            model.heard(client.process, &request, &reply);
+            if has_reply {
+                model.heard(client.process, &request, &reply);
+            } else {
+                model.said(client.process, &request);
+                model.heard(client.process, &UNKNOWN, &reply);
+            }
             clients[at] = Some(client);
         }
     }

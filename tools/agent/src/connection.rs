@@ -79,8 +79,16 @@ async fn answer(process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> 
             resumed,
             lineage_ms,
         } => process.established(attempt, resumed, lineage_ms),
-        Request::Failed { attempt, facts } => process.failed(attempt, facts),
-        Request::Gone { attempt } => process.gone(attempt),
+        Request::Failed { attempt, facts } => {
+            process.failed(attempt, facts);
+            frames.consume();
+            return Ok(true);
+        }
+        Request::Gone { attempt } => {
+            process.gone(attempt);
+            frames.consume();
+            return Ok(true);
+        }
         // What it was to end has ended by itself.
         Request::Cancel => {
             frames.consume();
@@ -95,7 +103,7 @@ async fn answer(process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> 
     } else {
         Reply::Unknown { attempt }
     };
-    frames.send(reply.encode()).await?;
+    frames.queue(reply.encode()).await?;
     Ok(true)
 }
 
@@ -110,7 +118,7 @@ async fn lend(
     let Some(begun) = process.begin(attempt, key) else {
         let denied = Reply::None {
             attempt,
-            reason: Reason::CacheOff as u8,
+            reason: Reason::AgentAway as u8,
             waited: false,
         };
         frames.send(denied.encode()).await?;
@@ -129,8 +137,12 @@ async fn lend(
         return Ok(false);
     }
     let sent = frames.send(lease.reply(attempt).encode()).await;
-    if sent.is_err() {
-        process.gone(attempt);
+    match (&sent, &lease.session) {
+        (Err(_), _) => {
+            process.gone(attempt);
+        }
+        (Ok(()), Ok(_)) => process.lent(),
+        (Ok(()), Err(_)) => {}
     }
     sent.map(|()| true)
 }

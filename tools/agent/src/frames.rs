@@ -11,6 +11,8 @@ pub(crate) struct Frames {
     /// What was read and not used yet.
     buffer: Zeroizing<Vec<u8>>,
     filled: usize,
+    /// Replies that are sent as soon as there is no other request to read.
+    queued: Vec<u8>,
 }
 
 /// What most messages are shorter than.
@@ -22,6 +24,7 @@ impl Frames {
             stream,
             buffer: Zeroizing::new(vec![0; USUAL]),
             filled: 0,
+            queued: Vec::new(),
         }
     }
 
@@ -32,6 +35,7 @@ impl Frames {
             if let Some(end) = self.whole()? {
                 return Ok(Some(&self.buffer[LENGTH..end]));
             }
+            self.flush().await?;
             let read = self.stream.read(&mut self.buffer[self.filled..]).await?;
             if read == 0 {
                 return Ok(None);
@@ -65,8 +69,29 @@ impl Frames {
         self.filled = left;
     }
 
+    /// Sends a message, which is all in its head, with those that answer the requests that have come as well.
+    pub(crate) async fn queue(&mut self, (head, _): (Head, &[u8])) -> io::Result<()> {
+        self.queued.extend_from_slice(&head);
+        if self.queued.len() < USUAL {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.queued.is_empty() {
+            let sent = self.stream.write(&self.queued).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.queued.drain(..sent);
+        }
+        Ok(())
+    }
+
     /// Sends a message, given in two parts.
     pub(crate) async fn send(&mut self, (head, tail): (Head, &[u8])) -> io::Result<()> {
+        self.flush().await?;
         let mut parts = [io::IoSlice::new(&head), io::IoSlice::new(tail)];
         let mut parts = &mut parts[..];
         while !parts.is_empty() {

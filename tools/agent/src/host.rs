@@ -120,21 +120,28 @@ impl Host {
             fleet.status(&mut own);
         }
         let caches = self.users.caches().into_iter();
-        let users: Vec<_> = caches.map(|(uid, cache)| (uid, cache.stats())).collect();
+        let users: Vec<_> = caches
+            .map(|(uid, cache, lent)| (uid, cache.stats(), lent))
+            .collect();
+        let name = "tsc_agent_lent_total";
+        let _ = writeln!(text, "# HELP {name} Sessions lent to processes.");
+        let _ = writeln!(text, "# TYPE {name} counter");
+        for (uid, _, lent) in &users {
+            let _ = writeln!(text, "{name}{{uid=\"{uid}\"}} {lent}");
+        }
         macro_rules! each {
             ($($kind:literal $name:ident $suffix:literal $help:literal),* $(,)?) => { $(
                 let name = concat!("tsc_agent_", stringify!($name), $suffix);
                 let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {}", $help, $kind);
-                for (uid, stats) in &users {
+                for (uid, stats, _) in &users {
                     let _ = writeln!(text, "{name}{{uid=\"{uid}\"}} {}", stats.$name);
                 }
             )* };
         }
         each! {
-            "counter" offered "_total" "Sessions lent to processes.",
             "counter" resumed "_total" "Lent sessions that the server resumed.",
             "counter" refused "_total" "Lent sessions that the server refused.",
-            "counter" returned "_total" "Lent sessions that came back because they were not sent.",
+            "counter" returned "_total" "Sessions that came back: lent and not sent, or reserved for an attempt that did not take them.",
             "counter" missed "_total" "Requests for which there was no session to lend.",
             "counter" stored "_total" "Sessions that processes received and handed to the agent.",
             "counter" expired "_total" "Sessions dropped because they had expired.",

@@ -53,6 +53,9 @@ const TLS_1_3: u16 = 0x0304;
 /// How often an attempt that waits looks whether what it waits for is still to come, which nobody else tells.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long to read what a process that has ended said last.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What there is for an attempt.
 pub(crate) struct Lease {
     pub(crate) session: Result<Session, Reason>,
@@ -132,7 +135,7 @@ impl Begun<'_> {
         }
         let session = match attempt.offer() {
             Ok(Some(session)) if session.bytes().is_some() => Ok(session),
-            _ => Err(attempt.info().map_or(Reason::CacheOff, |info| info.reason)),
+            _ => Err(attempt.info().map_or(Reason::AgentAway, |info| info.reason)),
         };
         Lease { session, waited }
     }
@@ -170,6 +173,11 @@ impl Process {
         let process = Rc::clone(self);
         let watch = tokio::task::spawn_local(async move {
             let _ = ended.readable().await;
+            // What it said last may not be read yet. A child that holds its connections open is not waited for.
+            let since = Instant::now();
+            while Rc::strong_count(&process) > 1 && since.elapsed() < LAST_WORDS {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             process.end();
         });
         *self.watch.borrow_mut() = Some(watch.abort_handle());
@@ -223,6 +231,12 @@ impl Process {
             endpoint,
             stock,
         })
+    }
+
+    /// It has got a session.
+    pub(crate) fn lent(&self) {
+        let lent = &self.user.lent;
+        lent.set(lent.get() + 1);
     }
 
     /// An attempt begins, and has a session of its own or wants none.

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::quota::Quota;
 use libtsc::{Cache, Options};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ pub(crate) struct User {
     pub(crate) uid: u32,
     /// What one user publishes is offered to no other, unless the agent was told to.
     pub(crate) cache: Arc<Cache>,
+    /// How many of its sessions were lent.
+    pub(crate) lent: Rc<Cell<u64>>,
     pub(crate) connections: Quota,
     /// Those with a connection, and those that may have sessions on loan: a descriptor for each.
     pub(crate) processes: Quota,
@@ -24,7 +26,7 @@ pub(crate) struct Users {
     max_connections: usize,
     max_attempts: usize,
     /// Of all users together, if they share.
-    common: Option<Arc<Cache>>,
+    common: Option<(Arc<Cache>, Rc<Cell<u64>>)>,
     known: RefCell<HashMap<u32, Rc<User>>>,
 }
 
@@ -36,7 +38,9 @@ impl Users {
             max_users: args.max_users,
             max_connections: args.max_user_connections(),
             max_attempts: args.max_user_attempts,
-            common: args.share_between_users.then(|| Cache::new(options)),
+            common: args
+                .share_between_users
+                .then(|| (Cache::new(options), Rc::default())),
             known: RefCell::default(),
         }
     }
@@ -56,10 +60,12 @@ impl Users {
             let fewest = idle.min_by_key(|user| user.cache.stats().sessions)?.uid;
             known.remove(&fewest);
         }
-        let cache = self.common.clone();
+        let common = self.common.clone();
+        let (cache, lent) = common.unwrap_or_else(|| (Cache::new(self.options), Rc::default()));
         let user = Rc::new(User {
             uid,
-            cache: cache.unwrap_or_else(|| Cache::new(self.options)),
+            cache,
+            lent,
             connections: Quota::new(self.max_connections),
             processes: Quota::new(self.max_connections),
             attempts: Quota::new(self.max_attempts),
@@ -74,15 +80,21 @@ impl Users {
         Rc::strong_count(user) == 1 && Arc::strong_count(&user.cache) <= caches
     }
 
-    /// The sessions, with the name of whose they are.
-    pub(crate) fn caches(&self) -> Vec<(String, Arc<Cache>)> {
-        if let Some(common) = &self.common {
-            return vec![("all".into(), Arc::clone(common))];
+    /// The sessions, with the name of whose they are, and how many of them were lent.
+    pub(crate) fn caches(&self) -> Vec<(String, Arc<Cache>, u64)> {
+        if let Some((common, lent)) = &self.common {
+            return vec![("all".into(), Arc::clone(common), lent.get())];
         }
         let known = self.known.borrow();
         let mut users: Vec<_> = known.values().collect();
         users.sort_unstable_by_key(|user| user.uid);
-        let named = |user: &Rc<User>| (user.uid.to_string(), Arc::clone(&user.cache));
+        let named = |user: &Rc<User>| {
+            (
+                user.uid.to_string(),
+                Arc::clone(&user.cache),
+                user.lent.get(),
+            )
+        };
         users.into_iter().map(named).collect()
     }
 }

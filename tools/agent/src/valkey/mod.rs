@@ -49,7 +49,9 @@ struct Counts {
     fetched: Cell<u64>,
     /// Fetched, and of no use.
     dropped: Cell<u64>,
-    /// Published, or not: that is not known.
+    /// Published, and dropped for newer ones.
+    displaced: Cell<u64>,
+    /// Published or taken, or not: that is not known.
     lost: Cell<u64>,
 }
 
@@ -148,8 +150,13 @@ impl Fleet {
                 &counts.dropped,
             ),
             (
+                "valkey_displaced_total",
+                "Sessions that made room in Valkey for newer ones of their endpoint.",
+                &counts.displaced,
+            ),
+            (
                 "valkey_lost_total",
-                "Sessions of which it is not known whether Valkey got them.",
+                "Sessions that are nobody's, at the most: Valkey did not answer when they were published or fetched.",
                 &counts.lost,
             ),
         ] {

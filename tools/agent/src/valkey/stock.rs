@@ -209,7 +209,12 @@ impl Stock {
             Ok(values) => values,
             // Until it is known where they are, there are none.
             Err(Failed::NotHere) => return Some((false, 0)),
-            Err(_) => return None,
+            Err(Failed::NoRoom) => return None,
+            // It may have given as many as it was asked for.
+            Err(Failed::Unknown) => {
+                self.lost(most);
+                return None;
+            }
         };
         let [once, reusable, left] = &values[..] else {
             return None;
@@ -301,6 +306,8 @@ impl Stock {
                     .set(counts.published.get() + sealed.len() as u64);
                 let length = done.first().map(redis::from_redis_value_ref);
                 let length = length.and_then(Result::ok).unwrap_or(0_usize);
+                let displaced = length.saturating_sub(self.common.most) as u64;
+                counts.displaced.set(counts.displaced.get() + displaced);
                 if length >= self.common.most {
                     self.full.set(Some(Instant::now() + FULL));
                 }
@@ -320,10 +327,16 @@ impl Stock {
             }
             // Others may have them.
             Err(Failed::Unknown) => {
-                counts.lost.set(counts.lost.get() + once().count() as u64);
+                self.lost(once().count());
                 false
             }
         }
+    }
+
+    /// Nobody can tell whose so many sessions are.
+    fn lost(&self, count: usize) {
+        let lost = &self.common.counts.lost;
+        lost.set(lost.get() + count as u64);
     }
 }
 

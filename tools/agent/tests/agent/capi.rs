@@ -4,7 +4,9 @@
 
 use crate::machine::{LONG, Machine};
 use libtsc::capi::*;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::process::Signal;
 use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -212,6 +214,40 @@ fn an_event_loop_waits_by_descriptor_and_never_blocks() {
     assert_eq!((two.stats().waited, two.stats().waits_served), (1, 1));
     // Which is no fault of the agent's.
     assert_eq!(two.stats().agent_away, 0);
+}
+
+/// The agent goes on because the loop does.
+#[test]
+fn an_event_loop_goes_on_while_the_agent_does_not() {
+    let machine = Machine::new(&[]);
+    let other = Program::new(&machine, 60_000_000);
+    let brings = other.begin();
+    assert_eq!(brings.offer(), None);
+    brings.receive(b"a ticket");
+    brings.established(false);
+    let program = Program::new(&machine, TSC_AGENT_NO_WAIT);
+    machine.signal(Signal::STOP);
+    let attempt = program.begin();
+    let answer = attempt.wait_fd(LONG.as_millis() as u32).unwrap();
+    let looper = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let (data, interest) = (epoll::EventData::new_u64(1), epoll::EventFlags::IN);
+    epoll::add(&looper, answer, data, interest).unwrap();
+    let turn = Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
+    let mut events = Vec::with_capacity(1);
+    while epoll::wait(&looper, spare_capacity(&mut events), Some(&turn)).unwrap() == 0 {
+        machine.signal(Signal::CONT);
+    }
+    assert_eq!(attempt.offer().unwrap(), b"a ticket");
+    machine.signal(Signal::STOP);
+    attempt.receive(b"another");
+    attempt.established(true);
+    drop(attempt);
+    machine.signal(Signal::CONT);
+    machine.wait_for("tsc_agent_stored_total", 2);
+    assert_eq!(program.stats().agent_away, 0);
 }
 
 #[test]

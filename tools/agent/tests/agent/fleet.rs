@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub const PUBLISHED: &str = "tsc_agent_valkey_published_total";
+pub const LOST: &str = "tsc_agent_valkey_lost_total";
 const FETCHED: &str = "tsc_agent_valkey_fetched_total";
 const DROPPED: &str = "tsc_agent_valkey_dropped_total";
 
@@ -171,10 +172,14 @@ fn a_host_goes_on_alone_without_its_engine_and_comes_back() {
 fn an_engine_that_does_not_answer_holds_nobody_up() {
     let engine = Engine::new(&[]);
     let (one, two) = (engine.machine(), engine.machine());
-    let (_process, _connection) = publish(&one, 3);
+    let (_process, connection) = publish(&one, 3);
     engine.signal(Signal::STOP);
     // Would wait for half a minute.
     assert_eq!(wait_and_take(&two.process()), None);
+    // It may have given one away, and may have got one.
+    assert_eq!(two.number(LOST), 1);
+    receive(&connection);
+    one.wait_for(LOST, 1);
     let _connection = two.process().connect(1);
     assert!(two.process().take().is_some());
     engine.signal(Signal::CONT);
@@ -227,6 +232,7 @@ fn no_more_is_kept_than_was_said() {
         panic!("one list")
     };
     assert_eq!(engine.tell::<u64>(&["LLEN", list]), 10);
+    assert_eq!(one.number("tsc_agent_valkey_displaced_total"), 39);
 }
 
 #[test]

@@ -21,9 +21,15 @@ impl Raw {
     }
 
     pub(crate) fn say(&mut self, request: &Request<'_>) {
-        let (head, tail) = request.encode();
+        self.say_all(&[*request]);
+    }
+
+    /// At once.
+    pub(crate) fn say_all(&mut self, requests: &[Request<'_>]) {
+        let messages = requests.iter().map(Request::encode);
+        let messages = messages.map(|(head, tail)| [&head, tail].concat());
         // The agent may have closed it: the next reply shows that.
-        let _ = self.0.write_all(&[&head, tail].concat());
+        let _ = self.0.write_all(&messages.collect::<Vec<_>>().concat());
     }
 
     pub(crate) fn hear(&mut self) -> Option<Vec<u8>> {

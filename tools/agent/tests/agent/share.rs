@@ -16,7 +16,7 @@ fn what_one_process_brings_others_are_lent_once() {
     let tickets: HashSet<_> = taken.iter().flatten().collect();
     assert_eq!(tickets.len(), 2, "{taken:?}");
     assert_eq!(taken.iter().flatten().count(), 2, "{taken:?}");
-    assert_eq!(machine.number("tsc_agent_offered_total"), 2);
+    assert_eq!(machine.number("tsc_agent_lent_total"), 2);
 }
 
 #[test]
@@ -38,10 +38,13 @@ fn a_session_that_was_not_sent_is_anothers() {
     assert_eq!(one.take(), None);
     attempt.failed(Failure::NOT_SENT).unwrap();
     assert_eq!(two.cache.stats().agent_returned, 1);
+    // Nobody waited for that.
+    machine.wait_for("tsc_agent_returned_total", 1);
     let attempt = one.begin();
     assert_eq!(offer(&attempt).as_ref(), Some(&ticket));
     // The handle goes without a word.
     drop(attempt);
+    machine.wait_for("tsc_agent_returned_total", 2);
     assert_eq!(two.take(), Some(ticket));
     assert_eq!(two.take(), None);
 }
@@ -133,6 +136,8 @@ fn a_failed_connection_shares_nothing() {
             ..Failure::LOGIN
         })
         .unwrap();
+    // Nobody waited for that.
+    machine.wait_for("tsc_agent_removed_total", 1);
     assert_eq!(machine.process().take(), None);
 }
 

@@ -3,13 +3,14 @@
 use crate::machine::{LONG, Machine, Process, offer, receive};
 use crate::raw::{KEY, Raw};
 use libtsc::agent::protocol::{Reply, Request, VERSION};
-use libtsc::{Options, Reason};
+use libtsc::{Attempt, Failure, Options, Reason};
+use rustix::process::Signal;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A budget that is over before an answer comes that does not come.
 const SHORT: Duration = Duration::from_millis(20);
@@ -18,9 +19,13 @@ const SHORT: Duration = Duration::from_millis(20);
 fn goes_on_alone(process: &Process) {
     let attempt = process.begin();
     assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    let away = process.cache.stats().agent_away;
+    assert_eq!((offer(&attempt), away), (None, 1), "it is asked once");
     let ticket = receive(&attempt);
     attempt.established(false).unwrap();
     assert_eq!(process.take(), Some(ticket));
+    assert_eq!(process.cache.stats().agent_away, away);
     assert_eq!(process.cache.stats().agent_leased, 0);
     assert_eq!(process.cache.stats().agent_stored, 0);
 }
@@ -44,7 +49,10 @@ fn beside(serve: impl Fn(UnixStream) + Send + 'static) {
     goes_on_alone(&process);
     let attempt = process.begin();
     attempt.wait(SHORT).unwrap();
+    let away = process.cache.stats().agent_away;
     assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    assert_eq!(process.cache.stats().agent_away, away);
 }
 
 #[test]
@@ -176,6 +184,35 @@ fn an_agent_that_answers_twice() {
     assert_eq!(offers(ahead), [Some(LOAN.to_vec()), None]);
 }
 
+/// Whoever frees a connection may hold a lock of the language's.
+#[test]
+fn no_end_of_an_attempt_waits_for_the_agent() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(2);
+    let process = machine.process();
+    let ends: [fn(Attempt); 3] = [
+        drop,
+        |attempt| attempt.failed(Failure::NOT_SENT).unwrap(),
+        |attempt| attempt.failed(Failure::HANDSHAKE).unwrap(),
+    ];
+    for end in ends {
+        // One that was lent a session, and one that still waits for the answer.
+        let (lent, asks) = (process.begin(), process.begin());
+        assert!(offer(&lent).is_some());
+        machine.signal(Signal::STOP);
+        let waits = asks.wait_fd(LONG).unwrap().unwrap();
+        let begun = Instant::now();
+        end(lent);
+        drop(waits);
+        drop(asks);
+        assert!(begun.elapsed() < LONG / 2);
+        machine.signal(Signal::CONT);
+        machine.wait_for("tsc_agent_attempts", 1);
+    }
+    assert_eq!(machine.number("tsc_agent_unfinished_total"), 0);
+    machine.balance();
+}
+
 #[test]
 fn a_folder_that_others_can_write_to() {
     let machine = Machine::new(&[]);
@@ -207,6 +244,32 @@ fn an_agent_that_is_killed_is_missed_and_found_again() {
     }
     let _connection = machine.process().connect(1);
     assert!(machine.process().take().is_some());
+}
+
+#[test]
+fn a_cache_that_is_off_asks_no_agent() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let mut options = Options::default();
+    options.enabled = false;
+    let process = machine.process_with(options, LONG);
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::CacheOff);
+    assert_eq!(process.cache.stats().agent_away, 0);
+    assert!(machine.process().take().is_some());
+}
+
+#[test]
+fn an_attempt_that_may_not_wait_for_the_agent_says_so() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let process = machine.process_with(Options::default(), Duration::ZERO);
+    let attempt = process.begin();
+    assert_eq!(offer(&attempt), None);
+    assert_eq!(attempt.info().unwrap().reason, Reason::AgentAway);
+    // It was not asked.
+    assert_eq!(process.cache.stats().agent_away, 0);
 }
 
 fn goes_on_without(process: &Process) {
@@ -250,17 +313,19 @@ fn a_process_that_talks_nonsense_harms_only_itself() {
     };
     let keys: [&[u8]; 3] = [b"", &[1, 0], &[0; 300]];
     for request in [
-        established,
         Request::Gone { attempt },
         Request::Failed {
             attempt,
             facts: 255,
         },
+        Request::Cancel,
+        established,
     ] {
         raw.say(&request);
-        let unknown = Reply::Unknown { attempt };
-        assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(unknown));
     }
+    // The others have no reply.
+    let unknown = Reply::Unknown { attempt };
+    assert_eq!(Reply::decode(&raw.hear().unwrap()), Some(unknown));
     for key in keys {
         raw.say(&Request::Lease {
             attempt,
@@ -284,6 +349,7 @@ fn the_number_of_attempts_of_a_process_is_bounded() {
     assert_eq!(process.cache.stats().agent_stored, 1);
     // One more has what is here, and is no worse for it.
     let more = process.connect(1);
+    assert_eq!(more.info().unwrap().reason, Reason::AgentAway);
     assert_eq!(process.cache.stats().stored, 1);
     drop((held, more));
     assert_eq!(machine.number("tsc_agent_attempts"), 0);
@@ -306,7 +372,7 @@ fn a_number_that_is_in_use_begins_nothing_and_ends_nothing() {
         Raw::new(&machine, [7; 16]).say(&again);
     }
     let denied = Raw::new(&machine, [7; 16]).ask(&again).unwrap();
-    let (reason, waited) = (Reason::CacheOff as u8, false);
+    let (reason, waited) = (Reason::AgentAway as u8, false);
     let refused = Reply::None {
         attempt,
         reason,
@@ -365,6 +431,15 @@ fn the_number_of_attempts_of_a_user_is_bounded() {
         raws.each_mut().map(|raw| raw.is_done(&begin)),
         [true, true, false]
     );
-    assert!(raws[0].is_done(&Request::Gone { attempt }));
+    raws[0].say(&Request::Gone { attempt });
+    // Another attempt of the same process: what it asks comes after that.
+    let attempt = 2;
+    assert!(raws[0].is_done(&Request::Begin { attempt, key: KEY }));
+    raws[0].say(&Request::Gone { attempt });
+    assert!(!raws[0].is_done(&Request::Established {
+        attempt,
+        resumed: false,
+        lineage_ms: 1,
+    }));
     assert!(raws[2].is_done(&begin));
 }

@@ -213,7 +213,11 @@ fn shown_of_an_agent_of(user: u32) -> Option<(u32, String)> {
     let folder = tempfile::tempdir().unwrap();
     chown(folder.path(), Some(user), None).unwrap();
     let program = place.program.with_file_name("tsc-agent");
-    std::fs::copy(env!("CARGO_BIN_EXE_tsc-agent"), &program).unwrap();
+    // By another process: what this one writes, a child that another test is just starting has open for writing, too, and
+    // then nobody may run it.
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_tsc-agent")).arg(&program);
+    assert!(copy.status().unwrap().success());
     let socket = folder.path().join("socket");
     let mut agent = Command::new("setpriv")
         .args(["--reuid", &user.to_string(), "--clear-groups"])

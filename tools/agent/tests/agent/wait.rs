@@ -3,7 +3,10 @@
 #![allow(unsafe_code, reason = "tokio takes descriptors so")]
 
 use crate::machine::{LONG, Machine, offer, receive};
+use crate::raw::{KEY, Raw};
+use libtsc::agent::protocol::{Reply, Request};
 use libtsc::{Attempt, Cache, Options, Reason};
+use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -41,6 +44,38 @@ async fn a_task_waits_for_another_process() {
     let (waited, ticket) = tokio::join!(ready(&attempt, LONG), brings);
     waited.unwrap();
     assert_eq!(offer(&attempt), Some(ticket));
+}
+
+/// The agent goes on because the loop does.
+#[tokio::test]
+async fn a_loop_of_tokio_never_blocks() {
+    let machine = Machine::new(&[]);
+    let _connection = machine.process().connect(1);
+    let process = machine.process_with(Options::default(), Duration::ZERO);
+    machine.signal(Signal::STOP);
+    let attempt = process.begin();
+    let go_on = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        machine.signal(Signal::CONT);
+    };
+    let (waited, ()) = tokio::join!(ready(&attempt, LONG), go_on);
+    waited.unwrap();
+    assert!(offer(&attempt).is_some());
+    machine.signal(Signal::STOP);
+    receive(&attempt);
+    attempt.established(true).unwrap();
+    // Given up before the answer is there: that is no fault of the agent's.
+    let gives_up = process.begin();
+    let waits = gives_up.wait_fd(LONG).unwrap();
+    assert_eq!(offer(&gives_up), None);
+    assert_eq!(gives_up.info().unwrap().reason, Reason::AgentAway);
+    drop((attempt, waits, gives_up));
+    assert_eq!(process.cache.stats().agent_away, 0);
+    machine.signal(Signal::CONT);
+    machine.wait_for("tsc_agent_stored_total", 2);
+    machine.wait_for("tsc_agent_attempts", 1);
+    assert!(machine.process().take().is_some());
+    machine.balance();
 }
 
 #[tokio::test]
@@ -116,6 +151,45 @@ fn who_waits_in_vain_is_told() {
         opening.failed(libtsc::Failure::HANDSHAKE).unwrap();
         assert_eq!(waiter.join().unwrap(), Reason::WaitedInVain);
     });
+}
+
+/// What is kept for an attempt that waits may be of no use by the time that it takes it.
+#[test]
+fn a_session_that_was_only_reserved_does_not_count_as_lent() {
+    let machine = Machine::new(&[]);
+    let (mut brings, mut waits) = (Raw::new(&machine, [1; 16]), Raw::new(&machine, [2; 16]));
+    let (attempt, key) = (1, KEY);
+    assert!(brings.is_done(&Request::Begin { attempt, key }));
+    waits.say(&Request::Lease {
+        attempt,
+        wait_ms: 60_000,
+        key,
+    });
+    machine.wait_for("tsc_agent_waited_total{", 1);
+    let received = Request::Received {
+        attempt,
+        tls_version: 0x0304,
+        left_ms: 60_000,
+        session: b"a session",
+    };
+    let established = Request::Established {
+        attempt,
+        resumed: false,
+        lineage_ms: 60_000,
+    };
+    let alert = libtsc::Failure {
+        alert: true,
+        ..libtsc::Failure::LOGIN
+    };
+    let facts = alert.bits();
+    // The agent reads all of it before anybody else has a turn.
+    brings.say_all(&[received, established, Request::Failed { attempt, facts }]);
+    let reply = waits.hear().unwrap();
+    let reply = Reply::decode(&reply);
+    assert!(matches!(reply, Some(Reply::None { .. })), "{reply:?}");
+    assert_eq!(machine.number("tsc_agent_taken_total{"), 1);
+    assert_eq!(machine.number("tsc_agent_lent_total{"), 0);
+    machine.balance();
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn each_ticket_goes_for_one_reason() {
     let [machine] = &machines;
     let server = Server::default();
     live(&machines, lives(), &server);
+    // How an attempt ended nobody waits to be heard.
+    machine.wait_for("tsc_agent_attempts", 0);
     let counts = server.counts();
     let books = counts.books;
     let agent = |name: &str| machine.number(&format!("tsc_agent_{name}"));
@@ -78,13 +80,18 @@ fn each_ticket_goes_for_one_reason() {
     server.judge("each ticket goes for one reason");
 }
 
-/// What agents fetch and publish meanwhile is on its way between two looks; in the end nothing is.
+/// What agents fetch and publish meanwhile is on its way between two looks; in the end nothing is. If the engine took
+/// longer for an answer than agents wait, what it was asked for may be missing, or be on both sides.
 #[test]
 fn each_ticket_goes_for_one_reason_on_two_hosts() {
     let engine = Engine::new(&[]);
-    let machines = [engine.machine(), engine.machine()];
+    // Fewer than they bring.
+    let few = ["--valkey-sessions", "20"];
+    let machines = [engine.machine_with(&few), engine.machine_with(&few)];
     let server = Server::default();
     live(&machines, lives() / 4, &server);
+    let heard = |machine: &Machine| machine.wait_for("tsc_agent_attempts", 0);
+    machines.iter().for_each(heard);
     let counts = server.judge("two hosts");
     let total = |names: &[&str]| -> u64 {
         let numbers = names.iter().flat_map(|name| {
@@ -104,15 +111,18 @@ fn each_ticket_goes_for_one_reason_on_two_hosts() {
             "expired_total",
             "evicted_total",
             "displaced_total",
+            "valkey_displaced_total",
             "sessions{",
         ]);
         let went = counts.sent + counts.books.discarded + removed + held + between;
-        if went == counts.issued {
+        let lost = total(&["valkey_lost_total"]);
+        if went.abs_diff(counts.issued) <= lost {
+            println!("{lost} of them lost between two hosts, at the most");
             break;
         }
-        assert!(begun.elapsed() < LONG, "{went} of {}", counts.issued);
+        let issued = counts.issued;
+        assert!(begun.elapsed() < LONG, "{went} of {issued}, {lost} lost");
     }
-    assert_eq!(total(&["valkey_lost_total"]), 0);
     assert!(total(&["valkey_fetched_total"]) > 0);
     machines.iter().for_each(Machine::balance);
 }
@@ -129,6 +139,7 @@ fn a_process_that_is_killed_loses_what_it_has_in_hand() {
     let mut mortals: Vec<_> = (0..4).map(start).collect();
     let mut dice = Dice::of(0);
     for round in 0..kills {
+        server.progress("processes are killed", round);
         // At any instant, or when somebody has just sent a ticket.
         if dice.roll(2) == 0 {
             server.wait_for_more(Counts::ended, dice.roll(60));

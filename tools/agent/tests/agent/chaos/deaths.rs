@@ -100,6 +100,7 @@ fn die(what: &str, mut machines: Vec<Machine>, mut engine: Option<Engine>) {
     let mut mortals: Vec<_> = (0..4).map(start).collect();
     let mut rude = Vec::new();
     for round in 0..kills {
+        server.progress(what, round);
         // At any instant, or when somebody has just sent a ticket.
         if dice.roll(2) == 0 {
             pause(&mut dice, 30);

@@ -156,8 +156,15 @@ impl Server {
         }
     }
 
-    /// What must never have happened, counted.
-    pub fn judge(&self, what: &str) -> Counts {
+    /// Shows, of many kills, how far a test has come.
+    pub fn progress(&self, what: &str, kills: u64) {
+        const OFTEN: u64 = 100;
+        if kills.is_multiple_of(OFTEN) {
+            self.show(&format!("{what}, {kills} kills so far"));
+        }
+    }
+
+    fn show(&self, what: &str) -> Counts {
         let counts = self.counts();
         let Counts {
             issued,
@@ -174,6 +181,22 @@ impl Server {
             "\n{what}: {issued} tickets issued, {sent} sent: {twice} twice, {elsewhere} elsewhere, {forged} forged; \
              {resumed} connections resumed, {full} full, {failed} failed"
         );
+        counts
+    }
+
+    /// What must never have happened, counted.
+    pub fn judge(&self, what: &str) -> Counts {
+        let counts = self.show(what);
+        let Counts {
+            issued,
+            twice,
+            elsewhere,
+            forged,
+            resumed,
+            full,
+            failed,
+            ..
+        } = counts;
         let findings = twice + elsewhere + forged + failed;
         println!("assurance: agent chaos: checks {issued}, findings {findings}");
         assert!(resumed > 0 && full > 0);
