@@ -38,10 +38,14 @@ UNITS   = tsc-agent.service tsc-agent.socket
 
 INSTALLED_PROGRAMS = $(call PROGRAM_FILES,tsc-probe) $(call PROGRAM_FILES,tsc-agent) $(addprefix $(UNITDIR)/,$(UNITS))
 
-# The manual, with what its pages link to: the examples, the reasons, and how to build and report.
+# The manual: the pages, the examples, the reasons, and how to build and report.
 MANUAL = $(wildcard *.md LICENSE-* docs/*.md docs/*.svg docs/decisions/*.md examples/*.*)
 # Where its pages expect the headers: links to where they are.
 MANUAL_HEADERS = include bindings/c
+# A page as it is installed. What it links to and is not installed, the repository has.
+REPOSITORY := $(shell sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml)
+PAGE = awk -v installed='$(MANUAL) $(filter $(MANUAL_HEADERS:%=%/%),$(INSTALLED_HEADERS))' \
+    -v repository=$(REPOSITORY)/blob/v$(VERSION)/ -f tools/manual.awk
 
 INSTALLED = $(LIBDIR)/$(REAL_NAME) $(LIBDIR)/$(SONAME) $(LIBDIR)/libtsc.so $(LIBDIR)/libtsc.a \
     $(addprefix $(INCLUDEDIR)/,$(notdir $(INSTALLED_HEADERS))) $(INSTALLED_RUSTLS_H_$(BUILD)) \
@@ -70,6 +74,7 @@ install: build $(if $(WITH_PROBE),probe) $(if $(WITH_AGENT),agent) ## Install to
 	    $(FILL) packaging/$$name.in >$(DESTDIR)$(LIBDIR)/cmake/tsc/$$name || exit 1; done
 	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/tsc.pc $(DESTDIR)$(LIBDIR)/cmake/tsc/*
 	@for page in $(MANUAL); do install -D -m 644 $$page $(DESTDIR)$(DOCDIR)/$$page || exit 1; done
+	@for page in $(filter %.md,$(MANUAL)); do $(PAGE) $$page >$(DESTDIR)$(DOCDIR)/$$page || exit 1; done
 	@for folder in $(MANUAL_HEADERS); do place=$(DOCDIR)/$$folder; install -d $(DESTDIR)$$(dirname $$place); \
 	    ln -sfn $$(realpath -ms --relative-to=$$(dirname $$place) $(INCLUDEDIR)) $(DESTDIR)$$place || exit 1; done
 	$(if $(WITH_PROBE),$(call INSTALL_PROGRAM,build/probe/release/tsc-probe))

@@ -70,7 +70,7 @@ check-statuses: deps-test build ## Compare what each function of tsc.h returns i
 	@rm -f build/test/statuses/seen
 	@for test in $(API_TESTS); do \
 	    LD_LIBRARY_PATH=build/core TSC_TEST_LIBRARY=build/core TSC_STATUSES_SEEN=build/test/statuses/seen \
-	        timeout 120 build/test/statuses/$$test >build/test/statuses/$$test.out 2>&1 </dev/null || \
+	        timeout 600 build/test/statuses/$$test >build/test/statuses/$$test.out 2>&1 </dev/null || \
 	        { grep -e returned -e ERROR build/test/statuses/$$test.out; exit 1; } \
 	done
 	@tools/statuses compare build/test/statuses/seen include/tsc.h

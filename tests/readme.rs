@@ -55,32 +55,66 @@ fn what_the_pages_show_is_in_the_examples() {
 
 #[test]
 fn pages_lead_to_what_is_there() {
+    assert_lead_somewhere(&pages(), root());
+}
+
+/// `tests/install/run.sh` says which tree: pages that are installed lead to what is installed, or into the repository.
+#[test]
+fn installed_pages_lead_to_what_is_there() {
+    let Some(tree) = std::env::var_os("TSC_INSTALLED") else {
+        return;
+    };
+    let tree = fs::canonicalize(tree).expect("the tree is there");
+    let mut pages = Vec::new();
+    let mut folders = vec![tree.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder can be read") {
+            let entry = entry.expect("it can be read");
+            match entry.file_type().expect("it has a type") {
+                kind if kind.is_dir() => folders.push(entry.path()),
+                kind if kind.is_file() && is_page(&entry.path()) => pages.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    assert_lead_somewhere(&pages, &tree);
+}
+
+/// Every link of `pages` that leads into `tree` or into the repository finds a file, and its heading if it names one.
+fn assert_lead_somewhere(pages: &[PathBuf], tree: &Path) {
+    let repository = format!("{}/blob/", env!("CARGO_PKG_REPOSITORY"));
     let mut broken = Vec::new();
-    for page in pages() {
-        let text = fs::read_to_string(&page).expect("a page can be read");
+    let mut links = 0;
+    for page in pages {
+        let text = fs::read_to_string(page).expect("a page can be read");
         // Every other piece is code.
         let prose: String = text.split("```").step_by(2).collect();
         for link in prose.split("](").skip(1) {
             let link = link.split(')').next().expect("there is a first");
-            if link.contains("://") || link.starts_with("mailto:") {
-                continue;
-            }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = match file {
-                "" => page.clone(),
-                file => page.parent().expect("it is in a folder").join(file),
+            let (target, within) = match file.strip_prefix(&repository) {
+                // What comes first is a branch or a tag.
+                Some(file) => match file.split_once('/') {
+                    Some((_, file)) => (root().join(file), root()),
+                    None => (PathBuf::new(), root()),
+                },
+                None if file.contains("://") || file.starts_with("mailto:") => continue,
+                None if file.is_empty() => (page.clone(), tree),
+                None => (page.parent().expect("it is in a folder").join(file), tree),
             };
-            let is_page = target.extension().is_some_and(|ending| ending == "md");
-            let leads = match is_page && !anchor.is_empty() {
-                true => fs::read_to_string(&target)
-                    .is_ok_and(|text| anchors(&text).contains(&anchor.to_owned())),
-                false => target.exists(),
-            };
-            if !leads {
+            links += 1;
+            let is_inside =
+                fs::canonicalize(&target).is_ok_and(|target| target.starts_with(within));
+            let has_heading = anchor.is_empty()
+                || !is_page(&target)
+                || fs::read_to_string(&target)
+                    .is_ok_and(|text| anchors(&text).contains(&anchor.to_owned()));
+            if !is_inside || !has_heading {
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
     }
+    assert!(links > 0, "no page in {} links to anything", tree.display());
     assert!(broken.is_empty(), "these lead nowhere: {broken:#?}");
 }
 
@@ -144,16 +178,19 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pages in the root, in docs and in docs/decisions.
+/// The pages in the root, in docs and in docs/decisions, and those that registries show.
 fn pages() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/decisions"].map(|folder| root().join(folder));
+    let folders =
+        ["", "docs", "docs/decisions", "bindings/python"].map(|folder| root().join(folder));
     let files = folders.iter().flat_map(|folder| {
         let entries = fs::read_dir(folder).expect("the folder is there");
         entries.map(|entry| entry.expect("it can be read").path())
     });
-    files
-        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
-        .collect()
+    files.filter(|path| is_page(path)).collect()
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "md")
 }
 
 /// The regions of each example, by its path.

@@ -177,7 +177,8 @@ mod modules {
                 u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
             };
             let [name, length] = [word(0), word(4)].map(|length| length as usize);
-            let after_name = (12 + name).next_multiple_of(align) - 12;
+            // What the note says may be too much for 32 bits. Once the description is there, the rest is not.
+            let after_name = name.checked_add(12)?.checked_next_multiple_of(align)? - 12;
             let description = rest.get(after_name..)?.get(..length)?;
             if word(8) == NT_GNU_BUILD_ID && rest.get(..name)? == b"GNU\0" {
                 return Some(description).filter(|id| (1..=BUILD_ID).contains(&id.len()));

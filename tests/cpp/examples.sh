@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 2
 
 # says EXPECTED COMMAND: what it prints, with the server running.
 says() {
-    said=$(timeout 60 build/demo/server sh -c "$2" 2>&1)
+    said=$(timeout 600 build/demo/server sh -c "$2" 2>&1)
     if [ "$said" = "$1" ]; then
         echo "ok: $2"
     else

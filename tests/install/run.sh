@@ -31,13 +31,19 @@ lists() {
     diff -u "$2" "$dir/files" || fail "the files in $1 (+) are not those of $2 (-)"
 }
 
-# has_manual FOLDER: the pages and the examples are there, and the pages lead to the headers.
+# has_manual TREE FOLDER: the pages and the examples are in that folder of the tree, and they lead to the headers and,
+# like all pages of the tree, to nothing that is not there.
 has_manual() {
-    diff -r --exclude='*.csv' docs "$1/docs" && cmp README.md "$1/README.md" && cmp examples/tcp.h "$1/examples/tcp.h" ||
-        fail "the manual in $1"
-    cmp include/tsc.h "$1/docs/../include/tsc.h" && cmp bindings/c/tsc_openssl.h "$1/docs/../bindings/c/tsc_openssl.h" ||
-        fail "the headers that the manual in $1 leads to"
-    [ -z "$(find "$1" -type f ! -perm 644)" ] || fail "permissions in $1"
+    manual=$1/$2
+    (cd docs && find . -type f ! -name '*.csv' | LC_ALL=C sort) >"$dir/pages"
+    (cd "$manual/docs" && find . -type f | LC_ALL=C sort) | diff -u "$dir/pages" - &&
+        cmp README.md "$manual/README.md" && cmp examples/tcp.h "$manual/examples/tcp.h" || fail "the manual in $manual"
+    cmp include/tsc.h "$manual/docs/../include/tsc.h" &&
+        cmp bindings/c/tsc_openssl.h "$manual/docs/../bindings/c/tsc_openssl.h" ||
+        fail "the headers that the manual in $manual leads to"
+    [ -z "$(find "$manual" -type f ! -perm 644)" ] || fail "permissions in $manual"
+    TSC_INSTALLED=$1 quietly cargo test --quiet --features capi --test readme installed_pages
+    echo "ok: ${1#"$dir/"}: the links of the manual lead somewhere"
 }
 
 # runs SAYS PROGRAM: it works, and finds the library in $library if it is a shared one.
@@ -50,8 +56,9 @@ runs() {
 shared() { objdump -p "$1" | grep -q 'NEEDED *libtsc.so.0$' || fail "$1 does not need libtsc.so.0"; }
 static() { ! objdump -p "$1" | grep -q 'NEEDED *libtsc' || fail "$1 needs libtsc.so"; }
 
-# consumes FOLDER LIBRARY DEFINES WHAT: builds and runs all consumers with what is installed there.
-consumes() {
+# consumes FOLDER LIBRARY DEFINES WHAT: builds and runs all consumers with what is installed there. In a shell of its own:
+# build scripts of crates run again when PKG_CONFIG_PATH changes, and AWS-LC would be compiled again each time.
+consumes() (
     prefix=$1 library=$2 defines=$3 out=$dir/out
     rm -rf "$out"
     mkdir "$out"
@@ -111,7 +118,7 @@ consumes() {
         runs attached "$out/cmake/cpp$kind"
     done
     echo "ok: $4: CMake finds it, for shared and static programs in C11 and C++17"
-}
+)
 
 # refuses VERSION: CMake does not take what is installed for that version.
 refuses() {
@@ -163,7 +170,7 @@ header=$(awk '/define TSC_VERSION_M|define TSC_VERSION_P/ { v = v s $3; s = "." 
 first=$dir/first second=$dir/elsewhere/second
 quietly make install PREFIX="$first"
 lists "$first" tests/install/files-full.txt
-has_manual "$first/share/doc/libtsc"
+has_manual "$first" share/doc/libtsc
 consumes "$first" "$first/lib" -DHAS_RUSTLS 'installed'
 mkdir "$dir/elsewhere"
 mv "$first" "$second"
@@ -185,7 +192,7 @@ places="BUILD=core PREFIX=/usr LIBDIR=/usr/lib/here INCLUDEDIR=/usr/include/ther
 # shellcheck disable=SC2086 # variables
 quietly make install $places
 lists "$dir/stage" tests/install/files-core.txt
-has_manual "$dir/stage/usr/share/doc/libtsc"
+has_manual "$dir/stage" usr/share/doc/libtsc
 # A folder that CMake does not know by itself, so it is told.
 consumes "$dir/stage/usr/lib/here/cmake" "$dir/stage/usr/lib/here" '' 'without rustls, below DESTDIR'
 # shellcheck disable=SC2086 # variables
@@ -202,6 +209,7 @@ quietly make package
 mkdir "$dir/tar"
 tar -C "$dir/tar" -xzf build/package/libtsc-"$version"-*.tar.gz
 tree=$(echo "$dir"/tar/libtsc-*)
+has_manual "$tree" share/doc/libtsc
 consumes "$tree" "$tree/lib" -DHAS_RUSTLS 'the archive'
 probes "$tree/bin/tsc-probe"
 lends "$tree" "/${tree##*/}"
@@ -216,7 +224,7 @@ if command -v dpkg-deb >/dev/null; then
         sed "s|^${library#"$dir/deb/"}|lib|; s|^usr/include|include|; s|^usr/bin|bin|; s|^usr/lib/systemd|lib/systemd|" | LC_ALL=C sort >"$dir/packaged"
     sed '/^share/d; s/ .*//' tests/install/files-full.txt | diff -u - "$dir/packaged" ||
         fail 'the packages (+) have not what is installed (-)'
-    has_manual "$dir/deb/usr/share/doc/libtsc-dev"
+    has_manual "$dir/deb" usr/share/doc/libtsc-dev
     consumes "$dir/deb/usr" "$library" -DHAS_RUSTLS 'the Debian packages'
     probes "$dir/deb/usr/bin/tsc-probe"
     lends "$dir/deb/usr" /usr

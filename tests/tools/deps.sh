@@ -62,7 +62,7 @@ alone() {
     status=$?
 }
 terminal() { # terminal ANSWER COMMAND
-    printf '%s\n' "$1" | timeout 60 script -qec "$2" /dev/null >"$dir/said" 2>&1
+    printf '%s\n' "$1" | timeout 600 script -qec "$2" /dev/null >"$dir/said" 2>&1
     status=$?
 }
 # finish STATUS LOG SAID...: the exit status, what was run as root (a pattern for all of it; '' for
