@@ -159,7 +159,7 @@ impl Server {
     /// Shows, of many kills, how far a test has come.
     pub fn progress(&self, what: &str, kills: u64) {
         const OFTEN: u64 = 100;
-        if kills.is_multiple_of(OFTEN) {
+        if kills != 0 && kills.is_multiple_of(OFTEN) {
             self.show(&format!("{what}, {kills} kills so far"));
         }
     }
