@@ -53,10 +53,10 @@
 // - A session is offered only to an SSL that verifies the same as the SSL that received it.
 //   tsc_ssl_begin reads that off the SSL and its trust store: names and addresses to verify, flags,
 //   levels, the verify mode and callback, the client certificates, ciphers, protocol versions and
-//   options. So set everything before it. If something is set later, libtsc takes the offer back when
-//   the handshake starts: the handshake is then a full one, and libtsc keeps nothing from it. It also
-//   keeps nothing from an SSL that was changed during its handshake, or that resumed a session of
-//   the application's own (SSL_set_session). docs/verification.md has the whole list.
+//   options. So set everything before it. If something is set later, libtsc takes the offer back
+//   when the handshake starts: the handshake is then a full one, and libtsc keeps nothing from it.
+//   It also keeps nothing from an SSL that was changed during its handshake, or that resumed a
+//   session of the application's own (SSL_set_session). docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), what a verify

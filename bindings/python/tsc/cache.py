@@ -108,7 +108,8 @@ class TLSSessionCache:
     to `sys.unraisablehook`.
     share: share sessions with other processes of this user, through tsc-agent: those of contexts
     that are attached with an identity and ``serialise=True``. A program that publishes a session
-    can impersonate its server to any program that resumes it: share among programs that you trust alike.
+    can impersonate its server to any program that resumes it: share only among programs that you
+    trust alike.
     agent: the absolute path of tsc-agent's socket. None: what the environment variable
     ``TSC_AGENT`` says; without it, nothing is shared.
     agent_budget: seconds for which a call may wait for tsc-agent before it goes on without. None:
