@@ -562,6 +562,7 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // const in this one place
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
+    int started = state && state->started; // an earlier handshake
     if (!next || next == tsc_ssl_watch_) // that of a duplicate
         next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (next)
@@ -571,7 +572,7 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     if (!state && (where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl))
         SSL_set_session(ssl, NULL);
     if (state && state == tsc_ssl_state_of_(ssl)) {
-        if (where & SSL_CB_HANDSHAKE_START)
+        if ((where & SSL_CB_HANDSHAKE_START) && state->started == started) // else tsc_ssl_info has
             tsc_ssl_handshake_starts_(ssl, state);
         if (where & SSL_CB_HANDSHAKE_DONE)
             tsc_ssl_handshake_ends_(ssl, state);
@@ -1328,7 +1329,7 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
     // it was begun is no longer the one that the session would be kept for. Nor is one that resumed
     // a session of the application's own: who knows what was verified for that.
-    if ((SSL_session_reused(ssl) && !state->lent) || !SSL_SESSION_is_resumable(session) ||
+    if (SSL_is_server(ssl) || (SSL_session_reused(ssl) && !state->lent) || !SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
         !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
         return;
@@ -1366,27 +1367,45 @@ static inline SSL_SESSION *tsc_ssl_session_to_offer_(const tsc_attempt *attempt)
     return d2i_SSL_SESSION(NULL, &session.data, (long)session.len);
 }
 
+// Whether there may be names to verify that cannot be read. From OpenSSL 4 on there may be several
+// addresses and emails, and only the first can.
+static inline int tsc_ssl_hides_names_(X509_VERIFY_PARAM *param) {
+#if defined(TSC_SSL_NAMES_) && OPENSSL_VERSION_NUMBER >= 0x40000000L
+    char *address = X509_VERIFY_PARAM_get1_ip_asc(param);
+    int hides = address || X509_VERIFY_PARAM_get0_email(param);
+    OPENSSL_free(address);
+    return hides;
+#elif defined(TSC_SSL_NAMES_)
+    (void)param;
+    return 0;
+#else
+    (void)param;
+    return 1;
+#endif
+}
+
 // Whether the certificate of a session is one for the names that an SSL verifies. Where these can
 // be read, sessions are kept apart by them, and it is.
 static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
-#ifdef TSC_SSL_NAMES_
-    (void)ssl, (void)session;
-    return 1;
-#else
     // The check of names is the library's own, part of a verification of which nothing else is
     // left: the certificate is trusted by itself, and whoever made the session has verified the
     // rest.
     X509 *peer = SSL_SESSION_get0_peer(session);
-    X509_STORE *store = peer ? X509_STORE_new() : NULL;
-    X509_STORE *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
-    X509_STORE_CTX *check = X509_STORE_CTX_new();
-    X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
+    X509_STORE *store, *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+    X509_STORE_CTX *check;
+    X509_VERIFY_PARAM *param;
     int fits = !peer && !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER);
 #ifndef TSC_SSL_BORING_
     X509_STORE *own = NULL;
     SSL_get0_verify_cert_store(ssl, &own);
     trusted = own ? own : trusted;
 #endif
+    if (!tsc_ssl_hides_names_(SSL_get0_param(ssl)) &&
+        !(trusted && tsc_ssl_hides_names_(X509_STORE_get0_param(trusted))))
+        return 1;
+    store = peer ? X509_STORE_new() : NULL;
+    check = X509_STORE_CTX_new();
+    param = X509_VERIFY_PARAM_new();
     // As the library does: the names of the trust store, where the SSL has none.
     if (store && check && param &&
         (!trusted || X509_VERIFY_PARAM_set1(param, X509_STORE_get0_param(trusted))) &&
@@ -1403,7 +1422,6 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
     X509_STORE_CTX_free(check);
     X509_STORE_free(store);
     return fits;
-#endif
 }
 
 // ---- Set up an SSL_CTX: definitions -------------------------------------------------------------
@@ -1727,9 +1745,14 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
             tsc_ssl_state_free_(ssl, before, unsent);
         }
         tsc_ssl_watch_start_(ssl, state, attachment);
-    } else if (state) {
-        tsc_ssl_state_free_(ssl, state, 1);
-        status = TSC_NO_MEMORY;
+    } else {
+        if (state) {
+            tsc_ssl_state_free_(ssl, state, 1);
+            status = TSC_NO_MEMORY;
+        }
+        // ssl may be used all the same, for something else than it was begun for before.
+        if (before && before->offered && SSL_get_session(ssl) == before->offered)
+            SSL_set_session(ssl, NULL);
     }
     ERR_pop_to_mark();
     return status;
@@ -1758,11 +1781,18 @@ static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
 // trusts, or another session to offer.
 static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state) {
     int own = state->offered && SSL_get_session(ssl) != state->offered;
-    if (state->started || !tsc_ssl_before_handshake_(ssl))
+    if (!tsc_ssl_before_handshake_(ssl))
         return;
+    if (state->started) {
+        // The SSL was cleared and not begun again: this handshake is not the attempt's.
+        if (state->offered && !own)
+            SSL_set_session(ssl, NULL);
+        state->strange = 1;
+        return;
+    }
     state->started = 1;
     ERR_set_mark();
-    if (own || !tsc_ssl_is_same_(ssl, state, 1) ||
+    if (own || SSL_is_server(ssl) || !tsc_ssl_is_same_(ssl, state, 1) ||
         (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))) {
         if (state->offered && !own)
             SSL_set_session(ssl, NULL);
