@@ -59,16 +59,18 @@
 //   (SSL_set_session). docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
-//   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
-//   or security callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes
-//   within a trust store, and SSL_set_purpose and SSL_set_trust.
+//   id context (OpenSSL fails a handshake that resumes a session of another), a maximum fragment
+//   length (so do servers on OpenSSL 1.1.1), what a verify or security callback refers to,
+//   SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
+//   SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
 // - tsc_ssl_begin sets an info callback on the SSL, which calls the one that was there. If you set
 //   an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
-// - After SSL_clear, begin again before the SSL is used. A duplicate (SSL_dup) has not been begun,
+// - After SSL_clear, begin again before the SSL is used; otherwise it offers nothing that it was
+//   given to offer before, and nothing is kept. A duplicate (SSL_dup) has not been begun,
 //   and offers nothing that the original was given to offer. Call SSL_dup before tsc_ssl_begin,
 //   though: a later duplicate does not call an info callback that was set on the original.
 // - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin returns TSC_UNSUPPORTED.
@@ -99,6 +101,9 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+#include <openssl/ech.h>
+#endif
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -563,7 +568,7 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
     int started = state && state->started; // an earlier handshake
-    if (!next || next == tsc_ssl_watch_) // that of a duplicate
+    if (!next || next == tsc_ssl_watch_)   // that of a duplicate
         next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (next)
         next(ssl, where, ret);
@@ -1053,6 +1058,15 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
             tsc_ssl_note_text_(notes, types, types ? length : 0);
     }
 #endif
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+    {
+        // The handshake fails if the server does not take part in this. But OpenSSL does not look
+        // if that resumes a session of TLS 1.2, which no handshake with it can have made.
+        OSSL_ECHSTORE *hiding = SSL_get1_echstore(ssl);
+        tsc_ssl_note_(notes, hiding != NULL);
+        OSSL_ECHSTORE_free(hiding);
+    }
+#endif
     tsc_ssl_note_(notes, (uint64_t)SSL_get_options(ssl));
     tsc_ssl_note_(notes, (uint64_t)SSL_get_min_proto_version(ssl));
     tsc_ssl_note_(notes, (uint64_t)SSL_get_max_proto_version(ssl));
@@ -1329,7 +1343,8 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
     // it was begun is no longer the one that the session would be kept for. Nor is one that resumed
     // a session of the application's own: who knows what was verified for that.
-    if (SSL_is_server(ssl) || (SSL_session_reused(ssl) && !state->lent) || !SSL_SESSION_is_resumable(session) ||
+    if (SSL_is_server(ssl) || (SSL_session_reused(ssl) && !state->lent) ||
+        !SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
         !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
         return;

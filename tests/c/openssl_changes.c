@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+#include <openssl/ech.h>
+#endif
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -220,6 +223,42 @@ static void what_is_set_after_begin_counts_without_the_function(void **state) {
             }
 }
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+// A client that hides its server name. If the server does not take part in that, the handshake
+// ends; of one that resumes a session of TLS 1.2, OpenSSL would not notice.
+static OSSL_ECHSTORE *hiding;
+static void hide_name(SSL *ssl) {
+    assert_int_equal(SSL_set1_echstore(ssl, hiding), 1);
+}
+
+static void a_name_that_has_to_be_hidden_is(void **state) {
+    (void)state;
+    const OSSL_HPKE_SUITE suite = OSSL_HPKE_SUITE_DEFAULT;
+    hiding = OSSL_ECHSTORE_new(NULL, NULL);
+    assert_int_equal(
+        OSSL_ECHSTORE_new_config(hiding, OSSL_ECH_CURRENT_VERSION, 0, "localhost", suite), 1);
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        assert_false(resumes(it, NULL));
+        if (VERSIONS[v] == TLS1_3_VERSION) {
+            assert_int_equal(SSL_CTX_set1_echstore(it.server_ctx, hiding), 1);
+            assert_false(resumes(it, hide_name));
+            assert_true(resumes(it, hide_name));
+            assert_int_equal(SSL_CTX_set1_echstore(it.server_ctx, NULL), 1);
+        }
+        pair new = pair_new(it);
+        hide_name(new.client);
+        begin(new.client);
+        assert_int_equal(SSL_get_session(new.client) != NULL, VERSIONS[v] == TLS1_3_VERSION);
+        assert_false(shakes_hands(new));
+        pair_free(new);
+        assert_true(resumes(it, NULL));
+        tear_down(it);
+    }
+    OSSL_ECHSTORE_free(hiding);
+}
+#endif
+
 // ---- An SSL that is used again ------------------------------------------------------------------
 
 // The same client, cleared, with a new server.
@@ -314,7 +353,8 @@ static void a_server_keeps_nothing(void **state) {
     }
 }
 
-// A server of several names, each of which has an SSL_CTX. OpenSSL calls the callbacks of the first.
+// A server of several names, each of which has an SSL_CTX. OpenSSL calls the callbacks of the
+// first.
 static SSL_CTX *by_name;
 static int choose_context(SSL *ssl, int *alert, void *arg) {
     (void)alert, (void)arg;
@@ -650,6 +690,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_set_for_the_handshake_alone_counts),
         cmocka_unit_test(what_is_set_after_begin_counts_without_the_function),
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+        cmocka_unit_test(a_name_that_has_to_be_hidden_is),
+#endif
         cmocka_unit_test(a_cleared_ssl_offers_nothing_from_before),
         cmocka_unit_test(a_cleared_ssl_leaves_nothing),
         cmocka_unit_test(a_server_keeps_nothing),
