@@ -60,7 +60,8 @@
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
 //   id context (OpenSSL fails a handshake that resumes a session of another), a maximum fragment
-//   length (so do servers on OpenSSL 1.1.1), what a verify or security callback refers to,
+//   length (so do servers on OpenSSL 1.1.1), a pre-shared key of TLS 1.3 (with such a key, do not
+//   call tsc_ssl_begin), what a verify or security callback refers to,
 //   SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
 //   SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.

@@ -100,6 +100,10 @@ static bool shakes_hands(pair it) {
 // What has come by now; there is no application data. The client answers what the server asks.
 static void read_all(pair it) {
     char byte;
+#ifdef CASES_BORING // whose servers send tickets with the first data
+    assert_int_equal(SSL_write(it.server, "x", 1), 1);
+    assert_int_equal(SSL_read(it.client, &byte, 1), 1);
+#endif
     for (int i = 0; i < 3; i++) {
         assert_true(SSL_read(it.client, &byte, 1) <= 0);
         assert_true(SSL_read(it.server, &byte, 1) <= 0);
@@ -353,6 +357,7 @@ static void a_server_keeps_nothing(void **state) {
     }
 }
 
+#ifndef CASES_BORING // whose servers tell nobody of a ticket
 // A server of several names, each of which has an SSL_CTX. OpenSSL calls the callbacks of the
 // first.
 static SSL_CTX *by_name;
@@ -390,9 +395,11 @@ static void a_server_that_changes_its_context_calls_what_was_set_after_attaching
         tear_down(it);
     }
 }
+#endif
 
 // ---- Who the client is --------------------------------------------------------------------------
 
+#ifndef CASES_BORING // which have neither that, nor several certificates
 static bool knows_the_client(const SSL *server) {
     X509 *peer = SSL_get_peer_certificate(server);
     X509_free(peer);
@@ -474,6 +481,7 @@ static void a_key_without_a_certificate_hides_no_certificate(void **state) {
     }
     EVP_PKEY_free(further_key);
 }
+#endif
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 // A client that shows its key alone is another with another key.
@@ -517,19 +525,29 @@ static void a_raw_key_is_an_identity(void **state) {
 
 // ---- Sessions of the application's own ----------------------------------------------------------
 
+static SSL_SESSION *caught;
+static int catch_session(SSL *ssl, SSL_SESSION *session) {
+    (void)ssl;
+    SSL_SESSION_free(caught);
+    caught = session;
+    return 1;
+}
+
 // A session by a client that trusts everybody.
 static SSL_SESSION *lax_session(fixture it) {
     SSL_CTX *lax = SSL_CTX_new(TLS_client_method());
+    caught = NULL;
+    SSL_CTX_set_session_cache_mode(lax, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(lax, catch_session);
     pair new = pair_of(lax, it.server_ctx);
     assert_true(shakes_hands(new));
     read_all(new);
-    SSL_SESSION *session = SSL_get1_session(new.client);
-    assert_true(SSL_SESSION_is_resumable(session));
+    assert_true(caught && SSL_SESSION_is_resumable(caught));
     SSL_set_shutdown(new.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_set_shutdown(new.server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     pair_free(new);
     SSL_CTX_free(lax);
-    return session;
+    return caught;
 }
 
 // What the application resumes by itself is its own affair. What comes of it is for nobody else.
@@ -586,6 +604,7 @@ static void an_own_session_takes_the_place_of_the_offer(void **state) {
 
 // ---- Names --------------------------------------------------------------------------------------
 
+#ifndef CASES_BORING // where a name cannot be taken back
 // The same characters as an address and as the name of a host.
 static void an_address(SSL *ssl) {
     verify_nothing(ssl);
@@ -625,6 +644,7 @@ static void a_name_is_not_the_address_that_it_looks_like(void **state) {
         tear_down(it);
     }
 }
+#endif
 
 #if OPENSSL_VERSION_NUMBER >= 0x40000000L
 // Of several addresses, only the first can be read.
@@ -653,6 +673,7 @@ static void an_address_is_not_several(void **state) {
 }
 #endif
 
+#ifndef CASES_BORING // which look at that by themselves
 static int know_the_name(SSL *ssl, int *alert, void *arg) {
     (void)ssl, (void)alert, (void)arg;
     return SSL_TLSEXT_ERR_OK;
@@ -685,6 +706,7 @@ static void early_data_fails_nobody_who_writes_the_name_differently(void **state
     }
     tear_down(it);
 }
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -696,19 +718,27 @@ int main(void) {
         cmocka_unit_test(a_cleared_ssl_offers_nothing_from_before),
         cmocka_unit_test(a_cleared_ssl_leaves_nothing),
         cmocka_unit_test(a_server_keeps_nothing),
+#ifndef CASES_BORING
         cmocka_unit_test(a_server_that_changes_its_context_calls_what_was_set_after_attaching),
+#endif
+#ifndef CASES_BORING
         cmocka_unit_test(a_certificate_that_is_shown_later_is_nobody_elses),
         cmocka_unit_test(a_key_without_a_certificate_hides_no_certificate),
+#endif
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
         cmocka_unit_test(a_raw_key_is_an_identity),
 #endif
         cmocka_unit_test(an_own_session_leaves_nothing),
         cmocka_unit_test(an_own_session_takes_the_place_of_the_offer),
+#ifndef CASES_BORING
         cmocka_unit_test(a_name_is_not_the_address_that_it_looks_like),
+#endif
 #if OPENSSL_VERSION_NUMBER >= 0x40000000L
         cmocka_unit_test(an_address_is_not_several),
 #endif
+#ifndef CASES_BORING
         cmocka_unit_test(early_data_fails_nobody_who_writes_the_name_differently),
+#endif
     };
     return cmocka_run_group_tests_name("openssl_changes", tests, peer_setup, peer_teardown);
 }
