@@ -1383,26 +1383,26 @@ static inline SSL_SESSION *tsc_ssl_session_to_offer_(const tsc_attempt *attempt)
     return d2i_SSL_SESSION(NULL, &session.data, (long)session.len);
 }
 
-// Whether there may be names to verify that cannot be read. From OpenSSL 4 on there may be several
-// addresses and emails, and only the first can.
+// Whether all names to verify can be read. From OpenSSL 4 on there may be several addresses and
+// emails, of which only the first can.
+#if defined(TSC_SSL_NAMES_) && OPENSSL_VERSION_NUMBER < 0x40000000L
+#define TSC_SSL_ALL_NAMES_ 1
+#elif defined(TSC_SSL_NAMES_)
 static inline int tsc_ssl_hides_names_(X509_VERIFY_PARAM *param) {
-#if defined(TSC_SSL_NAMES_) && OPENSSL_VERSION_NUMBER >= 0x40000000L
     char *address = X509_VERIFY_PARAM_get1_ip_asc(param);
     int hides = address || X509_VERIFY_PARAM_get0_email(param);
     OPENSSL_free(address);
     return hides;
-#elif defined(TSC_SSL_NAMES_)
-    (void)param;
-    return 0;
-#else
-    (void)param;
-    return 1;
-#endif
 }
+#endif
 
 // Whether the certificate of a session is one for the names that an SSL verifies. Where these can
 // be read, sessions are kept apart by them, and it is.
 static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
+#ifdef TSC_SSL_ALL_NAMES_
+    (void)ssl, (void)session;
+    return 1;
+#else
     // The check of names is the library's own, part of a verification of which nothing else is
     // left: the certificate is trusted by itself, and whoever made the session has verified the
     // rest.
@@ -1416,9 +1416,11 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
     SSL_get0_verify_cert_store(ssl, &own);
     trusted = own ? own : trusted;
 #endif
+#ifdef TSC_SSL_NAMES_
     if (!tsc_ssl_hides_names_(SSL_get0_param(ssl)) &&
         !(trusted && tsc_ssl_hides_names_(X509_STORE_get0_param(trusted))))
         return 1;
+#endif
     store = peer ? X509_STORE_new() : NULL;
     check = X509_STORE_CTX_new();
     param = X509_VERIFY_PARAM_new();
@@ -1438,6 +1440,7 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
     X509_STORE_CTX_free(check);
     X509_STORE_free(store);
     return fits;
+#endif
 }
 
 // ---- Set up an SSL_CTX: definitions -------------------------------------------------------------
