@@ -59,16 +59,19 @@
 //   session of the application's own (SSL_set_session). docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
 //   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
-//   id context (OpenSSL fails a handshake that resumes a session of another), what a verify
-//   or security callback refers to, SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes
-//   within a trust store, and SSL_set_purpose and SSL_set_trust.
+//   id context (OpenSSL fails a handshake that resumes a session of another), a maximum fragment
+//   length (so do servers on OpenSSL 1.1.1), a pre-shared key of TLS 1.3 (with such a key, do not
+//   call tsc_ssl_begin), what a verify or security callback refers to,
+//   SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
+//   SSL_set_purpose and SSL_set_trust.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
 //   There a session is offered only if its own certificate is one for those names.
 // - tsc_ssl_begin sets an info callback on the SSL, which calls the one that was there. If you set
 //   an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
-// - After SSL_clear, begin again before the SSL is used. A duplicate (SSL_dup) has not been begun,
+// - After SSL_clear, begin again before the SSL is used; otherwise it offers nothing that it was
+//   given to offer before, and nothing is kept. A duplicate (SSL_dup) has not been begun,
 //   and offers nothing that the original was given to offer. Call SSL_dup before tsc_ssl_begin,
 //   though: a later duplicate does not call an info callback that was set on the original.
 // - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin returns TSC_UNSUPPORTED.
@@ -99,6 +102,9 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+#include <openssl/ech.h>
+#endif
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -562,7 +568,8 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // const in this one place
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
     void (*next)(const SSL *, int, int) = state ? state->next_info : NULL;
-    if (!next || next == tsc_ssl_watch_) // that of a duplicate
+    int started = state && state->started; // an earlier handshake
+    if (!next || next == tsc_ssl_watch_)   // that of a duplicate
         next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (next)
         next(ssl, where, ret);
@@ -571,7 +578,7 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     if (!state && (where & SSL_CB_HANDSHAKE_START) && tsc_ssl_before_handshake_(ssl))
         SSL_set_session(ssl, NULL);
     if (state && state == tsc_ssl_state_of_(ssl)) {
-        if (where & SSL_CB_HANDSHAKE_START)
+        if ((where & SSL_CB_HANDSHAKE_START) && state->started == started) // else tsc_ssl_info has
             tsc_ssl_handshake_starts_(ssl, state);
         if (where & SSL_CB_HANDSHAKE_DONE)
             tsc_ssl_handshake_ends_(ssl, state);
@@ -1052,6 +1059,15 @@ static inline void tsc_ssl_note_all_(SSL *ssl, const tsc_ssl_attachment_ *attach
             tsc_ssl_note_text_(notes, types, types ? length : 0);
     }
 #endif
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+    {
+        // The handshake fails if the server does not take part in this. But OpenSSL does not look
+        // if that resumes a session of TLS 1.2, which no handshake with it can have made.
+        OSSL_ECHSTORE *hiding = SSL_get1_echstore(ssl);
+        tsc_ssl_note_(notes, hiding != NULL);
+        OSSL_ECHSTORE_free(hiding);
+    }
+#endif
     tsc_ssl_note_(notes, (uint64_t)SSL_get_options(ssl));
     tsc_ssl_note_(notes, (uint64_t)SSL_get_min_proto_version(ssl));
     tsc_ssl_note_(notes, (uint64_t)SSL_get_max_proto_version(ssl));
@@ -1328,7 +1344,8 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     // echoed, and only a ticket counts. And an SSL whose SSL_CTX or verification has changed since
     // it was begun is no longer the one that the session would be kept for. Nor is one that resumed
     // a session of the application's own: who knows what was verified for that.
-    if ((SSL_session_reused(ssl) && !state->lent) || !SSL_SESSION_is_resumable(session) ||
+    if (SSL_is_server(ssl) || (SSL_session_reused(ssl) && !state->lent) ||
+        !SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
         !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
         return;
@@ -1366,10 +1383,23 @@ static inline SSL_SESSION *tsc_ssl_session_to_offer_(const tsc_attempt *attempt)
     return d2i_SSL_SESSION(NULL, &session.data, (long)session.len);
 }
 
+// Whether all names to verify can be read. From OpenSSL 4 on there may be several addresses and
+// emails, of which only the first can.
+#if defined(TSC_SSL_NAMES_) && OPENSSL_VERSION_NUMBER < 0x40000000L
+#define TSC_SSL_ALL_NAMES_ 1
+#elif defined(TSC_SSL_NAMES_)
+static inline int tsc_ssl_hides_names_(X509_VERIFY_PARAM *param) {
+    char *address = X509_VERIFY_PARAM_get1_ip_asc(param);
+    int hides = address || X509_VERIFY_PARAM_get0_email(param);
+    OPENSSL_free(address);
+    return hides;
+}
+#endif
+
 // Whether the certificate of a session is one for the names that an SSL verifies. Where these can
 // be read, sessions are kept apart by them, and it is.
 static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
-#ifdef TSC_SSL_NAMES_
+#ifdef TSC_SSL_ALL_NAMES_
     (void)ssl, (void)session;
     return 1;
 #else
@@ -1377,16 +1407,23 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
     // left: the certificate is trusted by itself, and whoever made the session has verified the
     // rest.
     X509 *peer = SSL_SESSION_get0_peer(session);
-    X509_STORE *store = peer ? X509_STORE_new() : NULL;
-    X509_STORE *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
-    X509_STORE_CTX *check = X509_STORE_CTX_new();
-    X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
+    X509_STORE *store, *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+    X509_STORE_CTX *check;
+    X509_VERIFY_PARAM *param;
     int fits = !peer && !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER);
 #ifndef TSC_SSL_BORING_
     X509_STORE *own = NULL;
     SSL_get0_verify_cert_store(ssl, &own);
     trusted = own ? own : trusted;
 #endif
+#ifdef TSC_SSL_NAMES_
+    if (!tsc_ssl_hides_names_(SSL_get0_param(ssl)) &&
+        !(trusted && tsc_ssl_hides_names_(X509_STORE_get0_param(trusted))))
+        return 1;
+#endif
+    store = peer ? X509_STORE_new() : NULL;
+    check = X509_STORE_CTX_new();
+    param = X509_VERIFY_PARAM_new();
     // As the library does: the names of the trust store, where the SSL has none.
     if (store && check && param &&
         (!trusted || X509_VERIFY_PARAM_set1(param, X509_STORE_get0_param(trusted))) &&
@@ -1727,9 +1764,14 @@ static inline tsc_status tsc_ssl_prepare_endpoint(SSL *ssl, const tsc_endpoint *
             tsc_ssl_state_free_(ssl, before, unsent);
         }
         tsc_ssl_watch_start_(ssl, state, attachment);
-    } else if (state) {
-        tsc_ssl_state_free_(ssl, state, 1);
-        status = TSC_NO_MEMORY;
+    } else {
+        if (state) {
+            tsc_ssl_state_free_(ssl, state, 1);
+            status = TSC_NO_MEMORY;
+        }
+        // ssl may be used all the same, for something else than it was begun for before.
+        if (before && before->offered && SSL_get_session(ssl) == before->offered)
+            SSL_set_session(ssl, NULL);
     }
     ERR_pop_to_mark();
     return status;
@@ -1758,11 +1800,18 @@ static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
 // trusts, or another session to offer.
 static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state) {
     int own = state->offered && SSL_get_session(ssl) != state->offered;
-    if (state->started || !tsc_ssl_before_handshake_(ssl))
+    if (!tsc_ssl_before_handshake_(ssl))
         return;
+    if (state->started) {
+        // The SSL was cleared and not begun again: this handshake is not the attempt's.
+        if (state->offered && !own)
+            SSL_set_session(ssl, NULL);
+        state->strange = 1;
+        return;
+    }
     state->started = 1;
     ERR_set_mark();
-    if (own || !tsc_ssl_is_same_(ssl, state, 1) ||
+    if (own || SSL_is_server(ssl) || !tsc_ssl_is_same_(ssl, state, 1) ||
         (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))) {
         if (state->offered && !own)
             SSL_set_session(ssl, NULL);

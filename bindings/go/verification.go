@@ -19,6 +19,7 @@ func clone(config *tls.Config) *tls.Config {
 	own.Certificates = slices.Clone(config.Certificates)
 	own.NextProtos = slices.Clone(config.NextProtos)
 	own.CipherSuites = slices.Clone(config.CipherSuites)
+	own.CurvePreferences = slices.Clone(config.CurvePreferences)
 	own.EncryptedClientHelloConfigList = slices.Clone(config.EncryptedClientHelloConfigList)
 	return own
 }
@@ -54,6 +55,10 @@ func verification(config *tls.Config) string {
 	d.number(int(config.MinVersion), int(config.MaxVersion), len(config.CipherSuites))
 	for _, suite := range config.CipherSuites {
 		d.number(int(suite))
+	}
+	d.number(len(config.CurvePreferences))
+	for _, curve := range config.CurvePreferences {
+		d.number(int(curve))
 	}
 	d.number(len(config.NextProtos))
 	for _, proto := range config.NextProtos {
@@ -117,6 +122,7 @@ func unchanged(config, from *tls.Config) bool {
 		}) &&
 		config.MinVersion == from.MinVersion && config.MaxVersion == from.MaxVersion &&
 		slices.Equal(config.CipherSuites, from.CipherSuites) &&
+		slices.Equal(config.CurvePreferences, from.CurvePreferences) &&
 		slices.Equal(config.NextProtos, from.NextProtos) &&
 		slices.Equal(config.EncryptedClientHelloConfigList, from.EncryptedClientHelloConfigList)
 }

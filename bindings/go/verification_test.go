@@ -71,6 +71,9 @@ var properties = []struct {
 	{"CipherSuites", func(t testing.TB, c *tls.Config) {
 		c.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
 	}, false},
+	{"CurvePreferences", func(t testing.TB, c *tls.Config) {
+		c.CurvePreferences = []tls.CurveID{tls.CurveP256}
+	}, false},
 	{"NextProtos", func(t testing.TB, c *tls.Config) { c.NextProtos = []string{"b"} }, false},
 	{"Time", func(t testing.TB, c *tls.Config) {
 		c.Time = func() time.Time { return time.Now().Add(time.Minute) }

@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+#include <openssl/ech.h>
+#endif
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -64,8 +67,7 @@ typedef struct {
     SSL *client, *server;
 } pair;
 
-static pair pair_of(SSL_CTX *ctx, SSL_CTX *server_ctx) {
-    pair new = {client_ssl(ctx, -1), SSL_new(server_ctx)};
+static void connect_pair(pair new) {
     BIO *to_client = BIO_new(BIO_s_mem()), *to_server = BIO_new(BIO_s_mem());
     BIO_up_ref(to_client);
     BIO_up_ref(to_server);
@@ -73,6 +75,11 @@ static pair pair_of(SSL_CTX *ctx, SSL_CTX *server_ctx) {
     SSL_set_bio(new.server, to_server, to_client);
     SSL_set_connect_state(new.client);
     SSL_set_accept_state(new.server);
+}
+
+static pair pair_of(SSL_CTX *ctx, SSL_CTX *server_ctx) {
+    pair new = {client_ssl(ctx, -1), SSL_new(server_ctx)};
+    connect_pair(new);
     return new;
 }
 
@@ -93,6 +100,10 @@ static bool shakes_hands(pair it) {
 // What has come by now; there is no application data. The client answers what the server asks.
 static void read_all(pair it) {
     char byte;
+#ifdef CASES_BORING // whose servers send tickets with the first data
+    assert_int_equal(SSL_write(it.server, "x", 1), 1);
+    assert_int_equal(SSL_read(it.client, &byte, 1), 1);
+#endif
     for (int i = 0; i < 3; i++) {
         assert_true(SSL_read(it.client, &byte, 1) <= 0);
         assert_true(SSL_read(it.server, &byte, 1) <= 0);
@@ -216,8 +227,179 @@ static void what_is_set_after_begin_counts_without_the_function(void **state) {
             }
 }
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+// A client that hides its server name. If the server does not take part in that, the handshake
+// ends; of one that resumes a session of TLS 1.2, OpenSSL would not notice.
+static OSSL_ECHSTORE *hiding;
+static void hide_name(SSL *ssl) {
+    assert_int_equal(SSL_set1_echstore(ssl, hiding), 1);
+}
+
+static void a_name_that_has_to_be_hidden_is(void **state) {
+    (void)state;
+    const OSSL_HPKE_SUITE suite = OSSL_HPKE_SUITE_DEFAULT;
+    hiding = OSSL_ECHSTORE_new(NULL, NULL);
+    assert_int_equal(
+        OSSL_ECHSTORE_new_config(hiding, OSSL_ECH_CURRENT_VERSION, 0, "localhost", suite), 1);
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        assert_false(resumes(it, NULL));
+        if (VERSIONS[v] == TLS1_3_VERSION) {
+            assert_int_equal(SSL_CTX_set1_echstore(it.server_ctx, hiding), 1);
+            assert_false(resumes(it, hide_name));
+            assert_true(resumes(it, hide_name));
+            assert_int_equal(SSL_CTX_set1_echstore(it.server_ctx, NULL), 1);
+        }
+        pair new = pair_new(it);
+        hide_name(new.client);
+        begin(new.client);
+        assert_int_equal(SSL_get_session(new.client) != NULL, VERSIONS[v] == TLS1_3_VERSION);
+        assert_false(shakes_hands(new));
+        pair_free(new);
+        assert_true(resumes(it, NULL));
+        tear_down(it);
+    }
+    OSSL_ECHSTORE_free(hiding);
+}
+#endif
+
+// ---- An SSL that is used again ------------------------------------------------------------------
+
+// The same client, cleared, with a new server.
+static void start_over(fixture it, pair *with) {
+    assert_int_equal(SSL_clear(with->client), 1);
+    SSL_free(with->server);
+    with->server = SSL_new(it.server_ctx);
+    connect_pair(*with);
+}
+
+static tsc_status begin_no_more(SSL *ssl) {
+    (void)ssl;
+    return TSC_OK;
+}
+static tsc_status begin_what_is_refused(SSL *ssl) {
+    const tsc_status status = tsc_ssl_begin(ssl, "localhost", 65536);
+    assert_int_not_equal(status, TSC_OK);
+    return status;
+}
+
+// A connection broke off, or was never made. What its SSL was given to offer is not for the next.
+static void a_cleared_ssl_offers_nothing_from_before(void **state) {
+    (void)state;
+    tsc_status (*const ways[])(SSL *) = {begin_no_more, begin_what_is_refused};
+    for (int v = 0; v < 2; v++)
+        for (int way = 0; way < 2; way++)
+            for (int started = 0; started < 2; started++) {
+                fixture it = set_up(VERSIONS[v]);
+                assert_false(resumes(it, NULL));
+                pair new = pair_new(it);
+                begin(new.client);
+                assert_non_null(SSL_get_session(new.client));
+                if (started) {
+                    assert_true(SSL_do_handshake(new.client) <= 0);
+                    assert_int_equal(tsc_ssl_failed(new.client), TSC_OK);
+                }
+                start_over(it, &new);
+                case_another_name(new.client);
+                ways[way](new.client);
+                assert_false(shakes_hands(new)); // the server is another's
+                pair_free(new);
+                tear_down(it);
+            }
+}
+
+// Nor is what the next one receives for those whom the first was begun for.
+static void a_cleared_ssl_leaves_nothing(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        pair new = pair_new(it);
+        begin(new.client);
+        assert_true(shakes_hands(new));
+        read_all(new);
+        assert_int_equal(tsc_ssl_established(new.client), TSC_OK);
+        const uint64_t stored = client_stats(it.cache).stored;
+        assert_true(stored > 0);
+        start_over(it, &new);
+        SSL_set_session(new.client, NULL);
+        verify_nothing(new.client);
+        assert_true(shakes_hands(new));
+        verify_again(new.client);
+        read_all(new);
+        pair_free(new);
+        assert_int_equal(client_stats(it.cache).stored, stored);
+        tear_down(it);
+    }
+}
+
+// ---- Servers ------------------------------------------------------------------------------------
+
+// An SSL that was begun and then is the server: what it issues is no server's that it could visit.
+static void a_server_keeps_nothing(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = {NULL, server_of(VERSIONS[v]), NULL};
+        SSL_CTX *client_ctx = client_context();
+        SSL_CTX_set_verify(it.ctx, SSL_VERIFY_PEER, NULL);
+        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+        assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+        pair new = pair_of(client_ctx, it.ctx);
+        case_client_certificate(new.client);
+        SSL_set_options(new.server, SSL_OP_NO_TICKET); // of TLS 1.2, of which nobody hears
+        begin(new.server);
+        assert_true(shakes_hands(new));
+        read_all(new);
+        assert_int_equal(tsc_ssl_established(new.server), TSC_OK);
+        pair_free(new);
+        assert_int_equal(client_stats(it.cache).stored, 0);
+        SSL_CTX_free(client_ctx);
+        tear_down(it);
+    }
+}
+
+#ifndef CASES_BORING // whose servers tell nobody of a ticket
+// A server of several names, each of which has an SSL_CTX. OpenSSL calls the callbacks of the
+// first.
+static SSL_CTX *by_name;
+static int choose_context(SSL *ssl, int *alert, void *arg) {
+    (void)alert, (void)arg;
+    assert_ptr_equal(SSL_set_SSL_CTX(ssl, by_name), by_name);
+    return SSL_TLSEXT_ERR_OK;
+}
+static int issued;
+static int count_and_pass_on(SSL *ssl, SSL_SESSION *session) {
+    issued++;
+    tsc_ssl_new_session(ssl, session);
+    return 0;
+}
+
+static void a_server_that_changes_its_context_calls_what_was_set_after_attaching(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = {NULL, server_of(VERSIONS[v]), NULL};
+        SSL_CTX *client_ctx = client_context();
+        by_name = server_of(VERSIONS[v]);
+        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+        assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, 0), TSC_OK);
+        SSL_CTX_set_session_cache_mode(it.ctx, SSL_SESS_CACHE_BOTH);
+        SSL_CTX_set_options(it.ctx, SSL_OP_NO_TICKET); // of TLS 1.2, of which nobody hears
+        SSL_CTX_sess_set_new_cb(it.ctx, count_and_pass_on);
+        SSL_CTX_set_tlsext_servername_callback(it.ctx, choose_context);
+        issued = 0;
+        pair new = pair_of(client_ctx, it.ctx);
+        assert_true(shakes_hands(new));
+        assert_true(issued > 0);
+        pair_free(new);
+        SSL_CTX_free(client_ctx);
+        SSL_CTX_free(by_name);
+        tear_down(it);
+    }
+}
+#endif
+
 // ---- Who the client is --------------------------------------------------------------------------
 
+#ifndef CASES_BORING // which have neither that, nor several certificates
 static bool knows_the_client(const SSL *server) {
     X509 *peer = SSL_get_peer_certificate(server);
     X509_free(peer);
@@ -299,6 +481,7 @@ static void a_key_without_a_certificate_hides_no_certificate(void **state) {
     }
     EVP_PKEY_free(further_key);
 }
+#endif
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 // A client that shows its key alone is another with another key.
@@ -342,19 +525,29 @@ static void a_raw_key_is_an_identity(void **state) {
 
 // ---- Sessions of the application's own ----------------------------------------------------------
 
+static SSL_SESSION *caught;
+static int catch_session(SSL *ssl, SSL_SESSION *session) {
+    (void)ssl;
+    SSL_SESSION_free(caught);
+    caught = session;
+    return 1;
+}
+
 // A session by a client that trusts everybody.
 static SSL_SESSION *lax_session(fixture it) {
     SSL_CTX *lax = SSL_CTX_new(TLS_client_method());
+    caught = NULL;
+    SSL_CTX_set_session_cache_mode(lax, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(lax, catch_session);
     pair new = pair_of(lax, it.server_ctx);
     assert_true(shakes_hands(new));
     read_all(new);
-    SSL_SESSION *session = SSL_get1_session(new.client);
-    assert_true(SSL_SESSION_is_resumable(session));
+    assert_true(caught && SSL_SESSION_is_resumable(caught));
     SSL_set_shutdown(new.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_set_shutdown(new.server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     pair_free(new);
     SSL_CTX_free(lax);
-    return session;
+    return caught;
 }
 
 // What the application resumes by itself is its own affair. What comes of it is for nobody else.
@@ -411,6 +604,7 @@ static void an_own_session_takes_the_place_of_the_offer(void **state) {
 
 // ---- Names --------------------------------------------------------------------------------------
 
+#ifdef TSC_SSL_NAMES_ // elsewhere, whom the certificate is for decides
 // The same characters as an address and as the name of a host.
 static void an_address(SSL *ssl) {
     verify_nothing(ssl);
@@ -434,23 +628,46 @@ static void a_name_is_not_the_address_that_it_looks_like(void **state) {
             pair new = pair_new(it);
             ways[other ? !i : i](new.client);
             assert_int_equal(tsc_ssl_begin(new.client, "127.0.0.1", 1), TSC_OK);
-#ifdef TSC_SSL_NAMES_
             assert_null(SSL_get_session(new.client));
-#endif
             assert_false(finishes_resumed(new));
         }
         pair new = pair_new(it);
         ways[i](new.client);
         assert_int_equal(tsc_ssl_begin(new.client, "127.0.0.1", 1), TSC_OK);
-#ifdef TSC_SSL_NAMES_
         assert_true(finishes_resumed(new));
-#else
-        pair_free(new);
-#endif
         tear_down(it);
     }
 }
+#endif
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+// Of several addresses, only the first can be read.
+static void one_address(SSL *ssl) {
+    SSL_set1_dnsname(ssl, NULL);
+    assert_int_equal(SSL_set1_ipaddr(ssl, "127.0.0.2"), 1);
+}
+static void several_addresses(SSL *ssl) {
+    one_address(ssl);
+    assert_int_equal(SSL_add1_ipaddr(ssl, "127.0.0.1"), 1);
+}
+
+static void an_address_is_not_several(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        assert_false(resumes(it, several_addresses));
+        pair new = pair_new(it);
+        one_address(new.client);
+        begin(new.client);
+        assert_false(shakes_hands(new)); // its certificate is for 127.0.0.1
+        pair_free(new);
+        assert_true(resumes(it, several_addresses));
+        tear_down(it);
+    }
+}
+#endif
+
+#ifndef CASES_BORING // which look at that by themselves
 static int know_the_name(SSL *ssl, int *alert, void *arg) {
     (void)ssl, (void)alert, (void)arg;
     return SSL_TLSEXT_ERR_OK;
@@ -483,20 +700,39 @@ static void early_data_fails_nobody_who_writes_the_name_differently(void **state
     }
     tear_down(it);
 }
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_set_for_the_handshake_alone_counts),
         cmocka_unit_test(what_is_set_after_begin_counts_without_the_function),
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L && !defined(OPENSSL_NO_ECH)
+        cmocka_unit_test(a_name_that_has_to_be_hidden_is),
+#endif
+        cmocka_unit_test(a_cleared_ssl_offers_nothing_from_before),
+        cmocka_unit_test(a_cleared_ssl_leaves_nothing),
+        cmocka_unit_test(a_server_keeps_nothing),
+#ifndef CASES_BORING
+        cmocka_unit_test(a_server_that_changes_its_context_calls_what_was_set_after_attaching),
+#endif
+#ifndef CASES_BORING
         cmocka_unit_test(a_certificate_that_is_shown_later_is_nobody_elses),
         cmocka_unit_test(a_key_without_a_certificate_hides_no_certificate),
+#endif
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
         cmocka_unit_test(a_raw_key_is_an_identity),
 #endif
         cmocka_unit_test(an_own_session_leaves_nothing),
         cmocka_unit_test(an_own_session_takes_the_place_of_the_offer),
+#ifdef TSC_SSL_NAMES_
         cmocka_unit_test(a_name_is_not_the_address_that_it_looks_like),
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+        cmocka_unit_test(an_address_is_not_several),
+#endif
+#ifndef CASES_BORING
         cmocka_unit_test(early_data_fails_nobody_who_writes_the_name_differently),
+#endif
     };
     return cmocka_run_group_tests_name("openssl_changes", tests, peer_setup, peer_teardown);
 }

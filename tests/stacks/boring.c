@@ -1,5 +1,6 @@
-// What is BoringSSL's and AWS-LC's alone: a handshake configuration that is shed. Client and server
-// are in this process, of that stack both, and talk through memory.
+// What is BoringSSL's and AWS-LC's alone, as a handshake configuration that is shed, and servers as
+// only they have them. Client and server are in this process, of that stack both, and talk through
+// memory.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -167,12 +168,47 @@ static void a_late_alert_publishes_nothing(void **state) {
     }
 }
 
+// A server that shows no certificate, because both ends have the same key. Its sessions would pass
+// for those of one that has shown it.
+static unsigned client_key(SSL *ssl, const char *hint, char *identity, unsigned identity_size,
+                           uint8_t *key, unsigned key_size) {
+    (void)ssl, (void)hint;
+    assert_true(identity_size >= 2 && key_size >= 4);
+    memcpy(identity, "x", 2);
+    memcpy(key, "\1\2\3\4", 4);
+    return 4;
+}
+static unsigned server_key(SSL *ssl, const char *identity, uint8_t *key, unsigned key_size) {
+    (void)ssl;
+    assert_string_equal(identity, "x");
+    assert_true(key_size >= 4);
+    memcpy(key, "\1\2\3\4", 4);
+    return 4;
+}
+
+static void a_server_without_a_certificate_leaves_nothing(void **state) {
+    (void)state;
+    fixture it = set_up(TLS1_2_VERSION, true);
+    SSL_CTX_free(it.server);
+    it.server = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_psk_server_callback(it.server, server_key);
+    SSL_CTX_set_psk_client_callback(it.client, client_key);
+    assert_int_equal(SSL_CTX_set_cipher_list(it.server, "kPSK+aPSK:kECDHE+aPSK"), 1);
+    assert_int_equal(SSL_CTX_set_cipher_list(it.client, "kPSK+aPSK:kECDHE+aPSK"), 1);
+    for (int i = 0; i < 2; i++)
+        assert_false(resumes(it, false));
+    assert_int_equal(client_stats(it.cache).established, 2);
+    assert_int_equal(client_stats(it.cache).stored, 0);
+    tear_down(it);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sessions_are_resumed_whatever_is_shed),
         cmocka_unit_test(what_nobody_verifies_is_kept_whatever_is_shed),
         cmocka_unit_test(what_changed_after_begin_is_noticed_if_nothing_is_shed),
         cmocka_unit_test(a_late_alert_publishes_nothing),
+        cmocka_unit_test(a_server_without_a_certificate_leaves_nothing),
     };
     return cmocka_run_group_tests_name("boring", tests, peer_setup, peer_teardown);
 }
