@@ -194,10 +194,7 @@ impl State {
                 return Insertion::NoMemory;
             }
             entry.used = stamp;
-            match entry.expire(visit) {
-                0 => {}
-                expired => stats.expired += expired,
-            }
+            stats.expired += entry.expire(visit);
             if entry.overwrite(session, held, visit) {
                 stats.displaced += 1;
             } else {
