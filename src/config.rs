@@ -116,7 +116,7 @@ impl Config {
         let shows = self.shows_certificate || endpoint.client_certificate;
         let shares = self.shares_certificate || !shows;
         let shares = shares && matches!(self.identity, Identity::Given(_));
-        shares.then(|| agent.counterpart(self.key(endpoint).bytes))
+        shares.then(|| agent.counterpart(self.key(endpoint).bytes.into()))
     }
 
     /// How many sessions attempts to this endpoint would find, one after the other; a reusable one counts

@@ -16,7 +16,7 @@ pub(crate) enum Identity {
 /// Where the sessions of an identity and an endpoint are.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointKey {
-    pub(crate) bytes: Box<[u8]>,
+    pub(crate) bytes: Vec<u8>,
     /// How many of the bytes name the server; the rest is what the connection verifies.
     server: usize,
 }
@@ -37,7 +37,9 @@ impl Identity {
 
     /// What the keys of this identity begin with, and those of no other.
     pub(crate) fn prefix(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(64);
+        // Room for a whole key, of which this is the beginning, as long as most are: each endpoint that is asked
+        // for is made one, and not one more.
+        let mut key = Vec::with_capacity(128);
         match self {
             Self::Own(number) => {
                 key.push(0);
@@ -57,7 +59,7 @@ impl Identity {
         endpoint.encode(&mut key);
         EndpointKey {
             server: key.len() - endpoint.verification_len(),
-            bytes: key.into(),
+            bytes: key,
         }
     }
 

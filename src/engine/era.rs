@@ -19,7 +19,7 @@ pub(super) struct Era {
     oldest: Vec<AtomicU64>,
     pub(super) usage: Usage,
     /// Counts the endpoints that came in; see `Stamp`.
-    epoch: AtomicU64,
+    pub(super) epoch: AtomicU64,
     pub(super) arena: Arena,
 }
 
@@ -53,9 +53,7 @@ impl Era {
         Visit {
             now,
             options,
-            usage: &self.usage,
-            epoch: &self.epoch,
-            arena: &self.arena,
+            era: self,
             garbage,
             left: Held::default(),
         }

@@ -354,7 +354,8 @@ impl SecretBytes {
     /// Whether so many bytes can take the place of these in their block.
     #[inline]
     pub(super) fn has_room(&self, len: usize) -> bool {
-        len != 0 && self.class() == Class::of(len) && self.class() != Class::ALONE
+        let class = self.class();
+        len != 0 && class != Class::ALONE && class == Class::of(len)
     }
 
     /// Copies bytes over these, for which there is room, and wipes what they do not cover.

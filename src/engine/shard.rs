@@ -172,7 +172,7 @@ impl State {
             stash,
             ..
         } = self;
-        let stamp = stamps.later(visit.epoch.load(Relaxed));
+        let stamp = stamps.later(visit.era.epoch.load(Relaxed));
         // Before anything is reserved: who finds no room finds this shard, and waits for its lock. (It is
         // earlier than this but for a shard that was empty, and no thread writes what others read.)
         if oldest.load(Relaxed) > stamp.0 {
@@ -198,7 +198,7 @@ impl State {
             if entry.overwrite(session, held, visit) {
                 stats.displaced += 1;
             } else {
-                if !keep(session, stash, visit.arena) {
+                if !keep(session, stash, &visit.era.arena) {
                     if entry.is_over() {
                         remove(slot, visit);
                     }
@@ -213,7 +213,7 @@ impl State {
                 }
                 if let Err(short) = held.reserve(visit, false, size) {
                     // Others go first, in whichever shard they are.
-                    entry.used = stamps.later(visit.epoch.fetch_add(1, Relaxed) + 1);
+                    entry.used = stamps.later(visit.era.epoch.fetch_add(1, Relaxed) + 1);
                     return Insertion::Full(short);
                 }
                 held.add(session);
@@ -222,7 +222,7 @@ impl State {
             bucket.mark_newest();
         } else {
             let rehash = |entry: &Bucket| hash(&entry.key);
-            if !table.make_room(rehash) || !keep(session, stash, visit.arena) {
+            if !table.make_room(rehash) || !keep(session, stash, &visit.era.arena) {
                 return Insertion::NoMemory;
             }
             if let Err(short) = held.reserve(visit, true, size) {
@@ -236,7 +236,7 @@ impl State {
                 .for_each(|session| entry.add(session));
             table.insert(key.hash, Bucket::new(entry), rehash);
             // The next use anywhere counts as later than all before.
-            visit.epoch.fetch_add(1, Relaxed);
+            visit.era.epoch.fetch_add(1, Relaxed);
         }
         self.soonest = self.soonest.min(expires);
         self.soonest_swept = self.soonest_swept.min(expires);
@@ -302,7 +302,7 @@ impl State {
                 }
             }
         }
-        let used = stamps.used(visit.now, visit.epoch.load(Relaxed));
+        let used = stamps.used(visit.now, visit.era.epoch.load(Relaxed));
         if entry.used != used {
             entry.used = used;
         }

@@ -145,7 +145,7 @@ impl Held {
         self.sessions -= left.sessions;
         self.bytes -= left.bytes;
         self.spare += left.bytes;
-        let usage = visit.usage;
+        let usage = &visit.era.usage;
         let keep = if usage.bytes() <= usage.spare_up_to {
             usage.spare_each
         } else {
@@ -172,7 +172,13 @@ impl Held {
         self.bytes -= left;
         self.spare += left;
         let own = self.spare.min(bytes);
+        if own == bytes && !new_endpoint && visit.left.sessions == 0 {
+            // The usual case where tickets come and go: nothing has left in this visit, and nothing is asked for.
+            self.spare -= own;
+            return Ok(());
+        }
         let reserved = visit
+            .era
             .usage
             .reserve(visit.options, new_endpoint, bytes - own);
         if reserved.is_ok() {
@@ -192,6 +198,9 @@ impl Held {
         gone: usize,
         bytes: usize,
     ) -> bool {
+        if gone == bytes && visit.left.sessions == 0 {
+            return true;
+        }
         let Some(spare) = (self.spare + gone).checked_sub(bytes) else {
             return false;
         };
