@@ -1334,6 +1334,23 @@ static inline int tsc_ssl_session_is_usual_(const SSL_SESSION *session) {
     return SSL_SESSION_get0_peer((SSL_SESSION *)session) != NULL;
 }
 
+// Whether the handshake found that the certificate is not one for a name, and nobody minded
+// (SSL_VERIFY_NONE). A resumed handshake has the same result, so where names cannot be read, an SSL
+// for whose name the certificate is right would be told that it is wrong.
+static inline int tsc_ssl_is_misnamed_(SSL *ssl) {
+#ifdef TSC_SSL_ALL_NAMES_
+    (void)ssl;
+    return 0;
+#else
+    long result = SSL_get_verify_result(ssl);
+    return result == X509_V_ERR_EMAIL_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH
+#ifndef TSC_SSL_NAMES_
+           || result == X509_V_ERR_HOSTNAME_MISMATCH
+#endif
+        ;
+#endif
+}
+
 // Gives a session that came over the wire to the attempt. The caller's reference stays the
 // caller's.
 static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL_SESSION *session) {
@@ -1347,7 +1364,8 @@ static inline void tsc_ssl_session_receive_(SSL *ssl, tsc_ssl_state_ *state, SSL
     if (SSL_is_server(ssl) || (SSL_session_reused(ssl) && !state->lent) ||
         !SSL_SESSION_is_resumable(session) ||
         (info.tls_version >= TLS1_3_VERSION && !SSL_SESSION_has_ticket(session)) ||
-        !tsc_ssl_session_is_usual_(session) || !tsc_ssl_is_as_begun_(ssl, state))
+        !tsc_ssl_session_is_usual_(session) || tsc_ssl_is_misnamed_(ssl) ||
+        !tsc_ssl_is_as_begun_(ssl, state))
         return;
     if (state->flags & TSC_SSL_SERIALISE) {
         int length = i2d_SSL_SESSION(session, NULL);
@@ -1432,6 +1450,9 @@ static inline int tsc_ssl_session_fits_(SSL *ssl, SSL_SESSION *session) {
         X509_VERIFY_PARAM_clear_flags(param, X509_VERIFY_PARAM_get_flags(param));
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
         X509_VERIFY_PARAM_set_depth(param, 1);
+#ifndef TSC_SSL_BORING_
+        X509_VERIFY_PARAM_set_auth_level(param, 0);
+#endif
         X509_STORE_CTX_set0_param(check, param);
         param = NULL;
         fits = X509_verify_cert(check) == 1;

@@ -1,6 +1,5 @@
 """What bounds the memory of a program that goes on for ever, as the C library's heap counts it."""
 
-import ctypes
 import gc
 import ssl
 
@@ -8,6 +7,8 @@ import pytest
 from test_attach import DIRECT
 
 import tsc
+
+ctypes = pytest.importorskip("ctypes")  # an optional module
 
 
 class Mallinfo2(ctypes.Structure):

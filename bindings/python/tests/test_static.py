@@ -1,11 +1,12 @@
 """An interpreter that has OpenSSL in itself, as that of python-build-standalone."""
 
-import ctypes.util
 import os
 import subprocess
 import sys
 
 import pytest
+
+ctypes_util = pytest.importorskip("ctypes.util")  # an optional module
 
 pytestmark = pytest.mark.skipif(
     "_ssl" not in sys.builtin_module_names, reason="this one's `_ssl` is a file of its own"
@@ -33,7 +34,7 @@ def test_it_is_reached_directly_if_it_shows_its_functions():
 
 def test_another_openssl_in_the_process_is_not_taken_for_it():
     shown, *_ = say(TSC_DIRECT="1")
-    other = ctypes.util.find_library("ssl")
+    other = ctypes_util.find_library("ssl")
     assert other is not None
     shown_by_any, direct, _ = say(TSC_DIRECT="1", LD_PRELOAD=other)
     assert shown_by_any
