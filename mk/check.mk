@@ -74,7 +74,7 @@ check-pages: ## Check that the site's contents have every page
 	@tools/site pages build/pages >/dev/null
 
 size: build ## Compare the size of the stripped libraries with their limits
-	@tools/size build/core 730
+	@tools/size build/core 740
 	@tools/size build/full 5000
 
 .PHONY: check $(CHECKS) check-oldest update-abi update-instructions
