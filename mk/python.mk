@@ -22,8 +22,8 @@ SUITES ?= trixie
 test-python-versions: build/python/wheel agent ## Test one wheel with each CPython from 3.9 on that is there, and of SUITES="trixie sid" of Debian
 	@pythons=$$(tools/pythons && tools/cpython $(SUITES)) && echo "$$pythons" | tools/beside tools/test-wheel
 
-KINDS ?= hidden shown free
-test-python-built: deps-cpython build/python/wheel ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded; minutes
+KINDS ?= hidden shown free musl
+test-python-built: deps-cpython build/python/wheel agent ## Test the wheel with CPythons built for it: a static OpenSSL, free-threaded, musl; minutes
 	@for kind in $(KINDS); do \
 	    python=$$(tools/cpython $$kind) && tools/test-wheel $$python $$kind || exit 1; \
 	done

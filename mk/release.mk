@@ -3,8 +3,8 @@
 # docs/release.md says what a maintainer types, in order.
 RELEASE_TOOLS = build/release-tools
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-# The static libraries of the Go module are built for both.
-RELEASE_TARGETS = x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+# The static libraries of the Go module are built for the first two, the wheels for all.
+RELEASE_TARGETS = x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
 
 release-check: deps-release $(RELEASE_TOOLS)/made ## Build all files of a release and try each by itself, half an hour
 	@tools/release-check

@@ -700,7 +700,7 @@ fn where_most_logins_fail_anyhow_the_harm_is_still_a_few_budgets() {
 fn where_logins_fail_anyhow_a_server_that_refuses_some_is_noticed_among_many() {
     for (percent, budgets) in [(1, 6), (10, 18), (30, 26)] {
         for refused in [25, 10, 5] {
-            let harmed: Vec<_> = (0..3)
+            let mut harmed: Vec<_> = (0..5)
                 .map(|seed| {
                     let world = world();
                     let wrong = |n| wrong(percent)(n + 8000 * seed);
@@ -715,11 +715,12 @@ fn where_logins_fail_anyhow_a_server_that_refuses_some_is_noticed_among_many() {
                     harmed(&all, wrong)
                 })
                 .collect();
-            // The breaker throws dice, and one hour may have twice as many as another.
+            // The breaker throws dice, and one hour may have twice as many as another, so most hours count.
             let mean = harmed.iter().sum::<usize>() / harmed.len();
             println!("{percent} % wrong, {refused} % refused: {mean} of 7200, {harmed:?}");
+            harmed.sort_unstable();
             assert!(
-                mean <= budgets * BUDGET,
+                harmed[2] <= budgets * BUDGET,
                 "{percent} % {refused} %: {harmed:?}"
             );
         }
