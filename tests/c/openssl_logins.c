@@ -221,17 +221,23 @@ static void once_the_server_is_repaired_connections_resume(void **state) {
     }
 }
 
+// Chance decides which attempts the cache compares, and in one world of fifty or so it makes wrong
+// passwords look like harm for a while.
 static void wrong_passwords_keep_nobody_from_resuming(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        int threads = i ? most_threads() : 1;
-        pool *it = pool_new(versions[i], SOUND, TSC_REUSE_WHEN_DRY, true);
-        it->wrong = 50;
-        crowd(it, threads, 100);
-        assert_int_equal(it->refused_resumed, 0);
-        // While the two are compared, some of the right ones do a full handshake.
-        assert_true(it->resumed * 4 > it->right);
-        pool_free(it);
+    enum { WORLDS = 5 };
+    for (int v = 0; v < 2; v++) {
+        int well = 0;
+        for (int n = 0; n < WORLDS; n++) {
+            pool *it = pool_new(versions[v], SOUND, TSC_REUSE_WHEN_DRY, true);
+            it->wrong = 50;
+            crowd(it, v ? most_threads() : 1, 100);
+            assert_int_equal(it->refused_resumed, 0);
+            // While the two are compared, some of the right ones do a full handshake.
+            well += it->resumed * 4 > it->right;
+            pool_free(it);
+        }
+        assert_in_range(well, WORLDS - 2, WORLDS);
     }
 }
 
