@@ -128,9 +128,10 @@ struct rustls_client_config;
 // For servers that accept a ticket more than once, as most do. It costs privacy: anyone watching the network
 // sees that two connections with the same ticket are from the same client, which single use is meant to hide
 // (RFC 8446, C.4). A server that accepts each ticket once refuses the second use, which costs a full handshake;
-// libtsc notices that, and offers each ticket to that endpoint once for the next hour. If several
-// attempts wait, one tries the used ticket and the others wait for the server's verdict. rustls does not let a
-// TLS 1.3 session be used twice, so there the flag does nothing.
+// libtsc notices that, and for the next hour it offers each ticket to that endpoint only once. If several attempts
+// wait, one of them tries the used ticket. The others wait for the result if it is expected before their deadlines;
+// otherwise they offer the ticket as well. rustls does not let a TLS 1.3 session be used twice, so there the flag
+// does nothing.
 #define TSC_REUSE_WHEN_DRY 2
 
 // tsc_options.flags: sessions are shared with other processes, through the tsc-agent of this machine
@@ -220,9 +221,9 @@ struct rustls_client_config;
 // was withdrawn (tsc_attempt_withdraw): set everything before it begins.
 #define TSC_REASON_OTHER_VERIFICATION 12
 
-// tsc_attempt_info.reason: this process has no session, and no answer from the agent (TSC_SHARE): it does not run, is
-// too slow (tsc_options.agent_budget_us), of another release or at one of its limits, or the attempt does not wait
-// for it (TSC_AGENT_NO_WAIT without tsc_attempt_wait_fd). See `tsc-agent status`.
+// tsc_attempt_info.reason: with TSC_SHARE, this process has no session, and the agent gave no answer. Either the
+// agent does not run, is too slow (tsc_options.agent_budget_us), is of another release or is at one of its limits;
+// or the attempt did not ask it (TSC_AGENT_NO_WAIT without tsc_attempt_wait_fd). See `tsc-agent status`.
 #define TSC_REASON_AGENT_AWAY 13
 
 // tsc_attempt_failed: the ClientHello may have left. Without this fact, as when the TCP connection was refused,

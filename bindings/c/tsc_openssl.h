@@ -58,22 +58,25 @@
 //   It also keeps nothing from an SSL that was changed during its handshake, or that resumed a
 //   session of the application's own (SSL_set_session). docs/verification.md has the whole list.
 // - Some things cannot be read, and you have to keep them apart: for an SSL that differs in one of
-//   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. They are the session
-//   id context (OpenSSL fails a handshake that resumes a session of another), a maximum fragment
-//   length (so do servers on OpenSSL 1.1.1), a pre-shared key of TLS 1.3 (with such a key, do not
-//   call tsc_ssl_begin), what a verify or security callback refers to,
+//   them, use another SSL_CTX, another identity, or tsc_endpoint.verification. Among them are the
+//   session id context (OpenSSL fails a handshake that resumes a session of another context), a
+//   maximum fragment length (servers on OpenSSL 1.1.1 and older fail a handshake that asks for one
+//   and offers a session without one), a pre-shared key of TLS 1.3 (with such a key, do not call
+//   tsc_ssl_begin), what a verify or security callback refers to,
 //   SSL_CTX_set_cert_verify_callback, SSL_set_cert_cb, changes within a trust store, and
-//   SSL_set_purpose and SSL_set_trust.
+//   SSL_set_purpose and SSL_set_trust. Each "duty" in docs/verification.md is one of them.
 // - Before OpenSSL 3, and with BoringSSL and AWS-LC, the names to verify cannot be read either.
-//   There a session is offered only if its own certificate is one for those names.
+//   From OpenSSL 4 on, only the first address and the first email can be read. In these cases a
+//   session is offered only if its own certificate is valid for what the SSL verifies.
 // - tsc_ssl_begin sets an info callback on the SSL, which calls the one that was there. If you set
 //   an info callback on the SSL, do so before.
 // - Set TCP_NODELAY. The client speaks last in a resumed TLS 1.2 handshake; with Nagle's algorithm
 //   the first request then waits for the server's delayed acknowledgement, some 40 ms.
-// - After SSL_clear, begin again before the SSL is used; otherwise it offers nothing that it was
-//   given to offer before, and nothing is kept. A duplicate (SSL_dup) has not been begun,
-//   and offers nothing that the original was given to offer. Call SSL_dup before tsc_ssl_begin,
-//   though: a later duplicate does not call an info callback that was set on the original.
+// - After SSL_clear, call tsc_ssl_begin again before you use the SSL. Otherwise libtsc takes back
+//   the session that the SSL was given to offer, and keeps nothing that the SSL receives. A
+//   duplicate (SSL_dup) counts as not begun: it does not offer the original's session. Call SSL_dup
+//   before tsc_ssl_begin, though: a later duplicate does not call an info callback that was set on
+//   the original.
 // - TLS over TCP only. On DTLS and QUIC tsc_ssl_begin returns TSC_UNSUPPORTED.
 //
 // # Conventions
@@ -1334,9 +1337,9 @@ static inline int tsc_ssl_session_is_usual_(const SSL_SESSION *session) {
     return SSL_SESSION_get0_peer((SSL_SESSION *)session) != NULL;
 }
 
-// Whether the handshake found that the certificate is not one for a name, and nobody minded
-// (SSL_VERIFY_NONE). A resumed handshake has the same result, so where names cannot be read, an SSL
-// for whose name the certificate is right would be told that it is wrong.
+// Whether the handshake found that the certificate is not valid for a name to verify, and went on
+// (SSL_VERIFY_NONE). A resumed handshake repeats that result. So where names cannot be read, an SSL
+// that verifies another name, for which the certificate is valid, would report a mismatch, too.
 static inline int tsc_ssl_is_misnamed_(SSL *ssl) {
 #ifdef TSC_SSL_ALL_NAMES_
     (void)ssl;

@@ -19,9 +19,10 @@ pub const TSC_DISABLED: u32 = 1;
 /// For servers that accept a ticket more than once, as most do. It costs privacy: anyone watching the network
 /// sees that two connections with the same ticket are from the same client, which single use is meant to hide
 /// (RFC 8446, C.4). A server that accepts each ticket once refuses the second use, which costs a full handshake;
-/// libtsc notices that, and offers each ticket to that endpoint once for the next hour. If several
-/// attempts wait, one tries the used ticket and the others wait for the server's verdict. rustls does not let a
-/// TLS 1.3 session be used twice, so there the flag does nothing.
+/// libtsc notices that, and for the next hour it offers each ticket to that endpoint only once. If several attempts
+/// wait, one of them tries the used ticket. The others wait for the result if it is expected before their deadlines;
+/// otherwise they offer the ticket as well. rustls does not let a TLS 1.3 session be used twice, so there the flag
+/// does nothing.
 pub const TSC_REUSE_WHEN_DRY: u32 = 2;
 
 /// tsc_options.flags: sessions are shared with other processes, through the tsc-agent of this machine

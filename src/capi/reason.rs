@@ -35,9 +35,9 @@ pub const TSC_REASON_FAILED: u32 = 11;
 /// (tsc_endpoint.verification): other names, flags or client certificate. Or the attempt itself turned out to, and
 /// was withdrawn (tsc_attempt_withdraw): set everything before it begins.
 pub const TSC_REASON_OTHER_VERIFICATION: u32 = 12;
-/// tsc_attempt_info.reason: this process has no session, and no answer from the agent (TSC_SHARE): it does not run, is
-/// too slow (tsc_options.agent_budget_us), of another release or at one of its limits, or the attempt does not wait
-/// for it (TSC_AGENT_NO_WAIT without tsc_attempt_wait_fd). See `tsc-agent status`.
+/// tsc_attempt_info.reason: with TSC_SHARE, this process has no session, and the agent gave no answer. Either the
+/// agent does not run, is too slow (tsc_options.agent_budget_us), is of another release or is at one of its limits;
+/// or the attempt did not ask it (TSC_AGENT_NO_WAIT without tsc_attempt_wait_fd). See `tsc-agent status`.
 pub const TSC_REASON_AGENT_AWAY: u32 = 13;
 
 pub(super) fn of(reason: Reason) -> u32 {

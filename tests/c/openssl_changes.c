@@ -604,6 +604,43 @@ static void an_own_session_takes_the_place_of_the_offer(void **state) {
 
 // ---- Names --------------------------------------------------------------------------------------
 
+static void a_wrong_name(SSL *ssl) {
+    verify_nothing(ssl);
+    assert_int_equal(SSL_set1_host(ssl, "elsewhere.example"), 1);
+}
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+static void a_wrong_address(SSL *ssl) {
+    verify_nothing(ssl);
+    assert_int_equal(SSL_set1_ipaddr(ssl, "127.0.0.2"), 1);
+}
+#endif
+
+// A resumed handshake has the result of the one that made the session, and programs look at it.
+static void an_error_about_a_name_is_not_told_to_another(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        assert_false(resumes(it, a_wrong_name));
+#ifdef TSC_SSL_NAMES_
+        assert_true(resumes(it, a_wrong_name));
+#else
+        assert_int_equal(count_left(it), 0);
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+        const size_t left = count_left(it);
+        assert_false(resumes(it, a_wrong_address));
+        assert_int_equal(count_left(it), left);
+#endif
+        pair new = pair_new(it);
+        verify_nothing(new.client);
+        begin(new.client);
+        assert_true(shakes_hands(new));
+        assert_int_equal(SSL_get_verify_result(new.client), X509_V_OK);
+        pair_free(new);
+        tear_down(it);
+    }
+}
+
 #ifndef CASES_BORING // where a name cannot be taken back
 // The same characters as an address and as the name of a host.
 static void an_address(SSL *ssl) {
@@ -730,6 +767,7 @@ int main(void) {
 #endif
         cmocka_unit_test(an_own_session_leaves_nothing),
         cmocka_unit_test(an_own_session_takes_the_place_of_the_offer),
+        cmocka_unit_test(an_error_about_a_name_is_not_told_to_another),
 #ifndef CASES_BORING
         cmocka_unit_test(a_name_is_not_the_address_that_it_looks_like),
 #endif

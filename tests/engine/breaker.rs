@@ -251,7 +251,7 @@ fn the_wrong_password_of_one_tenant_does_not_open_the_breaker_of_another() {
     for wrong in [every_second, now_and_then] {
         for version in [TLS_1_2, TLS_1_3] {
             // Which attempts are trials is left to chance, and in one world of fifty or so, it makes wrong passwords
-            // look like harm for a while. So most of these have to be well.
+            // look like harm for a while. So two of these may be worse.
             let mut shares = [0; 7].map(|_| {
                 let world = world();
                 let all = visits(&world, 4000, 500, version, |n, _| {
@@ -270,7 +270,10 @@ fn the_wrong_password_of_one_tenant_does_not_open_the_breaker_of_another() {
                 }
             });
             shares.sort_unstable();
-            assert!(shares[3] > 60, "{shares:?}");
+            println!(
+                "% of those with the right password resumed (0: the breaker opened): {shares:?}"
+            );
+            assert!(shares[2] > 60, "{shares:?}");
         }
     }
 }

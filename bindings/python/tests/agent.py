@@ -34,6 +34,16 @@ def agent(tmp_path):
         running.wait()
 
 
+def wait_for(agent, counter, at_least):
+    """Wait until an agent has counted so many: it reads in its own time what has no reply."""
+    status = [PROGRAM, "status", "--socket", agent]
+    count = 0
+    while count < at_least:
+        said = subprocess.run(status, capture_output=True, check=True, text=True).stdout
+        counts = [line.split()[1] for line in said.splitlines() if line.startswith(counter + "{")]
+        count = sum(map(int, counts))
+
+
 @contextlib.contextmanager
 def relayed(agent, path):
     """Has a socket lead to an agent, by way of threads of this process: they need the GIL."""

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from agent import relayed, stopped
+from agent import relayed, stopped, wait_for
 from peer import ask, certificate, connect, visit
 from test_asyncio import visit as visit_async
 from test_attach import DIRECT, plain
@@ -73,6 +73,7 @@ def test_other_threads_run_while_a_call_waits_for_the_agent(serve, cert, agent, 
         open_one(path).tsc_established()
         open_one(path).tsc_established()
         open_one(path).tsc_failed()
+        wait_for(agent, "tsc_agent_failed_total", 1)
         # A resumed login has failed, so the agent has the next one do a full handshake.
         reasons = [tls.tsc_reason for tls in [*opened, open_one(path)]]
         for tls in opened:
@@ -97,6 +98,10 @@ def test_a_connection_that_is_freed_waits_for_no_agent(serve, cert, agent, accep
         assert time.monotonic() - begun < 30
 
 
+def ticket(context, port, max_wait):
+    return context.ticket("127.0.0.1", port, server_hostname="localhost", max_wait=max_wait)
+
+
 @DIRECT
 def test_an_event_loop_never_blocks(serve, cert, agent):
     """The agent goes on because the loop does."""
@@ -107,14 +112,10 @@ def test_an_event_loop_never_blocks(serve, cert, agent):
     async def run():
         with stopped(agent) as go_on:
             asyncio.get_running_loop().call_later(0.05, go_on)
-            async with context.ticket(
-                "127.0.0.1", server.port, server_hostname="localhost", max_wait=60
-            ):
+            async with ticket(context, server.port, 60):
                 first = await visit_async(context, server.port)
         with stopped(agent):
-            async with context.ticket(
-                "127.0.0.1", server.port, server_hostname="localhost", max_wait=0.05
-            ):
+            async with ticket(context, server.port, 0.05):
                 return first, await visit_async(context, server.port)
 
     # What the second brought stays here, or is on its way to the agent.
@@ -131,9 +132,7 @@ def test_an_event_loop_waits_for_what_others_have(serve, cert, agent):
     async def run():
         # Without a wait the agent is not asked.
         alone = await visit_async(sharing(cert, agent, budget=0), server.port)
-        async with context.ticket(
-            "127.0.0.1", server.port, server_hostname="localhost", max_wait=60
-        ):
+        async with ticket(context, server.port, 60):
             return alone, await visit_async(context, server.port)
 
     assert asyncio.run(run()) == (False, True)

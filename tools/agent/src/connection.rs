@@ -67,41 +67,36 @@ async fn answer(process: &Rc<Process>, frames: &mut Frames) -> io::Result<bool> 
             frames.consume();
             return lend(process, frames, attempt, &key, wait_ms).await;
         }
-        Request::Begin { attempt, key } => process.begin_full(attempt, key),
+        Request::Begin { attempt, key } => Some(process.begin_full(attempt, key)),
         Request::Received {
             attempt,
             tls_version,
             left_ms,
             session,
-        } => process.received(attempt, tls_version, left_ms, session),
+        } => Some(process.received(attempt, tls_version, left_ms, session)),
         Request::Established {
             attempt,
             resumed,
             lineage_ms,
-        } => process.established(attempt, resumed, lineage_ms),
+        } => Some(process.established(attempt, resumed, lineage_ms)),
         Request::Failed { attempt, facts } => {
             process.failed(attempt, facts);
-            frames.consume();
-            return Ok(true);
+            None
         }
         Request::Gone { attempt } => {
             process.gone(attempt);
-            frames.consume();
-            return Ok(true);
+            None
         }
         // What it was to end has ended by itself.
-        Request::Cancel => {
-            frames.consume();
-            return Ok(true);
-        }
+        Request::Cancel => None,
         Request::Hello { .. } | Request::Status => return Err(io::ErrorKind::InvalidData.into()),
     };
     let attempt = request.attempt().unwrap_or_default();
     frames.consume();
-    let reply = if noted {
-        Reply::Done { attempt }
-    } else {
-        Reply::Unknown { attempt }
+    let reply = match noted {
+        Some(true) => Reply::Done { attempt },
+        Some(false) => Reply::Unknown { attempt },
+        None => return Ok(true),
     };
     frames.queue(reply.encode()).await?;
     Ok(true)

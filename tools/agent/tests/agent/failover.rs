@@ -119,10 +119,11 @@ fn nothing_is_offered_twice_after_a_replica_took_over() {
     let machine = || primary.machine_at(&url, "key", &[]);
     let (one, two, three) = (machine(), machine(), machine());
     let (_process, _connection) = publish(&one, 60);
-    let () = primary.tell(&["WAIT", "1", "0"]);
-    let [list] = &replica.names()[..] else {
+    let [list] = &primary.names()[..] else {
         panic!("one list")
     };
+    let length = |server: &Engine| server.tell::<u64>(&["LLEN", list]);
+    wait_until(|| length(&replica) == length(&primary));
     // The replica hears of none of the takes.
     let () = primary.tell(&["ACL", "SETUSER", "default", "-sync", "-psync"]);
     let () = primary.tell(&["CLIENT", "KILL", "TYPE", "replica"]);
@@ -135,7 +136,7 @@ fn nothing_is_offered_twice_after_a_replica_took_over() {
         one.wait_for(UP, 1);
         two.wait_for(UP, 1);
     });
-    assert_eq!(replica.tell::<u64>(&["LLEN", list]), 59);
+    assert_eq!(length(&replica), 59);
     let shared = share(&one, &two);
     taken.extend(shared.taken);
     taken.extend(take_from_all(&[&one, &two, &three]));
