@@ -41,7 +41,7 @@ class Waiting(Resuming):
 
 
 class AsCluster(Resuming):
-    name, max_wait, reuse = "tsc, as tsc.cassandra", 0.1, True
+    name, max_wait, reuse = "tsc, as tsc.cassandra", 0.05, True
 
 
 WAYS = [Full, Requested, Resuming, Waiting, AsCluster]

@@ -35,8 +35,8 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
 
     What a connection received is offered to others when the node has accepted the driver's login.
     A pool that opens at once offers one ticket on all of its connections, if there are no others
-    and the node takes it; otherwise they wait for others, for at most a tenth of a second. Where it
-    must not be seen that connections are one client's, attach the context yourself.
+    and the node takes it; otherwise they wait for others, for at most 50 ms. Where it must not be
+    seen that connections are one client's, attach the context yourself.
     Each connection has ``session_reused``: whether it resumed; None before its login, or if it is
     not by TLS. scylla-driver's own ``ssl_session_cache`` is turned off.
     """

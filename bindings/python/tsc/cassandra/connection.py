@@ -14,7 +14,7 @@ from tsc.endpoint import endpoint
 
 # Longer than a pool takes to fill in one data centre. Farther away, waiting would cost more than a
 # session saves; what cannot come by then is not waited for.
-_MAX_WAIT = 0.1
+_MAX_WAIT = 0.05
 
 
 def max_wait_within(connect_timeout: float) -> float:
