@@ -305,12 +305,12 @@ static inline const tsc_attempt *tsc_ssl_attempt(const SSL *ssl);
 // handshake was a resumed one is read from ssl. It may be called at any time after the handshake,
 // also within a renegotiation or between two halves of a ticket.
 //
-// If a fatal alert comes later, what the connection received is dropped when the SSL is freed, or
-// when tsc_ssl_failed is called (RFC 8446, section 6; OpenSSL only).
+// If a fatal alert comes or is sent later, what the connection received is dropped when the SSL is
+// freed, or when tsc_ssl_failed is called (RFC 8446, section 6).
 //
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, its
-// handshake is not done, a fatal alert has come, or it was established or failed before; TSC_CLOSED
-// if it was begun before a fork.
+// handshake is not done, a fatal alert has come or was sent, or it was established or failed
+// before; TSC_CLOSED if it was begun before a fork.
 static inline tsc_status tsc_ssl_established(SSL *ssl);
 
 // Says that the attempt failed, whatever the reason.
@@ -322,8 +322,9 @@ static inline tsc_status tsc_ssl_established(SSL *ssl);
 // - TSC_FACT_SENT, unless nothing was handed to the transport.
 // - TSC_FACT_HANDSHAKE_DONE, TSC_FACT_RESUMED.
 // - TSC_FACT_TIMED_OUT, if the handshake waits for the server.
-// - TSC_FACT_ALERT, if the server sent a fatal alert after the handshake, as a TLS 1.3 server does
-//   that rejects the client certificate (OpenSSL only).
+// - TSC_FACT_ALERT, if a fatal alert came after the handshake, as from a TLS 1.3 server that
+//   rejects the client certificate, or was sent. Where the application has replaced the info
+//   callback of ssl, alerts that were sent are not seen; with BoringSSL and AWS-LC none is.
 //
 // Only you know whether the attempt was cancelled because another one was faster, or because the
 // user gave up. Then call, in place of this,
@@ -331,7 +332,8 @@ static inline tsc_status tsc_ssl_established(SSL *ssl);
 //     tsc_attempt_failed(tsc_ssl_attempt(ssl), TSC_FACT_SENT | TSC_FACT_CANCELLED);
 //
 // Returns TSC_OK; TSC_INVALID_ARGUMENT if ssl is NULL; TSC_WRONG_STATE if ssl was not begun, failed
-// before, or was established and no fatal alert came; TSC_CLOSED if it was begun before a fork.
+// before, or was established and there was no fatal alert; TSC_CLOSED if it was begun before a
+// fork.
 static inline tsc_status tsc_ssl_failed(SSL *ssl);
 
 // ---- Client libraries that make the SSL themselves ----------------------------------------------
@@ -453,6 +455,7 @@ typedef struct {
     int done;        // the handshake was seen to be done
     int ended;       // and by a callback, at that moment
     int strange;     // ssl was not what it was when it was begun: nothing of it is kept
+    int alerted;     // a fatal alert has come or was sent
     X509 *own;       // the client certificate at that moment, a reference
     int established; // the verdict was that the connection is established
     // Kept by tsc_ssl_info.
@@ -565,8 +568,22 @@ static inline void tsc_ssl_note_transport_(const SSL *ssl, tsc_ssl_state_ *state
 static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state);
 static inline void tsc_ssl_handshake_ends_(SSL *ssl, tsc_ssl_state_ *state);
 
+// Whether an info callback tells of a fatal alert, received or sent. In TLS 1.3 all but two are
+// fatal, whatever level they have. A connection that just breaks off makes OpenSSL 3 send one that
+// nobody reads, and says nothing of what it brought.
+static inline int tsc_ssl_is_fatal_(const SSL *ssl, int where, int ret) {
+    int level = ret >> 8, description = ret & 0xff;
+    if (!(where & SSL_CB_ALERT) || description == SSL_AD_CLOSE_NOTIFY ||
+        description == SSL_AD_USER_CANCELLED)
+        return 0;
+    if ((where & SSL_CB_WRITE) && description == SSL_AD_DECODE_ERROR)
+        return 0;
+    return level == SSL3_AL_FATAL || SSL_version(ssl) >= TLS1_3_VERSION;
+}
+
 // The info callback of an SSL that was begun. It sees whether the SSL is still what it was, when
-// the handshake starts and when it ends.
+// the handshake starts and when it ends; and fatal alerts, of which the callback that it calls may
+// want to know.
 static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of; // const in this one place
     tsc_ssl_state_ *state = tsc_ssl_state_of_(ssl);
@@ -574,6 +591,8 @@ static inline void tsc_ssl_watch_(const SSL *info_of, int where, int ret) {
     int started = state && state->started; // an earlier handshake
     if (!next || next == tsc_ssl_watch_)   // that of a duplicate
         next = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
+    if (state && tsc_ssl_is_fatal_(ssl, where, ret))
+        state->alerted = 1;
     if (next)
         next(ssl, where, ret);
     // A duplicate (SSL_dup) of one that was offered a session has the callback and the session, and
@@ -639,15 +658,19 @@ static inline int tsc_ssl_done_(const SSL *ssl, tsc_ssl_state_ *state) {
     return state->done;
 }
 
-// Whether a fatal alert has come since the handshake was done. A connection that just breaks off is
-// as fatal to OpenSSL, but the peer has not shut it down. Also called while the SSL is being freed.
+// Whether a fatal alert has come or was sent since the handshake was done. An application that has
+// replaced the info callback leaves less to go by: an alert that came is an end in the midst of a
+// handshake. A connection that just breaks off is as fatal to OpenSSL, but the peer has not shut it
+// down. Also called while the SSL is being freed, which NULL stands for where it is not known.
 static inline int tsc_ssl_alerted_(const SSL *ssl, tsc_ssl_state_ *state) {
+    if (!ssl || !tsc_ssl_done_(ssl, state))
+        return !ssl && state->alerted;
+    if (state->ended && SSL_get_info_callback(ssl) == state->watch)
+        return state->alerted;
 #ifdef TSC_SSL_BORING_
-    (void)ssl, (void)state;
     return 0;
 #else
-    return tsc_ssl_done_(ssl, state) && SSL_in_init(ssl) &&
-           (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+    return SSL_in_init(ssl) && (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 #endif
 }
 
@@ -710,8 +733,8 @@ static inline void tsc_ssl_on_ssl_free_(void *ssl, void *state, CRYPTO_EX_DATA *
     tsc_ssl_state_ *of = (tsc_ssl_state_ *)state;
     if (!of)
         return;
-    if (ssl && of->established && tsc_ssl_alerted_((const SSL *)ssl, of))
-        tsc_attempt_failed(of->attempt, tsc_ssl_facts_((const SSL *)ssl, of));
+    if (of->established && tsc_ssl_alerted_((const SSL *)ssl, of))
+        tsc_attempt_failed(of->attempt, TSC_FACT_SENT | TSC_FACT_HANDSHAKE_DONE | TSC_FACT_ALERT);
     // Newer BoringSSLs pass no SSL. Then the ticket counts as sent: better lost than sent twice.
     tsc_ssl_state_free_((SSL *)ssl, of,
                         ssl && tsc_ssl_before_handshake_((const SSL *)ssl) &&

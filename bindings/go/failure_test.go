@@ -117,12 +117,12 @@ func TestAnAlertAfterTheHandshakeIsTheHandshakes(t *testing.T) {
 	}
 }
 
-// spoil has the server answer with a fatal alert.
+// spoil sends past conn what its peer cannot decrypt, and answers with a fatal alert.
 func spoil(t *testing.T, conn *tls.Conn) {
 	t.Helper()
 	record := append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...)
 	if _, err := conn.NetConn().Write(record); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 
@@ -154,6 +154,38 @@ func TestAFatalAlertDropsWhatTheConnectionBrought(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestAFatalAlertThatIsSentDropsItToo(t *testing.T) {
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{self().certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if server := conn.(*tls.Conn); server.Handshake() == nil {
+			spoil(t, server)
+			server.Read(make([]byte, 1)) // the alert
+		}
+	}()
+	cache := newCache(t, Options{})
+	conn, err := newDialer(t, cache, tls.VersionTLS13).DialStaged(context.Background(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	want(t, conn.Established(), nil)
+	if _, err = conn.Read(make([]byte, 64)); !isAlert(err) {
+		t.Fatal(err)
+	}
+	if got := stats(t, cache); got.Stored != 1 || got.Sessions != 0 {
+		t.Fatalf("%+v", got)
 	}
 }
 

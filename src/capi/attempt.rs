@@ -30,7 +30,7 @@ pub const TSC_FACT_TIMED_OUT: u32 = 8;
 /// tsc_attempt_failed: the caller gave up, because another connection was faster or its user cancelled. This
 /// says nothing about the server.
 pub const TSC_FACT_CANCELLED: u32 = 16;
-/// tsc_attempt_failed: a fatal TLS alert came. In TLS 1.3 an alert can come after the handshake, for
+/// tsc_attempt_failed: a fatal TLS alert came or was sent. In TLS 1.3 one can come after the handshake, for
 /// example when the server rejects the client's certificate.
 pub const TSC_FACT_ALERT: u32 = 32;
 
@@ -319,8 +319,8 @@ pub unsafe extern "C" fn tsc_attempt_withdraw(attempt: *const tsc_attempt) -> ts
 /// Says that the attempt failed: what it received is discarded, and so is what may still arrive.
 ///
 /// The caller reports what it saw. The library decides what becomes of the offered session, and whether offers do
-/// harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: a fatal alert came on
-/// the connection, so what it received is dropped (RFC 8446, section 6), and its handshake counts as failed.
+/// harm at this endpoint. After tsc_attempt_established, only TSC_FACT_ALERT has a meaning: what the connection
+/// received is dropped (RFC 8446, section 6), and its handshake counts as failed.
 ///
 /// facts: TSC_FACT_* combined by |; 0 if nothing was sent.
 /// Returns TSC_OK; TSC_WRONG_STATE if the attempt has failed already, or was established and there is no

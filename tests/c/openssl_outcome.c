@@ -215,23 +215,6 @@ static void break_off(pair it) {
     say_failed(it);
 }
 
-static void send_alert(pair it) {
-    // What the server cannot read it answers with a fatal alert.
-    static const char nonsense[] = "\27\3\3\0\40................................";
-    deliver(it, SIZE_MAX);
-    read_nothing(it.client);
-    assert_true(BIO_write(SSL_get_rbio(it.server), nonsense, sizeof nonsense - 1) > 0);
-    read_nothing(it.server);
-    assert_true(deliver(it, SIZE_MAX) > 0);
-    read_nothing(it.client);
-}
-
-static void alert(pair it) {
-    send_alert(it);
-    assert_int_equal(tsc_ssl_established(it.client), TSC_WRONG_STATE);
-    say_failed(it);
-}
-
 static void a_login_that_failed_is_no_failed_handshake(void **state) {
     (void)state;
     size_t left;
@@ -242,59 +225,6 @@ static void a_login_that_failed_is_no_failed_handshake(void **state) {
         assert_int_equal(stats.handshake_failed_offered, 0);
         assert_int_equal(left, 1); // its sibling stays
     }
-}
-
-// As a server does it in TLS 1.3 that does not take the client's certificate.
-static void an_alert_after_the_handshake_fails_it(void **state) {
-    (void)state;
-    size_t left;
-    tsc_stats stats = resumed_until(alert, &left);
-    assert_int_equal(stats.handshake_failed_offered, 1);
-    assert_int_equal(stats.login_failed_resumed, 0);
-    assert_int_equal(left, 0);
-}
-
-static void establish_then_alert(pair it) {
-    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
-    send_alert(it);
-}
-
-static void establish_then_alert_and_say_so(pair it) {
-    establish_then_alert(it);
-    assert_int_equal(tsc_ssl_failed(it.client), TSC_OK);
-}
-
-static void establish_then_break_off(pair it) {
-    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
-    deliver(it, SIZE_MAX);
-    read_nothing(it.client);
-    BIO_set_mem_eof_return(SSL_get_rbio(it.client), 0);
-    read_nothing(it.client);
-    assert_int_equal(tsc_ssl_failed(it.client), TSC_WRONG_STATE);
-}
-
-static void establish_then_close(pair it) {
-    assert_int_equal(tsc_ssl_established(it.client), TSC_OK);
-    deliver(it, SIZE_MAX);
-    read_nothing(it.client);
-    SSL_shutdown(it.server);
-    deliver(it, SIZE_MAX);
-    read_nothing(it.client);
-    assert_int_equal(tsc_ssl_failed(it.client), TSC_WRONG_STATE);
-}
-
-// RFC 8446, 6. Nobody has to say so; and a connection that merely ends drops nothing.
-static void a_fatal_alert_drops_what_the_connection_brought(void **state) {
-    (void)state;
-    size_t left;
-    resumed_until(establish_then_alert, &left);
-    assert_int_equal(left, 0);
-    resumed_until(establish_then_alert_and_say_so, &left);
-    assert_int_equal(left, 0);
-    resumed_until(establish_then_break_off, &left);
-    assert_int_equal(left, 2);
-    resumed_until(establish_then_close, &left);
-    assert_int_equal(left, 2);
 }
 
 // ---- Certificates -------------------------------------------------------------------------------
@@ -384,8 +314,6 @@ int main(void) {
         cmocka_unit_test(a_ticket_that_is_half_there_keeps_nobody_from_being_established),
         cmocka_unit_test(a_renegotiation_keeps_nobody_from_being_established),
         cmocka_unit_test(a_login_that_failed_is_no_failed_handshake),
-        cmocka_unit_test(an_alert_after_the_handshake_fails_it),
-        cmocka_unit_test(a_fatal_alert_drops_what_the_connection_brought),
         cmocka_unit_test(an_expired_certificate_that_nobody_verifies_resumes),
         cmocka_unit_test(a_chain_of_bios_is_released),
     };

@@ -144,12 +144,17 @@ static void on_message(int write_p, int version, int content_type, const void *b
     data_came(ssl, of);
 }
 
+/* Whether an alert is the server's farewell, or what OpenSSL sends when it is gone without one. */
+static int is_end(int where, int ret) {
+    return where == SSL_CB_READ_ALERT ? (ret & 0xff) == SSL_AD_CLOSE_NOTIFY
+                                      : (ret & 0xff) == SSL_AD_DECODE_ERROR;
+}
+
 /* tsc_ssl_info calls it after it has done its own part. */
 static void on_info(const SSL *info_of, int where, int ret) {
     SSL *ssl = (SSL *)info_of;
     connection *of = SSL_is_server(ssl) ? NULL : connection_of(ssl);
     settings *its = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), settings_index);
-    int fatal = ret >> 8 == SSL3_AL_FATAL, description = ret & 0xff;
     if (of != NULL && (where & SSL_CB_HANDSHAKE_DONE) && !of->done) {
         of->done = 1;
         if (of->accept != ACCEPT_HANDSHAKE)
@@ -162,16 +167,10 @@ static void on_info(const SSL *info_of, int where, int ret) {
             established(ssl, of);
         if (of->accept != ACCEPT_DATA && !of->nodelay_is_ours && !of->messages_are_lent)
             SSL_set_msg_callback(ssl, NULL); /* nobody waits for it */
-    } else if (of != NULL && of->done && where == SSL_CB_READ_ALERT) {
-        if (fatal)
+    } else if (of != NULL && of->done && (where & SSL_CB_ALERT)) {
+        if (tsc_ssl_is_fatal_(ssl, where, ret))
             failed(ssl, of, TSC_FACT_ALERT);
-        else if (description == SSL3_AD_CLOSE_NOTIFY && claim(of))
-            failed(ssl, of, 0);
-    } else if (of != NULL && of->done && where == SSL_CB_WRITE_ALERT && fatal) {
-        /* OpenSSL sends this one when the server is gone without a farewell. */
-        if (description != SSL_AD_DECODE_ERROR)
-            failed(ssl, of, TSC_FACT_ALERT);
-        else if (claim(of))
+        else if (is_end(where, ret) && claim(of))
             failed(ssl, of, 0);
     }
     if (its != NULL && its->info != NULL)

@@ -1,6 +1,7 @@
 """A TLS server in threads, which says of each connection whether it was a resumed one."""
 
 import contextlib
+import os
 import socket
 import ssl
 import subprocess
@@ -26,7 +27,7 @@ class Server:
     """Answers each line with itself.
 
     Of a connection that says LOGIN, the login fails: it is closed. One that says REJECT is told
-    "no" before that.
+    "no" before that. One that says SPOIL is sent a record that nobody can decrypt.
     """
 
     def __init__(self, cert, key, version=None, tickets=2, client_ca=None):
@@ -64,6 +65,9 @@ class Server:
                     if line == b"REJECT\n":
                         lines.write(b"no\n")
                         return
+                    if line == b"SPOIL\n":
+                        os.write(tls.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+                        continue
                     lines.write(line)
                     lines.flush()
                 # Without a close_notify of its own, OpenSSL forgets a session that it keeps itself.

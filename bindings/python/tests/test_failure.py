@@ -133,6 +133,18 @@ def test_an_alert_after_it_is_established_drops_what_it_brought(serve, cert, tmp
     assert (stats.established, stats.sessions) == (1, 0)
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_alert_that_is_sent_after_it_is_established_does_so_too(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    with pytest.raises(ssl.SSLError), connect(context, server.port) as tls:
+        ask(tls)
+        assert context.session_cache.stats().sessions > 0
+        tls.sendall(b"SPOIL\n")
+        tls.recv(10)
+    stats = context.session_cache.stats()
+    assert (stats.established, stats.sessions) == (1, 0)
+
+
 def test_offers_that_do_harm_are_withheld(serve, cert):
     server, told = serve(), []
     cache = tsc.TLSSessionCache(failure_budget=1, on_event=told.append)

@@ -107,6 +107,21 @@ def test_an_alert_after_it_is_established_drops_what_it_brought(serve, cert, tmp
     connection.close()
 
 
+@BOTH
+def test_an_alert_that_is_sent_after_it_is_established_does_so_too(serve, cert, version):
+    server, context = serve(version), context_for(cert, accept="handshake")
+    connection = open_(context, server.port)
+    connection.sendall(b"hello\n")
+    connection.recv(6)
+    assert context.session_cache.stats().sessions > 0
+    connection.sendall(b"SPOIL\n")
+    with pytest.raises(SSL.Error):
+        connection.recv(10)
+    stats = context.session_cache.stats()
+    assert (stats.established, stats.sessions) == (1, 0)
+    connection.close()
+
+
 def test_a_connection_says_why_it_did_not_resume(serve, cert):
     server, context = serve(), context_for(cert, accept="handshake")
     for expected in ("nothing_stored", None):

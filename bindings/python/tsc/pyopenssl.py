@@ -31,6 +31,7 @@ for _name in ("d2i_SSL_SESSION", "i2d_SSL_SESSION", "SSL_set_session", "SSL_sess
 
 _TLS_1_3 = 0x0304
 _FATAL = 2
+_CLOSE_NOTIFY, _DECODE_ERROR, _USER_CANCELLED = 0, 50, 90
 # What a session's encoding (ASN.1) marks the lifetime of its ticket with.
 _LIFETIME_HINT = 0xA9
 
@@ -180,6 +181,20 @@ def attach(
     return cache
 
 
+def _is_fatal(connection: SSL.Connection, where: int, result: int) -> bool:
+    """Say whether an alert is fatal, received or sent, as tsc_ssl_is_fatal_ does.
+
+    In TLS 1.3 all but two are, whatever level they have. OpenSSL 3 sends one when the server is
+    gone without a farewell, which says nothing of what the connection brought.
+    """
+    level, description = result >> 8, result & 0xFF
+    if description in (_CLOSE_NOTIFY, _USER_CANCELLED):
+        return False
+    if where & SSL.SSL_CB_WRITE and description == _DECODE_ERROR:
+        return False
+    return level == _FATAL or connection.get_protocol_version() >= _TLS_1_3
+
+
 class _Attempt(BaseAttempt):
     """A `tsc_attempt`, and where its connection stands."""
 
@@ -227,13 +242,7 @@ class _Attempt(BaseAttempt):
             if self._ticket_came:
                 self._ticket_came = False
                 self._receive(connection)
-        elif (
-            # OpenSSL 3 sends one of its own when the server is gone without a farewell, which says
-            # nothing of what the connection brought.
-            where & SSL.SSL_CB_ALERT
-            and result >> 8 == _FATAL
-            and (self.open or where & SSL.SSL_CB_READ)
-        ):
+        elif where & SSL.SSL_CB_ALERT and _is_fatal(connection, where, result):
             self.failed(alert=True)
 
     def _receive(self, connection: SSL.Connection) -> None:
