@@ -176,9 +176,10 @@ struct rustls_client_config;
 // tsc_attempt_info.reason: it resumed, or that is not decided yet.
 #define TSC_REASON_NONE 0
 
-// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config, or it was so long ago that
-// the cache has forgotten it. Normal for a first connection. Otherwise check what differs between the endpoints,
-// and that every attempt reports that it is established.
+// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config in this process, or it was so long
+// ago that the cache has forgotten it. Normal for a first connection, also for the first one of a forked child, which
+// starts with an empty cache (TSC_SHARE shares sessions between processes). Otherwise check what differs between the
+// endpoints, and that every attempt reports that it is established.
 #define TSC_REASON_NOTHING_STORED 1
 
 // tsc_attempt_info.reason: what was stored has expired. Check the server's ticket lifetime and

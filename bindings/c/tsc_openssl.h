@@ -1843,6 +1843,12 @@ static inline void tsc_ssl_offer_withdraw_(tsc_ssl_state_ *state) {
     tsc_attempt_withdraw(state->attempt);
 }
 
+// Whether an attempt is from before a fork: what it offers is the parent's to send.
+static inline int tsc_ssl_is_of_parent_(const tsc_ssl_state_ *state) {
+    tsc_attempt_info info;
+    return tsc_attempt_info_get(state->attempt, &info, sizeof info) == TSC_CLOSED;
+}
+
 // The handshake starts: takes the offer back if something was set since that decides whom ssl
 // trusts, or another session to offer.
 static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state) {
@@ -1859,7 +1865,8 @@ static inline void tsc_ssl_handshake_starts_(SSL *ssl, tsc_ssl_state_ *state) {
     state->started = 1;
     ERR_set_mark();
     if (own || SSL_is_server(ssl) || !tsc_ssl_is_same_(ssl, state, 1) ||
-        (state->offered && !tsc_ssl_session_fits_(ssl, state->offered))) {
+        (state->offered &&
+         (!tsc_ssl_session_fits_(ssl, state->offered) || tsc_ssl_is_of_parent_(state)))) {
         if (state->offered && !own)
             SSL_set_session(ssl, NULL);
         tsc_ssl_offer_withdraw_(state);

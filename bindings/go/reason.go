@@ -12,7 +12,7 @@ type Reason uint32
 const (
 	// ReasonNone: it resumed, or that is not decided yet.
 	ReasonNone = Reason(C.TSC_REASON_NONE)
-	// ReasonNothingStored: nothing was ever stored for this endpoint and config.
+	// ReasonNothingStored: nothing was ever stored for this endpoint and config in this process.
 	ReasonNothingStored = Reason(C.TSC_REASON_NOTHING_STORED)
 	// ReasonExpired: what was stored has expired.
 	ReasonExpired = Reason(C.TSC_REASON_EXPIRED)

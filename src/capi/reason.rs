@@ -2,9 +2,10 @@ use crate::engine::Reason;
 
 /// tsc_attempt_info.reason: it resumed, or that is not decided yet.
 pub const TSC_REASON_NONE: u32 = 0;
-/// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config, or it was so long ago that
-/// the cache has forgotten it. Normal for a first connection. Otherwise check what differs between the endpoints,
-/// and that every attempt reports that it is established.
+/// tsc_attempt_info.reason: nothing was ever stored for this endpoint and config in this process, or it was so long
+/// ago that the cache has forgotten it. Normal for a first connection, also for the first one of a forked child, which
+/// starts with an empty cache (TSC_SHARE shares sessions between processes). Otherwise check what differs between the
+/// endpoints, and that every attempt reports that it is established.
 pub const TSC_REASON_NOTHING_STORED: u32 = 1;
 /// tsc_attempt_info.reason: what was stored has expired. Check the server's ticket lifetime and
 /// ttl_seconds.

@@ -7,9 +7,10 @@ pub enum Reason {
     /// It resumed, or that is not decided yet.
     #[default]
     None = 0,
-    /// Nothing was ever stored for this endpoint and config, or it was so long ago that the cache has forgotten
-    /// it. Normal for a first connection; otherwise look at what tells endpoints apart (host, port, server
-    /// name, group, verification) and whether attempts say that they are established.
+    /// Nothing was ever stored for this endpoint and config in this process, or it was so long ago that the cache has
+    /// forgotten it. Normal for a first connection, also for that of a forked child; otherwise look at what tells
+    /// endpoints apart (host, port, server name, group, verification) and whether attempts say that they are
+    /// established.
     NothingStored = 1,
     /// All that was stored for this endpoint comes from connections that verified something else, or this attempt
     /// was withdrawn.

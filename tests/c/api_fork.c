@@ -35,13 +35,17 @@ static int use_as_a_child(void *arg) {
     CHILD_EXPECT(put(cache, "key", TLS13, LONG, "child's") == TSC_OK);
     CHILD_EXPECT(get(cache, "key", session) == TSC_OK && strcmp(session, "child's") == 0);
     tsc_attempt *attempt = NULL;
+    tsc_attempt_info info;
+    tsc_session offer = {0};
     CHILD_EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
+    CHILD_EXPECT(tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_NOT_FOUND);
+    CHILD_EXPECT(tsc_attempt_info_get(attempt, &info, sizeof info) == TSC_OK);
+    CHILD_EXPECT(info.reason == TSC_REASON_NOTHING_STORED);
     CHILD_EXPECT(receive(attempt, TLS12, LONG, "child's") == TSC_OK);
     CHILD_EXPECT(tsc_attempt_established(attempt, 0) == TSC_OK);
     tsc_attempt_free(attempt);
     CHILD_EXPECT(tsc_attempt_new(config, &to, sizeof to, &attempt) == TSC_OK);
     CHILD_EXPECT(tsc_attempt_wait(attempt, 60000) == TSC_OK);
-    tsc_session offer = {0};
     CHILD_EXPECT(tsc_attempt_offer(attempt, &offer, sizeof offer) == TSC_OK);
     CHILD_EXPECT(offer.len == 7 && memcmp(offer.data, "child's", 7) == 0);
     CHILD_EXPECT(tsc_attempt_established(attempt, 1) == TSC_OK);

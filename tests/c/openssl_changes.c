@@ -17,6 +17,7 @@
 #include <openssl/pem.h>
 
 #include "books.h"
+#include "child.h"
 #include "pair.h"
 #include "tsc_openssl.h"
 #include "verification.h"
@@ -484,6 +485,27 @@ static void an_own_session_takes_the_place_of_the_offer(void **state) {
         }
 }
 
+static int shakes_hands_in_full(void *arg) {
+    const pair *it = (const pair *)arg;
+    CHILD_EXPECT(shakes_hands(*it));
+    CHILD_EXPECT(!SSL_session_reused(it->client));
+    CHILD_EXPECT(tsc_ssl_established(it->client) == TSC_CLOSED);
+    return 0;
+}
+
+static void what_is_offered_before_a_fork_is_the_parents(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        fixture it = set_up(VERSIONS[v]);
+        assert_false(resumes(it, NULL));
+        pair new = pair_new(it);
+        begin(new.client);
+        assert_int_equal(in_child(shakes_hands_in_full, &new), 0);
+        assert_true(finishes_resumed(new));
+        tear_down(it);
+    }
+}
+
 // ---- Names --------------------------------------------------------------------------------------
 
 static void a_wrong_name(SSL *ssl) {
@@ -649,6 +671,7 @@ int main(void) {
 #endif
         cmocka_unit_test(an_own_session_leaves_nothing),
         cmocka_unit_test(an_own_session_takes_the_place_of_the_offer),
+        cmocka_unit_test(what_is_offered_before_a_fork_is_the_parents),
         cmocka_unit_test(an_error_about_a_name_is_not_told_to_another),
 #ifndef CASES_BORING
         cmocka_unit_test(a_name_is_not_the_address_that_it_looks_like),
