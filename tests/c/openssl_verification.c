@@ -496,6 +496,54 @@ static void a_status_may_be_done_without(void **state) {
 }
 #endif
 
+// From OpenSSL 4 on, the server would have to staple a status that can be parsed.
+#if !defined(CASES_BORING) && OPENSSL_VERSION_NUMBER < 0x40000000L
+// As curl does for VERIFYSTATUS.
+static int insist_on_status(SSL *ssl, void *unused) {
+    (void)unused;
+    const unsigned char *status = NULL;
+    return SSL_get_tlsext_status_ocsp_resp(ssl, &status) > 0;
+}
+
+// How many of these connections are good.
+static int good_with_status(const peer *server, bool cached, uint32_t flags, int count) {
+    fixture it = {NULL, client_context(), server};
+    int good = 0;
+    SSL_CTX_set_tlsext_status_cb(it.ctx, insist_on_status);
+    if (cached) {
+        assert_int_equal(tsc_cache_new(NULL, 0, &it.cache), TSC_OK);
+        assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, flags), TSC_OK);
+    }
+    for (int i = 0; i < count; i++) {
+        const result got = connects(it, by_host, case_status);
+        assert_int_equal(got.begun, cached ? flags ? TSC_OK : TSC_UNSUPPORTED : TSC_WRONG_STATE);
+        good += got.connected;
+    }
+    tear_down(it);
+    return good;
+}
+
+static void who_insists_on_a_status_always_gets_one(void **state) {
+    (void)state;
+    enum { COUNT = 12 };
+    for (int v = 0; v < 2; v++) {
+        peer *server =
+            peer_own((peer_manner){.tls_version = VERSIONS[v], .tickets = 2, .staples = true});
+        assert_int_equal(good_with_status(server, false, 0, COUNT), COUNT);
+        assert_int_equal(good_with_status(server, true, 0, COUNT), COUNT);
+        // For which the flag is not: a resumed handshake of TLS 1.3 brings none.
+        if (VERSIONS[v] == TLS1_3_VERSION)
+            assert_in_range(good_with_status(server, true, TSC_SSL_WITHOUT_STATUS, COUNT), 1,
+                            COUNT - 1);
+        peer_free(server);
+    }
+    // The server does send what the client insists on, and else there is no connection.
+    peer *server = server_of(TLS1_3_VERSION);
+    assert_int_equal(good_with_status(server, false, 0, 1), 0);
+    peer_free(server);
+}
+#endif
+
 // What a completed endpoint finds is what an SSL would.
 static void an_endpoint_can_be_completed(void **state) {
     (void)state;
@@ -710,9 +758,8 @@ static SSL_CTX *of_one_identity(fixture it, SSL_CTX *ctx) {
 }
 
 // One that verifies nothing has a session, and one that trusts nobody must not resume it.
-static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **state) {
-    (void)state;
-    peer *server = server_of(TLS1_3_VERSION);
+static void contexts_share_only_if_they_verify_the_same(int version) {
+    peer *server = server_of(version);
     fixture it = set_up(server, 0);
     SSL_CTX *lax = of_one_identity(it, SSL_CTX_new(TLS_client_method()));
     SSL_CTX *as_lax = of_one_identity(it, SSL_CTX_new(TLS_client_method()));
@@ -755,6 +802,12 @@ static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **s
         SSL_CTX_free(all[i]);
     tear_down(it);
     peer_free(server);
+}
+
+static void contexts_of_one_identity_share_only_if_they_verify_the_same(void **state) {
+    (void)state;
+    for (int v = 0; v < 2; v++)
+        contexts_share_only_if_they_verify_the_same(VERSIONS[v]);
 }
 
 // Each has a session of its own that verifies by a callback, and neither is offered the other's.
@@ -983,6 +1036,9 @@ int main(void) {
         cmocka_unit_test(what_the_caller_says_counts_besides),
 #ifndef CASES_BORING
         cmocka_unit_test(a_status_may_be_done_without),
+#if OPENSSL_VERSION_NUMBER < 0x40000000L
+        cmocka_unit_test(who_insists_on_a_status_always_gets_one),
+#endif
 #endif
         cmocka_unit_test(an_endpoint_can_be_completed),
         cmocka_unit_test(a_config_speaks_for_what_is_usual),

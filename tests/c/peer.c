@@ -382,6 +382,14 @@ static int zero_lifetime(SSL *ssl, void *unused) {
     return 1;
 }
 
+static int staple(SSL *ssl, void *unused) {
+    (void)unused;
+    unsigned char *status = OPENSSL_malloc(1); // the SSL's from here on
+    *status = 0;
+    SSL_set_tlsext_status_ocsp_resp(ssl, status, 1);
+    return SSL_TLSEXT_ERR_OK;
+}
+
 // Says of each ticket that it can be read that it should be renewed.
 static SSL_TICKET_RETURN renew(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                size_t length, SSL_TICKET_STATUS status, void *unused) {
@@ -405,6 +413,12 @@ typedef struct {
     int fd;
 } conversation;
 
+// Until the client has had enough.
+static void say_nothing(int fd) {
+    struct pollfd client = {.fd = fd, .events = POLLRDHUP};
+    poll(&client, 1, DEADLINE_MS);
+}
+
 // Answers requests: /keep without closing, /ticket with a new ticket ahead of the answer, /denied
 // as a login that fails.
 static void *converse(void *argument) {
@@ -417,6 +431,11 @@ static void *converse(void *argument) {
     if (open && self->server->manner.doubles && SSL_session_reused(ssl) &&
         SSL_new_session_ticket(ssl) != 1)
         abort();
+    if (open && SSL_session_reused(ssl)) {
+        if (self->server->manner.harm == PEER_IS_SILENT)
+            say_nothing(self->fd);
+        open = self->server->manner.harm == PEER_SOUND;
+    }
     while (open) {
         int length = SSL_read(ssl, request, sizeof request - 1);
         if (length <= 0)
@@ -480,13 +499,13 @@ static bool offers_session(SSL *ssl) {
 static int do_harm(SSL *ssl, int *alert, void *argument) {
     (void)alert;
     const peer *self = (const peer *)argument;
-    struct pollfd client = {.fd = SSL_get_fd(ssl), .events = POLLRDHUP};
+    const int fd = SSL_get_fd(ssl);
     if (!offers_session(ssl))
         return SSL_CLIENT_HELLO_SUCCESS;
     if (self->manner.harm == PEER_HANGS)
-        poll(&client, 1, DEADLINE_MS); // until the client has had enough
+        say_nothing(fd);
     else
-        connect(client.fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
+        connect(fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
     return SSL_CLIENT_HELLO_ERROR;
 }
 #endif
@@ -495,21 +514,25 @@ static SSL_CTX *own_context(const peer *self) {
     const peer_manner *manner = &self->manner;
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     bool brief = manner->short_certificate;
+    bool harms_offers = manner->harm == PEER_RESETS || manner->harm == PEER_HANGS;
     SSL_CTX_set_min_proto_version(ctx, manner->tls_version);
     SSL_CTX_set_max_proto_version(ctx, manner->tls_version);
     SSL_CTX_set_num_tickets(ctx, (size_t)manner->tickets);
     if (manner->lifetime_seconds)
         SSL_CTX_set_timeout(ctx, manner->lifetime_seconds);
 #ifdef TSC_SSL_BORING_
-    if (manner->harm != PEER_SOUND || manner->zero_lifetime || manner->renews || manner->doubles)
+    if (harms_offers || manner->zero_lifetime || manner->renews || manner->doubles ||
+        manner->staples)
         skip();
 #else
     if (manner->zero_lifetime) {
         SSL_CTX_set_session_ticket_cb(ctx, zero_lifetime, NULL, NULL);
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET); // its ticket format has no zero either
     }
-    if (manner->harm != PEER_SOUND)
+    if (harms_offers)
         SSL_CTX_set_client_hello_cb(ctx, do_harm, (void *)self);
+    if (manner->staples)
+        SSL_CTX_set_tlsext_status_cb(ctx, staple);
     if (manner->renews)
         SSL_CTX_set_session_ticket_cb(ctx, NULL, renew, NULL);
 #endif

@@ -39,8 +39,9 @@ EVP_PKEY *peer_rsa_key(int bits);
 
 typedef struct peer peer;
 
-// Some servers cannot stand to be offered a session.
-typedef enum { PEER_SOUND, PEER_RESETS, PEER_HANGS } peer_harm;
+// Some servers cannot stand to be offered a session: they reset the connection or never answer.
+// Others resume it and then say no more, or close without a word.
+typedef enum { PEER_SOUND, PEER_RESETS, PEER_HANGS, PEER_IS_SILENT, PEER_CLOSES } peer_harm;
 
 // How the tests' own server behaves; it can do what the others cannot.
 typedef struct {
@@ -53,6 +54,7 @@ typedef struct {
     bool renews;            // TLS 1.2: every resumed handshake brings a new ticket
     bool shares_keys;       // has the same ticket keys as all others that do
     bool short_certificate; // see peer_short_certificate
+    bool staples;           // an OCSP status (of no meaning) to whoever asks for one
 } peer_manner;
 
 // `openssl s_server -www` with these further arguments, separated by spaces, or NULL.
