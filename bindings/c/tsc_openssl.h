@@ -1319,9 +1319,19 @@ static inline int tsc_ssl_is_same_(SSL *ssl, const tsc_ssl_state_ *state, int ce
 // The same within the handshake and after it. Within it a callback may choose a client certificate.
 // Another one after it is another identity, which the server may have asked for (post-handshake
 // authentication, renegotiation), and for which it issues sessions.
+//
+// What else is set after a handshake of TLS 1.3 verifies nothing any more, as there is no other.
 static inline int tsc_ssl_is_as_begun_(SSL *ssl, const tsc_ssl_state_ *state) {
-    return !state->strange && tsc_ssl_is_same_(ssl, state, state->has_certificate) &&
-           (!state->ended || tsc_ssl_forgot_(ssl) || SSL_get_certificate(ssl) == state->own);
+    const tsc_ssl_attachment_ *attachment;
+    if (state->strange)
+        return 0;
+    if (state->ended && !tsc_ssl_forgot_(ssl) && SSL_get_certificate(ssl) != state->own)
+        return 0;
+    if (state->ended && SSL_version(ssl) >= TLS1_3_VERSION && !tsc_ssl_raw_key_(ssl)) {
+        attachment = tsc_ssl_attachment_of_(SSL_get_SSL_CTX(ssl));
+        return attachment && attachment->config == state->config;
+    }
+    return tsc_ssl_is_same_(ssl, state, state->has_certificate);
 }
 
 // Counts the peer's certificates, which the sessions of a connection share.
