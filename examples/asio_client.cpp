@@ -3,7 +3,7 @@
 
        asio_client HOST PORT CAFILE
 
-   The parts marked tsc are all that libtsc takes. The rest is any program on Asio (for Boost.Asio,
+   The parts marked tsc are all that libtsc needs. The rest is any program on Asio (for Boost.Asio,
    the namespace has another name). */
 
 #include "tsc_openssl.hpp"

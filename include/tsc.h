@@ -1142,7 +1142,7 @@ tsc_status tsc_attempt_established(const tsc_attempt *attempt,
 // something else.
 //
 // Call it before the ClientHello leaves. The session that the attempt took goes back to the cache, nothing that
-// arrives is kept, and tsc_attempt_info.reason is TSC_REASON_OTHER_VERIFICATION. The connection itself is well:
+// arrives is kept, and tsc_attempt_info.reason is TSC_REASON_OTHER_VERIFICATION. The connection itself goes on:
 // report its outcome as usual, with tsc_attempt_established or tsc_attempt_failed.
 //
 // Returns TSC_OK; TSC_WRONG_STATE if the offered session may have left, or the attempt is already established,

@@ -82,8 +82,8 @@ impl Attempt {
     }
 
     /// Says that the ClientHello with the offered session may have left: a TLS 1.3 ticket is used up,
-    /// whatever comes. Call it before the first bytes are written. An attempt that has not asked for an
-    /// offer sent none: a wait is over, and what was kept for it goes back.
+    /// whatever happens next. Call it before the first bytes are written. An attempt that never asked for an
+    /// offer has sent no session: its wait ends, and the session that was held back for it returns to the cache.
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.
@@ -126,17 +126,18 @@ impl Attempt {
         received.map_err(|(why, _)| why.into())
     }
 
-    /// Whether a session that the server has sent is worth taking, where taking it costs the caller much: not
-    /// if the endpoint has `max_sessions_per_endpoint` already, so that it would only take another's place.
-    /// One that is not wanted has been counted as received.
+    /// Whether a session that the server has sent is worth taking, where taking it is expensive for the caller:
+    /// not if the endpoint has `max_sessions_per_endpoint` already, so that it would only replace another one.
+    /// A session that is not wanted has been counted here as one that the server sent.
     #[must_use]
     pub fn wants_another(&self) -> bool {
         self.0.wants_another().unwrap_or(false)
     }
 
-    /// Says when the server's certificate ends, in Unix seconds, where only the connection knows. Bounds
-    /// all that this attempt received and will receive. After [`established`](Self::established) that holds for
-    /// what is in the cache of its lineage, and what others have taken of that does not come back.
+    /// Says when the server's certificate ends, in Unix seconds, where only the connection knows it. Bounds
+    /// every session that this attempt has received and will receive. After [`established`](Self::established)
+    /// it also bounds the sessions of its lineage that are in the cache; those that other attempts have taken
+    /// are not put back past it.
     ///
     /// # Errors
     /// [`Error::Closed`] in a forked child.
@@ -157,9 +158,9 @@ impl Attempt {
         Ok(self.0.established(resumed)?)
     }
 
-    /// Says, before anything was sent, that the connection is not one of its endpoint's after all, as when it
-    /// turns out to verify something else: what was taken goes back, and the connection goes on without the
-    /// cache. Nothing that it receives is kept; how it ends is still to be said, and counts.
+    /// Says, before anything was sent, that the connection is not one of its endpoint's after all, for example
+    /// because it turns out to verify something else. The session that was taken goes back, nothing that the
+    /// connection receives is kept, and it goes on without the cache. Report how it ended as usual.
     ///
     /// # Errors
     /// [`Error::WrongState`] if the offer was sent or the attempt has ended, [`Error::Closed`] in a forked child.
@@ -186,11 +187,11 @@ impl Attempt {
     /// Blocks until there is nothing to wait for any more: a session is there, or none is expected within
     /// `max_wait`. Make the offer then.
     ///
-    /// A pool that opens many connections to one endpoint at once has more attempts than tickets. With
-    /// this, the first does a full handshake and the others get what it brings, and what these bring in
-    /// turn. An attempt that cannot get a session in time is told so immediately, and one that hangs is not
-    /// waited for to the end. Wait once the TCP
-    /// connection is established: a session that is kept for one attempt is kept from others.
+    /// A pool that opens many connections to one endpoint at once has more attempts than tickets. The first
+    /// attempt does a full handshake; the others get the tickets that it receives, and those that they receive
+    /// in turn. An attempt that cannot get a session in time is told so immediately, and the others do not wait
+    /// for an attempt that hangs. Call this after the TCP connection is established: a session that is held back
+    /// for this attempt is not available to others.
     ///
     /// # Errors
     /// [`Error::WrongState`] if the attempt waits already or is past its offer, [`Error::Closed`] in a
@@ -203,9 +204,9 @@ impl Attempt {
     ///
     /// The library has no timer: `max_wait` tells it what is worth waiting for, and the runtime ends the
     /// wait, as with `tokio::time::timeout(max_wait, attempt.ready(max_wait))`. Dropping the future gives
-    /// up the place in the queue. Make the offer when it is done or dropped. For want of a timer, a first burst
-    /// at a server that issues no sessions may wait to the end here, where [`wait`](Self::wait) notices earlier,
-    /// for all of them.
+    /// up the place in the queue. Make the offer when it is done or dropped. Without a timer of the library's, a
+    /// first burst at a server that issues no sessions may wait until the runtime ends it; if one of them uses
+    /// [`wait`](Self::wait), that one notices earlier, for all.
     ///
     /// The future borrows nothing, and may be spawned as a task of its own.
     ///
@@ -238,8 +239,8 @@ impl Attempt {
     /// session, a changed forecast or the deadline. `None`: there is nothing to wait for. Make the offer then.
     ///
     /// It needs no timer, and where sessions are shared with other processes it waits for their connections, too;
-    /// with tokio, by an `AsyncFd`. Only on Linux. Keep it until the wait is over; dropped before, the attempt has
-    /// its place in the queue until its offer.
+    /// with tokio, by an `AsyncFd`. Only on Linux. Keep it until the wait is over. If it is dropped earlier, the
+    /// attempt keeps its place in the queue until its offer.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), and [`Error::NoMemory`] if the system gives no descriptor.

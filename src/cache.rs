@@ -79,11 +79,12 @@ impl Cache {
 
     /// The same cache, which has no other owner yet, sharing its sessions with other processes.
     ///
-    /// What configs with an [`identity`](crate::Config::identity) keep as bytes is kept by the agent, for all
-    /// processes of this user that name the same identity and endpoint; the rest, and all of it while there is
-    /// no agent, stays here. An attempt is offered what is here, or else what the agent lends it. Whoever
-    /// publishes a session can impersonate its server to whoever resumes it, since a resumed handshake shows no
-    /// certificate: share among programs that you trust alike.
+    /// The agent keeps the sessions of configs with an [`identity`](crate::Config::identity) that are bytes, for
+    /// all processes of this user that name the same identity and endpoint. All other sessions stay here, and
+    /// so does everything while no agent answers. An attempt gets a session from here or, if there is none, on
+    /// loan from the agent. A program that publishes a session can impersonate its server to any program that
+    /// resumes it, since a resumed handshake shows no certificate: share only among programs that you trust
+    /// alike.
     ///
     /// Configs with a client certificate do not share unless
     /// [`share_client_certificate`](crate::Config::share_client_certificate) says so.

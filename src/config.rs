@@ -19,14 +19,14 @@ use std::sync::Arc;
 pub struct Config {
     pub(crate) cache: Arc<Cache>,
     pub(crate) identity: Identity,
-    /// What a connection verifies of whose endpoint that is not said.
+    /// What connections verify if their endpoint does not say it.
     pub(crate) verification: Arc<[u8]>,
     /// When the client's own certificate ends, in Unix seconds.
     pub(crate) client_not_after: Option<i64>,
     /// Whether the client may show a certificate of its own.
     #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
     pub(crate) shows_certificate: bool,
-    /// Whether sessions are shared all the same.
+    /// Whether sessions are shared although it does.
     #[cfg_attr(not(agent), expect(dead_code, reason = "nothing is shared"))]
     pub(crate) shares_certificate: bool,
 }
@@ -62,8 +62,8 @@ impl Config {
         }
     }
 
-    /// Says what the connections verify whose endpoint has no [`verification`](Endpoint::verification) of its
-    /// own, as bytes: it keeps configs of one identity apart that verify differently.
+    /// Says, as bytes, what connections verify if their endpoint has no [`verification`](Endpoint::verification)
+    /// of its own. This keeps configs with the same identity apart if they verify differently.
     ///
     /// # Errors
     /// [`Error::TooLarge`] over 255 bytes.
@@ -99,8 +99,8 @@ impl Config {
         }
     }
 
-    /// Shares sessions with other processes though the client shows a certificate: whoever runs as this user can
-    /// then be the client, without its key, for as long as the sessions last.
+    /// Shares sessions with other processes although the client shows a certificate. Any program of this user can
+    /// then act as the client, without its key, for as long as the sessions last.
     #[must_use]
     pub fn share_client_certificate(self) -> Self {
         Self {

@@ -19,10 +19,10 @@ pub enum Error {
     Closed,
     /// The attempt is past the point where the call has a meaning.
     WrongState,
-    /// Memory could not be had.
+    /// Out of memory. Nothing was lost or changed.
     NoMemory,
-    /// The config has no identity, so that nothing could tell in another process which config is the
-    /// same; or the system has no random numbers.
+    /// The config has no identity, so no other process could tell which of its configs is the same; or the
+    /// system has no random numbers.
     Unsupported,
     /// What was to be imported is not what was exported with this key and for this config.
     NotAuthentic,

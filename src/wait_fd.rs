@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct WaitFd(Watched);
 
 enum Watched {
-    /// Rung by whoever ends the wait.
+    /// The call that ends the wait rings it.
     Queue(Arc<Timer>),
     /// The agent's answer, beside a timer, which is open for as long as it is watched.
     #[cfg(agent)]

@@ -1,13 +1,13 @@
 // tsc_openssl.h: libtsc for programs on OpenSSL, in one header and about ten lines.
 //
-//     tsc_cache *cache;                              // once per program or cluster object
+//     tsc_cache *cache = NULL;                       // once per program or cluster object
 //     tsc_cache_new(NULL, 0, &cache);
 //     tsc_ssl_attach(ctx, cache, NULL, 0);           // once per SSL_CTX, when it is set up
 //
 //     SSL *ssl = SSL_new(ctx);                       // per connection, as before
 //     SSL_set_fd(ssl, fd);
 //     SSL_set_tlsext_host_name(ssl, host);
-//     SSL_set1_host(ssl, host);                      // with OpenSSL 4, SSL_set1_dnsname
+//     X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), host, strlen(host));
 //     tsc_ssl_begin(ssl, host, port);                // last thing before the handshake
 //     if (SSL_connect(ssl) == 1 && login(ssl))
 //         tsc_ssl_established(ssl);

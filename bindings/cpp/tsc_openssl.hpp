@@ -47,7 +47,7 @@ template <class T>
 __attribute__((visibility("hidden")))
 #endif
 T *kept(SSL_CTX *ctx) noexcept {
-    // After those of tsc_openssl.h, for it is to be freed after what they hold.
+    // Made after the indexes of tsc_openssl.h, so that OpenSSL frees it after what they hold.
     static const int index =
         tsc_ssl_indexes_make_()
             ? SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, on_context_free<T>)
@@ -135,13 +135,13 @@ inline status begin_wait(SSL *ssl, const endpoint &to, std::chrono::milliseconds
     const status why = prepare(ssl, to);
     if (why != TSC_OK)
         return why;
-    // Should it not come to a wait, the offer is made all the same.
+    // If nothing can be waited for, the offer is still made.
     (void)tsc_attempt_wait(tsc_ssl_attempt(ssl), tsc::detail::clamped(longest));
     return offer(ssl);
 }
 
-// Between prepare and offer, for an event loop: a descriptor that becomes readable when the wait is
-// over, or -1 if there is nothing to wait for. Lent until SSL_free: with Asio, give it to a
+// Gives a descriptor that becomes readable when the wait is over, or -1 if there is nothing to wait
+// for. For an event loop, between prepare and offer. Lent until SSL_free: with Asio, give it to a
 // posix::stream_descriptor, wait for wait_read, and release() it.
 //
 // Returns what attempt::wait_fd returns; TSC_INVALID_ARGUMENT if ssl was not begun.
@@ -224,10 +224,12 @@ inline status failed(SSL *ssl) noexcept {
     return tsc_ssl_failed(ssl);
 }
 
-// How many sessions a connection to this endpoint would find, which is as its SSL_CTX was when it
-// was attached and, if that verifies, verifies the server name. to: with that name, if it is not
-// the host.
+// Counts the sessions that connections to an endpoint would find, one after another.
 //
+// The answer is for an SSL that is as its SSL_CTX was when it was attached and, if the SSL_CTX
+// verifies, verifies the server name and no other.
+//
+// to: with the server name, if it is not the host.
 // Returns what config::available returns; TSC_INVALID_ARGUMENT if ctx is not attached.
 [[nodiscard]] inline result<std::size_t> available(const SSL_CTX *ctx,
                                                    const endpoint &to) noexcept {
@@ -251,7 +253,7 @@ inline status failed(SSL *ssl) noexcept {
     return why == TSC_OK ? result<std::size_t>(count) : why;
 }
 
-// What connections to this endpoint may expect, which are as available says.
+// Says what connections to an endpoint may expect; for the same SSLs as available answers.
 //
 // Returns what config::forecast returns; TSC_INVALID_ARGUMENT if ctx is not attached.
 [[nodiscard]] inline result<tsc_forecast> forecast(const SSL_CTX *ctx,

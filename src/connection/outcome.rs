@@ -37,7 +37,7 @@ pub struct Failure {
     /// The caller gave up: it lost a race, or its user cancelled. That says nothing about the server.
     pub cancelled: bool,
     /// A fatal TLS alert came or was sent. In TLS 1.3 one can come after the handshake, as when the server rejects the
-    /// client's certificate: it belongs to the handshake all the same.
+    /// client's certificate; it still counts as a failure of the handshake.
     pub alert: bool,
 }
 

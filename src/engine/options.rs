@@ -19,9 +19,9 @@ pub struct Options {
     pub max_sessions_per_endpoint: u32,
     /// Seconds for which a session may be offered at the most, by default 3600.
     pub ttl_seconds: u32,
-    /// Bytes of all sessions together. 0, the default: 8 MiB, and for more endpoints than the default as much
-    /// more. As many again may be staged, by all attempts together: there, one that has staged something takes
-    /// no more than it leaves to the others, and at the limit its newest session takes the place of its oldest.
+    /// Bytes of all sessions together. 0, the default: 8 MiB, and proportionally more for more endpoints than the
+    /// default. All attempts together may stage as many bytes again. An attempt that has staged something takes
+    /// no more of them than it leaves to the others; at the limit its newest session replaces its oldest.
     pub max_bytes: u64,
     /// Bytes of one session as it came: serialised, and for an object with the certificates that it holds.
     /// By default 64 KiB.
