@@ -320,8 +320,8 @@ impl Breaker {
         self.open.is_some() || self.failures() != 0
     }
 
-    /// What an attempt may do now, with a budget of so many failures an hour.
-    pub(super) fn permit(&mut self, now: Time, budget: u32) -> Permit {
+    /// What an attempt may do now, with a budget of so many failures an hour. `drawn`: its lot, when it asked before.
+    pub(super) fn permit(&mut self, now: Time, budget: u32, drawn: bool) -> Permit {
         if budget == u32::MAX {
             return Permit::Offer;
         }
@@ -336,7 +336,7 @@ impl Breaker {
         if self.harm() + 1.0 > f64::from(budget) {
             return Permit::Withheld;
         }
-        if self.wants_trial(free) {
+        if self.wants_trial(free, drawn) {
             return Permit::Trial(self.take_turn(now));
         }
         Permit::Offer
@@ -366,15 +366,17 @@ impl Breaker {
     /// failures are looked into at once, by one at a time (`free`: there is none). Later it is left to chance: who
     /// comes right after a failure is not anybody, it may be the one client whose password is right. And one at a
     /// time would be too few among many.
-    fn wants_trial(&mut self, free: bool) -> bool {
-        match self.failures() {
-            0 => false,
-            1 | 2 => free && self.suspected,
-            _ => {
-                let known = self.handshakes.is_known() && self.logins.is_known();
-                self.toss() % 8 < if known { 1 } else { 6 }
-            }
+    fn wants_trial(&mut self, free: bool, drawn: bool) -> bool {
+        if !self.draws_lots() {
+            return self.failures() != 0 && free && self.suspected;
         }
+        let known = self.handshakes.is_known() && self.logins.is_known();
+        !drawn && self.toss() % 8 < if known { 1 } else { 6 }
+    }
+
+    /// Whether chance decides which attempts are trials.
+    pub(super) fn draws_lots(&self) -> bool {
+        self.failures() > 2
     }
 
     /// A number that looks random (xorshift).

@@ -43,13 +43,15 @@ impl Queue {
 
     /// What an attempt may do. One that may offer is to ask again before it does: it may have waited meanwhile.
     pub(super) fn permit(&mut self, supply: &Supply, flight: &Flight, now: Time) -> Permit {
-        let decided = flight.permit().filter(|permit| *permit != Permit::Offer);
-        decided.unwrap_or_else(|| {
-            let permit = self.breaker.permit(now, supply.budget());
-            flight.set_permit(Some(permit));
-            supply.guarded.store(self.breaker.is_watchful(), Relaxed);
-            permit
-        })
+        let decided = flight.permit();
+        if let Some(permit) = decided.filter(|permit| *permit != Permit::Offer) {
+            return permit;
+        }
+        let permit = self.breaker.permit(now, supply.budget(), decided.is_some());
+        let decided = permit != Permit::Offer || self.breaker.draws_lots();
+        flight.set_permit(decided.then_some(permit));
+        supply.guarded.store(self.breaker.is_watchful(), Relaxed);
+        permit
     }
 
     /// Tells the breaker how an attempt ended.

@@ -55,6 +55,26 @@ fn visits(
     crowd_visits(world, 1, connections, pause, version, server)
 }
 
+/// The same, each asking to wait before it makes its offer.
+fn patient_visits(
+    world: &World,
+    connections: u64,
+    pause: u64,
+    server: impl Fn(u64) -> Does,
+) -> Vec<Visit> {
+    let visit = |n| {
+        world.time.fetch_add(pause, Relaxed);
+        let attempt = world.connect();
+        _ = attempt.plan(LONG, Waker::new(|| ()));
+        let resumed = offer(&attempt).expect("open").is_some();
+        attempt.sent().expect("open");
+        let (at, does) = (world.time.load(Relaxed), server(n));
+        end(&attempt, n, TLS_1_2, resumed, does);
+        Visit { at, resumed, does }
+    };
+    (0..connections).map(visit).collect()
+}
+
 /// The same with so many connections under way at once.
 fn crowd_visits(
     world: &World,
@@ -276,6 +296,35 @@ fn the_wrong_password_of_one_tenant_does_not_open_the_breaker_of_another() {
             assert!(shares[2] > 60, "{shares:?}");
         }
     }
+}
+
+/// One that asks before it waits has drawn its lot.
+#[test]
+fn those_that_wait_are_trials_no_more_often_than_others() {
+    let server = |n| {
+        if n % 2 == 0 {
+            Does::RefuseLogin
+        } else {
+            Does::Serve
+        }
+    };
+    let share = |patient: bool| {
+        let mut shares = [0; 7].map(|_| {
+            let world = world();
+            let all = if patient {
+                patient_visits(&world, 4000, 500, server)
+            } else {
+                visits(&world, 4000, 500, TLS_1_2, |n, _| server(n))
+            };
+            let right = all.iter().filter(|visit| visit.does == Does::Serve).count();
+            100 * resumed(&all) / right
+        });
+        shares.sort_unstable();
+        shares[3]
+    };
+    let (patient, others) = (share(true), share(false));
+    println!("% resumed of those that wait, and of others: {patient}, {others}");
+    assert!(patient + 5 > others, "{patient} {others}");
 }
 
 #[test]
@@ -561,29 +610,43 @@ fn what_is_kept_for_an_attempt_goes_back_when_the_breaker_opens() {
 
 #[test]
 fn an_attempt_that_was_let_wait_is_withheld_when_the_breaker_opens() {
-    let world = World::new(Options {
-        failure_budget: 3,
-        ..WIDE
-    });
-    for ticket in 1..=3 {
-        world.full(&[ticket]);
+    // With so many failures before it waits: from three on, chance decides who may.
+    for failures in [1, 3] {
+        let world = World::new(Options {
+            failure_budget: failures + 2,
+            ..WIDE
+        });
+        for ticket in 1..=failures + 2 {
+            world.full(&[ticket]);
+        }
+        let first = world.connect();
+        assert!(offer(&first).expect("open").is_some());
+        first.failed(Failure::LOGIN_RESUMED).expect("open");
+        world.at(1);
+        let trial = world.connect();
+        assert_eq!(offer(&trial), Ok(None));
+        let others: Vec<_> = (0..=failures).map(|_| world.connect()).collect();
+        for other in &others {
+            assert!(offer(other).expect("open").is_some());
+        }
+        let (before, after) = others.split_at(failures as usize - 1);
+        for other in before {
+            other.failed(Failure::LOGIN_RESUMED).expect("open");
+        }
+        // It may offer what the trial brings.
+        let waits = (0..1000)
+            .map(|_| world.connect())
+            .find(|waits| waits.plan(LONG, Waker::new(|| ())) == Ok(Plan::Wait))
+            .expect("one may");
+        for other in after {
+            other.failed(Failure::LOGIN_RESUMED).expect("open");
+        }
+        assert_eq!(world.engine().stats().breaker_opened, 1);
+        receive(&trial, 9, TLS_1_3, HOUR).expect("staged");
+        trial.established(false).expect("open");
+        assert_eq!((world.available(), offer(&waits)), (1, Ok(None)));
+        assert_eq!(counts(&waits).reason, Reason::Withheld);
     }
-    let [first, trial, second, third, waits] = [(); 5].map(|()| world.connect());
-    assert_eq!(offer(&first), Ok(Some(3)));
-    first.failed(Failure::LOGIN_RESUMED).expect("open");
-    world.at(1);
-    assert_eq!(offer(&trial), Ok(None));
-    assert!(offer(&second).expect("open").is_some());
-    assert!(offer(&third).expect("open").is_some());
-    // It may offer what the trial brings.
-    assert_eq!(waits.plan(LONG, Waker::new(|| ())), Ok(Plan::Wait));
-    second.failed(Failure::LOGIN_RESUMED).expect("open");
-    third.failed(Failure::LOGIN_RESUMED).expect("open");
-    assert_eq!(world.engine().stats().breaker_opened, 1);
-    receive(&trial, 9, TLS_1_3, HOUR).expect("staged");
-    trial.established(false).expect("open");
-    assert_eq!((world.available(), offer(&waits)), (1, Ok(None)));
-    assert_eq!(counts(&waits).reason, Reason::Withheld);
 }
 
 #[test]
