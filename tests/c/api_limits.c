@@ -11,7 +11,7 @@ static void keys_may_be_as_long_as_the_limit_and_no_longer(void **state) {
     tsc_cache *cache = new_cache((tsc_options){0});
     tsc_session_info info = session_info(TLS13, LONG);
     uint8_t key[TSC_MAX_KEY + 1] = {0}; /* not a string: zeros are as good as any byte */
-    uint8_t data[4] = "data", got[4];
+    uint8_t data[4] = {'d', 'a', 't', 'a'}, got[4];
     size_t len = 0, count = 0;
 
     assert_ok(tsc_put(cache, key, TSC_MAX_KEY, &info, sizeof info, data, 4));
