@@ -365,7 +365,7 @@ impl Breaker {
     /// Whether the next attempt is best made without a session, to learn how full handshakes fare. The first
     /// failures are looked into at once, by one at a time (`free`: there is none). Later it is left to chance: who
     /// comes right after a failure is not anybody, it may be the one client whose password is right. And one at a
-    /// time would be too few among many.
+    /// time would be too few among many. `drawn`: this one had its chance.
     fn wants_trial(&mut self, free: bool, drawn: bool) -> bool {
         if !self.draws_lots() {
             return self.failures() != 0 && free && self.suspected;

@@ -18,34 +18,28 @@ static void spoil(SSL *reader) {
     assert_true(BIO_write(SSL_get_rbio(reader), nonsense, sizeof nonsense - 1) > 0);
 }
 
-static void read_nothing(SSL *ssl) {
-    char byte;
-    assert_true(SSL_read(ssl, &byte, 1) <= 0);
-    ERR_clear_error();
-}
-
 static void comes(pair it) {
     spoil(it.server);
-    read_nothing(it.server);
-    read_nothing(it.client);
+    client_read_nothing(it.server);
+    client_read_nothing(it.client);
 }
 
 static void is_sent(pair it) {
     spoil(it.client);
-    read_nothing(it.client);
+    client_read_nothing(it.client);
 }
 
 static void (*const ALERTS[])(pair) = {comes, is_sent};
 
 static void close_notify_comes(pair it) {
     SSL_shutdown(it.server);
-    read_nothing(it.client);
+    client_read_nothing(it.client);
 }
 
 // OpenSSL 3 sends an alert then.
 static void breaks_off(pair it) {
     BIO_set_mem_eof_return(SSL_get_rbio(it.client), 0);
-    read_nothing(it.client);
+    client_read_nothing(it.client);
 }
 
 // Both leave the client in the midst of a handshake, as a fatal alert does.
@@ -56,8 +50,8 @@ static void asks_for_another_handshake_and_closes(pair it) {
     assert_int_equal(SSL_renegotiate(it.server), 1);
     SSL_do_handshake(it.server);
     SSL_shutdown(it.server);
-    read_nothing(it.client);
-    read_nothing(it.client);
+    client_read_nothing(it.client);
+    client_read_nothing(it.client);
 }
 
 static void closes_before_a_key_update(pair it) {

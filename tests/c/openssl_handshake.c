@@ -12,80 +12,13 @@
 
 #include "books.h"
 #include "child.h"
+#include "handed.h"
 #include "peer.h"
 #include "tsc_openssl.h"
 
 #ifndef TSC_SSL_BORING_
 #include <openssl/async.h>
 #endif
-
-static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-
-typedef struct {
-    tsc_cache *cache;
-    SSL_CTX *ctx, *server_ctx;
-    int version;
-    bool on_start;
-} fixture;
-
-static void begin(void *arg, SSL *ssl) {
-    (void)arg;
-    assert_int_equal(tsc_ssl_begin(ssl, "localhost", 1), TSC_OK);
-}
-
-static fixture set_up(int version, bool on_start, uint32_t flags) {
-    fixture it = {NULL, client_context(), SSL_CTX_new(TLS_server_method()), version, on_start};
-    const tsc_options options = {.failure_budget = UINT32_MAX};
-    assert_int_equal(tsc_cache_new(&options, sizeof options, &it.cache), TSC_OK);
-    assert_int_equal(tsc_ssl_attach(it.ctx, it.cache, NULL, flags), TSC_OK);
-    if (on_start)
-        assert_int_equal(tsc_ssl_on_start(it.ctx, begin, NULL), TSC_OK);
-    SSL_CTX_set_min_proto_version(it.server_ctx, version);
-    SSL_CTX_set_max_proto_version(it.server_ctx, version);
-    assert_int_equal(
-        SSL_CTX_use_certificate_file(it.server_ctx, peer_server_certificate(), SSL_FILETYPE_PEM),
-        1);
-    assert_int_equal(
-        SSL_CTX_use_PrivateKey_file(it.server_ctx, peer_server_key(), SSL_FILETYPE_PEM), 1);
-    return it;
-}
-
-static void tear_down(fixture it) {
-    SSL_CTX_free(it.ctx);
-    SSL_CTX_free(it.server_ctx);
-    free_cache(it.cache);
-}
-
-static size_t available(fixture it) {
-    tsc_endpoint endpoint = {.host = (const uint8_t *)"localhost", .host_len = 9, .port = 1};
-    size_t count = 99;
-    assert_int_equal(
-        tsc_config_available(tsc_ssl_config(it.ctx), &endpoint, sizeof endpoint, &count), TSC_OK);
-    return count;
-}
-
-typedef struct {
-    SSL *client, *server;
-    BIO *to_client; // what the server has written, and the test hands on
-} pair;
-
-static pair pair_new(fixture it) {
-    pair new = {client_ssl(it.ctx, -1), SSL_new(it.server_ctx), BIO_new(BIO_s_mem())};
-    BIO *to_server = BIO_new(BIO_s_mem()), *from_server = BIO_new(BIO_s_mem());
-    BIO_up_ref(to_server);
-    SSL_set_bio(new.client, from_server, to_server);
-    SSL_set_bio(new.server, to_server, new.to_client);
-    SSL_set_connect_state(new.client);
-    SSL_set_accept_state(new.server);
-    if (!it.on_start)
-        begin(NULL, new.client);
-    return new;
-}
-
-static void pair_free(pair it) {
-    SSL_free(it.client);
-    SSL_free(it.server);
-}
 
 // Whatever has come.
 static void read_all(SSL *ssl) {
@@ -142,9 +75,9 @@ static bool given_up(fixture it, bool offered, int steps, ending ends) {
     bool more = true, done = false;
     if (!offered)
         tsc_clear(it.cache);
-    else if (available(it) == 0)
+    else if (count_left(it) == 0)
         connect_and_keep(it);
-    const size_t before = available(it);
+    const size_t before = count_left(it);
     assert_int_equal(before != 0, offered);
     const tsc_stats then = client_stats(it.cache);
     const bool begun = !it.on_start || steps > 0;
@@ -173,7 +106,7 @@ static bool given_up(fixture it, bool offered, int steps, ending ends) {
     pair_free(new);
 
     const tsc_stats now = client_stats(it.cache);
-    const size_t after = available(it);
+    const size_t after = count_left(it);
     assert_books(it.cache);
     assert_int_equal(now.bytes_staged, 0);
     assert_int_equal(now.established - then.established, ends == ENDS_BY_ESTABLISHED && done);
@@ -291,7 +224,7 @@ static void a_handshake_may_pause(void **state) {
             tsc_stats stats = client_stats(it.cache);
             assert_int_equal(stats.failed, 1);
             assert_int_equal(stats.unfinished, 0);
-            assert_int_equal(available(it), 0);
+            assert_int_equal(count_left(it), 0);
 
             pair good = pair_paused(it);
             assert_int_equal(tsc_ssl_established(good.client), TSC_WRONG_STATE);

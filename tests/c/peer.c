@@ -662,6 +662,12 @@ SSL *client_ssl(SSL_CTX *ctx, int fd) {
     return ssl;
 }
 
+void client_read_nothing(SSL *ssl) {
+    char byte;
+    assert_true(SSL_read(ssl, &byte, 1) <= 0);
+    ERR_clear_error();
+}
+
 void client_close(SSL *ssl) {
     int fd = SSL_get_fd(ssl);
     SSL_free(ssl);

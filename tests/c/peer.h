@@ -95,6 +95,9 @@ int client_dial(int port);
 // An SSL on a socket, with "localhost" as its name, not begun. The socket goes with client_close.
 SSL *client_ssl(SSL_CTX *ctx, int fd);
 
+// Reads whatever has come by now. There is no application data.
+void client_read_nothing(SSL *ssl);
+
 // Frees an SSL from client_ssl and its socket, without a close_notify: as rude as most drivers are.
 void client_close(SSL *ssl);
 
